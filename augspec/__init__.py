@@ -1,0 +1,1 @@
+"""Batches of raw waveforms into augmented, training-ready spectrograms."""

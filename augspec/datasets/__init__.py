@@ -1,0 +1,1 @@
+"""Data sets that yield dictionaries of waveform, label, index and metadata."""

@@ -1,0 +1,1 @@
+"""Waveform to features, with torchaudio's names and meanings."""

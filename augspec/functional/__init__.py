@@ -1,0 +1,1 @@
+"""Deterministic batched kernels: no state, no randomness."""

@@ -1,0 +1,1 @@
+"""Random transforms: parameters drawn per example, applied by `augspec.functional`."""
