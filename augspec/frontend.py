@@ -105,7 +105,7 @@ class Frontend(nn.Module):
         Returns:
             The spectrogram, or ``(specgram, lengths)``, in frames, when ``lengths`` was passed.
         """
-        return self._run(waveform, params, lengths, by_mode=False)
+        return self.run(waveform, params, lengths, by_mode=False)
 
     def forward(
         self,
@@ -124,7 +124,7 @@ class Frontend(nn.Module):
         if not self.acts():
             return self._features(waveform, lengths)
         params = self.make_params(waveform, lengths, keys=keys, generator=generator)
-        return self._run(waveform, params, lengths, by_mode=True)
+        return self.run(waveform, params, lengths, by_mode=True)
 
     def acts(self) -> bool:
         """Whether ``forward`` augments in the present mode."""
@@ -157,9 +157,10 @@ class Frontend(nn.Module):
         """Show the setting of fusion."""
         return f"fuse={self.fuse!r}"
 
-    def _run(
+    def run(
         self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
     ) -> Result:
+        """Make the features; ``by_mode`` leaves out transforms that do not act in the present mode."""
         check_waveform(waveform, lengths)
         _check_params(params)
         augmented, ends = self.waveform.run(

@@ -95,7 +95,7 @@ class DeviceLoader:
         keys = example_keys(self.seed, epoch, batch["index"])
         with torch.no_grad():
             params = self.frontend.make_params(waveform, lengths, keys=keys)
-            made = self.frontend(waveform, lengths, keys=keys)
+            made = self.frontend.run(waveform, params, lengths, by_mode=True)
         if isinstance(made, tuple):
             batch["specgram"], batch["specgram_lengths"] = made
         else:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from augspec.functional.shapes import like
 
-__all__ = ["gain", "invert_polarity"]
+__all__ = ["gain", "polarity_inversion"]
 
 
 def gain(waveform: Tensor, gain_db: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def gain(waveform: Tensor, gain_db: Tensor) -> Tensor:
     return waveform * like(torch.pow(10.0, gain_db.to(waveform.dtype) / 20.0), waveform)
 
 
-def invert_polarity(waveform: Tensor, inverted: Tensor) -> Tensor:
+def polarity_inversion(waveform: Tensor, inverted: Tensor) -> Tensor:
     """Change the sign of the examples for which ``inverted`` is true.
 
     Args:

@@ -98,4 +98,4 @@ class PolarityInversion(WaveformTransform):
         params: dict[str, Tensor],
         lengths: Tensor | None,  # noqa: ARG002
     ) -> Tensor:
-        return level.invert_polarity(waveform, params["applied"])
+        return level.polarity_inversion(waveform, params["applied"])
