@@ -99,8 +99,8 @@ def check_range(
         ValueError: If a bound is not finite, the range is reversed, or it leaves
             ``[at_least, at_most]``.
     """
-    bounds = (value, value) if isinstance(value, int | float) else tuple(value)
-    if len(bounds) != 2:
+    bounds = (value, value) if isinstance(value, int | float) else value
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise ValueError(f"`{name}` must be a number or (low, high), got {value!r}")
     low, high = (check_finite(name, bound) for bound in bounds)
     if low > high:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augspec.functional import crop
+from augspec.functional.crop import crop, crop_start, cropped_lengths
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
 
@@ -57,13 +57,13 @@ class RandomCrop(WaveformTransform):
         self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         ends = _ends(waveform.shape[-1], params, lengths)
-        start = crop.crop_start(params["offset"], ends, self.size)
-        return crop.crop(waveform, start, self.size, lengths)
+        start = crop_start(params["offset"], ends, self.size)
+        return crop(waveform, start, self.size, lengths)
 
     def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
         ends = _ends(time, params, lengths)
-        start = crop.crop_start(params["offset"], ends, self.size)
-        return crop.cropped_lengths(ends, start, self.size)
+        start = crop_start(params["offset"], ends, self.size)
+        return cropped_lengths(ends, start, self.size)
 
 
 class CenterCrop(WaveformTransform):
@@ -102,8 +102,8 @@ class CenterCrop(WaveformTransform):
         self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         start = self._start(_ends(waveform.shape[-1], params, lengths))
-        return crop.crop(waveform, start, self.size, lengths)
+        return crop(waveform, start, self.size, lengths)
 
     def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
         ends = _ends(time, params, lengths)
-        return crop.cropped_lengths(ends, self._start(ends), self.size)
+        return cropped_lengths(ends, self._start(ends), self.size)
