@@ -35,7 +35,8 @@ class Frontend(nn.Module):
 
     Args:
         waveform: Transforms of the waveform: a chain or a single one.
-        features: What makes the spectrogram, from `augspec.features`.
+        features: What makes the spectrogram, from `augspec.features`: a feature, or an
+            ``nn.Sequential`` of one and what follows it, such as `augspec.features.Normalize`.
         specgram: Transforms of the spectrogram.
         fuse: ``"auto"`` computes inside the spectrogram what can be computed there; ``"never"``
             runs stage by stage. `plan` says what is done.
@@ -176,10 +177,13 @@ class Frontend(nn.Module):
         return specgram if lengths is None or frames is None else (specgram, frames)
 
     def _features(self, waveform: Tensor, lengths: Tensor | None) -> Result:
-        made: Result = (
-            self.features(waveform) if lengths is None else self.features(waveform, lengths)
-        )
-        return made
+        made, ends = waveform, lengths
+        for stage in self.features if isinstance(self.features, nn.Sequential) else [self.features]:
+            if ends is None:
+                made = stage(made)
+            else:
+                made, ends = stage(made, ends)
+        return made if ends is None else (made, ends)
 
 
 def _check_params(params: Any) -> None:

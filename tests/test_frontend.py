@@ -78,6 +78,17 @@ def test_center_crop_acts_in_eval():
     assert torch.equal(frontend(WAVEFORM), frontend.features(WAVEFORM[..., 2000:4000]))
 
 
+def test_features_may_be_a_sequence_that_passes_lengths_on():
+    log_mel, normalize = F.LogMelSpectrogram(n_fft=256, n_mels=20), F.Normalize()
+    frontend = augspec.Frontend(T.Gain(), torch.nn.Sequential(log_mel, normalize)).eval()
+    lengths = torch.tensor([6000, 2000, 600])
+    specgram, frames = frontend(WAVEFORM, lengths)
+    expected, _ = normalize(*log_mel(WAVEFORM, lengths))
+    assert torch.equal(specgram, expected)
+    assert frames.tolist() == [1 + n // 128 for n in (6000, 2000, 600)]
+    assert torch.equal(frontend(WAVEFORM), normalize(log_mel(WAVEFORM)))
+
+
 def test_draws_are_named_by_their_path(frontend):
     params = frontend.make_params(WAVEFORM, keys=KEYS)
     draw = augspec.random.Draw(KEYS, "Frontend.waveform/Gain#0")

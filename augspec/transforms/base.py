@@ -140,7 +140,8 @@ class RandomTransform(nn.Module, ABC):
 class LeafTransform(RandomTransform, ABC):
     """A transform that is not made of others.
 
-    `_draw` says what is random, `_transform` what is computed. One that changes where examples end gives `_lengths` too; one that changes labels, `_targets`.
+    `_draw` says what is random, `_transform` what is computed. One that changes where examples end
+    gives `_lengths` too; one that changes labels, `_targets`.
 
     Args:
         p: Probability that an example is transformed; one that is not comes out bit for bit.
