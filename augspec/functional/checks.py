@@ -1,6 +1,4 @@
-"""Checks of what users pass in; each error names the argument and says what to do."""
-
-from __future__ import annotations
+"""What every function that takes a waveform or a spectrogram asks of it."""
 
 import math
 from collections.abc import Sequence
@@ -8,75 +6,106 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["check_finite", "check_lengths", "check_range", "check_specgram", "check_waveform"]
-
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_RANK_HINTS = {
+    1: "; use `waveform[None, None]` for one example of one channel",
+    2: "; use `waveform.unsqueeze(1)` for (batch, time)",
+}
 
 
-def _check_dtype(name: str, tensor: Tensor) -> None:
+def check_waveform(waveform: Tensor, lengths: Tensor | None = None) -> None:
+    """Raise unless ``waveform`` and ``lengths`` have the shapes and dtypes of a batch of audio.
+
+    Only shapes, dtypes and devices are looked at: reading values would stall a GPU.
+
+    Args:
+        waveform: Audio, floating point, nominally in [-1, 1].
+        lengths: Valid samples of each example, in [0, time].
+
+    Shape:
+        ``waveform`` is ``(batch, channel, time)`` with at least one channel and one sample,
+        ``lengths`` ``(batch,)``, int64.
+
+    Raises:
+        TypeError: If ``waveform`` is no floating-point tensor or ``lengths`` no int64 tensor.
+        ValueError: If a shape differs, or the two lie on different devices.
+    """
+    _check_float("waveform", waveform)
+    if waveform.dim() != 3:
+        raise ValueError(
+            "`waveform` must be (batch, channel, time), "
+            f"got shape {tuple(waveform.shape)}{_RANK_HINTS.get(waveform.dim(), '')}"
+        )
+    if waveform.shape[1] == 0 or waveform.shape[2] == 0:
+        raise ValueError(
+            "`waveform` must have at least one channel and one sample, "
+            f"got shape {tuple(waveform.shape)}"
+        )
+    if lengths is not None:
+        check_lengths(lengths, "waveform", waveform)
+
+
+def check_specgram(specgram: Tensor, lengths: Tensor | None = None) -> None:
+    """Raise unless ``specgram`` and ``lengths`` have the shapes and dtypes of a batch of features.
+
+    Args:
+        specgram: Features, floating point.
+        lengths: Valid frames of each example, in [0, frame].
+
+    Shape:
+        ``specgram`` is ``(batch, channel, freq, frame)``, ``lengths`` ``(batch,)``, int64.
+
+    Raises:
+        TypeError: If ``specgram`` is no floating-point tensor or ``lengths`` no int64 tensor.
+        ValueError: If a shape differs, or the two lie on different devices.
+    """
+    _check_float("specgram", specgram)
+    if specgram.dim() != 4:
+        raise ValueError(
+            f"`specgram` must be (batch, channel, freq, frame), got shape {tuple(specgram.shape)}"
+        )
+    if lengths is not None:
+        check_lengths(lengths, "specgram", specgram)
+
+
+def compute_dtype(tensor: Tensor) -> torch.dtype:
+    """Name the dtype to compute in: float64 for float64, float32 for everything narrower."""
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+
+
+def _check_float(name: str, tensor: Tensor) -> None:
     if not isinstance(tensor, Tensor):
         raise TypeError(f"`{name}` must be a torch.Tensor, got {type(tensor).__name__}")
     if tensor.dtype not in _FLOATS:
         raise TypeError(
-            f"`{name}` must be floating point (float32, float64, float16 or bfloat16), got "
-            f"{tensor.dtype}; for 16-bit samples: {name}.to(torch.float32) / 32768"
+            f"`{name}` must be float32, float64, float16 or bfloat16, "
+            f"got {tensor.dtype}{_conversion(name, tensor.dtype)}"
         )
 
 
-def check_lengths(lengths: Tensor | None, batch: int) -> None:
-    """Check that ``lengths`` is None or ``(batch,)`` int64; its values are not read (GPU)."""
-    if lengths is None:
-        return
-    if not isinstance(lengths, Tensor) or lengths.dtype != torch.int64:
-        got = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
-        raise TypeError(f"`lengths` must be an int64 tensor, got {got}")
-    if lengths.shape != (batch,):
-        raise ValueError(f"`lengths` must have shape ({batch},), got {tuple(lengths.shape)}")
+def _conversion(name: str, dtype: torch.dtype) -> str:
+    if dtype.is_complex or dtype.is_floating_point or dtype == torch.bool:
+        return ""
+    info = torch.iinfo(dtype)
+    offset = "" if info.min < 0 else " - 1"
+    scale = info.max + 1 if info.min < 0 else (info.max + 1) // 2
+    return f"; convert integer audio with `{name}.float() / {scale}{offset}`"
 
 
-def check_waveform(waveform: Tensor, lengths: Tensor | None = None) -> None:
-    """Check rank, dtype and lengths of a batch of waveforms.
-
-    Raises:
-        TypeError: If ``waveform`` is no floating-point tensor or ``lengths`` is not int64.
-        ValueError: If ``waveform`` is not ``(batch, channel, time)``, has no channel or no sample, or
-            ``lengths`` is not ``(batch,)``.
-    """
-    _check_dtype("waveform", waveform)
-    if waveform.ndim != 3:
-        hint = {
-            1: "; for one mono example: waveform[None, None]",
-            2: "; for (batch, time): waveform.unsqueeze(1)",
-        }.get(waveform.ndim, "")
+def check_lengths(lengths: Tensor, name: str, tensor: Tensor) -> None:
+    """Raise unless ``lengths`` suits the batch ``tensor``, called ``name`` in messages."""
+    if not isinstance(lengths, Tensor):
+        raise TypeError(f"`lengths` must be a torch.Tensor, got {type(lengths).__name__}")
+    if lengths.dtype != torch.int64:
+        raise TypeError(f"`lengths` must be int64, got {lengths.dtype}; use `lengths.long()`")
+    if lengths.shape != tensor.shape[:1]:
         raise ValueError(
-            f"`waveform` must be (batch, channel, time), got shape {tuple(waveform.shape)}{hint}"
+            f"`lengths` must be (batch,), here ({tensor.shape[0]},), got {tuple(lengths.shape)}"
         )
-    if waveform.shape[1] == 0 or waveform.shape[2] == 0:
+    if lengths.device != tensor.device:
         raise ValueError(
-            f"`waveform` must have a channel and at least one sample, got shape "
-            f"{tuple(waveform.shape)}"
+            f"`lengths` must be on the device of `{name}`, {tensor.device}, got {lengths.device}"
         )
-    check_lengths(lengths, waveform.shape[0])
-
-
-def check_specgram(specgram: Tensor, lengths: Tensor | None = None) -> None:
-    """Check rank, dtype and lengths (in frames) of a batch of spectrograms.
-
-    Raises:
-        TypeError: If ``specgram`` is no floating-point tensor or ``lengths`` is not int64.
-        ValueError: If ``specgram`` is not ``(batch, channel, freq, frame)`` or has an empty dimension
-            other than the batch, or ``lengths`` is not ``(batch,)``.
-    """
-    _check_dtype("specgram", specgram)
-    if specgram.ndim != 4:
-        raise ValueError(
-            f"`specgram` must be (batch, channel, freq, frame), got shape {tuple(specgram.shape)}"
-        )
-    if 0 in specgram.shape[1:]:
-        raise ValueError(
-            f"`specgram` must have a channel, a bin and a frame, got shape {tuple(specgram.shape)}"
-        )
-    check_lengths(lengths, specgram.shape[0])
 
 
 def check_finite(name: str, value: float) -> float:

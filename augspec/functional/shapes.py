@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from augspec.functional.checks import compute_dtype
+
 __all__ = ["fit", "like", "span_start", "working_dtype"]
 
 
 def working_dtype(tensor: Tensor) -> Tensor:
     """Give half-precision input in float32, in which it is computed; other input as it is."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    return tensor.to(compute_dtype(tensor))
 
 
 def like(parameter: Tensor, tensor: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ class Chain(RandomTransform):
         """Raise a clear error if the input does not suit the first transform."""
         for transform in self:
             return transform.check(waveform, lengths)
-        return check_lengths(lengths, waveform.shape[0])
+        return None if lengths is None else check_lengths(lengths, "waveform", waveform)
 
     def draw_params(self, draw: Draw) -> Params:
         """Draw the params of each transform: a list in their order."""

@@ -233,19 +233,19 @@ def test_pitch_labels_follow_the_shift_of_picked_examples():
     [
         (lambda t: t(torch.zeros(2, 100)), ValueError, r"waveform.unsqueeze\(1\)"),
         (lambda t: t(torch.zeros(100)), ValueError, r"waveform\[None, None\]"),
-        (lambda t: t(torch.zeros(2, 1, 100).short()), TypeError, r"to\(torch.float32\) / 32768"),
+        (lambda t: t(torch.zeros(2, 1, 100).short()), TypeError, r"waveform.float\(\) / 32768"),
         (lambda t: t([[0.0]]), TypeError, "`waveform` must be a torch.Tensor, got list"),
-        (lambda t: t(torch.zeros(2, 1, 0)), ValueError, "at least one sample"),
-        (lambda t: t(torch.zeros(2, 0, 9)), ValueError, "must have a channel"),
+        (lambda t: t(torch.zeros(2, 1, 0)), ValueError, "at least one channel and one sample"),
+        (lambda t: t(torch.zeros(2, 0, 9)), ValueError, "at least one channel"),
         (
             lambda t: t(torch.zeros(2, 1, 9), torch.tensor([9.0, 9.0])),
             TypeError,
-            "`lengths` must be an int64",
+            "`lengths` must be int64",
         ),
         (
             lambda t: t(torch.zeros(2, 1, 9), torch.tensor([9])),
             ValueError,
-            r"`lengths` must have shape \(2,\)",
+            r"`lengths` must be .batch,., here .2,.",
         ),
         (
             lambda t: t(torch.zeros(2, 1, 9), keys=torch.zeros(2)),
