@@ -35,10 +35,11 @@ class Frontend(nn.Module):
 
     Args:
         waveform: Transforms of the waveform: a chain or a single one.
-        features: What makes the spectrogram, from `augspec.features`.
+        features: What makes the spectrogram, from `augspec.features`: a feature, or an
+            ``nn.Sequential`` of one and what follows it, such as `augspec.features.Normalize`.
         specgram: Transforms of the spectrogram.
-        fuse: ``"auto"`` computes inside the spectrogram what can be computed there; ``"never"`` runs
-            stage by stage. `plan` says what is done.
+        fuse: ``"auto"`` computes inside the spectrogram what can be computed there; ``"never"``
+            runs stage by stage. `plan` says what is done.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, freq, frame)``.
@@ -52,8 +53,8 @@ class Frontend(nn.Module):
         >>> from augspec import features as F, transforms as T
         >>> frontend = augspec.Frontend(
         ...     waveform=T.Chain([T.PitchShift((-2.0, 2.0)), T.RandomCrop(8_000)]),
-        ...     features=F.LogMelSpectrogram(sample_rate=16_000, n_fft=512, hop_length=250, n_mels=40),
-        ...     specgram=T.TimeMask(8),
+        ...     features=F.LogMelSpectrogram(sample_rate=16_000, n_fft=512, hop_length=250,
+        n_mels=40), ...     specgram=T.TimeMask(8),
         ... )
         >>> frontend(torch.randn(2, 1, 16_000)).shape
         torch.Size([2, 1, 40, 33])
@@ -160,7 +161,7 @@ class Frontend(nn.Module):
     def run(
         self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
     ) -> Result:
-        """Make the features; ``by_mode`` leaves out transforms that do not act in the present mode."""
+        """Make the features; ``by_mode`` leaves out what does not act in the present mode."""
         check_waveform(waveform, lengths)
         _check_params(params)
         augmented, ends = self.waveform.run(
@@ -176,8 +177,13 @@ class Frontend(nn.Module):
         return specgram if lengths is None or frames is None else (specgram, frames)
 
     def _features(self, waveform: Tensor, lengths: Tensor | None) -> Result:
-        made: Result = self.features(waveform) if lengths is None else self.features(waveform, lengths)
-        return made
+        made, ends = waveform, lengths
+        for stage in self.features if isinstance(self.features, nn.Sequential) else [self.features]:
+            if ends is None:
+                made = stage(made)
+            else:
+                made, ends = stage(made, ends)
+        return made if ends is None else (made, ends)
 
 
 def _check_params(params: Any) -> None:

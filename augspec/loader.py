@@ -20,10 +20,11 @@ Batch: TypeAlias = dict[str, Any]
 class DeviceLoader:
     """Iterate over a loader's batches with ``specgram`` made on the device.
 
-    Every key of a batch is kept, ``waveform`` as it was loaded, and tensors are moved to ``device``.
-    Each example's augmentation depends on ``seed``, the epoch and its ``index`` alone: not on the
-    batch, the order, the number of workers or the rank. Whether it augments is the front end's mode.
-    On a GPU the next batch is copied and computed on a stream of its own while the current one is used.
+    Every key of a batch is kept, ``waveform`` as it was loaded, and tensors are moved to
+    ``device``. Each example's augmentation depends on ``seed``, the epoch and its ``index`` alone:
+    not on the batch, the order, the number of workers or the rank. Whether it augments is the
+    front end's mode. On a GPU the next batch is copied and computed on a stream of its own while
+    the current one is used.
 
     Args:
         loader: Yields dictionaries with ``waveform`` ``(batch, channel, time)`` and ``index``
@@ -32,8 +33,8 @@ class DeviceLoader:
         frontend: Makes the spectrogram; it is moved to ``device``.
         device: Where to; ``None`` takes the GPU if there is one, else the CPU.
         seed: Seed of the augmentation.
-        num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32, one-hot unless
-            a transform mixes examples.
+        num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32, one-hot
+            unless a transform mixes examples.
 
     Raises:
         TypeError: If ``frontend`` is no `augspec.Frontend`.
@@ -45,8 +46,10 @@ class DeviceLoader:
         >>> notes = [{"waveform": torch.randn(1, 4000), "label": i, "index": i} for i in range(4)]
         >>> loader = torch.utils.data.DataLoader(notes, batch_size=2)
         >>> frontend = augspec.Frontend(features=F.Spectrogram(n_fft=256))
-        >>> [tuple(batch["specgram"].shape) for batch in DeviceLoader(loader, frontend, device="cpu")]
-        [(2, 1, 129, 32), (2, 1, 129, 32)]
+        >>> for batch in DeviceLoader(loader, frontend, device="cpu"):
+        ...     print(tuple(batch["specgram"].shape))
+        (2, 1, 129, 32)
+        (2, 1, 129, 32)
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class DeviceLoader:
         num_classes: int | None = None,
     ) -> None:
         if not isinstance(frontend, Frontend):
-            raise TypeError(f"`frontend` must be an augspec.Frontend, got {type(frontend).__name__}")
+            raise TypeError(
+                f"`frontend` must be an augspec.Frontend, got {type(frontend).__name__}"
+            )
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.loader = loader
@@ -116,12 +121,12 @@ def _now(batches: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
 
 def _one_ahead(batches: Iterable[Callable[[], Batch]], device: torch.device) -> Iterator[Batch]:
     """Make each batch on a side stream while the one before it is in use."""
-    side = torch.cuda.Stream(device)
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     ready: tuple[Batch, torch.cuda.Event] | None = None
     for make in batches:
         with torch.cuda.stream(side):
             batch = make()
-            event = torch.cuda.Event()
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record(side)
         if ready is not None:
             yield _wait_for(*ready, device)
@@ -161,7 +166,9 @@ def per_example(
 
     def apply(waveform: Tensor, key: int | Tensor | None = None) -> Result:
         if waveform.ndim != 2:
-            raise ValueError(f"`waveform` must be (channel, time), got shape {tuple(waveform.shape)}")
+            raise ValueError(
+                f"`waveform` must be (channel, time), got shape {tuple(waveform.shape)}"
+            )
         if key is None:
             keys = fresh_keys(1, waveform.device)
         else:

@@ -88,8 +88,8 @@ def bits(keys: Tensor, path: str, name: str, counter: Tensor | None = None) -> T
         keys: Example keys, ``int64``, any shape.
         path: Where the drawing transform stands, such as ``"Chain/Gain#0"``.
         name: Name of the drawn parameter.
-        counter: ``int64``, broadcasts with ``keys``: which of several values of that name (a channel,
-            a sample of noise).
+        counter: ``int64``, broadcasts with ``keys``: which of several values of that name (a
+            channel, a sample of noise).
 
     Returns:
         ``int64`` of the broadcast shape; all 64 bits are random.
@@ -163,7 +163,7 @@ def choice(
     *,
     counter: Tensor | None = None,
 ) -> Tensor:
-    """Draw ``int64`` indices into ``weights``, each with a probability in proportion to its weight."""
+    """Draw ``int64`` indices into ``weights``, in proportion to the weights."""
     total = math.fsum(weights)
     if not weights or min(weights) < 0 or not 0 < total < math.inf:
         raise ValueError(f"`weights` must be non-negative with a positive sum, got {weights}")
@@ -176,7 +176,9 @@ def choice(
     return index
 
 
-def _as_int64(name: str, value: int | Sequence[int] | Tensor, device: torch.device | None) -> Tensor:
+def _as_int64(
+    name: str, value: int | Sequence[int] | Tensor, device: torch.device | None
+) -> Tensor:
     tensor = torch.as_tensor(value, device=device)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise TypeError(f"`{name}` must hold integers, got {tensor.dtype}")

@@ -9,7 +9,7 @@ MAY_BE_MISSING = ("CUDA GPU", "../shared")
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item):
     report = (yield).get_result()
     if not (report.skipped and os.environ.get("CI")) or hasattr(report, "wasxfail"):
         return

@@ -39,9 +39,7 @@ def test_the_design_documents_example_runs_as_it_stands():
     )
     specgram = frontend(waveform)  # (batch, channel, time) -> (batch, channel, n_mels, frame)
     assert specgram.shape == (2, 1, 64, 188)
-    params = frontend.make_params(
-        waveform, keys=augspec.example_keys(seed=0, epoch=3, index=index)
-    )
+    params = frontend.make_params(waveform, keys=augspec.example_keys(seed=0, epoch=3, index=index))
     again = frontend.transform(waveform, params)
     assert torch.equal(again, frontend.transform(waveform, params))
     keys = augspec.example_keys(seed=0, epoch=3, index=index)
@@ -74,8 +72,21 @@ def test_eval_gives_the_plain_features_and_leaves_the_random_state(frontend):
 
 
 def test_center_crop_acts_in_eval():
-    frontend = augspec.Frontend(T.Chain([T.CenterCrop(2000), T.Gain(6.0)]), F.Spectrogram(256)).eval()
+    frontend = augspec.Frontend(
+        T.Chain([T.CenterCrop(2000), T.Gain(6.0)]), F.Spectrogram(256)
+    ).eval()
     assert torch.equal(frontend(WAVEFORM), frontend.features(WAVEFORM[..., 2000:4000]))
+
+
+def test_features_may_be_a_sequence_that_passes_lengths_on():
+    log_mel, normalize = F.LogMelSpectrogram(n_fft=256, n_mels=20), F.Normalize()
+    frontend = augspec.Frontend(T.Gain(), torch.nn.Sequential(log_mel, normalize)).eval()
+    lengths = torch.tensor([6000, 2000, 600])
+    specgram, frames = frontend(WAVEFORM, lengths)
+    expected, _ = normalize(*log_mel(WAVEFORM, lengths))
+    assert torch.equal(specgram, expected)
+    assert frames.tolist() == [1 + n // 128 for n in (6000, 2000, 600)]
+    assert torch.equal(frontend(WAVEFORM), normalize(log_mel(WAVEFORM)))
 
 
 def test_draws_are_named_by_their_path(frontend):

@@ -9,14 +9,20 @@ from augspec import transforms as T
 
 @pytest.fixture
 def params():
-    chain = T.Chain([T.Gain((-6.0, 6.0), p=0.5), T.RandomCrop(50), T.Chain([T.PolarityInversion()])])
+    chain = T.Chain(
+        [T.Gain((-6.0, 6.0), p=0.5), T.RandomCrop(50), T.Chain([T.PolarityInversion()])]
+    )
     return chain.make_params(torch.zeros(5, 2, 100), keys=augspec.example_keys(0, 0, range(5)))
 
 
 def _leaves(tree):
     if isinstance(tree, torch.Tensor):
         return [tree]
-    return [leaf for part in (tree.values() if isinstance(tree, dict) else tree) for leaf in _leaves(part)]
+    return [
+        leaf
+        for part in (tree.values() if isinstance(tree, dict) else tree)
+        for leaf in _leaves(part)
+    ]
 
 
 def test_json_round_trips_every_bit(params):
@@ -52,7 +58,9 @@ def test_select_takes_examples_and_keeps_the_batch_dimension(params):
 
 
 def test_a_record_of_one_example_replays_it(params):
-    chain = T.Chain([T.Gain((-6.0, 6.0), p=0.5), T.RandomCrop(50), T.Chain([T.PolarityInversion()])])
+    chain = T.Chain(
+        [T.Gain((-6.0, 6.0), p=0.5), T.RandomCrop(50), T.Chain([T.PolarityInversion()])]
+    )
     waveform = torch.randn(5, 2, 100)
     whole = chain.transform(waveform, params)
     record = augspec.params_from_json(augspec.params_to_json(augspec.select(params, 4)))

@@ -131,9 +131,7 @@ def _assert_same_draws(ours, theirs):
     torch.testing.assert_close(ours[7], theirs[7].to(ours[7].device), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_draws_compile_whole_and_are_the_same_compiled(keys, backend):
     compiled = torch.compile(_all_draws, fullgraph=True, backend=backend)
     _assert_same_draws(_all_draws(keys[:100]), compiled(keys[:100]))

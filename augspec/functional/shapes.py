@@ -16,7 +16,7 @@ def working_dtype(tensor: Tensor) -> Tensor:
 
 
 def like(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """Give a ``(batch,)`` or ``(batch, channel)`` parameter the rank of ``tensor``, to broadcast."""
+    """Give a ``(batch,)`` or ``(batch, channel)`` parameter the rank of ``tensor``."""
     return parameter.reshape(parameter.shape + (1,) * (tensor.ndim - parameter.ndim))
 
 

@@ -188,8 +188,6 @@ def _overlap_add(pieces: Tensor, hop: int) -> Tensor:
     """Add frames that are ``hop`` apart; ``(row, frame, n_fft)`` to ``(row, time)``."""
     rows, frames, n_fft = pieces.shape
     parts = pieces.unflatten(-1, (n_fft // hop, hop))
-    total = sum(
-        pad(parts[:, :, i], (0, 0, i, n_fft // hop - 1 - i)) for i in range(n_fft // hop)
-    )
+    total = sum(pad(parts[:, :, i], (0, 0, i, n_fft // hop - 1 - i)) for i in range(n_fft // hop))
     assert isinstance(total, Tensor)
     return total.reshape(rows, -1)

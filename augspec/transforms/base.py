@@ -46,7 +46,8 @@ class RandomTransform(nn.Module, ABC):
 
         Raises:
             TypeError: If ``waveform``, ``lengths`` or ``keys`` has the wrong type or dtype.
-            ValueError: If one of them has the wrong shape, or ``keys`` and ``generator`` are both given.
+            ValueError: If one of them has the wrong shape, or ``keys`` and ``generator`` are both
+                given.
         """
         self.check(waveform, lengths)
         keys = resolve_keys(waveform, keys, generator)
@@ -137,9 +138,10 @@ class RandomTransform(nn.Module, ABC):
 
 
 class LeafTransform(RandomTransform, ABC):
-    """A transform that is not made of others: `_draw` says what is random, `_transform` what is done.
+    """A transform that is not made of others.
 
-    One that changes where examples end gives `_lengths` too; one that changes labels, `_targets`.
+    `_draw` says what is random, `_transform` what is computed. One that changes where examples end
+    gives `_lengths` too; one that changes labels, `_targets`.
 
     Args:
         p: Probability that an example is transformed; one that is not comes out bit for bit.
@@ -178,8 +180,8 @@ class LeafTransform(RandomTransform, ABC):
 
     def _lengths(
         self,
-        time: int,  # noqa: ARG002
-        params: dict[str, Tensor],  # noqa: ARG002
+        time: int,
+        params: dict[str, Tensor],
         lengths: Tensor | None,
     ) -> Tensor | None:
         """Say where examples end afterwards; ``lengths`` None means at ``time``."""
@@ -188,8 +190,8 @@ class LeafTransform(RandomTransform, ABC):
     def _targets(
         self,
         targets: dict[str, Any],
-        params: dict[str, Tensor],  # noqa: ARG002
-        lengths: Tensor | None,  # noqa: ARG002
+        params: dict[str, Tensor],
+        lengths: Tensor | None,
     ) -> dict[str, Any]:
         """Say what happens to labels."""
         return targets

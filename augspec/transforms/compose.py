@@ -30,8 +30,8 @@ def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
 class Chain(RandomTransform):
     """Apply transforms one after the other.
 
-    A chain knows where each example's sound ends, also when no ``lengths`` were passed: a crop after
-    a time stretch lands on sound. Its params are a list, one entry a transform.
+    A chain knows where each example's sound ends, also when no ``lengths`` were passed: a crop
+    after a time stretch lands on sound. Its params are a list, one entry a transform.
 
     Args:
         transforms: The transforms, in order; none makes the identity.
@@ -107,4 +107,6 @@ class Chain(RandomTransform):
     def _check_params(self, params: Any) -> None:
         if not isinstance(params, list) or len(params) != len(self):
             got = f"{len(params)} of them" if isinstance(params, list) else type(params).__name__
-            raise ValueError(f"`params` must be a list of {len(self)} transforms' params, got {got}")
+            raise ValueError(
+                f"`params` must be a list of {len(self)} transforms' params, got {got}"
+            )

@@ -20,7 +20,9 @@ def _check_size(size: int) -> int:
 
 def _ends(time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
     """Say where examples end: at ``time`` where no lengths are known."""
-    return torch.full_like(params["applied"], time, dtype=torch.int64) if lengths is None else lengths
+    return (
+        torch.full_like(params["applied"], time, dtype=torch.int64) if lengths is None else lengths
+    )
 
 
 class RandomCrop(WaveformTransform):
@@ -92,7 +94,7 @@ class CenterCrop(WaveformTransform):
         super().__init__()
         self.size = _check_size(size)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:  # noqa: ARG002
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {}
 
     def _start(self, ends: Tensor) -> Tensor:

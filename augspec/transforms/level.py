@@ -28,7 +28,8 @@ class Gain(WaveformTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If the range is reversed, not finite or beyond +-200 dB, or ``p`` is not in [0, 1].
+        ValueError: If the range is reversed, not finite or beyond +-200 dB, or ``p`` is not in [0,
+            1].
 
     Example:
         >>> import torch
@@ -58,7 +59,7 @@ class Gain(WaveformTransform):
         self,
         waveform: Tensor,
         params: dict[str, Tensor],
-        lengths: Tensor | None,  # noqa: ARG002
+        lengths: Tensor | None,
     ) -> Tensor:
         return level.gain(waveform, params["gain_db"])
 
@@ -89,13 +90,13 @@ class PolarityInversion(WaveformTransform):
     def __init__(self, *, p: float = 1.0) -> None:
         super().__init__(p=p)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:  # noqa: ARG002
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {}
 
     def _transform(
         self,
         waveform: Tensor,
         params: dict[str, Tensor],
-        lengths: Tensor | None,  # noqa: ARG002
+        lengths: Tensor | None,
     ) -> Tensor:
         return level.polarity_inversion(waveform, params["applied"])

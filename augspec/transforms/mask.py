@@ -39,7 +39,9 @@ class _Mask(SpecgramTransform, ABC):
             raise ValueError(f"`max_width` must be a whole number, 0 or more, got {max_width!r}")
         if isinstance(mask_value, str):
             if mask_value not in ("mean", "min"):
-                raise ValueError(f'`mask_value` must be a number, "mean" or "min", got {mask_value!r}')
+                raise ValueError(
+                    f'`mask_value` must be a number, "mean" or "min", got {mask_value!r}'
+                )
         else:
             check_finite("mask_value", mask_value)
         self.max_width = max_width
@@ -123,5 +125,5 @@ class FrequencyMask(_Mask):
 
     dim = -2
 
-    def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:  # noqa: ARG002
+    def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
         return torch.full((specgram.shape[0],), specgram.shape[-2], device=specgram.device)

@@ -30,8 +30,8 @@ class TimeStretch(WaveformTransform):
 
     Args:
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
-        keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in zeros.
-            Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
+        keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
+            zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
         n_fft: Samples of the vocoder's window, a multiple of 4: about 64 ms (1024 at 16 kHz).
         p: Probability that an example is stretched.
 
@@ -99,7 +99,8 @@ class PitchShift(WaveformTransform):
     Formants move with the pitch.
 
     Args:
-        semitones: Range of the interval in semitones, uniform; positive is up. A number is a constant.
+        semitones: Range of the interval in semitones, uniform; positive is up. A number is a
+            constant.
         n_fft: Samples of the vocoder's window, a multiple of 4: about 64 ms (1024 at 16 kHz).
         p: Probability that an example is shifted.
         per_channel: Draw an interval for each channel.
@@ -152,11 +153,13 @@ class PitchShift(WaveformTransform):
         self,
         targets: dict[str, Any],
         params: dict[str, Tensor],
-        lengths: Tensor | None,  # noqa: ARG002
+        lengths: Tensor | None,
     ) -> dict[str, Any]:
         if "pitch" not in targets:
             return targets
         semitones = params["semitones"]
         if semitones.ndim == 2:
-            raise ValueError("`targets` has one `pitch` an example, but `per_channel` shifts differ")
+            raise ValueError(
+                "`targets` has one `pitch` an example, but `per_channel` shifts differ"
+            )
         return {**targets, "pitch": targets["pitch"] + semitones}

@@ -19,7 +19,11 @@ WAVEFORM = [
     T.PitchShift((-3.0, 3.0), n_fft=256, p=0.5),
     T.Chain([T.TimeStretch((0.8, 1.25), n_fft=256), T.RandomCrop(2000), T.Gain((-6.0, 6.0))]),
 ]
-SPECGRAM = [T.TimeMask(20, p=0.5), T.FrequencyMask(8, p=0.5), T.Chain([T.TimeMask(9), T.TimeMask(9)])]
+SPECGRAM = [
+    T.TimeMask(20, p=0.5),
+    T.FrequencyMask(8, p=0.5),
+    T.Chain([T.TimeMask(9), T.TimeMask(9)]),
+]
 KEYS = augspec.example_keys(seed=1, epoch=2, index=torch.arange(6))
 
 
@@ -112,7 +116,9 @@ def test_replay_from_json_is_bit_for_bit(transform, batch, lengths):
     params = transform.make_params(batch, keys=KEYS)
     record = augspec.params_from_json(augspec.params_to_json(params))
     for first, second in zip(
-        transform(batch, lengths, keys=KEYS), transform.transform(batch, record, lengths), strict=True
+        transform(batch, lengths, keys=KEYS),
+        transform.transform(batch, record, lengths),
+        strict=True,
     ):
         assert torch.equal(first, second)
 
