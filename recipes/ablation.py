@@ -89,18 +89,19 @@ def make_frontend(arm: str) -> augspec.Frontend:
 # --- Data -----------------------------------------------------------------------------------------
 
 
-def load(data: str, root: str | None, split: str, progress: Progress) -> tuple[Notes, list[str]]:
+def load(options: argparse.Namespace, split: str, progress: Progress) -> tuple[Notes, list[str]]:
     """Open a split, read it into memory if it is small, and name its classes."""
     notes: augspec.datasets.NSynth | augspec.datasets.GMNotes
-    if data == "nsynth" and root is not None:
-        notes = augspec.datasets.NSynth(root, split)
+    if options.data == "nsynth":
+        notes = augspec.datasets.NSynth(options.root, split)
     else:
         notes = augspec.datasets.GMNotes(split)
-    if len(notes) > PRELOAD:
+    chosen = range(0, len(notes), 8 if options.smoke else 1)
+    if len(chosen) > PRELOAD:
         return notes, list(notes.classes)
-    task = progress.add_task(f"reading {split}", total=len(notes))
+    task = progress.add_task(f"reading {split}", total=len(chosen))
     examples = []
-    for index in range(len(notes)):
+    for index in chosen:
         examples.append(notes[index])
         progress.advance(task)
     progress.remove_task(task)
@@ -231,6 +232,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=BATCH_SIZE)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--smoke", action="store_true", help="try it: one seed, one epoch, an eighth of the notes"
+    )
     parser.add_argument("--out", type=Path, help="folder of the results (default: out/DATA)")
     options = parser.parse_args(arguments)
     if options.data == "nsynth" and options.root is None:
@@ -247,6 +251,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     if unknown:
         parser.error(f"--arms: no arm named {', '.join(unknown)}; there are {', '.join(ARMS)}")
     options.arms = list(dict.fromkeys(["none", *asked]))  # the baseline is always there, and first
+    if options.smoke:
+        options.seeds = options.epochs = 1
     options.out = options.out or Path("out") / options.data
     return options
 
@@ -296,8 +302,8 @@ def ablate(options: argparse.Namespace) -> dict[str, list[Run]]:
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        train_notes, classes = load(options.data, options.root, "train", progress)
-        valid_notes, _ = load(options.data, options.root, "valid", progress)
+        train_notes, classes = load(options, "train", progress)
+        valid_notes, _ = load(options, "valid", progress)
         configs = plan(options, (len(train_notes), len(valid_notes)))  # type: ignore[arg-type]
         whole = progress.add_task("runs", total=len(configs))
         for config in configs:

@@ -21,6 +21,15 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 FAMILIES = ["bass", "guitar", "vocal"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks this small gain nothing from threads, and on a busy machine those wait in turns."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def recipe():
     pytest.importorskip("matplotlib")
@@ -289,7 +298,7 @@ def test_ctrl_c_keeps_finished_runs_and_says_how_to_go_on(root, tmp_path, run):
     pytest.importorskip("rich")
     command = [sys.executable, str(RECIPES / "ablation.py")]
     command += arguments(root, tmp_path, "--arms", "none,gain", "--seeds", "500")
-    environment = os.environ | {"PYTHONPATH": str(RECIPES.parent)}
+    environment = os.environ | {"PYTHONPATH": str(RECIPES.parent), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
