@@ -44,18 +44,18 @@ class MelFeature(MagnitudeFeature):
 
     def __init__(
         self,
-        sample_rate: int,
-        n_fft: int,
-        win_length: int | None,
-        hop_length: int | None,
-        f_min: float,
-        f_max: float | None,
-        n_mels: int,
-        power: float,
-        center: bool,
-        pad_mode: str,
-        norm: Literal["slaney"] | None,
-        mel_scale: Literal["htk", "slaney"],
+        sample_rate: int = 16_000,
+        n_fft: int = 400,
+        win_length: int | None = None,
+        hop_length: int | None = None,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        n_mels: int = 128,
+        power: float = 2.0,
+        center: bool = True,
+        pad_mode: str = "reflect",
+        norm: Literal["slaney"] | None = None,
+        mel_scale: Literal["htk", "slaney"] = "htk",
     ) -> None:
         super().__init__(n_fft, win_length, hop_length, power, center, pad_mode)
         if sample_rate < 1:
@@ -75,8 +75,9 @@ class MelFeature(MagnitudeFeature):
         self.f_min = f_min
         self.f_max = f_max
         self.n_mels = n_mels
-        self.norm: Literal["slaney"] | None = norm
-        self.mel_scale: Literal["htk", "slaney"] = mel_scale
+        self.norm: str | None = norm
+        self.mel_scale = mel_scale
+        self._filter_arguments = (sample_rate, n_fft, n_mels, f_min, f_max, norm, mel_scale)
         filters = self._make_filters(torch.float32, None)
         self.register_buffer("filters", filters, persistent=False)
         self._bands = _cover(filters, _BAND)
@@ -96,22 +97,12 @@ class MelFeature(MagnitudeFeature):
         return mel.reshape(*spectrum.shape[:-2], self.n_mels)
 
     def _filters(self, dtype: torch.dtype) -> Tensor:
-        if self.filters.dtype == dtype:
+        if self.filters.dtype == dtype == torch.float32:
             return self.filters
         return self._make_filters(dtype, self.filters.device)
 
     def _make_filters(self, dtype: torch.dtype, device: torch.device | None) -> Tensor:
-        filters = functional.mel_filterbank(
-            self.sample_rate,
-            self.n_fft,
-            self.n_mels,
-            self.f_min,
-            self.f_max,
-            self.norm,
-            self.mel_scale,
-            dtype=dtype,
-            device=device,
-        )
+        filters = functional.mel_filterbank(*self._filter_arguments, dtype=dtype, device=device)
         return filters.repeat_interleave(2, dim=0) if self.power == 2.0 else filters
 
     @abstractmethod
@@ -167,36 +158,6 @@ class MelSpectrogram(MelFeature):
         >>> mel(torch.randn(8, 1, 64_000)).shape
         torch.Size([8, 1, 64, 251])
     """
-
-    def __init__(
-        self,
-        sample_rate: int = 16_000,
-        n_fft: int = 400,
-        win_length: int | None = None,
-        hop_length: int | None = None,
-        f_min: float = 0.0,
-        f_max: float | None = None,
-        n_mels: int = 128,
-        power: float = 2.0,
-        center: bool = True,
-        pad_mode: str = "reflect",
-        norm: Literal["slaney"] | None = None,
-        mel_scale: Literal["htk", "slaney"] = "htk",
-    ) -> None:
-        super().__init__(
-            sample_rate,
-            n_fft,
-            win_length,
-            hop_length,
-            f_min,
-            f_max,
-            n_mels,
-            power,
-            center,
-            pad_mode,
-            norm,
-            mel_scale,
-        )
 
     def _finish(self, specgram: Tensor) -> Tensor:
         return specgram

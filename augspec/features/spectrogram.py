@@ -165,8 +165,8 @@ class MagnitudeFeature(nn.Module, ABC):
         """Turn the magnitudes ``(batch, channel, freq, frame)`` into the feature."""
 
     def _window(self, dtype: torch.dtype) -> Tensor:
-        # Not the buffer where its dtype differs: `module.double()` would keep float32's errors.
-        if self.window.dtype == dtype:
+        # The buffer serves float32 alone: after `module.double()` it still has float32's errors.
+        if self.window.dtype == dtype == torch.float32:
             return self.window
         return functional.hann_window(
             self.win_length, self.n_fft, dtype=dtype, device=self.window.device

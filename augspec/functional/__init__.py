@@ -4,6 +4,7 @@ from augspec.functional.checks import check_specgram, check_waveform, compute_dt
 from augspec.functional.crop import crop, crop_start, cropped_lengths
 from augspec.functional.level import gain, polarity_inversion
 from augspec.functional.mask import mask_span, mask_value_of
+from augspec.functional.resample import resample, resample_rate, resampled_lengths
 from augspec.functional.scale import (
     amplitude_to_db,
     dct_matrix,
@@ -33,6 +34,9 @@ __all__ = [
     "polarity_inversion",
     "mask_span",
     "mask_value_of",
+    "resample",
+    "resample_rate",
+    "resampled_lengths",
     "amplitude_to_db",
     "dct_matrix",
     "hz_to_mel",

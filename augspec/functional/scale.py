@@ -176,5 +176,5 @@ def dct_matrix(
     order = torch.arange(n_out, dtype=torch.float64, device=device)[:, None]
     matrix = 2.0 * torch.cos(math.pi / n_in * (index + 0.5) * order)
     if norm == "ortho":
-        matrix = matrix * torch.where(order == 0, 0.5, math.sqrt(0.5)) / math.sqrt(n_in)
+        matrix = torch.where(order == 0, matrix * 0.5, matrix * math.sqrt(0.5)) / math.sqrt(n_in)
     return matrix.to(dtype)

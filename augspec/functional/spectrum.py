@@ -147,7 +147,14 @@ def spectrum(frames: Tensor, window: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
         parts: Tensor = _rfft(windowed)
         return parts
-    return torch.view_as_real(torch.fft.rfft(windowed))
+    return _transform(windowed)
+
+
+def _transform(signal: Tensor) -> Tensor:
+    if signal.numel() == 0:  # of an empty batch, which MKL refuses
+        half = signal[..., : signal.shape[-1] // 2 + 1]
+        return torch.stack([half, half], dim=-1)
+    return torch.view_as_real(torch.fft.rfft(signal))
 
 
 def magnitude(spectrum: Tensor, power: float = 2.0) -> Tensor:
@@ -172,12 +179,14 @@ def magnitude(spectrum: Tensor, power: float = 2.0) -> Tensor:
 @torch.library.custom_op("augspec::rfft", mutates_args=())
 def _rfft(signal: Tensor) -> Tensor:
     """``torch.fft.rfft`` with a real result."""
-    return torch.view_as_real(torch.fft.rfft(signal))
+    return _transform(signal)
 
 
 @torch.library.custom_op("augspec::rfft_backward", mutates_args=())
 def _rfft_backward(grad: Tensor, size: int) -> Tensor:
     """Transpose of `_rfft`, which maps ``size`` samples to ``size // 2 + 1`` pairs."""
+    if grad.numel() == 0:
+        return grad.new_empty((*grad.shape[:-2], size))
     # `irfft` counts each bin twice but for the first and, with an even size, the last.
     weights = grad.new_full((grad.shape[-2],), size / 2)
     weights[0] = size

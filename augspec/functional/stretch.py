@@ -6,11 +6,9 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from augspec.functional.resample import resample
-
-OVERLAP = 4
+from augspec.functional.vocoder import stretch_rows
 
 
 def stretched_lengths(lengths: Tensor, rate: Tensor, size: int) -> Tensor:
@@ -55,7 +53,7 @@ def time_stretch(
     size = time if size is None else size
     rate = _per_row(rate, waveform)
     ends = None if lengths is None else lengths.repeat_interleave(channels)
-    stretched = _stretch(waveform.reshape(rows * channels, time), rate, size, ends, n_fft)
+    stretched = stretch_rows(waveform.reshape(rows * channels, time), rate, size, n_fft)
     return stretched.reshape(rows, channels, size)
 
 
@@ -126,68 +124,4 @@ def pitch_and_tempo(
 def _per_row(values: Tensor, waveform: Tensor) -> Tensor:
     """Spread one value an example, or one a channel, over the rows ``batch * channel``."""
     batch, channels, _ = waveform.shape
-    spread = values.reshape(batch, -1).expand(batch, channels)
-    return spread.reshape(batch * channels).to(waveform.device, torch.float64)
-
-
-def _stretch(rows: Tensor, rate: Tensor, size: int, ends: Tensor | None, n_fft: int) -> Tensor:
-    """Stretch ``(row, time)``: frames at rounded source positions, phases locked to peaks."""
-    hop = n_fft // OVERLAP
-    time = rows.shape[-1]
-    if ends is not None:
-        rows = rows * (torch.arange(time, device=rows.device) < ends.unsqueeze(-1))
-    steps = torch.arange(-OVERLAP + 1, math.ceil(size / hop) + OVERLAP, device=rows.device)
-    centers = torch.round(steps * hop * rate.unsqueeze(-1)).to(torch.int64)
-    window = torch.hann_window(n_fft, dtype=rows.dtype, device=rows.device)
-    frames = _frame(rows, centers, n_fft) * window
-    specgram = torch.fft.rfft(frames)
-    rotation = _locked_rotation(specgram, centers, hop, n_fft)
-    turned = specgram * torch.polar(torch.ones_like(rotation), 2 * math.pi * rotation)
-    pieces = torch.fft.irfft(turned, n=n_fft) * (window / (1.5 * OVERLAP / 4))
-    start = (OVERLAP - 1) * hop + n_fft // 2
-    return _overlap_add(pieces, hop)[:, start : start + size]
-
-
-def _frame(rows: Tensor, centers: Tensor, n_fft: int) -> Tensor:
-    """Take the ``n_fft`` samples around each center; zeros outside the audio."""
-    time = rows.shape[-1]
-    padded = pad(rows, (2 * n_fft, 2 * n_fft))
-    start = (centers + (2 * n_fft - n_fft // 2)).clamp(0, time + 3 * n_fft)
-    index = start.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
-    return padded.gather(1, index.flatten(1)).unflatten(1, (-1, n_fft))
-
-
-def _locked_rotation(specgram: Tensor, centers: Tensor, hop: int, n_fft: int) -> Tensor:
-    """Return by how many turns each bin of each frame is to be rotated.
-
-    A partial that advances by ``f`` turns a sample gains ``(hop - advance) * f`` turns between two
-    frames that were ``advance`` apart and are to be ``hop`` apart. Identity phase locking (Laroche
-    and Dolson 1999): every bin takes the rotation of the peak it belongs to.
-    """
-    bins = torch.arange(n_fft // 2 + 1, dtype=specgram.real.dtype, device=specgram.device)
-    phase = torch.angle(specgram) / (2 * math.pi)
-    advance = torch.diff(centers, dim=-1).unsqueeze(-1).to(phase.dtype)
-    deviation = torch.diff(phase, dim=-2) - advance * bins / n_fft
-    deviation = deviation - torch.round(deviation)
-    gain = (hop - advance) * bins / n_fft
-    gain = gain - torch.round(gain) + (hop - advance) / advance * deviation
-    rotation = pad(torch.cumsum(gain, dim=-2), (0, 0, 1, 0))
-    return rotation.gather(-1, _peaks(specgram))
-
-
-def _peaks(specgram: Tensor) -> Tensor:
-    """Return for each bin the peak uphill of it."""
-    power = specgram.real.square() + specgram.imag.square()
-    neighbours = pad(power, (2, 2), value=-1.0).unfold(-1, 5, 1)
-    uphill = neighbours.argmax(-1) - 2 + torch.arange(power.shape[-1], device=power.device)
-    uphill = uphill.gather(-1, uphill)
-    return uphill.gather(-1, uphill)
-
-
-def _overlap_add(pieces: Tensor, hop: int) -> Tensor:
-    """Add frames that are ``hop`` apart; ``(row, frame, n_fft)`` to ``(row, time)``."""
-    rows, frames, n_fft = pieces.shape
-    parts = pieces.unflatten(-1, (n_fft // hop, hop))
-    total = sum(pad(parts[:, :, i], (0, 0, i, n_fft // hop - 1 - i)) for i in range(n_fft // hop))
-    assert isinstance(total, Tensor)
-    return total.reshape(rows, -1)
+    return values.reshape(batch, -1).expand(batch, channels).reshape(batch * channels)

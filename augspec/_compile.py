@@ -1,0 +1,82 @@
+"""Kernels that compile themselves on first use and run eagerly where that is impossible.
+
+Set the environment variable ``AUGSPEC_COMPILE=0`` to keep every kernel eager: the results are the
+same within rounding, only slower.
+"""
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_log = logging.getLogger(__name__)
+
+
+class _CompiledKernel(Generic[P, R]):
+    """Callable of `compiled`; ``eager`` is the plain function, ``failure`` why it stays eager."""
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self.eager = function
+        self.failure: Exception | None = None
+        self._graph: Callable[..., R] | None = None
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.compiler.is_compiling() or not self._can_compile(args):
+            return self.eager(*args, **kwargs)
+        try:
+            return self._run_graph(args, kwargs)
+        except Exception as error:
+            # A mistake of the caller raises here once more, and then compilation is not to blame.
+            result = self.eager(*args, **kwargs)
+            _log.info("%s stays eager: %s", self.eager.__qualname__, error)
+            self.failure = error
+            return result
+
+    def _can_compile(self, args: tuple[object, ...]) -> bool:
+        if self.failure is not None or os.environ.get("AUGSPEC_COMPILE", "1") == "0":
+            return False
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            return False
+        # vmap, grad, fake and other wrapped tensors are left to eager mode.
+        return all(type(t) is Tensor or type(t) is torch.nn.Parameter for t in tensors) and (
+            torch._C._functorch.peek_interpreter_stack() is None
+        )
+
+    def _run_graph(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
+        if self._graph is None:
+            self._graph = torch.compile(self.eager, fullgraph=True)
+        # One grad mode, so that training and evaluation share a graph.
+        with torch.no_grad():
+            return self._graph(*map(_with_dynamic_batch, args), **kwargs)
+
+
+def compiled(function: Callable[P, R]) -> _CompiledKernel[P, R]:
+    """Compile a real-valued kernel on its first call, with the first dimension dynamic.
+
+    The kernel runs eagerly inside a caller's ``torch.compile`` (which then compiles it), when a
+    gradient is asked for, under ``torch.func`` transforms, with ``AUGSPEC_COMPILE=0``, and for good
+    once compilation has failed (no C++ compiler, for example). Every tensor argument is positional;
+    its first dimension may change from call to call without a new compilation, any other dimension,
+    dtype, device or Python number compiles again.
+
+    Args:
+        function: A pure function of tensors and Python numbers, without complex arithmetic.
+    """
+    return _CompiledKernel(function)
+
+
+def _with_dynamic_batch(value: object) -> object:
+    if not isinstance(value, Tensor) or value.dim() == 0:
+        return value
+    alias = value.detach()  # the mark stays off the caller's tensor
+    torch._dynamo.maybe_mark_dynamic(alias, 0)
+    return alias
