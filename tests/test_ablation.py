@@ -45,7 +45,7 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def analysis(recipe):
-    return sys.modules["ablation_report"]
+    return sys.modules[recipe.report.__module__]
 
 
 @pytest.fixture(scope="module")
