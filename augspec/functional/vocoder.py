@@ -12,9 +12,10 @@ from augspec._compile import compiled
 from augspec.functional.onset import Grid, find_onsets
 
 _OVERLAP = 4  # frames over each sample
-_REPAY = 0.5  # how fast, relative to the stretch, the time that an attack borrows is paid back
+_REPAY = 2.0  # how fast, relative to the stretch, the time that an attack borrows is paid back
 _ATTACK = 4.0  # power ratio across an attack above which a partial counts as struck
-_HEARD = slice(1, -_OVERLAP)  # of the frames that are analysed
+_AFTER = _OVERLAP // 2  # frames from the first that an attack touches to one that it fills
+_HEARD = slice(1, -_AFTER)  # of the frames that are analysed
 _ONE = 1 << 32  # 1.0 in fixed point
 # arctan(x) / x on [0, 1] as a polynomial in x**2, highest power first (Hastings 1955, sheet 11).
 _ARCTAN = (-0.0117212, 0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997726)
@@ -65,14 +66,14 @@ def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Te
     paid back on both sides.
 
     Returns:
-        Centers, int64 ``(row, frame)``, with 1 frame before and 4 after those that are heard; and the
+        Centers, int64 ``(row, frame)``, with 1 frame before and 2 after those that are heard; and the
         frames from which an attack is to be copied, bool, of those that are heard.
     """
     hop, reach = n_fft // _OVERLAP, n_fft // 2
     last, first = onsets
     # Frames -1 to blocks + 1 are heard; those around tell which partials are struck.
     blocks = -(-size // hop)
-    heard = torch.arange(-2, blocks + 2 + _OVERLAP, device=rate.device) * hop
+    heard = torch.arange(-2, blocks + 2 + _AFTER, device=rate.device) * hop
     step = (rate * _ONE).to(torch.int64).clamp(min=1).unsqueeze(-1)
     base = (heard * step + _ONE // 2) >> 32
     block = torch.div(base, n_fft // 32, rounding_mode="floor").clamp(0, last.shape[-1] - 1)
@@ -82,9 +83,11 @@ def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Te
     until = _divide(after, step) - heard
     near = torch.minimum(since, until)
     onset, side = torch.where(since < until, before, after), torch.where(since < until, 1, -1)
-    share = _REPAY * ((since + until) / 2 - near)
+    # Never so fast that a slow row would run backwards.
+    repay = (0.5 * rate / (1 - rate).abs().clamp(min=1e-3)).clamp(max=_REPAY).unsqueeze(-1)
+    share = repay * ((since + until) / 2 - near)
     kept = (near <= reach) & (near <= share)
-    borrowed = torch.minimum(torch.minimum(near, share), reach - _REPAY * (near - reach))
+    borrowed = torch.minimum(torch.minimum(near, share), reach - repay * (near - reach))
     shift = torch.round(side * borrowed.clamp(min=0) * (1 - rate).unsqueeze(-1)).to(torch.int64)
     centers = torch.where(kept, onset + side * near, base + shift)
     return centers, ((until > reach - hop) & (until <= reach))[:, _HEARD]
@@ -120,8 +123,8 @@ def _gains(real: Tensor, imag: Tensor, advance: Tensor) -> Tensor:
     n_fft = 2 * (bins - 1)
     hop = n_fft // _OVERLAP
     bin_ = torch.arange(bins, device=real.device)
-    step = advance[:, :-_OVERLAP].unsqueeze(-1).to(real.dtype)
-    now, then = _HEARD, slice(None, -_OVERLAP - 1)
+    step = advance[:, :-_AFTER].clamp(min=1).unsqueeze(-1).to(real.dtype)
+    now, then = _HEARD, slice(None, -_AFTER - 1)
     deviation = _turns(
         imag[:, now] * real[:, then] - real[:, now] * imag[:, then],
         real[:, now] * real[:, then] + imag[:, now] * imag[:, then],
@@ -176,7 +179,7 @@ def _climb(power: Tensor, struck: Tensor) -> tuple[Tensor, Tensor]:
     for offset in (0, -1, 1, -2, 2):
         place = slice(2 + offset, 2 + offset + bins)
         here = power[:, _HEARD, place]
-        later, earlier = power[:, 1 + _OVERLAP :, place], power[:, : -_OVERLAP - 1, place]
+        later, earlier = power[:, 1 + _AFTER :, place], power[:, : -_AFTER - 1, place]
         reset = struck.unsqueeze(-1) & (later > _ATTACK * earlier.clamp(min=0.0))
         target = torch.where(reset, bins - 1.0, bin_ + offset)
         higher = ((here > best) | (offset == 0)) & (bin_ < bins - 1)
