@@ -154,7 +154,9 @@ def pitch_and_tempo(
         lengths=lengths,
         max_ratio=2.0 ** (max_semitones / 12.0),
     )
-    valid = torch.full_like(waveform[:, 0, 0], time, dtype=torch.int64) if lengths is None else lengths
+    valid = (
+        torch.full_like(waveform[:, 0, 0], time, dtype=torch.int64) if lengths is None else lengths
+    )
     speed = _spread(rate, waveform) / _spread(ratio, waveform)
     ends = _ends(valid, rate, size)
     return _stretch(resampled, speed, ends, size, n_fft).to(waveform.dtype)
@@ -177,7 +179,12 @@ def stretched_lengths(lengths: Tensor, rate: Tensor, size: int | None = None) ->
 
 
 def _check(
-    waveform: Tensor, name: str, values: Tensor, size: int | None, lengths: Tensor | None, n_fft: int
+    waveform: Tensor,
+    name: str,
+    values: Tensor,
+    size: int | None,
+    lengths: Tensor | None,
+    n_fft: int,
 ) -> int:
     """Check the arguments that all functions share; return the output time."""
     if waveform.dim() != 3:
