@@ -5,6 +5,7 @@ same within rounding, only slower.
 """
 
 import functools
+import inspect
 import logging
 import os
 from collections.abc import Callable
@@ -15,6 +16,11 @@ from torch import Tensor
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# Variants of one kernel: dtypes, devices, thread counts, static sizes. Older releases have 8.
+_LIMIT: dict[str, Any] = {"recompile_limit": 64}
+if not _LIMIT.keys() <= inspect.signature(torch.compile).parameters.keys():
+    _LIMIT = {}
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +59,7 @@ class _CompiledKernel(Generic[P, R]):
 
     def _run_graph(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
         if self._graph is None:
-            self._graph = torch.compile(self.eager, fullgraph=True)
+            self._graph = torch.compile(self.eager, fullgraph=True, **_LIMIT)
         # One grad mode, so that training and evaluation share a graph.
         with torch.no_grad():
             return self._graph(*map(_with_dynamic_batch, args), **kwargs)

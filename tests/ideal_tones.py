@@ -44,7 +44,8 @@ class Note:
         heard = own / rate
         attack = torch.clamp(own / ATTACK, 0.0, 1.0)
         tones = sum(
-            level * torch.exp(-decay * own.clamp(min=0.0))
+            level
+            * torch.exp(-decay * own.clamp(min=0.0))
             * torch.sin(2 * math.pi * freq * ratio * heard + phase)
             for freq, level, phase, decay in self.partials
         )
@@ -73,7 +74,9 @@ def mel_error(waveform: Tensor, ideal: Tensor, clean: Tensor | None = None) -> f
 
     The bins are those of ``clean``, the ideal without its noise floor, where there is one.
     """
-    have, want, note = (log_mel(v)[:, 4:-4] for v in (waveform, ideal, ideal if clean is None else clean))
+    have, want, note = (
+        log_mel(v)[:, 4:-4] for v in (waveform, ideal, ideal if clean is None else clean)
+    )
     loud = note > note.max() - 60
     return float((have - want)[loud].square().mean().sqrt())
 
@@ -107,7 +110,8 @@ def cases(task: str, variant: str = "clean") -> list[Case]:
         notes = [Note(f0, seed=i)]
         if variant == "overlap":
             notes += [
-                Note(f0 * 1.26, seed=100 + i, onset=0.71), Note(f0 * 1.89, seed=200 + i, onset=1.13)
+                Note(f0 * 1.26, seed=100 + i, onset=0.71),
+                Note(f0 * 1.89, seed=200 + i, onset=1.13),
             ]
         source = torch.stack([n.synthesise() for n in notes]).sum(0)
         ideal = torch.stack([n.synthesise(ratio, rate) for n in notes]).sum(0)

@@ -10,9 +10,9 @@ from augspec import functional
 from augspec.features.normalize import check_decibel
 from augspec.features.spectrogram import MagnitudeFeature
 
-# Neighbouring filters share most of their bins. Sixteen filters at a time meet a quarter of the
-# spectrum on average; fewer make the products too thin to be fast.
-_BAND = 16
+# The lower half of the filters meets less than a quarter of the spectrum. Narrower bands save more
+# products, but not more time: each is one more operation.
+_BAND = 32
 
 
 class MelFeature(MagnitudeFeature):

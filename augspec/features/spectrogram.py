@@ -9,16 +9,19 @@ from augspec import functional
 from augspec.functional.spectrum import PAD_MODES
 
 # Samples of overlapping frames that are worked on at a time. On a CPU the frames, their spectrum
-# and its square then stay in the cache; elsewhere it only bounds the memory.
-_CPU_BLOCK = 2**20
+# and its square then stay in the cache; smaller blocks win a little on an idle machine and lose
+# much on a busy one, where every operation waits for its slowest thread. Elsewhere it only bounds
+# the memory.
+_CPU_BLOCK = 2**21
 _DEVICE_BLOCK = 2**27
 
 
 class MagnitudeFeature(nn.Module, ABC):
     """Base of the features made from the magnitudes of windowed frames.
 
-    `forward` pads, frames and calls `from_frames`, which does all the rest and may be called with
-    frames taken elsewhere. Examples are worked on a few at a time, so that memory stays bounded.
+    `forward` pads, frames, and then does what `from_frames` does with frames taken anywhere:
+    `project`, frame by frame, and `finish`, for whole examples. Examples are worked on a few at a
+    time, so that memory stays bounded.
 
     A subclass says how a spectrum becomes bins (`_project`, frame by frame) and what follows
     (`_finish`, for whole examples).
@@ -91,17 +94,17 @@ class MagnitudeFeature(nn.Module, ABC):
         """
         functional.check_waveform(waveform, lengths)
         size = self._examples_at_a_time(waveform)
+        chunks = torch.split(waveform, size)
         if lengths is None:
-            chunks = torch.split(waveform, size)
-            return _join([self.from_frames(self.frame(chunk)) for chunk in chunks], dim=0)
-        counts = self.frame_lengths(lengths)
-        specgrams = [
-            self.from_frames(self.frame(chunk, chunk_lengths), frame_lengths=chunk_counts)
-            for chunk, chunk_lengths, chunk_counts in zip(
-                *(torch.split(tensor, size) for tensor in (waveform, lengths, counts)), strict=True
-            )
+            parts = [self.project(self.frame(chunk)) for chunk in chunks]
+            return self.finish(_join(parts, dim=0), waveform.dtype)
+        ends = torch.split(lengths, size)
+        parts = [
+            self.project(self.frame(chunk, end)) for chunk, end in zip(chunks, ends, strict=True)
         ]
-        return _join(specgrams, dim=0), counts
+        counts = self.frame_lengths(lengths)
+        specgram = _join(parts, dim=0)
+        return self.finish(specgram, waveform.dtype, frame_lengths=counts), counts
 
     def frame(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Pad the waveform and cut it into frames, a strided view, not windowed.
@@ -129,7 +132,7 @@ class MagnitudeFeature(nn.Module, ABC):
         frame_lengths: Tensor | None = None,
         gain: Tensor | None = None,
     ) -> Tensor:
-        """Compute the feature from frames: window, transform, project, scale.
+        """Compute the feature from frames: `project` and `finish`.
 
         Args:
             frames: Frames at any positions, not windowed; a strided view is welcome.
@@ -140,21 +143,59 @@ class MagnitudeFeature(nn.Module, ABC):
             ``frames`` ``(batch, channel, frame, n_fft)``, ``frame_lengths`` ``(batch,)``, ``gain``
             ``(batch,)`` or ``(batch, channel)``; returns ``(batch, channel, freq, frame)``.
         """
-        dtype = functional.compute_dtype(frames)
-        # Autocast would run the projection in half precision, where a power overflows.
+        return self.finish(
+            self.project(frames), frames.dtype, frame_lengths=frame_lengths, gain=gain
+        )
+
+    def project(self, frames: Tensor) -> Tensor:
+        """Window the frames, transform them and sum their magnitudes into the feature's bins.
+
+        Every frame stands for itself, so that the results for parts of a batch, or for parts of
+        the frames, may be concatenated.
+
+        Args:
+            frames: Frames at any positions, not windowed; a strided view is welcome.
+
+        Shape:
+            ``(batch, channel, frame, n_fft)`` to ``(batch, channel, frame, bin)``, in float64 for
+            float64 and float32 otherwise.
+        """
+        # Autocast would run the filters in half precision, where a power overflows.
         with torch.autocast(frames.device.type, enabled=False):
-            window = self._window(dtype)
+            window = self._window(functional.compute_dtype(frames))
             blocks = torch.split(frames, self._frames_at_a_time(frames), dim=-2)
-            projected = [self._project(functional.spectrum(block, window)) for block in blocks]
-            specgram = _join(projected, dim=-2).transpose(-1, -2)
+            parts = [self._project(functional.spectrum(block, window)) for block in blocks]
+            return _join(parts, dim=-2)
+
+    def finish(
+        self,
+        magnitudes: Tensor,
+        dtype: torch.dtype,
+        *,
+        frame_lengths: Tensor | None = None,
+        gain: Tensor | None = None,
+    ) -> Tensor:
+        """Turn what `project` gave for whole examples into the feature.
+
+        Args:
+            magnitudes: Magnitudes, raised to ``power``, in the feature's bins.
+            dtype: The result's dtype.
+            frame_lengths: Valid frames of each example; those behind become digital silence.
+            gain: Linear gain of the waveform, a factor on the amplitude.
+
+        Shape:
+            ``(batch, channel, frame, bin)`` to ``(batch, channel, freq, frame)``;
+            ``frame_lengths`` ``(batch,)``, ``gain`` ``(batch,)`` or ``(batch, channel)``.
+        """
+        with torch.autocast(magnitudes.device.type, enabled=False):
+            specgram = magnitudes.transpose(-1, -2)
             if gain is not None:
-                factor = gain.to(dtype).abs().pow(self.power)
+                factor = gain.to(specgram.dtype).abs().pow(self.power)
                 specgram = specgram * factor.reshape(gain.shape[0], -1, 1, 1)
             if frame_lengths is not None:
                 valid = functional.valid_frames(specgram, frame_lengths)
                 specgram = specgram.where(valid, 0.0)
-            specgram = self._finish(specgram)
-        return specgram.to(frames.dtype, memory_format=torch.contiguous_format)
+            return self._finish(specgram).to(dtype).contiguous()
 
     @abstractmethod
     def _project(self, spectrum: Tensor) -> Tensor:

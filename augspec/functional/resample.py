@@ -19,10 +19,10 @@ from torch.nn import functional as nnf
 
 from augspec._compile import compiled
 
-_TAPS = 32  # taps of either filter at the lower of the two rates
-_BETA = (
-    7.5  # of the Kaiser window: images at -80 dB, 0.23 dB of droop at 0.9 of Nyquist in each filter
-)
+# Taps and Kaiser beta of the two filters: together 0.44 dB of droop at 0.9 of Nyquist. The second
+# has its taps at the lower of the two rates; two more would no longer fit whole vectors.
+_DELAY_TAPS, _DELAY_BETA = 34, 8.0
+_TAPS, _BETA = 32, 7.5
 _BLOCK = 32  # output samples a block: fewer cost more delayed samples, more cost a larger matrix
 _PHASE_BITS = (
     8  # fractions tabulated by the delay filter; linear interpolation between them: -104 dB
@@ -200,8 +200,8 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
     reach = math.ceil(half) - 1
     width = reach + math.ceil((_BLOCK - 1) * max_ratio + half)
     width += -width % 16  # whole vectors
-    left = reach + _TAPS // 2 - 1
-    right = width + _TAPS - 1
+    left = reach + _DELAY_TAPS // 2 - 1
+    right = width + _DELAY_TAPS - 1
 
     first = torch.arange(0, blocks * _BLOCK, _BLOCK, device=rows.device)
     position = first * step[:, None]
@@ -220,7 +220,7 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
         delayed = _delay(padded.view(-1), (start[part] + origin).view(-1), weights, width)
         return torch.bmm(delayed.view(-1, blocks, width), matrix[part]).view(-1, blocks * _BLOCK)
 
-    per_chunk = max(1, _CHUNK_VALUES // (blocks * (width + _TAPS)))
+    per_chunk = max(1, _CHUNK_VALUES // (blocks * (width + _DELAY_TAPS)))
     if rows.device.type != "cpu" or torch.compiler.is_compiling() or per_chunk >= len(rows):
         out = convolve(slice(None))
     else:
@@ -232,28 +232,30 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
 def _silence_after(out: Tensor, valid: Tensor) -> Tensor:
     """Zero the filter's tail in the block where the content ends; later blocks are zero already."""
-    last = (valid // _BLOCK).clamp(max=out.shape[1] // _BLOCK - 1) * _BLOCK
-    edge = last[:, None] + torch.arange(_BLOCK, device=out.device)
-    kept = torch.where(edge < valid[:, None], out.gather(1, edge), 0.0)
-    return out.scatter_(1, edge, kept)
+    row = torch.arange(len(out), device=out.device)
+    blocks = out.view(len(out), -1, _BLOCK)
+    last = (valid // _BLOCK).clamp(max=blocks.shape[1] - 1)
+    edge = last[:, None] * _BLOCK + torch.arange(_BLOCK, device=out.device)
+    blocks[row, last] = torch.where(edge < valid[:, None], blocks[row, last], 0.0)
+    return out
 
 
-def _windowed_sinc(distance: Tensor) -> Tensor:
-    """Evaluate the filter, a sinc under a Kaiser window, ``distance`` samples from its centre."""
+def _windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
+    """Evaluate a sinc under a Kaiser window, ``distance`` samples from its centre."""
     # The series of the Bessel function I0(beta * sqrt(x)) in x needs no special function.
-    inside = (1 - (distance * (2 / _TAPS)).square()).clamp(min=0) * (_BETA**2 / 4)
+    inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
     window, peak = torch.ones_like(inside), 1.0
     for order in range(_ORDERS, 0, -1):
         window = window * inside / order**2 + 1
-        peak = peak * (_BETA**2 / 4) / order**2 + 1
-    return torch.sinc(distance) * window / peak
+        peak = peak * (beta**2 / 4) / order**2 + 1
+    return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
 
 
 def _delay_table(rows: Tensor) -> Tensor:
     """Tabulate the delay filter over fractions 0 to 1: (fraction, tap)."""
-    tap = torch.arange(1 - _TAPS // 2, _TAPS // 2 + 1, device=rows.device)
+    tap = torch.arange(1 - _DELAY_TAPS // 2, _DELAY_TAPS // 2 + 1, device=rows.device)
     fraction = torch.arange((1 << _PHASE_BITS) + 1, device=rows.device) / (1 << _PHASE_BITS)
-    return _windowed_sinc(tap - fraction.to(rows.dtype)[:, None])
+    return _windowed_sinc(tap - fraction.to(rows.dtype)[:, None], _DELAY_TAPS, _DELAY_BETA)
 
 
 @compiled
@@ -268,14 +270,14 @@ def _delay_weights(position: Tensor, table: Tensor) -> Tensor:
 @compiled
 def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor:
     """Filter ``width`` samples from each ``start`` (row,) by its own ``weights`` (row, tap)."""
-    outer = width + _TAPS - 1
+    outer = width + _DELAY_TAPS - 1
     if torch.is_grad_enabled() and source.requires_grad:
-        # The gradient of `unfold` would hold every window of the source.
+        # The gradient of the strided view would hold every window of the source.
         frames = source[start[:, None] + torch.arange(outer, device=source.device)]
     else:
-        frames = source.unfold(0, outer, 1)[start]
+        frames = source.as_strided((source.shape[0] - outer + 1, outer), (1, 1))[start]
     delayed = frames[:, :width] * weights[:, :1]
-    for tap in range(1, _TAPS):
+    for tap in range(1, _DELAY_TAPS):
         delayed = torch.addcmul(delayed, frames[:, tap : tap + width], weights[:, tap : tap + 1])
     return delayed
 
@@ -285,9 +287,9 @@ def _interpolation_matrix(
     offset: Tensor, ratio: Tensor, reach: int, width: int, max_ratio: float
 ) -> Tensor:
     """Make the second filter of each example at the block's offsets: (row, width, block)."""
-    known = (ratio > 0) & (ratio <= max_ratio)
-    stretch = torch.where(known, ratio, torch.nan).clamp(min=1.0)[:, None, None]
+    stretch = ratio.clamp(min=1.0)[:, None, None]
+    known = ((ratio > 0) & (ratio <= max_ratio * (1 + 1e-6)))[:, None, None]  # rounding may exceed
     sample = torch.arange(-reach, width - reach, device=ratio.device)
     fraction = (offset & (_ONE - 1)).to(ratio.dtype) / _ONE
     distance = (sample[:, None] - (offset >> 32)[:, None, :]).to(ratio.dtype) - fraction[:, None, :]
-    return _windowed_sinc(distance / stretch) / stretch
+    return _windowed_sinc(distance / stretch, _TAPS, _BETA) / torch.where(known, stretch, torch.nan)

@@ -5,7 +5,8 @@ from augspec.transforms.compose import Chain
 from augspec.transforms.crop import CenterCrop, RandomCrop
 from augspec.transforms.level import Gain, PolarityInversion
 from augspec.transforms.mask import FrequencyMask, TimeMask
-from augspec.transforms.stretch import PitchShift, TimeStretch
+from augspec.transforms.resample import Resample
+from augspec.transforms.stretch import PitchShift, Speed, TimeStretch
 
 __all__ = [
     "RandomTransform",
@@ -18,6 +19,8 @@ __all__ = [
     "CenterCrop",
     "TimeStretch",
     "PitchShift",
+    "Speed",
+    "Resample",
     "TimeMask",
     "FrequencyMask",
 ]

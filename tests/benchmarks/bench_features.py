@@ -6,22 +6,19 @@ torchaudio, from interleaved rounds in one process.
 """
 
 import argparse
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import librosa
 import numpy as np
 import torch
 import torchaudio
+from common import compare, print_table
 from nnAudio.features.mel import MelSpectrogram as NnAudioMelSpectrogram
 from torch import Tensor, nn
-from torchlibrosa.stft import LogmelFilterBank, Spectrogram as TorchlibrosaSpectrogram
+from torchlibrosa.stft import LogmelFilterBank
+from torchlibrosa.stft import Spectrogram as TorchlibrosaSpectrogram
 
 from augspec import features
-
-sys.path.insert(0, str(Path(__file__).parent))
-from common import compare, print_table
 
 SAMPLE_RATE = 16_000
 STFT = {"n_fft": 1024, "hop_length": 256}
@@ -57,7 +54,7 @@ def log_mel_contestants(waveform: Tensor) -> dict[str, Callable[[], object]]:
             sr=SAMPLE_RATE, n_fft=1024, n_mels=N_MELS, fmin=0.0, fmax=8000, top_db=None
         ),
     ).to(device)
-    mono, samples = waveform[:, 0], waveform[:, 0].cpu().numpy()
+    mono, samples = waveform[:, 0], waveform[:, 0].detach().cpu().numpy()
     lengths = torch.full(waveform.shape[:1], waveform.shape[-1], device=device)
     return {
         "torchaudio": lambda: theirs(waveform),

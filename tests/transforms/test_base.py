@@ -17,6 +17,9 @@ WAVEFORM = [
     T.TimeStretch((0.8, 1.25), n_fft=256, p=0.5),
     T.TimeStretch((0.8, 1.25), keep_length=False, n_fft=256, p=0.5),
     T.PitchShift((-3.0, 3.0), n_fft=256, p=0.5),
+    T.Speed((0.8, 1.25), p=0.5),
+    T.Speed((0.8, 1.25), keep_length=False, p=0.5),
+    T.Resample(16_000, 11_025),
     T.Chain([T.TimeStretch((0.8, 1.25), n_fft=256), T.RandomCrop(2000), T.Gain((-6.0, 6.0))]),
 ]
 SPECGRAM = [
