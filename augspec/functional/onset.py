@@ -13,7 +13,6 @@ _FLOOR_DB = 60.0  # below the loudest band of the example nothing counts
 _CLIP_DB = 20.0  # a rise from silence counts no more than a clear attack
 _RISE_DB = 5.0  # mean rise over the bands that makes an onset
 _MEMORY = 7  # frames that a rise must stand out from: 56 ms, more than a period of the lowest notes
-_WEIGHT = 0.25  # exponent of the bands' power in the mean
 
 Grid = tuple[Tensor, Tensor]
 
@@ -55,7 +54,7 @@ def _band_power(rows: Tensor, width: int) -> Tensor:
     """Return the power in mel-spaced bands every ``width // 2`` samples, ``(row, frame, band)``."""
     window = torch.hann_window(width, dtype=rows.dtype, device=rows.device)
     frames = nnf.pad(rows, (width // 2, width)).unfold(-1, width, width // 2) * window
-    parts = torch.view_as_real(torch.fft.rfft(frames)).flatten(-2).square()
+    specgram = torch.fft.rfft(frames)
     bins = torch.linspace(0, 8000, width // 2 + 1, dtype=rows.dtype, device=rows.device)
     top = math.log1p(8000 / 700)
     mels = torch.linspace(0, top, _BANDS + 2, dtype=rows.dtype, device=rows.device)
@@ -63,22 +62,21 @@ def _band_power(rows: Tensor, width: int) -> Tensor:
     low, mid, high = corners[:-2], corners[1:-1], corners[2:]
     freqs = bins.unsqueeze(-1)
     bands = torch.minimum((freqs - low) / (mid - low), (high - freqs) / (high - mid)).clamp(min=0)
-    return parts @ bands.repeat_interleave(2, dim=0)
+    return (specgram.real.square() + specgram.imag.square()) @ bands
 
 
 def _novelty(power: Tensor) -> Tensor:
     """Return the mean rise in dB of each frame over the loudest of those before it."""
     loudest = power.amax((-2, -1), keepdim=True)
-    floored = power + loudest * 10 ** (-_FLOOR_DB / 10) + 1e-20
+    floor = loudest * 10 ** (-_FLOOR_DB / 10) + 1e-20
+    floored = power + floor
     level = 10 * torch.log10(floored).mT
-    floor = level.amin((-2, -1), keepdim=True) * 0 + 10 * torch.log10(
-        loudest * 10 ** (-_FLOOR_DB / 10) + 1e-20
-    )
     # A frame overlaps the one before by half, so the comparison leaves that one out.
-    past = torch.cat([floor.expand(*level.shape[:-1], _MEMORY + 1), level[..., :-2]], dim=-1)
+    silence = (10 * torch.log10(floor)).expand(*level.shape[:-1], _MEMORY + 1)
+    past = torch.cat([silence, level[..., :-2]], dim=-1)
     before = nnf.max_pool1d(past, _MEMORY, stride=1)
     rise = (level - before).clamp(0.0, _CLIP_DB)
-    weight = floored.mT**_WEIGHT
+    weight = floored.sqrt().sqrt().mT  # quiet bands count too
     return (rise * weight).sum(-2) / weight.sum(-2)
 
 

@@ -1,4 +1,4 @@
-"""Time stretch and pitch shift: a batched phase vocoder with one rate per example."""
+"""Time stretch and pitch shift: every example at its own rate, in one batched phase vocoder."""
 
 from __future__ import annotations
 
@@ -11,20 +11,6 @@ from augspec.functional.resample import resample
 from augspec.functional.vocoder import stretch_rows
 
 
-def stretched_lengths(lengths: Tensor, rate: Tensor, size: int) -> Tensor:
-    """Return how many samples of each example hold sound after a stretch.
-
-    Args:
-        lengths: Valid samples before, ``(batch,)`` int64.
-        rate: Speed of each example; above 1 is shorter. ``(batch,)``.
-        size: Samples of the output tensor, which caps the result.
-
-    Returns:
-        ``ceil(lengths / rate)``, at most ``size``; ``(batch,)`` int64.
-    """
-    return torch.ceil(lengths / rate.to(torch.float64)).to(torch.int64).clamp(max=size)
-
-
 def time_stretch(
     waveform: Tensor,
     rate: Tensor,
@@ -35,26 +21,45 @@ def time_stretch(
 ) -> Tensor:
     """Change the tempo of each example by its own rate; the pitch stays.
 
-    Output position ``n`` holds what the input holds at ``n * rate``.
+    Output position ``n`` holds what the input holds at ``n * rate``. A phase vocoder whose phases are locked
+    to the peaks of the spectrum; attacks are found, copied as they are and put in their right places.
 
     Args:
-        waveform: Audio, ``(batch, channel, time)``.
-        rate: Speed, above 0; 2 is twice as fast and half as long. ``(batch,)`` or
-            ``(batch, channel)``.
-        size: Samples of the output; by default those of the input. What is longer is cut, what is
-            shorter ends in zeros.
-        lengths: Valid samples of each example, ``(batch,)`` int64; by default all.
-        n_fft: Samples of an analysis frame, a multiple of 4; 64 ms suit music.
+        waveform: Float audio; half and bfloat16 are computed in float32.
+        rate: Speed of each example or of each channel: 2 is twice as fast and half as long. A rate that is
+            not positive gives NaN.
+        size: Output time in samples, the input's by default. What is longer is cut, what is shorter ends
+            in zeros.
+        lengths: Valid samples of each example, all by default; nothing beyond them is heard. The
+            output's are `stretched_lengths`.
+        n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit music.
 
-    Returns:
-        ``(batch, channel, size)``.
+    Shape:
+        ``waveform``: (batch, channel, time); ``rate``: (batch,) or (batch, channel); ``lengths``:
+        (batch,); the output is (batch, channel, size).
+
+    Raises:
+        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of 32.
+        TypeError: If ``waveform`` or ``rate`` is not of a floating-point type.
+
+    References:
+        J. Laroche and M. Dolson, "Improved phase vocoder time-scale modification of audio",
+        IEEE Transactions on Speech and Audio Processing, 1999.
+        A. Röbel, "A new approach to transient processing in the phase vocoder", DAFx 2003.
+
+    Example:
+        >>> waveform = torch.randn(2, 1, 16_000)
+        >>> time_stretch(waveform, torch.tensor([0.8, 1.25])).shape
+        torch.Size([2, 1, 16000])
     """
-    rows, channels, time = waveform.shape
-    size = time if size is None else size
-    rate = _per_row(rate, waveform)
-    ends = None if lengths is None else lengths.repeat_interleave(channels)
-    stretched = stretch_rows(waveform.reshape(rows * channels, time), rate, size, n_fft)
-    return stretched.reshape(rows, channels, size)
+    size = _check(waveform, "rate", rate, size, lengths, n_fft)
+    if lengths is None:
+        valid = torch.full_like(waveform[:, 0, 0], waveform.shape[-1], dtype=torch.int64)
+    else:
+        valid = lengths
+        heard = torch.arange(waveform.shape[-1], device=waveform.device) < valid[:, None, None]
+        waveform = torch.where(heard, waveform, 0.0)
+    return _stretch(waveform, rate, _ends(valid, rate, size), size, n_fft)
 
 
 def pitch_shift(
@@ -64,19 +69,33 @@ def pitch_shift(
     lengths: Tensor | None = None,
     n_fft: int = 1024,
     min_semitones: float = -12.0,
+    max_semitones: float = 12.0,
 ) -> Tensor:
     """Shift the pitch of each example by its own interval; the duration stays.
 
-    Args:
-        waveform: Audio, ``(batch, channel, time)``.
-        semitones: Interval, positive is up; ``(batch,)`` or ``(batch, channel)``.
-        lengths: Valid samples of each example, ``(batch,)`` int64; by default all.
-        n_fft: Samples of an analysis frame, a multiple of 4.
-        min_semitones: The lowest interval that can occur: it sizes the working memory, and a
-            lower one loses the end of the audio.
+    Resamples by ``2 ** (semitones / 12)`` and stretches back. Formants move with the pitch.
 
-    Returns:
-        ``(batch, channel, time)``.
+    Args:
+        waveform: Float audio; half and bfloat16 are computed in float32.
+        semitones: Interval of each example or of each channel; positive is up.
+        lengths: Valid samples of each example, all by default; the output's are the same.
+        n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit music.
+        min_semitones: Lowest interval to expect. It sets the memory: the end of an example that goes
+            lower is lost.
+        max_semitones: Highest interval to expect. It sets the cost, never the result.
+
+    Shape:
+        ``waveform``: (batch, channel, time); ``semitones``: (batch,) or (batch, channel); ``lengths``:
+        (batch,); the output is (batch, channel, time).
+
+    Raises:
+        ValueError: If a shape does not fit or ``n_fft`` is no multiple of 32.
+        TypeError: If ``waveform`` or ``semitones`` is not of a floating-point type.
+
+    Example:
+        >>> waveform = torch.randn(2, 1, 16_000)
+        >>> pitch_shift(waveform, torch.tensor([-2.0, 3.5])).shape
+        torch.Size([2, 1, 16000])
     """
     return pitch_and_tempo(
         waveform,
@@ -85,6 +104,7 @@ def pitch_shift(
         lengths=lengths,
         n_fft=n_fft,
         min_semitones=min_semitones,
+        max_semitones=max_semitones,
     )
 
 
@@ -97,31 +117,125 @@ def pitch_and_tempo(
     lengths: Tensor | None = None,
     n_fft: int = 1024,
     min_semitones: float = -12.0,
+    max_semitones: float = 12.0,
 ) -> Tensor:
-    """Change pitch and tempo of each example in one pass.
+    """Change the pitch and the tempo of each example in one pass, at the cost of a pitch shift.
 
     Args:
-        waveform: Audio, ``(batch, channel, time)``.
-        semitones: Interval, positive is up; ``(batch,)`` or ``(batch, channel)``.
-        rate: Speed, above 0; ``(batch,)`` or ``(batch, channel)``.
-        size: Samples of the output; by default those of the input.
-        lengths: Valid samples of each example, ``(batch,)`` int64; by default all.
-        n_fft: Samples of an analysis frame, a multiple of 4.
-        min_semitones: The lowest interval that can occur.
+        waveform: Float audio; half and bfloat16 are computed in float32.
+        semitones: Interval of each example or of each channel; positive is up.
+        rate: Speed of each example or of each channel: 2 is twice as fast and half as long.
+        size: Output time in samples, the input's by default.
+        lengths: Valid samples of each example, all by default. The output's are `stretched_lengths`.
+        n_fft: Samples of a frame, a multiple of 32.
+        min_semitones: Lowest interval to expect, as in `pitch_shift`.
+        max_semitones: Highest interval to expect, as in `pitch_shift`.
 
-    Returns:
-        ``(batch, channel, size)``.
+    Shape:
+        ``waveform``: (batch, channel, time); ``semitones`` and ``rate``: (batch,) or (batch, channel);
+        ``lengths``: (batch,); the output is (batch, channel, size).
+
+    Raises:
+        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of 32.
+        TypeError: If ``waveform``, ``semitones`` or ``rate`` is not of a floating-point type.
     """
+    size = _check(waveform, "rate", rate, size, lengths, n_fft)
+    _check_values("semitones", semitones, waveform)
+    if max_semitones < min_semitones:
+        raise ValueError(f"`max_semitones` must be at least `min_semitones`, got {max_semitones}")
+    dtype = torch.float64 if semitones.dtype == torch.float64 else torch.float32
+    ratio = torch.exp2(semitones.to(dtype) / 12.0)
     time = waveform.shape[-1]
-    size = time if size is None else size
-    ratio = torch.exp2(semitones.to(torch.float64) / 12.0)
     longest = math.ceil(time * 2.0 ** (-min_semitones / 12.0))
-    resampled = resample(waveform, ratio, size=longest, lengths=lengths)
-    ends = torch.full((waveform.shape[0],), time) if lengths is None else lengths
-    return time_stretch(resampled, rate / ratio, size=size, n_fft=n_fft)
+    resampled = resample(
+        _computed(waveform),
+        ratio,
+        size=longest,
+        lengths=lengths,
+        max_ratio=2.0 ** (max_semitones / 12.0),
+    )
+    valid = torch.full_like(waveform[:, 0, 0], time, dtype=torch.int64) if lengths is None else lengths
+    speed = _spread(rate, waveform) / _spread(ratio, waveform)
+    ends = _ends(valid, rate, size)
+    return _stretch(resampled, speed, ends, size, n_fft).to(waveform.dtype)
 
 
-def _per_row(values: Tensor, waveform: Tensor) -> Tensor:
-    """Spread one value an example, or one a channel, over the rows ``batch * channel``."""
-    batch, channels, _ = waveform.shape
-    return values.reshape(batch, -1).expand(batch, channels).reshape(batch * channels)
+def stretched_lengths(lengths: Tensor, rate: Tensor, size: int | None = None) -> Tensor:
+    """Count the valid samples after `time_stretch`: ``ceil(lengths / rate)``, at most ``size``.
+
+    Args:
+        lengths: Valid samples of each example before.
+        rate: Speed of each example or of each channel (then the longest channel counts).
+        size: Output time of `time_stretch`.
+
+    Shape:
+        ``lengths``: (batch,); ``rate``: (batch,) or (batch, channel); the output is (batch,).
+    """
+    slowest = rate if rate.dim() == 1 else rate.amin(1)
+    stretched = torch.ceil(lengths / slowest.to(torch.float64)).to(torch.int64)
+    return stretched if size is None else stretched.clamp(max=size)
+
+
+def _check(
+    waveform: Tensor, name: str, values: Tensor, size: int | None, lengths: Tensor | None, n_fft: int
+) -> int:
+    """Check the arguments that all functions share; return the output time."""
+    if waveform.dim() != 3:
+        hint = "; use waveform.unsqueeze(1)" if waveform.dim() == 2 else ""
+        raise ValueError(
+            f"`waveform` must be (batch, channel, time), got {tuple(waveform.shape)}{hint}"
+        )
+    if not waveform.is_floating_point():
+        raise TypeError(f"`waveform` must be of a floating-point type, got {waveform.dtype}")
+    if waveform.shape[-1] == 0:
+        raise ValueError("`waveform` must have at least one sample, got time 0")
+    _check_values(name, values, waveform)
+    if lengths is not None and lengths.shape != waveform.shape[:1]:
+        raise ValueError(
+            f"`lengths` must be (batch,) = {tuple(waveform.shape[:1])}, got {tuple(lengths.shape)}"
+        )
+    if n_fft < 32 or n_fft % 32:
+        raise ValueError(f"`n_fft` must be a multiple of 32, got {n_fft}")
+    size = waveform.shape[-1] if size is None else size
+    if size < 1:
+        raise ValueError(f"`size` must be at least 1, got {size}")
+    return size
+
+
+def _check_values(name: str, values: Tensor, waveform: Tensor) -> None:
+    shape = waveform.shape[:2]
+    if not values.is_floating_point():
+        raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
+    if values.shape not in (shape[:1], shape):
+        raise ValueError(
+            f"`{name}` must be (batch,) = {tuple(shape[:1])} or (batch, channel) = {tuple(shape)}, "
+            f"got {tuple(values.shape)}"
+        )
+
+
+def _computed(waveform: Tensor) -> Tensor:
+    return waveform if waveform.dtype == torch.float64 else waveform.float()
+
+
+def _spread(values: Tensor, waveform: Tensor) -> Tensor:
+    """Give every channel its value, (batch, channel)."""
+    return (values if values.dim() == 2 else values[:, None]).expand(waveform.shape[:2])
+
+
+def _ends(valid: Tensor, rate: Tensor, size: int) -> Tensor:
+    """Return the valid samples of every channel of the output, (batch, channel)."""
+    slow = rate if rate.dim() == 2 else rate[:, None]
+    return torch.ceil(valid[:, None] / slow.to(torch.float64)).clamp(0, size).to(torch.int64)
+
+
+def _stretch(waveform: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: int) -> Tensor:
+    """Stretch flattened channels in float32 or float64, whatever autocast says."""
+    batch, channels, time = waveform.shape
+    if batch * channels == 0:
+        return waveform.new_zeros(batch, channels, size)
+    rows = _computed(waveform).reshape(-1, time)
+    speed = _computed(_spread(rate, waveform)).reshape(-1)
+    with torch.autocast(waveform.device.type, enabled=False):
+        ends = ends.expand(batch, channels).reshape(-1)
+        stretched = stretch_rows(rows, speed, ends, size, n_fft)
+    return stretched.reshape(batch, channels, size).to(waveform.dtype)
