@@ -156,7 +156,7 @@ def train(
         for batch in batches:
             loss = nn.functional.cross_entropy(model(batch["specgram"]), batch["label"])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += loss.detach()
@@ -346,7 +346,7 @@ def main() -> int:
     except (FileNotFoundError, ValueError) as error:
         print(f"ablation.py: {error}", file=sys.stderr)
         return 2
-    title = f"{options.data}, {options.backbone}, {options.epochs} epochs, seeds: {options.seeds}"
+    title = f"{options.data}, {options.backbone}, epochs: {options.epochs}, seeds: {options.seeds}"
     report(runs, title, command_line(), options.out)
     return 0
 
