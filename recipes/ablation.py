@@ -156,7 +156,7 @@ def train(
         for batch in batches:
             loss = nn.functional.cross_entropy(model(batch["specgram"]), batch["label"])
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             total += loss.detach()
