@@ -1,1 +1,24 @@
 """Batches of raw waveforms into augmented, training-ready spectrograms."""
+
+from augspec import datasets, features, functional, transforms
+from augspec.backbones import adapt_input, create_backbone
+from augspec.frontend import Frontend
+from augspec.loader import DeviceLoader, per_example
+from augspec.params import params_from_json, params_to_json, select
+from augspec.random import example_keys
+
+__all__ = [
+    "datasets",
+    "features",
+    "functional",
+    "transforms",
+    "Frontend",
+    "DeviceLoader",
+    "per_example",
+    "example_keys",
+    "params_to_json",
+    "params_from_json",
+    "select",
+    "create_backbone",
+    "adapt_input",
+]

@@ -1,0 +1,261 @@
+"""timm image models as backbones for spectrograms: the pretrained stem adapted to one channel.
+
+A pretrained stem is a convolution over R, G and B. A spectrogram has one channel, and the RGB
+model would see it as a grey picture: the same values in all three channels. Because a convolution
+is linear, the kernel *summed* over its input channels gives exactly that response from the one
+channel alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
+
+# timm is imported inside the functions: it takes longer to import than torch itself, and most
+# users of the transforms never build a backbone.
+_logger = logging.getLogger(__name__)
+
+# The timm modules whose models take any input size when built with these two arguments.
+_DYNAMIC_MODULES = ("vision_transformer", "deit", "eva")
+_DYNAMIC_ARGUMENTS = {"dynamic_img_size": True, "dynamic_img_pad": True}
+
+
+def create_backbone(
+    name: str,
+    *,
+    num_classes: int,
+    in_chans: int = 1,
+    pretrained: bool = False,
+    checkpoint: str | Path | None = None,
+    **timm_arguments: Any,
+) -> nn.Module:
+    """Create a timm model that takes spectrograms.
+
+    Without weights to load this is ``timm.create_model`` with ``in_chans``. Weights, downloaded or
+    from a file, keep their meaning when their stem has another number of channels: see
+    `adapt_input` for the rule and for what it asks of the normalisation.
+
+    Vision transformers (timm's ``vision_transformer``, ``deit`` and ``eva`` modules) are built
+    with ``dynamic_img_size=True`` and ``dynamic_img_pad=True``, so that any spectrogram goes in:
+    it is padded with zeros at the right and at the top frequencies to whole patches (64 x 251
+    becomes 64 x 256 with 16 x 16 patches), and in each forward pass the position embedding is
+    interpolated (bicubic) from the grid of ``img_size`` (timm's default: 14 x 14 patches) to the
+    grid of the input (4 x 16). The patch embedding is a strided convolution and is adapted as any
+    stem. Pass ``img_size=(64, 256)`` to learn positions on the spectrogram's own grid, or
+    ``dynamic_img_size=False`` for a fixed size. Other models of fixed input size (Swin, for
+    example) want their ``img_size``.
+
+    Args:
+        name: Name of a timm model, ``"resnet18"`` or ``"resnet18.a1_in1k"`` for example.
+        num_classes: Outputs of the classifier; 0 leaves it out and the model gives pooled
+            features.
+        in_chans: Channels of the input, 1 or more.
+        pretrained: Whether timm downloads its weights.
+        checkpoint: File of weights for this model, ``.safetensors`` or a torch file (read with
+            ``weights_only=True``); bare, or under ``state_dict`` or ``model``. Its stem may be RGB
+            or have ``in_chans`` channels already. A classifier that is absent or of another shape
+            is left freshly initialised, and logged at level INFO; every other difference is an
+            error.
+        **timm_arguments: Passed on to ``timm.create_model`` (``drop_rate``, ``img_size``, ...).
+
+    Returns:
+        The model, an ordinary timm ``nn.Module`` in training mode.
+
+    Raises:
+        ValueError: If ``name`` is unknown, a count is out of range, both ``pretrained`` and
+            ``checkpoint`` are given, or the checkpoint does not fit the model (the message names
+            the tensors).
+        FileNotFoundError: If ``checkpoint`` is not a file.
+
+    Example:
+        >>> model = augspec.create_backbone("resnet10t", num_classes=10)
+        >>> model(torch.randn(2, 1, 64, 251)).shape
+        torch.Size([2, 10])
+    """
+    import timm
+    from timm.models import is_model_in_modules
+
+    _check_count("in_chans", in_chans, 1)
+    _check_count("num_classes", num_classes, 0)
+    if pretrained and checkpoint is not None:
+        raise ValueError(
+            f"`checkpoint` must be None when `pretrained` is True, got {str(checkpoint)!r}: "
+            "weights come from one place"
+        )
+    hosted = name.startswith(("hf-hub:", "hf_hub:", "local-dir:"))
+    if not hosted and not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0].split('.')[0]}*")[:5]
+        raise ValueError(
+            f"`name` must be a timm model, got {name!r}" + (f"; near: {near}" if near else "")
+        )
+    if not hosted and is_model_in_modules(name.split(".")[0], _DYNAMIC_MODULES):
+        timm_arguments = _DYNAMIC_ARGUMENTS | timm_arguments
+    if pretrained:
+        # timm's own in_chans repeats and cuts RGB for 2 channels or more, which changes what grey
+        # gives, so the model is built as it was trained and adapted here.
+        model = timm.create_model(name, pretrained=True, num_classes=num_classes, **timm_arguments)
+        return adapt_input(model, in_chans)
+    model = timm.create_model(name, num_classes=num_classes, in_chans=in_chans, **timm_arguments)
+    if checkpoint is not None:
+        _load_checkpoint(model, Path(checkpoint))
+    return model
+
+
+def adapt_input(model: ModelT, in_chans: int = 1) -> ModelT:
+    """Give a copy of a timm model whose stem takes another number of channels.
+
+    Every new channel gets the sum of the stem's kernel over its old input channels, divided by
+    ``in_chans``. A grey input, the same signal in every channel, then gives the response that it
+    gave before: ``adapted(x) == model(x.expand(-1, 3, -1, -1))`` for one channel, and the same
+    with ``x`` copied to each of several. (timm sums for one channel too, but for other counts it
+    repeats R, G, B, cuts and rescales: with two channels the blue kernel is lost.) A model that
+    has ``in_chans`` channels already is copied as it is.
+
+    This holds for values that are equal in all channels *as the stem sees them*. ImageNet models
+    were trained on pixels in [0, 1] normalised with a mean and standard deviation *per channel*
+    (``model.pretrained_cfg["mean"]`` and ``["std"]``). A grey picture normalised so differs a
+    little between its channels, so its RGB response is not reproduced exactly unless all three
+    share one mean and standard deviation. For spectrograms there is nothing to reproduce:
+    normalise them to mean 0 and standard deviation 1, the range that the pretrained stem expects.
+
+    Args:
+        model: A model made by timm, or by `create_backbone`; it is not changed.
+        in_chans: Channels of the input, 1 or more.
+
+    Returns:
+        The adapted copy.
+
+    Raises:
+        ValueError: If the stem is not a plain convolution over the input (weight-standardised,
+            grouped, space-to-depth or linear stems), or ``model`` does not name its stem as timm
+            models do.
+
+    Example:
+        >>> rgb = timm.create_model("resnet10t", pretrained=True)
+        >>> model = augspec.adapt_input(rgb)  # takes (batch, 1, freq, frame)
+    """
+    _check_count("in_chans", in_chans, 1)
+    adapted = copy.deepcopy(model)
+    for name, stem in _stems(adapted):
+        _check_stem(adapted, name, stem)
+        if stem.in_channels == in_chans:
+            continue
+        weight = _sum_input(stem.weight.detach(), in_chans)
+        # Same module, new weight: padding modes and subclasses such as Conv2dSame stay.
+        stem.weight = nn.Parameter(weight, requires_grad=stem.weight.requires_grad)
+        stem.in_channels = in_chans
+    if hasattr(adapted, "in_chans"):
+        setattr(adapted, "in_chans", in_chans)  # noqa: B010  (timm's record of what it takes now)
+    return adapted
+
+
+def _sum_input(weight: Tensor, in_chans: int) -> Tensor:
+    """Sum ``(out, in, height, width)`` over ``in``, shared among ``in_chans`` channels."""
+    total = weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight
+    total = total.sum(dim=1, keepdim=True) / in_chans
+    return total.to(weight.dtype).repeat(1, in_chans, 1, 1)
+
+
+def _names(model: nn.Module, key: str) -> tuple[str, ...]:
+    """Read the module names that timm keeps under ``key``: none, one or several."""
+    names = (getattr(model, "pretrained_cfg", None) or {}).get(key) or ()
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _stems(model: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:
+    names = _names(model, "first_conv")
+    if not names:
+        raise ValueError(
+            "`model` must be a timm model that names its stem in pretrained_cfg['first_conv'], "
+            f"got {type(model).__name__}"
+        )
+    for name in names:
+        stem = model.get_submodule(name)
+        if not isinstance(stem, nn.Conv2d):
+            raise ValueError(
+                "`model` must have a convolution as its stem, "
+                f"got {type(stem).__name__} at {name!r}"
+            )
+        yield name, stem
+
+
+def _check_stem(model: nn.Module, name: str, stem: nn.Conv2d) -> None:
+    """Refuse stems that are not linear in their weight, or do not see the input itself."""
+    from timm.layers.std_conv import (
+        ScaledStdConv2d,
+        ScaledStdConv2dSame,
+        StdConv2d,
+        StdConv2dSame,
+    )
+
+    standardised = (ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame)
+    taken = getattr(model, "in_chans", stem.in_channels)
+    if isinstance(stem, standardised) or stem.groups != 1 or stem.in_channels != taken:
+        raise ValueError(
+            "`model` must have a plain convolution over its input channels as its stem, "
+            f"so that its kernel can be summed, got {name!r}: {stem}"
+        )
+
+
+def _load_checkpoint(model: nn.Module, path: Path) -> None:
+    """Load weights strictly, but for a stem to be summed and a classifier to be left fresh."""
+    state = _read_checkpoint(path)
+    expected = model.state_dict()
+    if _names(model, "first_conv"):
+        for name, stem in _stems(model):
+            weight = state.get(f"{name}.weight")
+            if weight is not None and weight.ndim == 4 and weight.shape[1] != stem.in_channels:
+                _check_stem(model, name, stem)
+                state[f"{name}.weight"] = _sum_input(weight, stem.in_channels)
+    for prefix in _names(model, "classifier"):
+        wanted = {key: value for key, value in expected.items() if key.startswith(f"{prefix}.")}
+        given = {key: value.shape for key, value in state.items() if key.startswith(f"{prefix}.")}
+        if given != {key: value.shape for key, value in wanted.items()}:
+            _logger.info("%s: the classifier %r is freshly initialised", path, prefix)
+            state = {key: value for key, value in state.items() if key not in given} | wanted
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(
+            f"`checkpoint` must hold the tensors of this model, got {str(path)!r}: {error}"
+        ) from error
+
+
+def _read_checkpoint(path: Path) -> dict[str, Tensor]:
+    from timm.models import load_state_dict
+
+    if not path.is_file():
+        raise FileNotFoundError(f"`checkpoint` must be an existing file, got {str(path)!r}")
+    try:
+        state = dict(load_state_dict(str(path), weights_only=True))
+    except (
+        Exception
+    ) as error:  # each format has its own errors for a file that is not what it seems
+        raise ValueError(
+            "`checkpoint` must be a safetensors or torch file of tensors, "
+            f"got {str(path)!r}: {error}"
+        ) from error
+    strangers = [str(key) for key, value in state.items() if not isinstance(value, Tensor)]
+    if strangers:
+        raise ValueError(
+            f"`checkpoint` must hold tensors only, bare or under 'state_dict' or 'model', "
+            f"got {str(path)!r} with {strangers[:5]}"
+        )
+    return state
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"`{name}` must be an int, got {value!r}")
+    if value < least:
+        raise ValueError(f"`{name}` must be {least} or more, got {value}")

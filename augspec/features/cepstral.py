@@ -1,0 +1,83 @@
+"""Cepstral coefficients."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from augspec import functional
+from augspec.features.mel import MelFeature
+
+# torchaudio's offset of the natural logarithm, part of the definition of `log_mels`.
+_LOG_OFFSET = 1e-6
+
+
+class MFCC(MelFeature):
+    """Compute mel-frequency cepstral coefficients: the cosine transform of a log-mel spectrogram.
+
+    torchaudio's transform of the same name: levels in decibel are clipped 80 dB below the peak of
+    each example, as librosa does too.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_mfcc: Number of coefficients, in [1, n_mels].
+        norm: ``"ortho"`` for an orthonormal cosine transform, or ``None``.
+        log_mels: Natural logarithm, ``log(mel + 1e-6)``, instead of decibel.
+        melkwargs: Arguments of `MelSpectrogram`, except ``sample_rate``.
+        top_db: Range in dB below the peak of each example, positive, or ``None``.
+
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, n_mfcc, frame)``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from augspec.features import MFCC
+        >>> mfcc = MFCC(n_mfcc=13, melkwargs={"n_fft": 512, "hop_length": 160, "n_mels": 40})
+        >>> mfcc(torch.randn(8, 1, 16_000)).shape
+        torch.Size([8, 1, 13, 101])
+    """
+
+    dct: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int = 16_000,
+        n_mfcc: int = 40,
+        norm: Literal["ortho"] | None = "ortho",
+        log_mels: bool = False,
+        melkwargs: Mapping[str, Any] | None = None,
+        top_db: float | None = 80.0,
+    ) -> None:
+        super().__init__(sample_rate, **(melkwargs or {}))
+        if not 1 <= n_mfcc <= self.n_mels:
+            raise ValueError(f"`n_mfcc` must be in [1, n_mels = {self.n_mels}], got {n_mfcc}")
+        if norm not in (None, "ortho"):
+            raise ValueError(f"`norm` must be None or 'ortho', got {norm!r}")
+        if top_db is not None and not top_db > 0.0:
+            raise ValueError(f"`top_db` must be positive or None, got {top_db}")
+        self.n_mfcc = n_mfcc
+        self.norm = norm  # of the cosine transform; that of the filters is in `melkwargs`
+        self.log_mels = log_mels
+        self.melkwargs = dict(melkwargs or {})
+        self.top_db = top_db
+        dct = functional.dct_matrix(n_mfcc, self.n_mels, norm)
+        self.register_buffer("dct", dct, persistent=False)
+
+    def _finish(self, specgram: Tensor) -> Tensor:
+        if self.log_mels:
+            level = torch.log(specgram + _LOG_OFFSET)
+        else:
+            level = functional.amplitude_to_db(specgram, 10.0, 1.0, self.top_db)
+        return self._dct(level.dtype) @ level
+
+    def _dct(self, dtype: torch.dtype) -> Tensor:
+        if self.dct.dtype == dtype == torch.float32:
+            return self.dct
+        norm: Literal["ortho"] | None = "ortho" if self.norm == "ortho" else None
+        return functional.dct_matrix(
+            self.n_mfcc, self.n_mels, norm, dtype=dtype, device=self.dct.device
+        )

@@ -1,0 +1,243 @@
+"""Mel spectrograms, linear and in decibel."""
+
+from abc import abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from augspec import functional
+from augspec.features.normalize import check_decibel
+from augspec.features.spectrogram import MagnitudeFeature
+
+# The lower half of the filters meets less than a quarter of the spectrum. Narrower bands save more
+# products, but not more time: each is one more operation.
+_BAND = 32
+
+
+class MelFeature(MagnitudeFeature):
+    """Base of the features that start from a mel spectrogram.
+
+    A CPU multiplies by bands of filters, each with only the bins that it covers. Of a power
+    spectrum the real and imaginary parts are squared in one pass and meet a filter bank that has
+    each row twice, so that one matrix product does both the sum of squares and the mel filters.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_fft: Samples of a frame.
+        win_length: Samples under the window.
+        hop_length: Samples from frame to frame.
+        f_min: Lowest frequency in Hz.
+        f_max: Highest frequency in Hz.
+        n_mels: Number of filters.
+        power: Exponent of the magnitude.
+        center: Pad on both sides.
+        pad_mode: How to pad.
+        norm: ``None`` or ``"slaney"``.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    filters: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int = 16_000,
+        n_fft: int = 400,
+        win_length: int | None = None,
+        hop_length: int | None = None,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        n_mels: int = 128,
+        power: float = 2.0,
+        center: bool = True,
+        pad_mode: str = "reflect",
+        norm: Literal["slaney"] | None = None,
+        mel_scale: Literal["htk", "slaney"] = "htk",
+    ) -> None:
+        super().__init__(n_fft, win_length, hop_length, power, center, pad_mode)
+        if sample_rate < 1:
+            raise ValueError(f"`sample_rate` must be positive, got {sample_rate}")
+        if n_mels < 1:
+            raise ValueError(f"`n_mels` must be at least 1, got {n_mels}")
+        if norm not in (None, "slaney"):
+            raise ValueError(f"`norm` must be None or 'slaney', got {norm!r}")
+        if mel_scale not in ("htk", "slaney"):
+            raise ValueError(f"`mel_scale` must be 'htk' or 'slaney', got {mel_scale!r}")
+        highest = sample_rate / 2 if f_max is None else f_max
+        if not 0.0 <= f_min < highest:
+            raise ValueError(f"`f_min` must be in [0, f_max = {highest}), got {f_min}")
+        if not highest <= sample_rate / 2:
+            raise ValueError(f"`f_max` must be at most sample_rate / 2, got {f_max}")
+        self.sample_rate = sample_rate
+        self.f_min = f_min
+        self.f_max = f_max
+        self.n_mels = n_mels
+        self.norm: str | None = norm
+        self.mel_scale = mel_scale
+        self._filter_arguments = (sample_rate, n_fft, n_mels, f_min, f_max, norm, mel_scale)
+        filters = self._make_filters(torch.float32, None)
+        self.register_buffer("filters", filters, persistent=False)
+        self._bands = _cover(filters, _BAND)
+        self._whole = _cover(filters, n_mels)
+
+    def _project(self, spectrum: Tensor) -> Tensor:
+        if self.power == 2.0:
+            bins = spectrum.square().flatten(-2)
+        else:
+            bins = functional.magnitude(spectrum, self.power)
+        filters = self._filters(bins.dtype)
+        # Elsewhere than on a CPU one large product is faster than several small ones.
+        bands = self._bands if bins.device.type == "cpu" else self._whole
+        rows = bins.flatten(0, -2)
+        parts = [rows[:, low:high] @ filters[low:high, i:j] for low, high, i, j in bands]
+        mel = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        return mel.reshape(*spectrum.shape[:-2], self.n_mels)
+
+    def _filters(self, dtype: torch.dtype) -> Tensor:
+        if self.filters.dtype == dtype == torch.float32:
+            return self.filters
+        return self._make_filters(dtype, self.filters.device)
+
+    def _make_filters(self, dtype: torch.dtype, device: torch.device | None) -> Tensor:
+        filters = functional.mel_filterbank(*self._filter_arguments, dtype=dtype, device=device)
+        return filters.repeat_interleave(2, dim=0) if self.power == 2.0 else filters
+
+    @abstractmethod
+    def _finish(self, specgram: Tensor) -> Tensor:
+        """Turn the mel spectrogram ``(batch, channel, n_mels, frame)`` into the feature."""
+
+
+def _cover(filters: Tensor, width: int) -> list[tuple[int, int, int, int]]:
+    """List, for each ``width`` filters, the rows that are not zero: (low, high, first, last)."""
+    bands = []
+    for first in range(0, filters.shape[1], width):
+        last = min(first + width, filters.shape[1])
+        rows = (filters[:, first:last] != 0.0).any(dim=1).nonzero().flatten().tolist()
+        low, high = (rows[0], rows[-1] + 1) if rows else (0, 0)
+        bands.append((low, high, first, last))
+    return bands
+
+
+class MelSpectrogram(MelFeature):
+    """Compute a spectrogram and sum its bins under triangular filters, equally far apart in mel.
+
+    torchaudio's transform of the same name, with a Hann window.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_fft: Samples of a frame, at least 1.
+        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
+        f_min: Lowest frequency in Hz, not negative.
+        f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
+            rate.
+        n_mels: Number of filters, at least 1. Where two corners are closer than two bins, a filter
+            can be zero: then choose a larger ``n_fft`` or a higher ``f_min``.
+        power: Exponent of the magnitude, positive: 1 for magnitude, 2 for power.
+        center: Pad ``n_fft // 2`` samples on both sides, so that frame ``i`` is centred on sample
+            ``i * hop_length``.
+        pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``. Audio of at most
+            ``n_fft // 2`` samples, too short for a reflection, is padded with zeros.
+        norm: ``None`` for filters with a peak of one, ``"slaney"`` for filters of area one.
+        mel_scale: ``"htk"`` or ``"slaney"``; librosa's default is the latter, with
+            ``norm="slaney"``.
+
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from augspec.features import MelSpectrogram
+        >>> mel = MelSpectrogram(sample_rate=16_000, n_fft=1024, hop_length=256, n_mels=64)
+        >>> mel(torch.randn(8, 1, 64_000)).shape
+        torch.Size([8, 1, 64, 251])
+    """
+
+    def _finish(self, specgram: Tensor) -> Tensor:
+        return specgram
+
+
+class LogMelSpectrogram(MelFeature):
+    """Compute a mel spectrogram in decibel, ``10 * log10(max(mel, 1e-10) / ref)``.
+
+    `MelSpectrogram` followed by `AmplitudeToDB`, in one module. Digital silence is -100 dB (less
+    the level of ``ref``).
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_fft: Samples of a frame, at least 1.
+        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
+        f_min: Lowest frequency in Hz, not negative.
+        f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
+            rate.
+        n_mels: Number of filters, at least 1.
+        power: Exponent of the magnitude, positive; the factor of the logarithm is ``20 / power``.
+        center: Pad ``n_fft // 2`` samples on both sides.
+        pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``.
+        norm: ``None`` for filters with a peak of one, ``"slaney"`` for filters of area one.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+        ref: Value that becomes 0 dB, positive, or ``"max"`` for the largest of each example.
+        top_db: Range in dB below the peak of each example, below which levels are clipped;
+            positive, or ``None``.
+
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from augspec.features import LogMelSpectrogram
+        >>> log_mel = LogMelSpectrogram(sample_rate=16_000, n_fft=1024, hop_length=256, n_mels=64)
+        >>> specgram, frame_lengths = log_mel(
+        ...     torch.randn(2, 1, 64_000), lengths=torch.tensor([64_000, 32_000])
+        ... )
+        >>> frame_lengths
+        tensor([251, 126])
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 16_000,
+        n_fft: int = 400,
+        win_length: int | None = None,
+        hop_length: int | None = None,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        n_mels: int = 128,
+        power: float = 2.0,
+        center: bool = True,
+        pad_mode: str = "reflect",
+        norm: Literal["slaney"] | None = None,
+        mel_scale: Literal["htk", "slaney"] = "htk",
+        ref: float | Literal["max"] = 1.0,
+        top_db: float | None = None,
+    ) -> None:
+        super().__init__(
+            sample_rate,
+            n_fft,
+            win_length,
+            hop_length,
+            f_min,
+            f_max,
+            n_mels,
+            power,
+            center,
+            pad_mode,
+            norm,
+            mel_scale,
+        )
+        check_decibel(ref, top_db)
+        self.ref: float | Literal["max"] = ref
+        self.top_db = top_db
+
+    def _finish(self, specgram: Tensor) -> Tensor:
+        return functional.amplitude_to_db(specgram, 20.0 / self.power, self.ref, self.top_db)

@@ -1,0 +1,174 @@
+"""Level and normalisation of spectrograms, for each example on its own."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from augspec import functional
+
+
+class AmplitudeToDB(nn.Module):
+    """Convert a spectrogram to decibel, ``10 * log10(max(specgram, 1e-10) / ref)`` for power.
+
+    torchaudio's transform of the same name, with ``ref`` and ``top_db`` for each example.
+
+    Args:
+        stype: ``"power"`` (factor 10) or ``"magnitude"`` (factor 20).
+        top_db: Range in dB below the peak of each example, below which levels are clipped;
+            positive, or ``None``.
+        ref: Value that becomes 0 dB, positive, or ``"max"`` for the largest of each example.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from augspec.features import AmplitudeToDB
+        >>> AmplitudeToDB()(torch.tensor([1.0, 0.01, 0.0]).reshape(1, 1, 3, 1)).flatten()
+        tensor([   0.,  -20., -100.])
+    """
+
+    def __init__(
+        self,
+        stype: Literal["power", "magnitude"] = "power",
+        top_db: float | None = None,
+        ref: float | Literal["max"] = 1.0,
+    ) -> None:
+        super().__init__()
+        if stype not in ("power", "magnitude"):
+            raise ValueError(f"`stype` must be 'power' or 'magnitude', got {stype!r}")
+        check_decibel(ref, top_db)
+        self.stype = stype
+        self.top_db = top_db
+        self.ref: float | Literal["max"] = ref
+
+    def forward(
+        self, specgram: Tensor, lengths: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Convert ``specgram``; return ``(specgram, lengths)`` when ``lengths`` was passed.
+
+        Args:
+            specgram: Power or magnitude, not negative.
+            lengths: Valid frames of each example; the frames behind become digital silence.
+
+        Shape:
+            ``(batch, channel, freq, frame)`` in and out, ``lengths`` ``(batch,)`` int64.
+
+        Raises:
+            TypeError: If ``specgram`` is not floating point or ``lengths`` not int64.
+            ValueError: If a shape differs.
+        """
+        functional.check_specgram(specgram, lengths)
+        level = specgram.to(functional.compute_dtype(specgram))
+        if lengths is not None:
+            level = level.where(functional.valid_frames(level, lengths), 0.0)
+        multiplier = 10.0 if self.stype == "power" else 20.0
+        level = functional.amplitude_to_db(level, multiplier, self.ref, self.top_db)
+        level = level.to(specgram.dtype)
+        return level if lengths is None else (level, lengths)
+
+
+class Normalize(nn.Module):
+    """Subtract a mean and divide by a standard deviation.
+
+    Without arguments each example is standardised by its own mean and standard deviation, over all
+    its channels, bins and valid frames: ``(specgram - mean) / sqrt(variance + eps)``, the variance
+    divided by the number of values. A constant example becomes zero. With ``mean`` and ``std``, the
+    statistics of a data set for example, it is ``(specgram - mean) / std``.
+
+    Args:
+        mean: Mean of the data, one number or one for each bin; ``None`` for that of each example.
+        std: Standard deviation of the data, positive, likewise; given if and only if ``mean`` is.
+        eps: Added to each example's variance, positive; in decibel the default is far below any
+            variance of sound. Without effect on given statistics.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+
+    Raises:
+        ValueError: If only one of ``mean`` and ``std`` is given, their sizes differ, or a value is
+            out of its range.
+
+    Example:
+        >>> import torch
+        >>> from augspec.features import LogMelSpectrogram, Normalize
+        >>> specgram = LogMelSpectrogram()(torch.randn(4, 1, 16_000))
+        >>> bool(Normalize()(specgram).mean().abs() < 1e-4)
+        True
+    """
+
+    def __init__(
+        self,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        if (mean is None) != (std is None):
+            raise ValueError(f"`mean` and `std` must be given together, got {mean} and {std}")
+        if not eps > 0.0:
+            raise ValueError(f"`eps` must be positive, got {eps}")
+        self.mean = _statistics("mean", mean)
+        self.std = _statistics("std", std)
+        self.eps = eps
+        if self.mean is not None and self.std is not None:
+            if len(self.mean) > 1 < len(self.std) and len(self.mean) != len(self.std):
+                raise ValueError(
+                    "`std` must be as long as `mean`, "
+                    f"got {len(self.std)} and {len(self.mean)} numbers"
+                )
+            if not all(value > 0.0 for value in self.std):
+                raise ValueError(f"`std` must be positive, got {std}")
+
+    def forward(
+        self, specgram: Tensor, lengths: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Normalise ``specgram``; return ``(specgram, lengths)`` when ``lengths`` was passed.
+
+        Args:
+            specgram: Features of any scale.
+            lengths: Valid frames of each example; the frames behind do not count and become 0, the
+                mean.
+
+        Shape:
+            ``(batch, channel, freq, frame)`` in and out, ``lengths`` ``(batch,)`` int64.
+
+        Raises:
+            TypeError: If ``specgram`` is not floating point or ``lengths`` not int64.
+            ValueError: If a shape differs.
+        """
+        functional.check_specgram(specgram, lengths)
+        values = specgram.to(functional.compute_dtype(specgram))
+        if lengths is None:
+            return self._normalize(values, None).to(specgram.dtype)
+        valid = functional.valid_frames(values, lengths)
+        normalized = self._normalize(values, valid).where(valid, 0.0)
+        return normalized.to(specgram.dtype), lengths
+
+    def _normalize(self, values: Tensor, valid: Tensor | None) -> Tensor:
+        if self.mean is not None and self.std is not None:
+            mean, std = values.new_tensor(self.mean), values.new_tensor(self.std)
+            return (values - mean[:, None]) / std[:, None]
+        return functional.standardize(values, valid, self.eps)
+
+
+def _statistics(name: str, value: float | Sequence[float] | None) -> list[float] | None:
+    if value is None:
+        return None
+    numbers = [float(value)] if isinstance(value, int | float) else [float(x) for x in value]
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"`{name}` must be one finite number or one for each bin, got {value}")
+    return numbers
+
+
+def check_decibel(ref: float | str, top_db: float | None) -> None:
+    """Raise ``ValueError`` unless ``ref`` and ``top_db`` are in their ranges."""
+    if ref != "max" and (isinstance(ref, str) or not 0.0 < ref < float("inf")):
+        raise ValueError(f"`ref` must be positive or 'max', got {ref!r}")
+    if top_db is not None and not top_db > 0.0:
+        raise ValueError(f"`top_db` must be positive or None, got {top_db}")

@@ -1,0 +1,139 @@
+"""What every function that takes a waveform or a spectrogram asks of it."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_RANK_HINTS = {
+    1: "; use `waveform[None, None]` for one example of one channel",
+    2: "; use `waveform.unsqueeze(1)` for (batch, time)",
+}
+
+
+def check_waveform(waveform: Tensor, lengths: Tensor | None = None) -> None:
+    """Raise unless ``waveform`` and ``lengths`` have the shapes and dtypes of a batch of audio.
+
+    Only shapes, dtypes and devices are looked at: reading values would stall a GPU.
+
+    Args:
+        waveform: Audio, floating point, nominally in [-1, 1].
+        lengths: Valid samples of each example, in [0, time].
+
+    Shape:
+        ``waveform`` is ``(batch, channel, time)`` with at least one channel and one sample,
+        ``lengths`` ``(batch,)``, int64.
+
+    Raises:
+        TypeError: If ``waveform`` is no floating-point tensor or ``lengths`` no int64 tensor.
+        ValueError: If a shape differs, or the two lie on different devices.
+    """
+    _check_float("waveform", waveform)
+    if waveform.dim() != 3:
+        raise ValueError(
+            "`waveform` must be (batch, channel, time), "
+            f"got shape {tuple(waveform.shape)}{_RANK_HINTS.get(waveform.dim(), '')}"
+        )
+    if waveform.shape[1] == 0 or waveform.shape[2] == 0:
+        raise ValueError(
+            "`waveform` must have at least one channel and one sample, "
+            f"got shape {tuple(waveform.shape)}"
+        )
+    if lengths is not None:
+        check_lengths(lengths, "waveform", waveform)
+
+
+def check_specgram(specgram: Tensor, lengths: Tensor | None = None) -> None:
+    """Raise unless ``specgram`` and ``lengths`` have the shapes and dtypes of a batch of features.
+
+    Args:
+        specgram: Features, floating point.
+        lengths: Valid frames of each example, in [0, frame].
+
+    Shape:
+        ``specgram`` is ``(batch, channel, freq, frame)``, ``lengths`` ``(batch,)``, int64.
+
+    Raises:
+        TypeError: If ``specgram`` is no floating-point tensor or ``lengths`` no int64 tensor.
+        ValueError: If a shape differs, or the two lie on different devices.
+    """
+    _check_float("specgram", specgram)
+    if specgram.dim() != 4:
+        raise ValueError(
+            f"`specgram` must be (batch, channel, freq, frame), got shape {tuple(specgram.shape)}"
+        )
+    if lengths is not None:
+        check_lengths(lengths, "specgram", specgram)
+
+
+def compute_dtype(tensor: Tensor) -> torch.dtype:
+    """Name the dtype to compute in: float64 for float64, float32 for everything narrower."""
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+
+
+def _check_float(name: str, tensor: Tensor) -> None:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"`{name}` must be a torch.Tensor, got {type(tensor).__name__}")
+    if tensor.dtype not in _FLOATS:
+        raise TypeError(
+            f"`{name}` must be float32, float64, float16 or bfloat16, "
+            f"got {tensor.dtype}{_conversion(name, tensor.dtype)}"
+        )
+
+
+def _conversion(name: str, dtype: torch.dtype) -> str:
+    if dtype.is_complex or dtype.is_floating_point or dtype == torch.bool:
+        return ""
+    info = torch.iinfo(dtype)
+    offset = "" if info.min < 0 else " - 1"
+    scale = info.max + 1 if info.min < 0 else (info.max + 1) // 2
+    return f"; convert integer audio with `{name}.float() / {scale}{offset}`"
+
+
+def check_lengths(lengths: Tensor, name: str, tensor: Tensor) -> None:
+    """Raise unless ``lengths`` suits the batch ``tensor``, called ``name`` in messages."""
+    if not isinstance(lengths, Tensor):
+        raise TypeError(f"`lengths` must be a torch.Tensor, got {type(lengths).__name__}")
+    if lengths.dtype != torch.int64:
+        raise TypeError(f"`lengths` must be int64, got {lengths.dtype}; use `lengths.long()`")
+    if lengths.shape != tensor.shape[:1]:
+        raise ValueError(
+            f"`lengths` must be (batch,), here ({tensor.shape[0]},), got {tuple(lengths.shape)}"
+        )
+    if lengths.device != tensor.device:
+        raise ValueError(
+            f"`lengths` must be on the device of `{name}`, {tensor.device}, got {lengths.device}"
+        )
+
+
+def check_finite(name: str, value: float) -> float:
+    """Check that a setting is a finite number and give it as a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"`{name}` must be a finite number, got {value!r}")
+    return float(value)
+
+
+def check_range(
+    name: str,
+    value: float | Sequence[float],
+    *,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+) -> tuple[float, float]:
+    """Check a range and give it as ``(low, high)``; a number is a constant.
+
+    Raises:
+        ValueError: If a bound is not finite, the range is reversed, or it leaves
+            ``[at_least, at_most]``.
+    """
+    bounds = (value, value) if isinstance(value, int | float) else value
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise ValueError(f"`{name}` must be a number or (low, high), got {value!r}")
+    low, high = (check_finite(name, bound) for bound in bounds)
+    if low > high:
+        raise ValueError(f"`{name}` must be (low, high) with low <= high, got {value!r}")
+    if low < at_least or high > at_most:
+        raise ValueError(f"`{name}` must lie in [{at_least:g}, {at_most:g}], got {value!r}")
+    return low, high

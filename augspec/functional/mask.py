@@ -1,0 +1,70 @@
+"""Masking spans of a spectrogram."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+__all__ = ["MaskValue", "mask_span", "mask_value_of"]
+
+MaskValue = float | Literal["mean", "min"]
+
+
+def mask_value_of(specgram: Tensor, mask_value: MaskValue, lengths: Tensor | None = None) -> Tensor:
+    """Give the value that masked cells get, one per example and channel.
+
+    Args:
+        specgram: The batch.
+        mask_value: A number, or ``"mean"`` or ``"min"`` of the example's valid frames.
+        lengths: Valid frames per example, ``(batch,)``.
+
+    Returns:
+        A tensor that broadcasts with ``specgram``.
+    """
+    if not isinstance(mask_value, str):
+        return specgram.new_full((1, 1, 1, 1), mask_value)
+    frames = specgram.shape[-1]
+    if lengths is None:
+        valid = specgram.new_ones((1, 1, 1, frames), dtype=torch.bool)
+        count = torch.full((1,), frames, device=specgram.device)
+    else:
+        valid = (torch.arange(frames, device=specgram.device) < lengths[:, None])[:, None, None]
+        count = lengths.clamp(min=1)
+    if mask_value == "min":
+        return specgram.masked_fill(~valid, torch.inf).amin((-2, -1), keepdim=True)
+    total = torch.where(valid, specgram, 0.0).sum((-2, -1), keepdim=True)
+    return total / (count * specgram.shape[-2]).reshape(-1, 1, 1, 1)
+
+
+def mask_span(
+    specgram: Tensor,
+    start: Tensor,
+    width: Tensor,
+    dim: int,
+    value: Tensor,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Set the bins or frames ``start <= i < start + width`` of each example to ``value``.
+
+    Args:
+        specgram: The batch.
+        start: First masked place, ``(batch,)`` or ``(batch, channel)`` int64.
+        width: Number of masked places, of the shape of ``start``.
+        dim: -2 for bins, -1 for frames.
+        value: What masked cells get; broadcasts with ``specgram``.
+        lengths: Valid frames per example, ``(batch,)``: the rest stays as it is.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+    """
+    place = torch.arange(specgram.shape[dim], device=specgram.device)
+    shape = start.shape + (1,) * (specgram.ndim - 1 - start.ndim)
+    start, width = start.reshape(*shape, 1), width.reshape(*shape, 1)
+    masked = (place >= start) & (place < start + width)
+    masked = masked if dim == -1 else masked.transpose(-1, -2)
+    if lengths is not None:
+        frame = torch.arange(specgram.shape[-1], device=specgram.device)
+        masked = masked & (frame < lengths[:, None])[:, None, None]
+    return torch.where(masked, value, specgram)

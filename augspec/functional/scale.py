@@ -1,0 +1,180 @@
+"""Scales of frequency and of level: mel, filter banks, decibel, cosine transform."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+MelScale = Literal["htk", "slaney"]
+
+# Slaney's Auditory Toolbox: linear below 1 kHz, 27 logarithmic steps per factor of 6.4 above.
+_SLANEY_BREAK_HZ = 1000.0
+_SLANEY_HZ_PER_MEL = 200.0 / 3.0
+_SLANEY_BREAK_MEL = _SLANEY_BREAK_HZ / _SLANEY_HZ_PER_MEL
+_SLANEY_LOG_STEP = math.log(6.4) / 27.0
+
+
+def hz_to_mel(frequency: Tensor, mel_scale: MelScale = "htk") -> Tensor:
+    """Convert frequencies from Hz to mel.
+
+    Args:
+        frequency: Frequencies in Hz, not negative.
+        mel_scale: ``"htk"``, ``2595 log10(1 + f / 700)``, or ``"slaney"``, linear below 1 kHz and
+            logarithmic above.
+
+    Shape:
+        Any shape in, the same out.
+
+    References:
+        Young et al., *The HTK Book*, 2006. Slaney, *Auditory Toolbox*, 1998.
+    """
+    if mel_scale == "htk":
+        return 2595.0 * torch.log10(1.0 + frequency / 700.0)
+    # Both branches of `where` have to be finite, for the sake of the gradient.
+    ratio = frequency.clamp(min=_SLANEY_BREAK_HZ) / _SLANEY_BREAK_HZ
+    logarithmic = _SLANEY_BREAK_MEL + torch.log(ratio) / _SLANEY_LOG_STEP
+    linear = frequency / _SLANEY_HZ_PER_MEL
+    return torch.where(frequency < _SLANEY_BREAK_HZ, linear, logarithmic)
+
+
+def mel_to_hz(mel: Tensor, mel_scale: MelScale = "htk") -> Tensor:
+    """Convert frequencies from mel to Hz, the inverse of `hz_to_mel`.
+
+    Args:
+        mel: Frequencies in mel, not negative.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+
+    Shape:
+        Any shape in, the same out.
+    """
+    if mel_scale == "htk":
+        return 700.0 * (torch.pow(10.0, mel / 2595.0) - 1.0)
+    steps = mel.clamp(min=_SLANEY_BREAK_MEL) - _SLANEY_BREAK_MEL
+    logarithmic = _SLANEY_BREAK_HZ * torch.exp(_SLANEY_LOG_STEP * steps)
+    return torch.where(mel < _SLANEY_BREAK_MEL, _SLANEY_HZ_PER_MEL * mel, logarithmic)
+
+
+def mel_filterbank(
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    norm: Literal["slaney"] | None = None,
+    mel_scale: MelScale = "htk",
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Make triangular filters whose corners are equally far apart in mel.
+
+    Bin ``k`` lies at ``k * sample_rate / n_fft``, also for an odd ``n_fft``, as in librosa;
+    torchaudio spreads the bins over ``[0, sample_rate // 2]``, which is the same for even numbers.
+    A filter narrower than the distance of two bins can be zero.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_fft: Samples of a frame.
+        n_mels: Number of filters.
+        f_min: Lowest corner in Hz.
+        f_max: Highest corner in Hz; ``None`` is half the sample rate.
+        norm: ``None`` for peaks of one, ``"slaney"`` for filters of area one.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+        dtype: The result's dtype; the filters are computed in float64 and rounded once.
+        device: The result's device.
+
+    Shape:
+        ``(n_fft // 2 + 1, n_mels)``: ``power @ mel_filterbank(...)`` for ``(..., frame, freq)``.
+    """
+    double = torch.float64
+    bins = torch.arange(n_fft // 2 + 1, dtype=double, device=device) * (sample_rate / n_fft)
+    steps = torch.arange(n_mels + 2, dtype=double, device=device) / (n_mels + 1)
+    highest = sample_rate / 2 if f_max is None else f_max
+    low, high = hz_to_mel(torch.tensor([f_min, highest], dtype=double, device=device), mel_scale)
+    corners = mel_to_hz(low + (high - low) * steps, mel_scale)
+    rising = (bins[:, None] - corners[:-2]) / (corners[1:-1] - corners[:-2])
+    falling = (corners[2:] - bins[:, None]) / (corners[2:] - corners[1:-1])
+    filters = torch.minimum(rising, falling).clamp(min=0.0)
+    if norm == "slaney":
+        filters = filters * (2.0 / (corners[2:] - corners[:-2]))
+    return filters.to(dtype)
+
+
+def amplitude_to_db(
+    specgram: Tensor,
+    multiplier: float = 10.0,
+    ref: float | Literal["max"] = 1.0,
+    top_db: float | None = None,
+    amin: float = 1e-10,
+) -> Tensor:
+    """Convert a spectrogram to decibel, ``multiplier * log10(max(specgram, amin) / ref)``.
+
+    Args:
+        specgram: Power or magnitude, not negative.
+        multiplier: 10 for power, 20 for magnitude.
+        ref: What becomes 0 dB; ``"max"`` is the largest value of each example.
+        top_db: Range in dB below the peak of each example, below which values are clipped.
+        amin: Smallest value; 1e-10 of power is -100 dB.
+
+    Shape:
+        ``(batch, ...)`` in and out. The peaks are those of an example, over all other dimensions.
+    """
+    level = multiplier * torch.log10(specgram.clamp(min=amin))
+    if ref != "max" and top_db is None:
+        return level if ref == 1.0 else level - multiplier * math.log10(max(ref, amin))
+    peak = level.amax(dim=tuple(range(1, level.dim())), keepdim=True)
+    if top_db is not None:
+        level = torch.maximum(level, peak - top_db)
+    return level - (peak if ref == "max" else multiplier * math.log10(max(ref, amin)))
+
+
+def standardize(values: Tensor, valid: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    """Give each example mean 0 and standard deviation 1: ``(x - mean) / sqrt(variance + eps)``.
+
+    Args:
+        values: Values of any scale.
+        valid: Which of them count; ``None`` for all. The others are shifted and scaled alike.
+        eps: Added to the variance, positive, so that a constant example becomes zero.
+
+    Shape:
+        ``(batch, ...)`` in and out; ``valid`` broadcasts to it.
+    """
+    over = tuple(range(1, values.dim()))
+    if valid is None:
+        centered = values - values.mean(dim=over, keepdim=True)
+        return centered * (centered.square().mean(dim=over, keepdim=True) + eps).rsqrt()
+    counted = valid.expand(values.shape)
+    number = counted.sum(dim=over, keepdim=True).clamp(min=1)
+    mean = values.where(counted, 0.0).sum(dim=over, keepdim=True) / number
+    centered = values - mean
+    variance = centered.where(counted, 0.0).square().sum(dim=over, keepdim=True) / number
+    return centered * (variance + eps).rsqrt()
+
+
+def dct_matrix(
+    n_out: int,
+    n_in: int,
+    norm: Literal["ortho"] | None = "ortho",
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Make the matrix of the discrete cosine transform of type II.
+
+    Args:
+        n_out: Number of coefficients, the lowest first.
+        n_in: Number of values to transform.
+        norm: ``"ortho"`` for rows of length one, ``None`` for twice the plain sum.
+        dtype: The result's dtype; the matrix is computed in float64 and rounded once.
+        device: The result's device.
+
+    Shape:
+        ``(n_out, n_in)``.
+    """
+    index = torch.arange(n_in, dtype=torch.float64, device=device)
+    order = torch.arange(n_out, dtype=torch.float64, device=device)[:, None]
+    matrix = 2.0 * torch.cos(math.pi / n_in * (index + 0.5) * order)
+    if norm == "ortho":
+        matrix = torch.where(order == 0, matrix * 0.5, matrix * math.sqrt(0.5)) / math.sqrt(n_in)
+    return matrix.to(dtype)

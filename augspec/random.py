@@ -1,0 +1,283 @@
+"""Counter-based randomness: every draw is a hash of (example key, path, parameter name).
+
+There is no random state. A draw for an example is the same whatever batch, worker, rank, device or
+order it is made in, and removing one transform from a chain leaves the draws of all others as they
+were. `Draw` is what transforms use; the functions below it work on tensors of keys.
+
+The hash is the finaliser of SplitMix64 in plain ``int64`` arithmetic, which wraps modulo 2**64 on
+every device, eager and compiled.
+
+References:
+    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Draw",
+    "bernoulli",
+    "bits",
+    "choice",
+    "example_keys",
+    "fresh_keys",
+    "integers",
+    "normal",
+    "stream",
+    "uniform",
+]
+
+_GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: the increment of SplitMix64
+_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_MASK = (1 << 64) - 1
+_INT64 = torch.iinfo(torch.int64)
+
+
+def _signed(value: int) -> int:
+    """Read the low 64 bits of ``value`` as a two's complement ``int64``."""
+    value &= _MASK
+    return value - (1 << 64) if value >> 63 else value
+
+
+_MULTIPLIER_1, _MULTIPLIER_2 = map(_signed, _MULTIPLIERS)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """Hash each ``int64``: the finaliser of SplitMix64, a bijection in which each bit counts.
+
+    ``>>`` keeps the sign in torch, so that the mask makes it a logical shift.
+    """
+    x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
+    x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
+    return x ^ ((x >> 31) & ((1 << 33) - 1))
+
+
+def _mix_int(x: int) -> int:
+    """Hash one Python integer as `_mix` does."""
+    x &= _MASK
+    x = ((x ^ (x >> 30)) * _MULTIPLIERS[0]) & _MASK
+    x = ((x ^ (x >> 27)) * _MULTIPLIERS[1]) & _MASK
+    return _signed(x ^ (x >> 31))
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def stream(path: str, name: str) -> int:
+    """Give the constant that tells the draw ``name`` of the transform at ``path`` from all others.
+
+    Example:
+        >>> stream("Chain/Gain#0", "gain_db") == stream("Chain/Gain#1", "gain_db")
+        False
+    """
+    state = 0
+    for byte in f"{path}\0{name}".encode():
+        state = _mix_int(state + _GOLDEN + byte)
+    return state
+
+
+def bits(keys: Tensor, path: str, name: str, counter: Tensor | None = None) -> Tensor:
+    """Hash ``keys`` into 64 random bits each.
+
+    Args:
+        keys: Example keys, ``int64``, any shape.
+        path: Where the drawing transform stands, such as ``"Chain/Gain#0"``.
+        name: Name of the drawn parameter.
+        counter: ``int64``, broadcasts with ``keys``: which of several values of that name (a
+            channel, a sample of noise).
+
+    Returns:
+        ``int64`` of the broadcast shape; all 64 bits are random.
+    """
+    state = _mix(keys ^ stream(path, name))
+    return state if counter is None else _mix(state + counter * _signed(_GOLDEN))
+
+
+def _unit(random_bits: Tensor) -> Tensor:
+    """Turn the top 24 bits into a float32 in [0, 1): each multiple of 2**-24 is exact."""
+    return ((random_bits >> 40) & 0xFFFFFF).to(torch.float32) * 2.0**-24
+
+
+def uniform(
+    keys: Tensor,
+    path: str,
+    name: str,
+    low: float = 0.0,
+    high: float = 1.0,
+    *,
+    counter: Tensor | None = None,
+) -> Tensor:
+    """Draw float32 values uniform in ``[low, high)``; see `bits` for the arguments."""
+    unit = _unit(bits(keys, path, name, counter))
+    return unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
+
+
+def normal(
+    keys: Tensor,
+    path: str,
+    name: str,
+    mean: float = 0.0,
+    std: float = 1.0,
+    *,
+    counter: Tensor | None = None,
+) -> Tensor:
+    """Draw normal float32 values (Box and Muller's transform of two 24-bit halves of one hash)."""
+    random_bits = bits(keys, path, name, counter)
+    # 1 - u lies in (0, 1]: the logarithm is finite, and the largest value is 5.77 sigma.
+    radius = torch.sqrt(-2.0 * torch.log(1.0 - _unit(random_bits)))
+    angle = (random_bits & 0xFFFFFF).to(torch.float32) * (2.0 * math.pi * 2.0**-24)
+    return mean + std * radius * torch.cos(angle)
+
+
+def integers(
+    keys: Tensor, path: str, name: str, low: int, high: int, *, counter: Tensor | None = None
+) -> Tensor:
+    """Draw ``int64`` values uniform in ``[low, high)``, a span of at most 2**31.
+
+    The span times 32 random bits, shifted down: no modulo, and a bias below ``span / 2**32``.
+    """
+    span = high - low
+    if not 0 < span <= 1 << 31:
+        raise ValueError(f"`high` - `low` must lie in [1, 2**31], got {low} to {high}")
+    top = (bits(keys, path, name, counter) >> 32) & 0xFFFFFFFF
+    return low + ((top * span) >> 32)
+
+
+def bernoulli(
+    keys: Tensor, path: str, name: str, p: float, *, counter: Tensor | None = None
+) -> Tensor:
+    """Draw booleans that are true with probability ``p``: never at 0, always at 1."""
+    return uniform(keys, path, name, counter=counter) < p
+
+
+def choice(
+    keys: Tensor,
+    path: str,
+    name: str,
+    weights: Sequence[float],
+    *,
+    counter: Tensor | None = None,
+) -> Tensor:
+    """Draw ``int64`` indices into ``weights``, in proportion to the weights."""
+    total = math.fsum(weights)
+    if not weights or min(weights) < 0 or not 0 < total < math.inf:
+        raise ValueError(f"`weights` must be non-negative with a positive sum, got {weights}")
+    unit = uniform(keys, path, name, counter=counter)
+    index = torch.zeros_like(unit, dtype=torch.int64)
+    reached = 0.0
+    for weight in weights[:-1]:
+        reached += weight
+        index = index + (unit >= reached / total)
+    return index
+
+
+def _as_int64(
+    name: str, value: int | Sequence[int] | Tensor, device: torch.device | None
+) -> Tensor:
+    tensor = torch.as_tensor(value, device=device)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise TypeError(f"`{name}` must hold integers, got {tensor.dtype}")
+    return tensor.to(torch.int64)
+
+
+def example_keys(seed: int, epoch: int, index: int | Sequence[int] | Tensor) -> Tensor:
+    """Give each example of a data set its key for one epoch.
+
+    Args:
+        seed: Seed of the run; any integer, taken modulo 2**64.
+        epoch: Number of the epoch; any integer.
+        index: Place of each example in the data set: an integer, a sequence or an integer tensor.
+
+    Returns:
+        ``int64`` keys of the shape of ``index``, on its device.
+
+    Example:
+        >>> example_keys(seed=0, epoch=3, index=[7, 8]).shape
+        torch.Size([2])
+    """
+    state = _mix_int(_mix_int(int(seed) + _GOLDEN) + int(epoch))
+    return _mix(_mix(_as_int64("index", index, None) ^ state) + _signed(_GOLDEN))
+
+
+def fresh_keys(
+    batch: int, device: torch.device, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draw ``batch`` keys from ``generator``, or from torch's default CPU generator.
+
+    The default is the CPU's on every device, so that ``torch.manual_seed`` gives the same
+    augmentation on a CPU and on a GPU.
+    """
+    source = "cpu" if generator is None else generator.device
+    keys = torch.randint(
+        _INT64.min, _INT64.max, (batch,), generator=generator, device=source, dtype=torch.int64
+    )
+    return keys.to(device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The draws of one transform: example keys and the path under which it draws.
+
+    Args:
+        keys: ``(batch,)`` ``int64`` example keys.
+        path: Class names from the root, each with its ordinal among siblings of the same class.
+        channels: How many channels an example has.
+        by_channel: Draw one value per channel, ``(batch, channels)``, rather than per example.
+
+    Example:
+        >>> draw = Draw(example_keys(0, 0, range(4)), "Gain")
+        >>> draw.uniform("gain_db", -6.0, 6.0).shape
+        torch.Size([4])
+    """
+
+    keys: Tensor
+    path: str
+    channels: int = 1
+    by_channel: bool = False
+
+    def child(self, name: str) -> Draw:
+        """Step down to a part called ``name``, such as ``"Gain#0"``."""
+        return replace(self, path=f"{self.path}/{name}")
+
+    def per_channel(self, by_channel: bool = True) -> Draw:
+        """Draw per channel, or per example again."""
+        return replace(self, by_channel=by_channel)
+
+    def _source(self) -> tuple[Tensor, Tensor | None]:
+        if not self.by_channel:
+            return self.keys, None
+        return self.keys.unsqueeze(1), torch.arange(self.channels, device=self.keys.device)
+
+    def uniform(self, name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Draw float32 values in ``[low, high)``; a range of one point is a constant."""
+        keys, counter = self._source()
+        return uniform(keys, self.path, name, low, high, counter=counter)
+
+    def normal(self, name: str, mean: float = 0.0, std: float = 1.0) -> Tensor:
+        """Draw normal float32 values."""
+        keys, counter = self._source()
+        return normal(keys, self.path, name, mean, std, counter=counter)
+
+    def integers(self, name: str, low: int, high: int) -> Tensor:
+        """Draw ``int64`` values in ``[low, high)``."""
+        keys, counter = self._source()
+        return integers(keys, self.path, name, low, high, counter=counter)
+
+    def bernoulli(self, name: str, p: float) -> Tensor:
+        """Draw booleans, true with probability ``p``, one per example in every case."""
+        return bernoulli(self.keys, self.path, name, p)
+
+    def choice(self, name: str, weights: Sequence[float]) -> Tensor:
+        """Draw ``int64`` indices into ``weights``."""
+        keys, counter = self._source()
+        return choice(keys, self.path, name, weights, counter=counter)
+
+    def key(self, name: str) -> Tensor:
+        """Draw a key, ``int64``: a transform that makes noise stores it in place of the noise."""
+        keys, counter = self._source()
+        return bits(keys, self.path, name, counter)

@@ -1,0 +1,280 @@
+"""The base of every transform: parameters drawn once per example, then a deterministic function."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from augspec import random
+from augspec.functional.checks import check_specgram, check_waveform
+from augspec.functional.shapes import fit, like, working_dtype
+from augspec.params import Params
+from augspec.random import Draw
+
+__all__ = ["LeafTransform", "RandomTransform", "SpecgramTransform", "WaveformTransform"]
+
+Result: TypeAlias = Tensor | tuple[Tensor, Tensor]
+
+
+class RandomTransform(nn.Module, ABC):
+    """Draw parameters per example, then apply them with a deterministic function.
+
+    What every transform is: a module with no learnable parameter and an empty ``state_dict``, which
+    keeps nothing of a call. Write your own from `WaveformTransform` or `SpecgramTransform`.
+    """
+
+    def make_params(
+        self,
+        waveform: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        keys: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Params:
+        """Draw the parameters of each example.
+
+        Args:
+            waveform: The batch; only its shape and device are looked at.
+            lengths: Valid samples per example; not looked at.
+            keys: ``(batch,)`` int64 from `augspec.example_keys`. Without them keys are drawn from
+                ``generator`` or from torch's default generator.
+            generator: Source of the keys.
+
+        Raises:
+            TypeError: If ``waveform``, ``lengths`` or ``keys`` has the wrong type or dtype.
+            ValueError: If one of them has the wrong shape, or ``keys`` and ``generator`` are both
+                given.
+        """
+        self.check(waveform, lengths)
+        keys = resolve_keys(waveform, keys, generator)
+        return self.draw_params(Draw(keys, type(self).__name__, waveform.shape[1]))
+
+    def transform(self, waveform: Tensor, params: Params, lengths: Tensor | None = None) -> Result:
+        """Apply ``params``: pure and deterministic, whatever the mode.
+
+        Returns:
+            The waveform, or ``(waveform, lengths)`` when ``lengths`` was passed.
+        """
+        return self._call(waveform, params, lengths, by_mode=False)
+
+    def forward(
+        self,
+        waveform: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        keys: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Result:
+        """Draw and apply; in ``eval()`` the identity, but for transforms with ``in_eval``.
+
+        Returns:
+            The waveform, or ``(waveform, lengths)`` when ``lengths`` was passed.
+        """
+        if not self.acts():
+            self.check(waveform, lengths)
+            return waveform if lengths is None else (waveform, lengths)
+        params = self.make_params(waveform, lengths, keys=keys, generator=generator)
+        return self._call(waveform, params, lengths, by_mode=True)
+
+    def targets(
+        self, targets: dict[str, Any], params: Params, lengths: Tensor | None = None
+    ) -> dict[str, Any]:
+        """Say what becomes of labels under ``params``.
+
+        Args:
+            targets: ``label`` (int64 or ``(batch, classes)``), ``pitch`` (``(batch,)``, MIDI) and
+                ``frames`` (``(batch, classes, frame)``); other keys pass.
+            params: What `make_params` gave.
+            lengths: Valid samples per example before the transform.
+        """
+        return self.run_targets(dict(targets), params, lengths, by_mode=False)
+
+    def _call(
+        self, waveform: Tensor, params: Params, lengths: Tensor | None, *, by_mode: bool
+    ) -> Result:
+        self.check(waveform, lengths)
+        out, new_lengths = self.run(working_dtype(waveform), params, lengths, by_mode=by_mode)
+        out = out.to(waveform.dtype)
+        if lengths is None or new_lengths is None:
+            return out
+        return out, new_lengths
+
+    # What a tree of transforms is walked with.
+
+    @abstractmethod
+    def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
+        """Raise a clear error if the input has the wrong rank, dtype or lengths."""
+
+    @abstractmethod
+    def draw_params(self, draw: Draw) -> Params:
+        """Draw the params of this part of a tree."""
+
+    @abstractmethod
+    def acts(self) -> bool:
+        """Whether ``forward`` does anything in the present mode."""
+
+    @abstractmethod
+    def run(
+        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Apply this part of a tree to a checked float32 or float64 waveform.
+
+        Args:
+            waveform: The batch; it is never edited.
+            params: The params of this part.
+            lengths: Valid samples per example; None means all.
+            by_mode: Whether a part that does not act in the present mode passes (``forward``).
+        """
+
+    @abstractmethod
+    def run_targets(
+        self, targets: dict[str, Any], params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> dict[str, Any]:
+        """Apply this part of a tree to labels."""
+
+
+class LeafTransform(RandomTransform, ABC):
+    """A transform that is not made of others.
+
+    `_draw` says what is random, `_transform` what is computed. One that changes where examples end
+    gives `_lengths` too; one that changes labels, `_targets`.
+
+    Args:
+        p: Probability that an example is transformed; one that is not comes out bit for bit.
+        per_channel: Draw for each channel of an example rather than once for all.
+
+    Raises:
+        ValueError: If ``p`` is not in [0, 1].
+    """
+
+    #: Whether ``forward`` also acts in ``eval()``.
+    in_eval: ClassVar[bool] = False
+    #: Whether the size of the output is a setting: such a transform takes no ``p``.
+    sets_shape: ClassVar[bool] = False
+    #: Value of each parameter at which the function is the identity or close to it. An example that
+    #: is not picked gets it, so that the branch not taken gives no NaN gradient.
+    neutral: ClassVar[Mapping[str, float]] = {}
+    #: Whether the function at `neutral` is the identity bit for bit.
+    neutral_is_exact: ClassVar[bool] = False
+
+    def __init__(self, *, p: float = 1.0, per_channel: bool = False) -> None:
+        super().__init__()
+        if isinstance(p, bool) or not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
+            raise ValueError(f"`p` must be a probability in [0, 1], got {p!r}")
+        self.p = float(p)
+        self.per_channel = bool(per_channel)
+
+    @abstractmethod
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        """Draw the parameters: float32, int64 or bool, ``(batch,)`` or ``(batch, channel)``."""
+
+    @abstractmethod
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        """Compute the result; ``waveform`` is float32 or float64 and must not be edited."""
+
+    def _lengths(
+        self,
+        time: int,
+        params: dict[str, Tensor],
+        lengths: Tensor | None,
+    ) -> Tensor | None:
+        """Say where examples end afterwards; ``lengths`` None means at ``time``."""
+        return lengths
+
+    def _targets(
+        self,
+        targets: dict[str, Any],
+        params: dict[str, Tensor],
+        lengths: Tensor | None,
+    ) -> dict[str, Any]:
+        """Say what happens to labels."""
+        return targets
+
+    def draw_params(self, draw: Draw) -> Params:
+        """Draw whether the transform is applied, and its parameters."""
+        params = self._draw(draw.per_channel(self.per_channel))
+        return {"applied": draw.bernoulli("applied", self.p), **params}
+
+    def acts(self) -> bool:
+        """Whether ``forward`` does anything in the present mode."""
+        return self.training or self.in_eval
+
+    def run(
+        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Apply the function to the examples that are picked."""
+        if by_mode and not self.acts():
+            return waveform, lengths
+        params = self._neutralise(params)
+        out = self._transform(waveform, params, lengths)
+        if not (self.sets_shape or self.neutral_is_exact):
+            out = torch.where(like(params["applied"], out), out, fit(waveform, out.shape[-1]))
+        return out, self._lengths(waveform.shape[-1], params, lengths)
+
+    def run_targets(
+        self, targets: dict[str, Any], params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> dict[str, Any]:
+        """Apply the transform to the labels of the examples that are picked."""
+        if by_mode and not self.acts():
+            return targets
+        return self._targets(targets, self._neutralise(params), lengths)
+
+    def _neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Give examples that are not picked the parameters of the identity."""
+        applied = params["applied"]
+        return {
+            name: torch.where(like(applied, value), value, self.neutral[name])
+            if name in self.neutral
+            else value
+            for name, value in params.items()
+        }
+
+    def extra_repr(self) -> str:
+        """Show the settings under the names that the constructor has."""
+        settings = {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and name not in ("training", "p", "per_channel")
+        }
+        if not self.sets_shape:
+            settings["p"] = self.p
+        return ", ".join(f"{name}={value!r}" for name, value in settings.items())
+
+
+class WaveformTransform(LeafTransform, ABC):
+    """A transform of waveforms, ``(batch, channel, time)``; ``lengths`` are in samples."""
+
+    def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
+        """Raise a clear error if the input is no batch of waveforms."""
+        check_waveform(waveform, lengths)
+
+
+class SpecgramTransform(LeafTransform, ABC):
+    """A transform of spectrograms, ``(batch, channel, freq, frame)``; ``lengths`` are in frames."""
+
+    def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
+        """Raise a clear error if the input is no batch of spectrograms."""
+        check_specgram(waveform, lengths)
+
+
+def resolve_keys(
+    waveform: Tensor, keys: Tensor | None, generator: torch.Generator | None
+) -> Tensor:
+    """Check the keys that were passed, or draw fresh ones."""
+    batch = waveform.shape[0]
+    if keys is None:
+        return random.fresh_keys(batch, waveform.device, generator)
+    if generator is not None:
+        raise ValueError("`keys` and `generator` must not both be given: keys decide every draw")
+    if not isinstance(keys, Tensor) or keys.dtype != torch.int64:
+        got = keys.dtype if isinstance(keys, Tensor) else type(keys).__name__
+        raise TypeError(f"`keys` must be int64 from augspec.example_keys, got {got}")
+    if keys.shape != (batch,):
+        raise ValueError(f"`keys` must have shape ({batch},), got {tuple(keys.shape)}")
+    return keys.to(waveform.device, non_blocking=True)

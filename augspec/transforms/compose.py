@@ -1,0 +1,112 @@
+"""Transforms made of transforms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from augspec.functional.checks import check_lengths
+from augspec.params import Params
+from augspec.random import Draw
+from augspec.transforms.base import RandomTransform
+
+__all__ = ["Chain"]
+
+
+def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
+    """Name each transform by its class and its ordinal among those of the same class."""
+    seen: Counter[str] = Counter()
+    names = []
+    for transform in transforms:
+        name = type(transform).__name__
+        names.append(f"{name}#{seen[name]}")
+        seen[name] += 1
+    return names
+
+
+class Chain(RandomTransform):
+    """Apply transforms one after the other.
+
+    A chain knows where each example's sound ends, also when no ``lengths`` were passed: a crop
+    after a time stretch lands on sound. Its params are a list, one entry a transform.
+
+    Args:
+        transforms: The transforms, in order; none makes the identity.
+
+    Shape:
+        As the transforms have it: ``(batch, channel, time)``, or ``(batch, channel, freq, frame)``
+        for a chain of spectrogram transforms.
+
+    Raises:
+        TypeError: If an entry is not a `RandomTransform`.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> chain = T.Chain([T.RandomCrop(8000), T.Gain((-6.0, 6.0))])
+        >>> chain(torch.randn(4, 1, 16000)).shape
+        torch.Size([4, 1, 8000])
+    """
+
+    def __init__(self, transforms: Iterable[RandomTransform] = ()) -> None:
+        super().__init__()
+        transforms = list(transforms)
+        for place, transform in enumerate(transforms):
+            if not isinstance(transform, RandomTransform):
+                raise TypeError(
+                    f"`transforms` must hold augspec transforms, got {type(transform).__name__} at "
+                    f"place {place}"
+                )
+        self.transforms = nn.ModuleList(transforms)
+        self._names = names_in_order(transforms)
+
+    def __iter__(self) -> Iterator[RandomTransform]:
+        return (t for t in self.transforms if isinstance(t, RandomTransform))
+
+    def __len__(self) -> int:
+        return len(self.transforms)
+
+    def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
+        """Raise a clear error if the input does not suit the first transform."""
+        for transform in self:
+            return transform.check(waveform, lengths)
+        return None if lengths is None else check_lengths(lengths, "waveform", waveform)
+
+    def draw_params(self, draw: Draw) -> Params:
+        """Draw the params of each transform: a list in their order."""
+        return [
+            transform.draw_params(draw.child(name))
+            for name, transform in zip(self._names, self, strict=True)
+        ]
+
+    def acts(self) -> bool:
+        """Whether any of the transforms acts in the present mode."""
+        return any(transform.acts() for transform in self)
+
+    def run(
+        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Apply each transform to what the one before it gave."""
+        self._check_params(params)
+        for transform, own in zip(self, params, strict=True):
+            waveform, lengths = transform.run(waveform, own, lengths, by_mode=by_mode)
+        return waveform, lengths
+
+    def run_targets(
+        self, targets: dict[str, Any], params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> dict[str, Any]:
+        """Apply each transform to the labels that the one before it gave."""
+        self._check_params(params)
+        for transform, own in zip(self, params, strict=True):
+            targets = transform.run_targets(targets, own, lengths, by_mode=by_mode)
+        return targets
+
+    def _check_params(self, params: Any) -> None:
+        if not isinstance(params, list) or len(params) != len(self):
+            got = f"{len(params)} of them" if isinstance(params, list) else type(params).__name__
+            raise ValueError(
+                f"`params` must be a list of {len(self)} transforms' params, got {got}"
+            )

@@ -1,0 +1,102 @@
+"""Transforms of level and sign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from augspec.functional import level
+from augspec.functional.checks import check_range
+from augspec.random import Draw
+from augspec.transforms.base import WaveformTransform
+
+__all__ = ["Gain", "PolarityInversion"]
+
+
+class Gain(WaveformTransform):
+    """Multiply each example by its own random gain.
+
+    Nothing is clipped: a waveform may leave [-1, 1].
+
+    Args:
+        gain_db: Range of the gain in dB, uniform in dB; a number is a constant.
+        p: Probability that an example is changed.
+        per_channel: Draw a gain for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If the range is reversed, not finite or beyond +-200 dB, or ``p`` is not in [0,
+            1].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> louder = T.Gain(6.0)(torch.ones(1, 1, 4))
+        >>> round(louder[0, 0, 0].item(), 4)
+        1.9953
+    """
+
+    neutral = {"gain_db": 0.0}
+    neutral_is_exact = True
+
+    def __init__(
+        self,
+        gain_db: float | Sequence[float] = (-12.0, 6.0),
+        *,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.gain_db = check_range("gain_db", gain_db, at_least=-200.0, at_most=200.0)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {"gain_db": draw.uniform("gain_db", *self.gain_db)}
+
+    def _transform(
+        self,
+        waveform: Tensor,
+        params: dict[str, Tensor],
+        lengths: Tensor | None,
+    ) -> Tensor:
+        return level.gain(waveform, params["gain_db"])
+
+
+class PolarityInversion(WaveformTransform):
+    """Turn the waveform of each picked example upside down.
+
+    A magnitude spectrogram does not see it; a network on raw waveforms does.
+
+    Args:
+        p: Probability that an example is inverted.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If ``p`` is not in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.PolarityInversion()(torch.ones(1, 1, 2))
+        tensor([[[-1., -1.]]])
+    """
+
+    neutral_is_exact = True
+
+    def __init__(self, *, p: float = 1.0) -> None:
+        super().__init__(p=p)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {}
+
+    def _transform(
+        self,
+        waveform: Tensor,
+        params: dict[str, Tensor],
+        lengths: Tensor | None,
+    ) -> Tensor:
+        return level.polarity_inversion(waveform, params["applied"])

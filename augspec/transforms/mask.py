@@ -1,0 +1,129 @@
+"""Masks on spectrograms.
+
+References:
+    Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition",
+    Interspeech 2019, https://arxiv.org/abs/1904.08779.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from augspec.functional import mask
+from augspec.functional.checks import check_finite
+from augspec.functional.mask import MaskValue
+from augspec.functional.shapes import span_start
+from augspec.random import Draw
+from augspec.transforms.base import SpecgramTransform
+
+__all__ = ["FrequencyMask", "TimeMask"]
+
+
+class _Mask(SpecgramTransform, ABC):
+    dim: ClassVar[int]
+
+    def __init__(
+        self,
+        max_width: int,
+        *,
+        mask_value: MaskValue = "mean",
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        if isinstance(max_width, bool) or not isinstance(max_width, int) or max_width < 0:
+            raise ValueError(f"`max_width` must be a whole number, 0 or more, got {max_width!r}")
+        if isinstance(mask_value, str):
+            if mask_value not in ("mean", "min"):
+                raise ValueError(
+                    f'`mask_value` must be a number, "mean" or "min", got {mask_value!r}'
+                )
+        else:
+            check_finite("mask_value", mask_value)
+        self.max_width = max_width
+        self.mask_value = mask_value
+
+    @abstractmethod
+    def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
+        """Give the number of places a mask can cover, broadcastable with ``(batch, channel)``."""
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {"width": draw.uniform("width"), "start": draw.uniform("start")}
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        room = self._room(waveform, lengths)
+        room = room if params["width"].ndim == 1 else room.unsqueeze(-1)
+        width = torch.minimum(span_start(params["width"], self.max_width), room)
+        start = span_start(params["start"], room - width)
+        value = mask.mask_value_of(waveform, self.mask_value, lengths)
+        return mask.mask_span(waveform, start, width, self.dim, value, lengths)
+
+
+class TimeMask(_Mask):
+    """Mask a random span of frames in each example.
+
+    The width is uniform over 0 to ``max_width`` frames, the place uniform over where it fits, never
+    in padding. Give it twice to a chain for two masks.
+
+    Args:
+        max_width: Largest width in frames.
+        mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``. In a
+            log-mel 0 dB is loud, so that the default is the mean.
+        p: Probability that an example is masked.
+        per_channel: Draw a mask for each channel.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+
+    Raises:
+        ValueError: If ``max_width`` is negative or no integer, or ``mask_value`` is not known.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.TimeMask(40)(torch.randn(4, 1, 64, 250)).shape
+        torch.Size([4, 1, 64, 250])
+    """
+
+    dim = -1
+
+    def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
+        frames = torch.full((specgram.shape[0],), specgram.shape[-1], device=specgram.device)
+        return frames if lengths is None else lengths
+
+
+class FrequencyMask(_Mask):
+    """Mask a random band of bins in each example.
+
+    The width is uniform over 0 to ``max_width`` bins, the place uniform over where it fits.
+
+    Args:
+        max_width: Largest width in bins.
+        mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``. In a
+            log-mel 0 dB is loud, so that the default is the mean.
+        p: Probability that an example is masked.
+        per_channel: Draw a mask for each channel.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+
+    Raises:
+        ValueError: If ``max_width`` is negative or no integer, or ``mask_value`` is not known.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.FrequencyMask(12)(torch.randn(4, 1, 64, 250)).shape
+        torch.Size([4, 1, 64, 250])
+    """
+
+    dim = -2
+
+    def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
+        return torch.full((specgram.shape[0],), specgram.shape[-2], device=specgram.device)

@@ -1,0 +1,59 @@
+"""Change of sample rate."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from augspec.functional.resample import resample_rate
+from augspec.random import Draw
+from augspec.transforms.base import WaveformTransform
+
+__all__ = ["Resample"]
+
+
+class Resample(WaveformTransform):
+    """Resample every example from one sample rate to another, in ``eval()`` too.
+
+    Args:
+        orig_freq: Sample rate of the input in Hz.
+        new_freq: Sample rate of the output in Hz.
+
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, ceil(time * new_freq / orig_freq))``.
+
+    Raises:
+        ValueError: If a rate is not a positive integer.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.Resample(44_100, 16_000)(torch.randn(2, 1, 44_100)).shape
+        torch.Size([2, 1, 16000])
+    """
+
+    in_eval = True
+    sets_shape = True
+
+    def __init__(self, orig_freq: int, new_freq: int) -> None:
+        super().__init__()
+        for name, freq in (("orig_freq", orig_freq), ("new_freq", new_freq)):
+            if isinstance(freq, bool) or not isinstance(freq, int) or freq < 1:
+                raise ValueError(f"`{name}` must be a positive number of Hz, got {freq!r}")
+        self.orig_freq = orig_freq
+        self.new_freq = new_freq
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {}
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        return resample_rate(waveform, self.orig_freq, self.new_freq, lengths=lengths)
+
+    def _lengths(
+        self, time: int, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor | None:
+        if lengths is None:
+            return None
+        return -torch.div(-lengths * self.new_freq, self.orig_freq, rounding_mode="floor")

@@ -1,0 +1,96 @@
+# ruff: noqa: T201 -- benchmarks print their tables
+"""Time several callables side by side, so that a busy machine slows all of them alike.
+
+Absolute times on a shared machine mean little; ratios of medians from interleaved rounds do.
+"""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one contestant over all rounds."""
+
+    median: float
+    low: float
+    high: float
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def compare(
+    contestants: Mapping[str, Callable[[], Any]], rounds: int = 7, warmup: int = 2
+) -> dict[str, Timing]:
+    """Time every contestant once a round, in an order that turns with the round.
+
+    Args:
+        contestants: Callables without arguments, by name.
+        rounds: Rounds that count; at least 7 for a figure to publish.
+        warmup: Rounds before them that do not count.
+
+    Returns:
+        Median, lowest and highest seconds of each contestant, in the given order.
+    """
+    names = list(contestants)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(warmup + rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            _synchronize()
+            start = time.perf_counter()
+            contestants[name]()
+            _synchronize()
+            if number >= warmup:
+                seconds[name].append(time.perf_counter() - start)
+    return {
+        name: Timing(statistics.median(values), min(values), max(values))
+        for name, values in seconds.items()
+    }
+
+
+def environment(*packages: str) -> str:
+    """Describe in one line what the figures depend on: versions, threads, machine, its load."""
+    versions = []
+    for package in ("torch", *packages):
+        try:
+            versions.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            versions.append(f"{package} (not installed)")
+    load = f"load {os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "load unknown"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} cores"
+    return ", ".join([*versions, device, threads, load])
+
+
+def markdown_table(timings: Mapping[str, Timing], reference: str, title: str = "") -> str:
+    """Lay the timings out as a Markdown table with the ratio of medians to ``reference``."""
+    unit = timings[reference].median
+    lines = [f"| {title} | ms | spread | ratio |", "|---|---:|---:|---:|"]
+    for name, timing in timings.items():
+        spread = f"{1e3 * timing.low:.1f} to {1e3 * timing.high:.1f}"
+        lines.append(
+            f"| {name} | {1e3 * timing.median:.1f} | {spread} | {timing.median / unit:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def print_table(
+    timings: Mapping[str, Timing], reference: str, title: str = "", packages: tuple[str, ...] = ()
+) -> None:
+    """Print the environment and the table of ``timings``."""
+    print(environment(*packages))
+    print()
+    print(markdown_table(timings, reference, title))
+    print()
