@@ -346,7 +346,7 @@ print((peak() - before) / waveform.nbytes)
 @pytest.mark.slow
 @pytest.mark.parametrize("compile_kernels", ["0", "1"])
 @pytest.mark.parametrize("ratio", ["0.5", "0.97", "1.0001", "2"])
-def test_extra_memory_is_a_few_times_the_input(ratio, compile_kernels):
+def test_extra_memory_is_at_most_five_times_the_input(ratio, compile_kernels):
     environment = os.environ | {"AUGSPEC_COMPILE": compile_kernels}
     run = subprocess.run(
         [sys.executable, "-c", MEMORY, ratio],
@@ -355,16 +355,15 @@ def test_extra_memory_is_a_few_times_the_input(ratio, compile_kernels):
         check=True,
         env=environment,
     )
-    # Peak growth also counts what compiling a further batch size takes, about 5 inputs.
-    assert float(run.stdout) < 15
+    assert float(run.stdout) < 5
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ((torch.zeros(2, 50), torch.ones(2)), ValueError, r"`waveform` must be .*unsqueeze\(1\)"),
-        ((torch.zeros(2, 1, 0), torch.ones(2)), ValueError, "at least one sample"),
-        ((torch.zeros(2, 1, 9).long(), torch.ones(2)), TypeError, "`waveform` must be of a float"),
+        ((torch.zeros(2, 1, 0), torch.ones(2)), ValueError, "one sample"),
+        ((torch.zeros(2, 1, 9).long(), torch.ones(2)), TypeError, "`waveform` must be float32"),
         ((torch.zeros(2, 1, 9), torch.ones(3)), ValueError, r"`ratio` must be \(batch,\)"),
         ((torch.zeros(2, 1, 9), torch.ones(2).long()), TypeError, "`ratio` must be of a float"),
     ],
