@@ -30,7 +30,7 @@ _PHASE_BITS = (
 )
 _ONE = 1 << 32  # 1.0 in fixed point
 _ORDERS = 24  # terms of the window's series: exact to float64
-_CHUNK_VALUES = 1 << 20  # intermediate values on a CPU at a time, so that they stay in its cache
+_CHUNK_VALUES = 1 << 21  # intermediate values on a CPU at a time, so that they stay in its cache
 
 
 def resample(
