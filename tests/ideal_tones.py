@@ -1,4 +1,4 @@
-"""Ideal notes: closed forms of the same note at another pitch or tempo, and how far audio is off."""
+"""Ideal notes: the same note at another pitch or tempo in closed form, and how far audio is off."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Note:
             self.partials.append((freq, level, 2 * math.pi * phases[k - 1], decay))
 
     def synthesise(self, ratio: float = 1.0, rate: float = 1.0) -> Tensor:
-        """Return the note with its pitch times ``ratio``, played ``rate`` times as fast; float64."""
+        """Return the note, its pitch times ``ratio``, played ``rate`` times as fast; float64."""
         size = round(SECONDS * SAMPLE_RATE / rate)
         # Envelopes live in the note's own time, oscillators in the listener's.
         own = torch.arange(size, dtype=torch.float64) / SAMPLE_RATE * rate - self.onset
@@ -54,7 +54,7 @@ class Note:
 
 
 def log_mel(waveform: Tensor) -> Tensor:
-    """Return a 40-mel log-mel of ``(time,)`` in dB, ``(mel, frame)``; float64, textbook formulas."""
+    """Return the 40-mel log-mel of ``(time,)`` in dB, ``(mel, frame)``, by textbook formulas."""
     n_fft = 1024
     window = torch.hann_window(n_fft, dtype=torch.float64)
     stft = torch.stft(
@@ -98,8 +98,8 @@ FREQS = [80.0 * (700 / 80) ** (i / 13) for i in range(14)]
 def cases(task: str, variant: str = "clean") -> list[Case]:
     """Return 14 notes from 80 to 700 Hz to be shifted (``pitch``) or stretched (``stretch``).
 
-    ``variant`` is ``clean``, ``noise`` (a noise floor at -50 dB of the note's peak, in the source and in
-    the ideal) or ``overlap`` (three notes, each attack on the decays of those before).
+    ``variant`` is ``clean``, ``noise`` (a noise floor at -50 dB of the note's peak, in the source
+    and in the ideal) or ``overlap`` (three notes, each attack on the decays of those before).
     """
     draw = torch.Generator().manual_seed(7)
     found = []

@@ -20,10 +20,10 @@ Grid = tuple[Tensor, Tensor]
 def find_onsets(rows: Tensor, n_fft: int) -> Grid:
     """Find the onsets of every row, as the nearest onset before and after each place.
 
-    A frame is an onset where its bands rise, on average, 5 dB or more above the loudest of the frames
-    before, and where no frame nearby rises more. Taking the loudest of 56 ms keeps the pulses of low notes and
-    the beats of close partials out (SuperFlux, Böck and Widmer 2013, does the like over frequency). The
-    place is refined to where the energy of the derivative jumps most.
+    A frame is an onset where its bands rise, on average, 5 dB or more above the loudest of the
+    frames before, and where no frame nearby rises more. Taking the loudest of 56 ms keeps the
+    pulses of low notes and the beats of close partials out (SuperFlux, Böck and Widmer 2013, does
+    the like over frequency). The place is refined to where the energy of the derivative jumps most.
 
     Args:
         rows: Audio, ``(row, time)``.
@@ -62,7 +62,7 @@ def _band_power(rows: Tensor, width: int) -> Tensor:
     low, mid, high = corners[:-2], corners[1:-1], corners[2:]
     freqs = bins.unsqueeze(-1)
     bands = torch.minimum((freqs - low) / (mid - low), (high - freqs) / (high - mid)).clamp(min=0)
-    return (specgram.real.square() + specgram.imag.square()) @ bands
+    return torch.matmul(specgram.real.square() + specgram.imag.square(), bands)
 
 
 def _novelty(power: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def _jump(rows: Tensor, block: int) -> Tensor:
     """Return the energy of the derivative in 4 blocks over that in the 8 blocks before."""
     slope = torch.diff(rows, prepend=torch.zeros_like(rows[:, :1]))
     slope = nnf.pad(slope, (0, -rows.shape[-1] % block))
-    energy = slope.square().unflatten(-1, (-1, block)).sum(-1)
+    energy = slope.square().reshape(len(rows), -1, block).sum(-1)
     floor = 1e-6 * energy.amax(-1, keepdim=True) + 1e-30
     after = nnf.avg_pool1d(nnf.pad(energy, (0, 3)), 4, stride=1)
     before = nnf.avg_pool1d(nnf.pad(energy, (8, 0)), 8, stride=1)[:, :-1]

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import check_waveform, compute_dtype
 from augspec.functional.resample import resample
 from augspec.functional.vocoder import stretch_rows
 
@@ -21,15 +22,16 @@ def time_stretch(
 ) -> Tensor:
     """Change the tempo of each example by its own rate; the pitch stays.
 
-    Output position ``n`` holds what the input holds at ``n * rate``. A phase vocoder whose phases are locked
-    to the peaks of the spectrum; attacks are found, copied as they are and put in their right places.
+    Output position ``n`` holds what the input holds at ``n * rate``. A phase vocoder whose phases
+    are locked to the peaks of the spectrum; attacks are found, copied as they are and put in their
+    right places.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
-        rate: Speed of each example or of each channel: 2 is twice as fast and half as long. A rate that is
-            not positive gives NaN.
-        size: Output time in samples, the input's by default. What is longer is cut, what is shorter ends
-            in zeros.
+        rate: Speed of each example or of each channel: 2 is twice as fast and half as long. A rate
+            that is not positive gives NaN.
+        size: Output time in samples, the input's by default. What is longer is cut, what is shorter
+            ends in zeros.
         lengths: Valid samples of each example, all by default; nothing beyond them is heard. The
             output's are `stretched_lengths`.
         n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit music.
@@ -39,7 +41,8 @@ def time_stretch(
         (batch,); the output is (batch, channel, size).
 
     Raises:
-        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of 32.
+        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of
+            32.
         TypeError: If ``waveform`` or ``rate`` is not of a floating-point type.
 
     References:
@@ -80,13 +83,13 @@ def pitch_shift(
         semitones: Interval of each example or of each channel; positive is up.
         lengths: Valid samples of each example, all by default; the output's are the same.
         n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit music.
-        min_semitones: Lowest interval to expect. It sets the memory: the end of an example that goes
-            lower is lost.
+        min_semitones: Lowest interval to expect. It sets the memory: the end of an example that
+            goes lower is lost.
         max_semitones: Highest interval to expect. It sets the cost, never the result.
 
     Shape:
-        ``waveform``: (batch, channel, time); ``semitones``: (batch,) or (batch, channel); ``lengths``:
-        (batch,); the output is (batch, channel, time).
+        ``waveform``: (batch, channel, time); ``semitones``: (batch,) or (batch, channel);
+        ``lengths``: (batch,); the output is (batch, channel, time).
 
     Raises:
         ValueError: If a shape does not fit or ``n_fft`` is no multiple of 32.
@@ -126,29 +129,30 @@ def pitch_and_tempo(
         semitones: Interval of each example or of each channel; positive is up.
         rate: Speed of each example or of each channel: 2 is twice as fast and half as long.
         size: Output time in samples, the input's by default.
-        lengths: Valid samples of each example, all by default. The output's are `stretched_lengths`.
+        lengths: Valid samples of each example, all by default. The output's are
+            `stretched_lengths`.
         n_fft: Samples of a frame, a multiple of 32.
         min_semitones: Lowest interval to expect, as in `pitch_shift`.
         max_semitones: Highest interval to expect, as in `pitch_shift`.
 
     Shape:
-        ``waveform``: (batch, channel, time); ``semitones`` and ``rate``: (batch,) or (batch, channel);
-        ``lengths``: (batch,); the output is (batch, channel, size).
+        ``waveform``: (batch, channel, time); ``semitones`` and ``rate``: (batch,) or (batch,
+        channel); ``lengths``: (batch,); the output is (batch, channel, size).
 
     Raises:
-        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of 32.
+        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of
+            32.
         TypeError: If ``waveform``, ``semitones`` or ``rate`` is not of a floating-point type.
     """
-    size = _check(waveform, "rate", rate, size, lengths, n_fft)
-    _check_values("semitones", semitones, waveform)
+    size = _check(waveform, "semitones", semitones, size, lengths, n_fft)
+    _check_values("rate", rate, waveform)
     if max_semitones < min_semitones:
         raise ValueError(f"`max_semitones` must be at least `min_semitones`, got {max_semitones}")
-    dtype = torch.float64 if semitones.dtype == torch.float64 else torch.float32
-    ratio = torch.exp2(semitones.to(dtype) / 12.0)
+    ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
     time = waveform.shape[-1]
     longest = math.ceil(time * 2.0 ** (-min_semitones / 12.0))
     resampled = resample(
-        _computed(waveform),
+        waveform.to(compute_dtype(waveform)),
         ratio,
         size=longest,
         lengths=lengths,
@@ -187,20 +191,8 @@ def _check(
     n_fft: int,
 ) -> int:
     """Check the arguments that all functions share; return the output time."""
-    if waveform.dim() != 3:
-        hint = "; use waveform.unsqueeze(1)" if waveform.dim() == 2 else ""
-        raise ValueError(
-            f"`waveform` must be (batch, channel, time), got {tuple(waveform.shape)}{hint}"
-        )
-    if not waveform.is_floating_point():
-        raise TypeError(f"`waveform` must be of a floating-point type, got {waveform.dtype}")
-    if waveform.shape[-1] == 0:
-        raise ValueError("`waveform` must have at least one sample, got time 0")
+    check_waveform(waveform, lengths)
     _check_values(name, values, waveform)
-    if lengths is not None and lengths.shape != waveform.shape[:1]:
-        raise ValueError(
-            f"`lengths` must be (batch,) = {tuple(waveform.shape[:1])}, got {tuple(lengths.shape)}"
-        )
     if n_fft < 32 or n_fft % 32:
         raise ValueError(f"`n_fft` must be a multiple of 32, got {n_fft}")
     size = waveform.shape[-1] if size is None else size
@@ -220,10 +212,6 @@ def _check_values(name: str, values: Tensor, waveform: Tensor) -> None:
         )
 
 
-def _computed(waveform: Tensor) -> Tensor:
-    return waveform if waveform.dtype == torch.float64 else waveform.float()
-
-
 def _spread(values: Tensor, waveform: Tensor) -> Tensor:
     """Give every channel its value, (batch, channel)."""
     return (values if values.dim() == 2 else values[:, None]).expand(waveform.shape[:2])
@@ -240,8 +228,8 @@ def _stretch(waveform: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: int
     batch, channels, time = waveform.shape
     if batch * channels == 0:
         return waveform.new_zeros(batch, channels, size)
-    rows = _computed(waveform).reshape(-1, time)
-    speed = _computed(_spread(rate, waveform)).reshape(-1)
+    rows = waveform.to(compute_dtype(waveform)).reshape(-1, time)
+    speed = _spread(rate, waveform).to(compute_dtype(rate)).reshape(-1)
     with torch.autocast(waveform.device.type, enabled=False):
         ends = ends.expand(batch, channels).reshape(-1)
         stretched = stretch_rows(rows, speed, ends, size, n_fft)

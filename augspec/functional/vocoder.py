@@ -12,9 +12,10 @@ from augspec._compile import compiled
 from augspec.functional.onset import Grid, find_onsets
 
 _OVERLAP = 4  # frames over each sample
-_REPAY = 0.5  # how fast, relative to the stretch, the time that an attack borrows is paid back
+_REPAY = 2.0  # how fast, relative to the stretch, the time that an attack borrows is paid back
 _ATTACK = 4.0  # power ratio across an attack above which a partial counts as struck
-_HEARD = slice(1, -_OVERLAP)  # of the frames that are analysed
+_AFTER = _OVERLAP // 2  # frames from the first that an attack touches to one that it fills
+_HEARD = slice(1, -_AFTER)  # of the frames that are analysed
 _ONE = 1 << 32  # 1.0 in fixed point
 # arctan(x) / x on [0, 1] as a polynomial in x**2, highest power first (Hastings 1955, sheet 11).
 _ARCTAN = (-0.0117212, 0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997726)
@@ -38,12 +39,11 @@ def stretch_rows(rows: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: int
     if rows.device.type == "cpu" and not torch.compiler.is_compiling():
         per_chunk = _CHUNK
     rate = torch.where(rate > 0, rate, math.nan)
-    chunks = (values.split(per_chunk) for values in (rows, rate, ends))
-    return torch.cat([_stretch_chunk(*chunk, size, n_fft) for chunk in zip(*chunks, strict=True)])
+    chunks = [slice(i, i + per_chunk) for i in range(0, len(rows), per_chunk)]
+    return torch.cat([_stretch_chunk(rows[i], rate[i], ends[i], size, n_fft) for i in chunks])
 
 
 def _stretch_chunk(rows: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: int) -> Tensor:
-    hop = n_fft // _OVERLAP
     with torch.no_grad():
         onsets = find_onsets(rows, n_fft)
     centers, struck = _place_frames(rate, onsets, size, n_fft)
@@ -60,19 +60,19 @@ def _stretch_chunk(rows: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: i
 def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Tensor, Tensor]:
     """Choose the input sample at the center of each output frame.
 
-    Away from onsets frame ``k`` lies at ``k * hop * rate``. Within half a frame of an onset the map has
-    slope 1 and sends the onset to its right place, so that the attack is copied; the time so borrowed is
-    paid back on both sides.
+    Away from onsets frame ``k`` lies at ``k * hop * rate``. Within half a frame of an onset the map
+    has slope 1 and sends the onset to its right place, so that the attack is copied; the time so
+    borrowed is paid back on both sides.
 
     Returns:
-        Centers, int64 ``(row, frame)``, with 1 frame before and 4 after those that are heard; and the
-        frames from which an attack is to be copied, bool, of those that are heard.
+        Centers, int64 ``(row, frame)``, with 1 frame before and 2 after those that are heard; and
+        the frames from which an attack is to be copied, bool, of those that are heard.
     """
     hop, reach = n_fft // _OVERLAP, n_fft // 2
     last, first = onsets
     # Frames -1 to blocks + 1 are heard; those around tell which partials are struck.
     blocks = -(-size // hop)
-    heard = torch.arange(-2, blocks + 2 + _OVERLAP, device=rate.device) * hop
+    heard = torch.arange(-2, blocks + 2 + _AFTER, device=rate.device) * hop
     step = (rate * _ONE).to(torch.int64).clamp(min=1).unsqueeze(-1)
     base = (heard * step + _ONE // 2) >> 32
     block = torch.div(base, n_fft // 32, rounding_mode="floor").clamp(0, last.shape[-1] - 1)
@@ -82,9 +82,11 @@ def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Te
     until = _divide(after, step) - heard
     near = torch.minimum(since, until)
     onset, side = torch.where(since < until, before, after), torch.where(since < until, 1, -1)
-    share = _REPAY * ((since + until) / 2 - near)
+    # Never so fast that a slow row would run backwards.
+    repay = (0.5 * rate / (1 - rate).abs().clamp(min=1e-3)).clamp(max=_REPAY).unsqueeze(-1)
+    share = repay * ((since + until) / 2 - near)
     kept = (near <= reach) & (near <= share)
-    borrowed = torch.minimum(torch.minimum(near, share), reach - _REPAY * (near - reach))
+    borrowed = torch.minimum(torch.minimum(near, share), reach - repay * (near - reach))
     shift = torch.round(side * borrowed.clamp(min=0) * (1 - rate).unsqueeze(-1)).to(torch.int64)
     centers = torch.where(kept, onset + side * near, base + shift)
     return centers, ((until > reach - hop) & (until <= reach))[:, _HEARD]
@@ -102,8 +104,9 @@ def _frame(rows: Tensor, centers: Tensor, n_fft: int) -> Tensor:
     start = (centers + (2 * n_fft - n_fft // 2)).clamp(0, time - n_fft)
     if rows.requires_grad or torch.compiler.is_compiling():
         index = start.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
-        return padded.gather(1, index.flatten(1)).unflatten(1, (-1, n_fft))
-    # Whole rows of a view are copied much faster than samples, but the view's gradient is n_fft times the audio.
+        return padded.gather(1, index.flatten(1)).reshape(index.shape)
+    # Whole rows of a view are copied much faster than samples, but the view's gradient is n_fft
+    # times as large.
     start = start + torch.arange(0, padded.numel(), time, device=rows.device).unsqueeze(-1)
     return nnf.embedding(start, padded.flatten().unfold(0, n_fft, 1))
 
@@ -113,15 +116,15 @@ def _gains(real: Tensor, imag: Tensor, advance: Tensor) -> Tensor:
     """Return the turns that each bin gains from the frame before to each that is heard.
 
     A partial of ``f`` turns a sample, in frames that were ``advance`` apart and are to be ``hop``
-    apart, gains ``(hop - advance) * f``. ``f`` comes from the phases of the two frames. One bin, which
-    gains nothing, is added above the spectrum.
+    apart, gains ``(hop - advance) * f``. ``f`` comes from the phases of the two frames. One bin,
+    which gains nothing, is added above the spectrum.
     """
     bins = real.shape[-1]
     n_fft = 2 * (bins - 1)
     hop = n_fft // _OVERLAP
     bin_ = torch.arange(bins, device=real.device)
-    step = advance[:, :-_OVERLAP].unsqueeze(-1).to(real.dtype)
-    now, then = _HEARD, slice(None, -_OVERLAP - 1)
+    step = advance[:, :-_AFTER].clamp(min=1).unsqueeze(-1).to(real.dtype)
+    now, then = _HEARD, slice(None, -_AFTER - 1)
     deviation = _turns(
         imag[:, now] * real[:, then] - real[:, now] * imag[:, then],
         real[:, now] * real[:, then] + imag[:, now] * imag[:, then],
@@ -153,7 +156,7 @@ def _turns(y: Tensor, x: Tensor) -> Tensor:
 
 
 def _peaks(real: Tensor, imag: Tensor, struck: Tensor) -> Tensor:
-    """Return the bin at the top of the hill of each bin; that above the spectrum if it is struck."""
+    """Return the top of the hill of each bin; the bin above the spectrum where that is struck."""
     # Three kernels: fused into one, each would be worked out again for every use of its result.
     uphill, goal = _climb(_padded_power(real, imag), struck)
     return goal.gather(-1, uphill.gather(-1, uphill))
@@ -167,7 +170,7 @@ def _padded_power(real: Tensor, imag: Tensor) -> Tensor:
 
 @compiled
 def _climb(power: Tensor, struck: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the strongest bin within 2 bins of each, and the same but for those that are struck."""
+    """Return the strongest bin within 2 bins of each, and the same but for struck ones."""
     bins = power.shape[-1] - 4  # with the one above the spectrum
     bin_ = torch.arange(bins, device=power.device).to(power.dtype)
     best = power[:, _HEARD, 2:-2]
@@ -176,7 +179,7 @@ def _climb(power: Tensor, struck: Tensor) -> tuple[Tensor, Tensor]:
     for offset in (0, -1, 1, -2, 2):
         place = slice(2 + offset, 2 + offset + bins)
         here = power[:, _HEARD, place]
-        later, earlier = power[:, 1 + _OVERLAP :, place], power[:, : -_OVERLAP - 1, place]
+        later, earlier = power[:, 1 + _AFTER :, place], power[:, : -_AFTER - 1, place]
         reset = struck.unsqueeze(-1) & (later > _ATTACK * earlier.clamp(min=0.0))
         target = torch.where(reset, bins - 1.0, bin_ + offset)
         higher = ((here > best) | (offset == 0)) & (bin_ < bins - 1)
@@ -189,8 +192,8 @@ def _climb(power: Tensor, struck: Tensor) -> tuple[Tensor, Tensor]:
 def _accumulate(gain: Tensor, uphill: Tensor) -> Tensor:
     """Sum the gains along the frames, each bin going on from where its peak was.
 
-    ``turns[k, b] = turns[k - 1, p] + gain[k, p]`` with the peak ``p = uphill[k, b]``: identity phase locking
-    (Laroche and Dolson 1999).
+    ``turns[k, b] = turns[k - 1, p] + gain[k, p]`` with the peak ``p = uphill[k, b]``: identity
+    phase locking (Laroche and Dolson 1999).
     """
     if gain.device.type != "cpu" or torch.compiler.is_compiling():
         return _accumulate_in_blocks(gain, uphill)
@@ -205,15 +208,15 @@ def _accumulate(gain: Tensor, uphill: Tensor) -> Tensor:
 def _accumulate_in_blocks(gain: Tensor, uphill: Tensor) -> Tensor:
     """Accumulate in about ``2 * sqrt(frames)`` steps rather than one a frame.
 
-    Blocks of frames go side by side, each from an unknown state of which it keeps the bin that it goes
-    back to; then the blocks follow one another. More work, fewer steps.
+    Blocks of frames go side by side, each from an unknown state of which it keeps the bin that it
+    goes back to; then the blocks follow one another. More work, fewer steps.
     """
     rows, frames, bins = gain.shape
     length = math.isqrt(frames - 1) + 1
     blocks = -(-frames // length)
-    spare = blocks * length - frames
-    gains = nnf.pad(gain, (0, 0, 0, spare)).unflatten(1, (blocks, length)).unbind(2)
-    paths = nnf.pad(uphill, (0, 0, 0, spare)).unflatten(1, (blocks, length)).unbind(2)
+    spare, grid = blocks * length - frames, (rows, blocks, length, bins)
+    gains = nnf.pad(gain, (0, 0, 0, spare)).reshape(grid).unbind(2)
+    paths = nnf.pad(uphill, (0, 0, 0, spare)).reshape(grid).unbind(2)
     turns = torch.zeros_like(gains[0])
     origin = torch.arange(bins, device=gain.device).expand(rows, blocks, bins)
     inside, origins = [], []
@@ -243,9 +246,9 @@ def _rotate(real: Tensor, imag: Tensor, turns: Tensor) -> Tensor:
 
 @compiled
 def _overlap_add(pieces: Tensor, window: Tensor, poison: Tensor, ends: Tensor) -> Tensor:
-    """Add windowed frames that overlap, up to the ends; samples that fewer frames cover are left out."""
+    """Add windowed frames up to the ends, without the samples that fewer frames cover."""
     hop = pieces.shape[-1] // _OVERLAP
-    parts = (pieces * window).unflatten(-1, (_OVERLAP, hop))
+    parts = (pieces * window).reshape(*pieces.shape[:2], _OVERLAP, hop)
     count = parts.shape[1] - _OVERLAP + 1
     total = torch.zeros_like(parts[:, :count, 0])
     for i in range(_OVERLAP):
