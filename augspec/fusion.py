@@ -2,8 +2,8 @@
 
 The run of transforms that stands last before a magnitude feature, as far as its transforms can be
 written as a `Warp`, needs neither a vocoder nor a waveform of its own. Each example is resampled by
-its ratio of pitch, its frames are taken at a hop of its own from the offset of its crop, and gain is a
-factor on the magnitudes. With ratio 1, rate 1 and offset 0 that is the plain feature.
+its ratio of pitch, its frames are taken at a hop of its own from the offset of its crop, and gain
+is a factor on the magnitudes. With ratio 1, rate 1 and offset 0 that is the plain feature.
 
 A transform takes part by being a `FusableTransform`; nothing here knows a transform by its name.
 """

@@ -15,9 +15,9 @@ _REPAY = 0.5  # how fast, relative to the stretch, the time that an attack borro
 def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[Tensor, Tensor]:
     """Choose the input sample at the center of each output frame.
 
-    Away from onsets it is ``position``. Within half a frame of an onset the map has slope 1 and sends
-    the onset to its right place, so that the attack is copied; the time so borrowed is paid back on
-    both sides.
+    Away from onsets it is ``position``. Within half a frame of an onset the map has slope 1 and
+    sends the onset to its right place, so that the attack is copied; the time so borrowed is paid
+    back on both sides.
 
     Args:
         position: Where an even stretch has each frame, in units of 2**-32 input samples,
@@ -38,10 +38,13 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     since, until = _divide(position - before * ONE, step), _divide(after * ONE - position, step)
     near = torch.minimum(since, until)
     onset, side = torch.where(since < until, before, after), torch.where(since < until, 1, -1)
-    share = _REPAY * ((since + until) / 2 - near)
+    rate = step.to(torch.float32) / ONE
+    # Never so fast that a slow row would run backwards.
+    repay = (0.5 * rate / (1 - rate).abs().clamp(min=1e-3)).clamp(max=_REPAY)
+    share = repay * ((since + until) / 2 - near)
     kept = (near <= reach) & (near <= share)
-    borrowed = torch.minimum(torch.minimum(near, share), reach - _REPAY * (near - reach))
-    shift = side * borrowed.clamp(min=0) * (1 - step.to(torch.float32) / ONE)
+    borrowed = torch.minimum(torch.minimum(near, share), reach - repay * (near - reach))
+    shift = side * borrowed.clamp(min=0) * (1 - rate)
     return torch.where(kept, onset + side * near, base + torch.round(shift).to(torch.int64)), until
 
 

@@ -31,8 +31,8 @@ class Warp:
         size: Samples of the output.
         ends: Samples of the output that hold sound, ``(batch,)`` int64.
         source_ends: Samples of the input that may be heard, ``(batch,)`` int64.
-        offset: Input position of output sample 0 in units of 2**-32 samples, ``(batch,)`` int64; None
-            is 0.
+        offset: Input position of output sample 0 in units of 2**-32 samples, ``(batch,)`` int64;
+            None is 0.
         rate: Input samples an output sample, ``(batch,)`` float32; None is 1.
         ratio: Ratio of frequencies, ``(batch,)`` or ``(batch, channel)`` float32; None is 1.
         ratio_range: Smallest and largest ratio that can occur.
@@ -71,8 +71,8 @@ class Warp:
         )
 
     def stretch(self, rate: Tensor, size: int, ends: Tensor) -> Warp:
-        """Play each example ``rate`` times as fast; ``size`` and ``ends`` are those of the result."""
-        return replace(
+        """Play each example ``rate`` times as fast; ``size`` and ``ends`` are those of the
+        result.""" return replace(
             self.close(),
             size=size,
             ends=ends,
