@@ -71,8 +71,8 @@ class Warp:
         )
 
     def stretch(self, rate: Tensor, size: int, ends: Tensor) -> Warp:
-        """Play each example ``rate`` times as fast; ``size`` and ``ends`` are those of the
-        result.""" return replace(
+        """Play each example ``rate`` times as fast; the result has ``size`` and ``ends``."""
+        return replace(
             self.close(),
             size=size,
             ends=ends,
