@@ -49,6 +49,7 @@ def test_the_design_documents_example_runs_as_it_stands():
 
 
 def test_it_is_its_stages_one_after_the_other(frontend):
+    frontend.fuse = "never"
     params = frontend.make_params(WAVEFORM, keys=KEYS)
     waveform = frontend.waveform.transform(WAVEFORM, params["waveform"])
     specgram = frontend.specgram.transform(frontend.features(waveform), params["specgram"])

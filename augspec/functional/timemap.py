@@ -9,7 +9,7 @@ from torch.nn import functional as nnf
 from augspec.functional.onset import Grid
 
 ONE = 1 << 32  # 1.0 in fixed point
-_REPAY = 0.5  # how fast, relative to the stretch, the time that an attack borrows is paid back
+_REPAY = 2.0  # how fast, relative to the stretch, the time that an attack borrows is paid back
 
 
 def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[Tensor, Tensor]:
