@@ -7,10 +7,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_waveform
 from augspec.functional.shapes import working_dtype
+from augspec.fusion import FusablePart, Part, fused_features, split_chain
 from augspec.params import Params
-from augspec.random import Draw
+from augspec.random import Draw, example_keys
 from augspec.transforms.base import RandomTransform, Result, resolve_keys
 from augspec.transforms.compose import Chain
 
@@ -123,7 +125,8 @@ class Frontend(nn.Module):
         """
         check_waveform(waveform, lengths)
         if not self.acts():
-            return self._features(waveform, lengths)
+            specgram, frames = self._features(waveform, lengths, [], ragged=lengths is not None)
+            return specgram if frames is None else (specgram, frames)
         params = self.make_params(waveform, lengths, keys=keys, generator=generator)
         return self.run(waveform, params, lengths, by_mode=True)
 
@@ -147,12 +150,19 @@ class Frontend(nn.Module):
 
     def plan(self, waveform: Tensor) -> str:
         """Say in words, a line a step, how a batch of this shape is computed."""
-        check_waveform(waveform)
-        steps = [f"{type(t).__name__}: on the waveform" for t in self.waveform]
-        steps.append(f"{type(self.features).__name__}: features")
-        steps += [f"{type(t).__name__}: on the spectrogram" for t in self.specgram]
-        lines = [f"{number}. {step}" for number, step in enumerate(steps, start=1)]
-        return "\n".join([*lines, "Nothing is fused: each stage runs by itself."])
+        keys = example_keys(0, 0, torch.arange(waveform.shape[0]))
+        params: Any = self.make_params(waveform, keys=keys)
+        before, fused = self._split(params["waveform"], by_mode=False)
+        feature, *others = self._stages()
+        steps = [f"{_name(part)}: on the waveform" for part, _ in before]
+        if fused:
+            names = ", ".join(_name(part) for part, _ in fused)
+            steps.append(f"{_name(feature)}, with {names} fused into it")
+        else:
+            steps.append(f"{_name(feature)}: features; nothing is fused into them")
+        steps += [f"{_name(stage)}: on the features" for stage in others]
+        steps += [f"{_name(part)}: on the spectrogram" for part in self.specgram]
+        return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
 
     def extra_repr(self) -> str:
         """Show the setting of fusion."""
@@ -164,28 +174,50 @@ class Frontend(nn.Module):
         """Make the features; ``by_mode`` leaves out what does not act in the present mode."""
         check_waveform(waveform, lengths)
         _check_params(params)
-        augmented, ends = self.waveform.run(
-            working_dtype(waveform), params["waveform"], lengths, by_mode=by_mode
-        )
+        full = working_dtype(waveform)
+        before, fused = self._split(params["waveform"], by_mode=by_mode)
+        ends = lengths
+        for transform, own in before:
+            full, ends = transform.run(full, own, ends, by_mode=by_mode)
         # Lengths that a chain tracks by itself stay inside: unless some were passed, the features
         # are those of the whole tensor.
-        ends = None if lengths is None else ends
-        made = self._features(augmented, ends)
-        specgram, frames = made if isinstance(made, tuple) else (made, None)
+        specgram, frames = self._features(full, ends, fused, ragged=lengths is not None)
         specgram, frames = self.specgram.run(specgram, params["specgram"], frames, by_mode=by_mode)
         specgram = specgram.to(waveform.dtype)
         return specgram if lengths is None or frames is None else (specgram, frames)
 
-    def _features(self, waveform: Tensor, lengths: Tensor | None) -> Result:
-        made, ends = waveform, lengths
-        for stage in self.features if isinstance(self.features, nn.Sequential) else [self.features]:
-            if ends is None:
-                made = stage(made)
+    def _split(self, params: Any, *, by_mode: bool) -> tuple[list[Part], list[FusablePart]]:
+        before, fused = split_chain(self.waveform, params, by_mode=by_mode)
+        if self.fuse == "auto" and isinstance(self._stages()[0], MagnitudeFeature):
+            return before, fused
+        return [*before, *fused], []
+
+    def _stages(self) -> list[nn.Module]:
+        return list(self.features) if isinstance(self.features, nn.Sequential) else [self.features]
+
+    def _features(
+        self, waveform: Tensor, ends: Tensor | None, fused: list[FusablePart], *, ragged: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        first, *others = self._stages()
+        frames: Tensor | None = None
+        if fused and isinstance(first, MagnitudeFeature):
+            specgram, frames = fused_features(waveform, ends, fused, first, ragged=ragged)
+        elif ragged:
+            specgram, frames = first(waveform, ends)
+        else:
+            specgram = first(waveform)
+        for stage in others:
+            if ragged:
+                specgram, frames = stage(specgram, frames)
             else:
-                made, ends = stage(made, ends)
-        return made if ends is None else (made, ends)
+                specgram = stage(specgram)
+        return specgram, frames if ragged else None
 
 
 def _check_params(params: Any) -> None:
     if not isinstance(params, dict) or set(params) != {"waveform", "specgram"}:
         raise ValueError('`params` must be {"waveform": ..., "specgram": ...} from `make_params`')
+
+
+def _name(module: nn.Module) -> str:
+    return type(module).__name__

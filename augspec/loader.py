@@ -121,12 +121,12 @@ def _now(batches: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
 
 def _one_ahead(batches: Iterable[Callable[[], Batch]], device: torch.device) -> Iterator[Batch]:
     """Make each batch on a side stream while the one before it is in use."""
-    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    side = torch.cuda.Stream(device)
     ready: tuple[Batch, torch.cuda.Event] | None = None
     for make in batches:
         with torch.cuda.stream(side):
             batch = make()
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event = torch.cuda.Event()
             event.record(side)
         if ready is not None:
             yield _wait_for(*ready, device)

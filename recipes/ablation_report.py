@@ -147,9 +147,9 @@ def draw_figure(rows: list[Row], title: str, path: Path) -> None:
 def describe(rows: list[Row]) -> str:
     """Say what the intervals are."""
     text = (
-        "Seconds are of one run. Difference: of macro recall from none in points, paired by seed, "
-        "± its standard deviation over seeds; [95 % interval], a bootstrap of validation "
-        "instruments within families and of seeds."
+        "Seconds are of one run; the first that needs a kernel compiles it. Difference: of macro "
+        "recall from none in points, paired by seed, ± its standard deviation over seeds; "
+        "[95 % interval], a bootstrap of validation instruments within families and of seeds."
     )
     if rows[0]["seeds"] == 1:
         text += " With one seed it says nothing about how training varies: take more (--seeds 3)."

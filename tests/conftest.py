@@ -3,6 +3,10 @@
 import os
 
 import pytest
+import torch
+
+# One thread a worker: two workers with two threads each would wait for one another.
+torch.set_num_threads(1)
 
 # What a machine may lack; in CI nothing else may be skipped, or a bar would vanish unseen.
 MAY_BE_MISSING = ("CUDA GPU", "../shared")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from augspec import functional
+from augspec.functional.shapes import like
 from augspec.functional.spectrum import PAD_MODES
 
 # Samples of overlapping frames that are worked on at a time. On a CPU the frames, their spectrum
@@ -191,7 +192,7 @@ class MagnitudeFeature(nn.Module, ABC):
             specgram = magnitudes.transpose(-1, -2)
             if gain is not None:
                 factor = gain.to(specgram.dtype).abs().pow(self.power)
-                specgram = specgram * factor.reshape(gain.shape[0], -1, 1, 1)
+                specgram = specgram * like(factor, specgram)
             if frame_lengths is not None:
                 valid = functional.valid_frames(specgram, frame_lengths)
                 specgram = specgram.where(valid, 0.0)

@@ -20,7 +20,12 @@ def gain(waveform: Tensor, gain_db: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, time)`` in and out.
     """
-    return waveform * like(torch.pow(10.0, gain_db.to(waveform.dtype) / 20.0), waveform)
+    return waveform * like(amplitude(gain_db.to(waveform.dtype)), waveform)
+
+
+def amplitude(gain_db: Tensor) -> Tensor:
+    """Turn dB into a factor on the amplitude: ``10 ** (gain_db / 20)``."""
+    return torch.pow(10.0, gain_db / 20.0)
 
 
 def polarity_inversion(waveform: Tensor, inverted: Tensor) -> Tensor:

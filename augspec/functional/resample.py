@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled
+from augspec.functional.checks import check_waveform, compute_dtype
 
 # Taps and Kaiser beta of the two filters: together 0.44 dB of droop at 0.9 of Nyquist. The second
 # has its taps at the lower of the two rates; two more would no longer fit whole vectors.
@@ -69,7 +70,7 @@ def resample(
         >>> resample(waveform, torch.tensor([0.8, 1.25])).shape
         torch.Size([2, 1, 16000])
     """
-    _check_waveform(waveform, lengths)
+    check_waveform(waveform, lengths)
     _check_ratio(ratio, waveform.shape[:2])
     size = waveform.shape[-1] if size is None else size
     if size < 1:
@@ -123,7 +124,7 @@ def resample_rate(
         >>> resample_rate(torch.randn(2, 1, 44_100), 44_100, 16_000).shape
         torch.Size([2, 1, 16000])
     """
-    _check_waveform(waveform, lengths)
+    check_waveform(waveform, lengths)
     for name, freq in (("orig_freq", orig_freq), ("new_freq", new_freq)):
         if freq < 1:
             raise ValueError(f"`{name}` must be a positive number of Hz, got {freq}")
@@ -136,24 +137,6 @@ def resample_rate(
         device=waveform.device,
     )
     return _resample(waveform, step, size, lengths, orig_freq / new_freq)
-
-
-def _check_waveform(waveform: Tensor, lengths: Tensor | None) -> None:
-    if waveform.dim() != 3:
-        hint = "; use waveform.unsqueeze(1)" if waveform.dim() == 2 else ""
-        raise ValueError(
-            f"`waveform` must be (batch, channel, time), got {tuple(waveform.shape)}{hint}"
-        )
-    if not waveform.is_floating_point():
-        raise TypeError(f"`waveform` must be of a floating-point type, got {waveform.dtype}")
-    if waveform.shape[-1] == 0:
-        raise ValueError("`waveform` must have at least one sample, got time 0")
-    if lengths is not None and lengths.shape != waveform.shape[:1]:
-        raise ValueError(
-            f"`lengths` must be (batch,) = {tuple(waveform.shape[:1])}, got {tuple(lengths.shape)}"
-        )
-    if lengths is not None and lengths.dtype != torch.int64:
-        raise TypeError(f"`lengths` must be int64, got {lengths.dtype}")
 
 
 def _check_ratio(ratio: Tensor, shape: torch.Size) -> None:
@@ -182,8 +165,7 @@ def _resample(
     batch, channel, time = waveform.shape
     if batch * channel == 0:
         return waveform.new_zeros(batch, channel, size)
-    dtype = waveform.dtype if waveform.dtype == torch.float64 else torch.float32
-    rows = waveform.reshape(-1, time).to(dtype)
+    rows = waveform.reshape(-1, time).to(compute_dtype(waveform))
     ends = torch.full_like(step, time)
     if lengths is not None:
         ends = lengths[:, None].expand(batch, channel).reshape(-1)

@@ -10,13 +10,12 @@ from torch.nn import functional as nnf
 
 from augspec._compile import compiled
 from augspec.functional.onset import Grid, find_onsets
+from augspec.functional.timemap import ONE, map_time, take_frames
 
 _OVERLAP = 4  # frames over each sample
-_REPAY = 2.0  # how fast, relative to the stretch, the time that an attack borrows is paid back
 _ATTACK = 4.0  # power ratio across an attack above which a partial counts as struck
 _AFTER = _OVERLAP // 2  # frames from the first that an attack touches to one that it fills
 _HEARD = slice(1, -_AFTER)  # of the frames that are analysed
-_ONE = 1 << 32  # 1.0 in fixed point
 # arctan(x) / x on [0, 1] as a polynomial in x**2, highest power first (Hastings 1955, sheet 11).
 _ARCTAN = (-0.0117212, 0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997726)
 _CHUNK = 8  # rows on a CPU at a time, so that they stay in its cache
@@ -48,7 +47,7 @@ def _stretch_chunk(rows: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: i
         onsets = find_onsets(rows, n_fft)
     centers, struck = _place_frames(rate, onsets, size, n_fft)
     window = torch.hann_window(n_fft, dtype=rows.dtype, device=rows.device)
-    specgram = torch.fft.rfft(_frame(rows, centers, n_fft) * window)
+    specgram = torch.fft.rfft(take_frames(rows, centers - n_fft // 2, n_fft) * window)
     real, imag = specgram.real.contiguous(), specgram.imag.contiguous()
     turns = _accumulate(_gains(real, imag, torch.diff(centers)), _peaks(real, imag, struck))
     turned = torch.view_as_complex(_rotate(real, imag, turns))
@@ -58,57 +57,19 @@ def _stretch_chunk(rows: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: i
 
 
 def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Tensor, Tensor]:
-    """Choose the input sample at the center of each output frame.
-
-    Away from onsets frame ``k`` lies at ``k * hop * rate``. Within half a frame of an onset the map
-    has slope 1 and sends the onset to its right place, so that the attack is copied; the time so
-    borrowed is paid back on both sides.
+    """Choose the input sample at the center of each output frame, by the time map of `map_time`.
 
     Returns:
         Centers, int64 ``(row, frame)``, with 1 frame before and 2 after those that are heard; and
         the frames from which an attack is to be copied, bool, of those that are heard.
     """
     hop, reach = n_fft // _OVERLAP, n_fft // 2
-    last, first = onsets
     # Frames -1 to blocks + 1 are heard; those around tell which partials are struck.
     blocks = -(-size // hop)
     heard = torch.arange(-2, blocks + 2 + _AFTER, device=rate.device) * hop
-    step = (rate * _ONE).to(torch.int64).clamp(min=1).unsqueeze(-1)
-    base = (heard * step + _ONE // 2) >> 32
-    block = torch.div(base, n_fft // 32, rounding_mode="floor").clamp(0, last.shape[-1] - 1)
-    before, after = last.gather(-1, block), first.gather(-1, block)
-    # Where the two onsets are to be heard, and how far off the frame is from there.
-    since = heard - _divide(before, step)
-    until = _divide(after, step) - heard
-    near = torch.minimum(since, until)
-    onset, side = torch.where(since < until, before, after), torch.where(since < until, 1, -1)
-    # Never so fast that a slow row would run backwards.
-    repay = (0.5 * rate / (1 - rate).abs().clamp(min=1e-3)).clamp(max=_REPAY).unsqueeze(-1)
-    share = repay * ((since + until) / 2 - near)
-    kept = (near <= reach) & (near <= share)
-    borrowed = torch.minimum(torch.minimum(near, share), reach - repay * (near - reach))
-    shift = torch.round(side * borrowed.clamp(min=0) * (1 - rate).unsqueeze(-1)).to(torch.int64)
-    centers = torch.where(kept, onset + side * near, base + shift)
+    step = (rate * ONE).to(torch.int64).clamp(min=1)
+    centers, until = map_time(heard * step.unsqueeze(-1), step, onsets, n_fft)
     return centers, ((until > reach - hop) & (until <= reach))[:, _HEARD]
-
-
-def _divide(position: Tensor, step: Tensor) -> Tensor:
-    """Return ``position / rate``, rounded."""
-    return torch.div(position * _ONE + step // 2, step, rounding_mode="floor")
-
-
-def _frame(rows: Tensor, centers: Tensor, n_fft: int) -> Tensor:
-    """Take the ``n_fft`` samples around each center; zeros outside the audio."""
-    padded = nnf.pad(rows, (2 * n_fft, 2 * n_fft))
-    time = padded.shape[-1]
-    start = (centers + (2 * n_fft - n_fft // 2)).clamp(0, time - n_fft)
-    if rows.requires_grad or torch.compiler.is_compiling():
-        index = start.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
-        return padded.gather(1, index.flatten(1)).reshape(index.shape)
-    # Whole rows of a view are copied much faster than samples, but the view's gradient is n_fft
-    # times as large.
-    start = start + torch.arange(0, padded.numel(), time, device=rows.device).unsqueeze(-1)
-    return nnf.embedding(start, padded.flatten().unfold(0, n_fft, 1))
 
 
 @compiled

@@ -211,7 +211,7 @@ class LeafTransform(RandomTransform, ABC):
         """Apply the function to the examples that are picked."""
         if by_mode and not self.acts():
             return waveform, lengths
-        params = self._neutralise(params)
+        params = self.neutralise(params)
         out = self._transform(waveform, params, lengths)
         if not (self.sets_shape or self.neutral_is_exact):
             out = torch.where(like(params["applied"], out), out, fit(waveform, out.shape[-1]))
@@ -223,9 +223,9 @@ class LeafTransform(RandomTransform, ABC):
         """Apply the transform to the labels of the examples that are picked."""
         if by_mode and not self.acts():
             return targets
-        return self._targets(targets, self._neutralise(params), lengths)
+        return self._targets(targets, self.neutralise(params), lengths)
 
-    def _neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
+    def neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
         """Give examples that are not picked the parameters of the identity."""
         applied = params["applied"]
         return {

@@ -90,7 +90,7 @@ class Chain(RandomTransform):
         self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Apply each transform to what the one before it gave."""
-        self._check_params(params)
+        self.check_params(params)
         for transform, own in zip(self, params, strict=True):
             waveform, lengths = transform.run(waveform, own, lengths, by_mode=by_mode)
         return waveform, lengths
@@ -99,12 +99,13 @@ class Chain(RandomTransform):
         self, targets: dict[str, Any], params: Any, lengths: Tensor | None, *, by_mode: bool
     ) -> dict[str, Any]:
         """Apply each transform to the labels that the one before it gave."""
-        self._check_params(params)
+        self.check_params(params)
         for transform, own in zip(self, params, strict=True):
             targets = transform.run_targets(targets, own, lengths, by_mode=by_mode)
         return targets
 
-    def _check_params(self, params: Any) -> None:
+    def check_params(self, params: Any) -> None:
+        """Raise a clear error if ``params`` cannot be those of this chain."""
         if not isinstance(params, list) or len(params) != len(self):
             got = f"{len(params)} of them" if isinstance(params, list) else type(params).__name__
             raise ValueError(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from augspec.functional.crop import crop, crop_start, cropped_lengths
 from augspec.random import Draw
-from augspec.transforms.base import WaveformTransform
+from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["CenterCrop", "RandomCrop"]
 
@@ -25,7 +25,7 @@ def _ends(time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tenso
     )
 
 
-class RandomCrop(WaveformTransform):
+class RandomCrop(FusableTransform):
     """Cut a random part out of each example; a shorter one is followed by zeros.
 
     The crop lies on the example's sound: within ``lengths``, where they are known.
@@ -67,8 +67,13 @@ class RandomCrop(WaveformTransform):
         start = crop_start(params["offset"], ends, self.size)
         return cropped_lengths(ends, start, self.size)
 
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Begin at the crop."""
+        start = crop_start(params["offset"], warp.ends, self.size)
+        return warp.cut(start, self.size, cropped_lengths(warp.ends, start, self.size))
 
-class CenterCrop(WaveformTransform):
+
+class CenterCrop(FusableTransform):
     """Cut the middle out of each example, in ``eval()`` too; a shorter one is followed by zeros.
 
     Args:
@@ -109,3 +114,8 @@ class CenterCrop(WaveformTransform):
     def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
         ends = _ends(time, params, lengths)
         return cropped_lengths(ends, self._start(ends), self.size)
+
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Begin at the crop."""
+        start = self._start(warp.ends)
+        return warp.cut(start, self.size, cropped_lengths(warp.ends, start, self.size))

@@ -9,12 +9,12 @@ from torch import Tensor
 from augspec.functional import level
 from augspec.functional.checks import check_range
 from augspec.random import Draw
-from augspec.transforms.base import WaveformTransform
+from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["Gain", "PolarityInversion"]
 
 
-class Gain(WaveformTransform):
+class Gain(FusableTransform):
     """Multiply each example by its own random gain.
 
     Nothing is clipped: a waveform may leave [-1, 1].
@@ -63,8 +63,12 @@ class Gain(WaveformTransform):
     ) -> Tensor:
         return level.gain(waveform, params["gain_db"])
 
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Multiply the magnitudes."""
+        return warp.amplify(level.amplitude(params["gain_db"]))
 
-class PolarityInversion(WaveformTransform):
+
+class PolarityInversion(FusableTransform):
     """Turn the waveform of each picked example upside down.
 
     A magnitude spectrogram does not see it; a network on raw waveforms does.
@@ -100,3 +104,7 @@ class PolarityInversion(WaveformTransform):
         lengths: Tensor | None,
     ) -> Tensor:
         return level.polarity_inversion(waveform, params["applied"])
+
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Leave everything: a magnitude has no sign."""
+        return warp

@@ -14,18 +14,18 @@ from augspec.functional import stretch
 from augspec.functional.checks import check_range
 from augspec.functional.resample import resample, resampled_lengths
 from augspec.random import Draw
-from augspec.transforms.base import WaveformTransform
+from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["PitchShift", "Speed", "TimeStretch"]
 
 
 def _check_n_fft(n_fft: int) -> int:
-    if isinstance(n_fft, bool) or not isinstance(n_fft, int) or n_fft < 16 or n_fft % 4:
-        raise ValueError(f"`n_fft` must be a multiple of 4, at least 16, got {n_fft!r}")
+    if isinstance(n_fft, bool) or not isinstance(n_fft, int) or n_fft < 32 or n_fft % 32:
+        raise ValueError(f"`n_fft` must be a positive multiple of 32, got {n_fft!r}")
     return n_fft
 
 
-class _TempoTransform(WaveformTransform, ABC):
+class _TempoTransform(FusableTransform, ABC):
     """A transform that makes examples longer or shorter, each by its own rate."""
 
     #: Name of the parameter that divides the duration.
@@ -48,6 +48,11 @@ class _TempoTransform(WaveformTransform, ABC):
             lengths = torch.full(rate.shape, time, dtype=torch.int64, device=rate.device)
         return resampled_lengths(lengths, rate, self._size(time))
 
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Take frames at another hop."""
+        rate, size = params[self.tempo], self._size(warp.size)
+        return warp.stretch(rate, size, resampled_lengths(warp.ends, rate, size))
+
 
 class TimeStretch(_TempoTransform):
     """Change the tempo of each example by its own random rate; the pitch stays.
@@ -58,7 +63,7 @@ class TimeStretch(_TempoTransform):
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
         keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
             zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
-        n_fft: Samples of the vocoder's window, a multiple of 4: about 64 ms (1024 at 16 kHz).
+        n_fft: Samples of the vocoder's window, a multiple of 32: about 64 ms (1024 at 16 kHz).
         p: Probability that an example is stretched.
 
     Shape:
@@ -168,8 +173,13 @@ class Speed(_TempoTransform):
             return targets
         return {**targets, "pitch": targets["pitch"] + 12.0 * torch.log2(params["factor"])}
 
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Resample, and take frames at another hop."""
+        transposed = warp.transpose(params["factor"], self.factor)
+        return super().warp(transposed, params)
 
-class PitchShift(WaveformTransform):
+
+class PitchShift(FusableTransform):
     """Shift the pitch of each example by its own random interval; the duration stays.
 
     A windowed-sinc resampler moves the pitch, and a phase vocoder undoes the change of duration.
@@ -178,7 +188,7 @@ class PitchShift(WaveformTransform):
     Args:
         semitones: Range of the interval in semitones, uniform; positive is up. A number is a
             constant.
-        n_fft: Samples of the vocoder's window, a multiple of 4: about 64 ms (1024 at 16 kHz).
+        n_fft: Samples of the vocoder's window, a multiple of 32: about 64 ms (1024 at 16 kHz).
         p: Probability that an example is shifted.
         per_channel: Draw an interval for each channel.
 
@@ -222,8 +232,9 @@ class PitchShift(WaveformTransform):
             params["semitones"],
             lengths=lengths,
             n_fft=self.n_fft,
-            # The longest resampled example sets the size of the work, a static number.
+            # The range sets the size of the work, a static number; 0 is for who is not picked.
             min_semitones=min(self.semitones[0], 0.0),
+            max_semitones=max(self.semitones[1], 0.0),
         )
 
     def _targets(
@@ -240,3 +251,8 @@ class PitchShift(WaveformTransform):
                 "`targets` has one `pitch` an example, but `per_channel` shifts differ"
             )
         return {**targets, "pitch": targets["pitch"] + semitones}
+
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Resample."""
+        low, high = (2.0 ** (bound / 12.0) for bound in self.semitones)
+        return warp.transpose(torch.exp2(params["semitones"] / 12.0), (low, high))

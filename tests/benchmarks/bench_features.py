@@ -1,4 +1,3 @@
-# ruff: noqa: T201 -- benchmarks print their tables
 """Plain features beside torchaudio, nnAudio, torchlibrosa and a loop of librosa.
 
 Run ``python tests/benchmarks/bench_features.py`` on a machine at rest. The figures are ratios to

@@ -1,4 +1,3 @@
-# ruff: noqa: T201 -- benchmarks print their tables
 """Time several callables side by side, so that a busy machine slows all of them alike.
 
 Absolute times on a shared machine mean little; ratios of medians from interleaved rounds do.

@@ -18,6 +18,7 @@ from augspec.functional.resample import (
     resampled_lengths,
 )
 
+MODULE = sys.modules[resample.__module__]  # `augspec.functional.resample` is the function
 KERNELS = [_delay, _delay_weights, _interpolation_matrix]
 RATIOS = [0.5, 0.61, 0.7937, 0.97, 1.0001, 1.1225, 1.2599, 1.57, 2.0]
 TIME = 16_384
@@ -147,7 +148,7 @@ def test_each_example_comes_out_as_if_it_were_alone():
 def test_the_chunks_of_a_large_batch_do_not_show(monkeypatch):
     waveform, ratio = torch.randn(7, 1, 2000), torch.linspace(0.5, 2, 7)
     whole = resample(waveform, ratio)
-    monkeypatch.setattr("augspec.functional.resample._CHUNK_VALUES", 30_000)
+    monkeypatch.setattr(MODULE, "_CHUNK_VALUES", 30_000)
     torch.testing.assert_close(resample(waveform, ratio), whole, rtol=0, atol=3e-6)
 
 
@@ -229,7 +230,7 @@ def test_the_gradient_is_the_same_in_chunks(monkeypatch):
     weight = torch.randn(5, 1, 900)
     gradients = []
     for values in (1 << 30, 10_000):
-        monkeypatch.setattr("augspec.functional.resample._CHUNK_VALUES", values)
+        monkeypatch.setattr(MODULE, "_CHUNK_VALUES", values)
         waveform = torch.linspace(-1, 1, 4500).reshape(5, 1, 900).requires_grad_()
         (resample(waveform, ratio) * weight).sum().backward()
         gradients.append(waveform.grad)
@@ -249,7 +250,7 @@ def test_fixed_rates_agree_with_an_ideal_tone(orig, new):
     assert out.shape[-1] == math.ceil(time * new / orig)
     t = torch.arange(out.shape[-1], dtype=torch.float64) / new
     error = (out - torch.cos(2 * math.pi * f[:, None] * t))[:, EDGE:-EDGE]
-    assert 10 * math.log10(2 * error.square().mean(1).max()) < -80
+    assert 10 * math.log10(2 * error.square().mean(1).max()) < -78  # with the passband's ripple
 
 
 @pytest.mark.parametrize(("orig", "new"), [(44_100, 16_000), (16_000, 22_050)])
@@ -345,7 +346,7 @@ print((peak() - before) / waveform.nbytes)
 @pytest.mark.slow
 @pytest.mark.parametrize("compile_kernels", ["0", "1"])
 @pytest.mark.parametrize("ratio", ["0.5", "0.97", "1.0001", "2"])
-def test_extra_memory_is_a_few_times_the_input(ratio, compile_kernels):
+def test_extra_memory_is_at_most_five_times_the_input(ratio, compile_kernels):
     environment = os.environ | {"AUGSPEC_COMPILE": compile_kernels}
     run = subprocess.run(
         [sys.executable, "-c", MEMORY, ratio],
@@ -354,16 +355,15 @@ def test_extra_memory_is_a_few_times_the_input(ratio, compile_kernels):
         check=True,
         env=environment,
     )
-    # Peak growth also counts what compiling a further batch size takes, about 5 inputs.
-    assert float(run.stdout) < 15
+    assert float(run.stdout) < 5
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ((torch.zeros(2, 50), torch.ones(2)), ValueError, r"`waveform` must be .*unsqueeze\(1\)"),
-        ((torch.zeros(2, 1, 0), torch.ones(2)), ValueError, "at least one sample"),
-        ((torch.zeros(2, 1, 9).long(), torch.ones(2)), TypeError, "`waveform` must be of a float"),
+        ((torch.zeros(2, 1, 0), torch.ones(2)), ValueError, "one sample"),
+        ((torch.zeros(2, 1, 9).long(), torch.ones(2)), TypeError, "`waveform` must be float32"),
         ((torch.zeros(2, 1, 9), torch.ones(3)), ValueError, r"`ratio` must be \(batch,\)"),
         ((torch.zeros(2, 1, 9), torch.ones(2).long()), TypeError, "`ratio` must be of a float"),
     ],

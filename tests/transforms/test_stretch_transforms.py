@@ -15,7 +15,7 @@ from augspec import transforms as T
         (lambda: T.Speed((0.0, 1.0)), r"`factor` must lie in \[0.25, 4\]"),
         (lambda: T.Resample(16_000, 0), "`new_freq` must be a positive number of Hz, got 0"),
         (lambda: T.Resample(16e3, 8_000), "`orig_freq` must be a positive number of Hz"),
-        (lambda: T.TimeStretch(n_fft=1023), "`n_fft` must be a multiple of 4"),
+        (lambda: T.TimeStretch(n_fft=1023), "`n_fft` must be a positive multiple of 32"),
     ],
 )
 def test_bad_settings_are_named(make, message):

@@ -1,0 +1,109 @@
+"""What a transform does to time, pitch and level, put so that a spectrogram can do it.
+
+A phase vocoder changes when each magnitude is heard, never the magnitude. A transform that can be
+written as a `Warp` therefore needs no waveform of its own before a magnitude feature: see
+`augspec.fusion`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from augspec.transforms.base import WaveformTransform
+
+__all__ = ["FusableTransform", "Warp"]
+
+_ONE = 1 << 32  # 1.0 in fixed point
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Where each output sample comes from, and how loud it is.
+
+    Output sample ``n`` of an example sounds as the input at ``offset + n * rate``, played ``ratio``
+    times as high, ``gain`` times as loud.
+
+    Args:
+        size: Samples of the output.
+        ends: Samples of the output that hold sound, ``(batch,)`` int64.
+        source_ends: Samples of the input that may be heard, ``(batch,)`` int64.
+        offset: Input position of output sample 0 in units of 2**-32 samples, ``(batch,)`` int64;
+            None is 0.
+        rate: Input samples an output sample, ``(batch,)`` float32; None is 1.
+        ratio: Ratio of frequencies, ``(batch,)`` or ``(batch, channel)`` float32; None is 1.
+        ratio_range: Smallest and largest ratio that can occur.
+        gain: Factor on the amplitude, ``(batch,)`` or ``(batch, channel)``; None is 1.
+    """
+
+    size: int
+    ends: Tensor
+    source_ends: Tensor
+    offset: Tensor | None = None
+    rate: Tensor | None = None
+    ratio: Tensor | None = None
+    ratio_range: tuple[float, float] = (1.0, 1.0)
+    gain: Tensor | None = None
+
+    @staticmethod
+    def identity(waveform: Tensor, lengths: Tensor | None) -> Warp:
+        """Map a batch to itself."""
+        batch, _, time = waveform.shape
+        if lengths is None:
+            lengths = torch.full((batch,), time, dtype=torch.int64, device=waveform.device)
+        return Warp(time, lengths, lengths)
+
+    def amplify(self, gain: Tensor) -> Warp:
+        """Make each example ``gain`` times as loud."""
+        return replace(self, gain=gain if self.gain is None else _times(self.gain, gain))
+
+    def transpose(self, ratio: Tensor, ratio_range: tuple[float, float]) -> Warp:
+        """Play each example ``ratio`` times as high."""
+        low, high = self.ratio_range
+        return replace(
+            self,
+            ratio=ratio if self.ratio is None else _times(self.ratio, ratio),
+            # An example that is not picked keeps its pitch.
+            ratio_range=(low * min(ratio_range[0], 1.0), high * max(ratio_range[1], 1.0)),
+        )
+
+    def stretch(self, rate: Tensor, size: int, ends: Tensor) -> Warp:
+        """Play each example ``rate`` times as fast; the result has ``size`` and ``ends``."""
+        return replace(
+            self.close(),
+            size=size,
+            ends=ends,
+            rate=rate if self.rate is None else self.rate * rate,
+        )
+
+    def cut(self, start: Tensor, size: int, ends: Tensor) -> Warp:
+        """Begin each example at its sample ``start``; ``size`` and ``ends`` are the result's."""
+        warp = self.close() if size > self.size else self
+        return replace(warp, size=size, ends=ends, offset=self._source_position(start))
+
+    def close(self) -> Warp:
+        """Silence what earlier steps cut off, before a step that could let it be heard again."""
+        heard = self._source_position(torch.full_like(self.ends, self.size)) >> 32
+        return replace(self, source_ends=torch.minimum(self.source_ends, heard))
+
+    def _source_position(self, position: Tensor) -> Tensor:
+        """Give the input position of an output position, in units of 2**-32 samples."""
+        moved = position * (_ONE if self.rate is None else (self.rate * _ONE).to(torch.int64))
+        return moved if self.offset is None else self.offset + moved
+
+
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply factors of which one may be per example and the other per channel."""
+    rank = max(a.ndim, b.ndim)
+    return a.reshape(a.shape + (1,) * (rank - a.ndim)) * b.reshape(b.shape + (1,) * (rank - b.ndim))
+
+
+class FusableTransform(WaveformTransform, ABC):
+    """A waveform transform that a magnitude feature can compute by itself."""
+
+    @abstractmethod
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Put the transform behind ``warp``; examples that are not picked have neutral params."""

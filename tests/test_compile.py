@@ -1,0 +1,75 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from augspec._compile import compiled
+
+
+@compiled
+def double_product(left: Tensor, right: Tensor) -> Tensor:
+    return 2 * left * right
+
+
+def graphs() -> int:
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
+def test_a_kernel_compiles_once_for_all_batch_sizes_and_grad_modes():
+    before = graphs()
+    for rows in (5, 3, 8):
+        x = torch.randn(rows, 7)
+        torch.testing.assert_close(double_product(x, x), 2 * x * x)
+        with torch.no_grad():
+            double_product(x, x)
+    assert double_product.failure is None
+    assert graphs() == before + 1
+
+
+def test_the_environment_variable_keeps_it_eager(monkeypatch):
+    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+    before = graphs()
+    double_product(torch.randn(4, 11), torch.randn(4, 11))
+    assert graphs() == before
+
+
+def test_gradients_and_transforms_pass_through():
+    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(double_product, (x, torch.rand(3, 4, dtype=torch.float64)))
+    mapped = torch.func.vmap(double_product.__call__)(x.detach(), x.detach())
+    torch.testing.assert_close(mapped, 2 * x.detach() ** 2)
+
+
+def test_a_mistake_of_the_caller_is_raised_and_does_not_end_compilation():
+    with pytest.raises(RuntimeError, match="must match the size"):
+        double_product(torch.randn(2, 3), torch.randn(2, 4))
+    assert double_product.failure is None
+
+
+def test_an_argument_is_not_marked_by_the_call():
+    x = torch.randn(4, 7)
+    double_product(x, x)
+    assert not hasattr(x, "_dynamo_weak_dynamic_indices")
+
+
+NO_COMPILER = """
+import torch
+from augspec import functional
+from augspec.functional.resample import _delay
+waveform, ratio = torch.randn(2, 1, 500), torch.tensor([0.8, 1.2])
+out = [functional.resample(waveform, ratio) for _ in range(2)]
+assert _delay.failure is not None
+assert torch.equal(*out) and out[0].isfinite().all()
+"""
+
+
+@pytest.mark.slow
+def test_it_stays_eager_where_no_compiler_is(tmp_path):
+    environment = os.environ | {
+        "CXX": str(tmp_path / "no-compiler"),
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
+    }
+    subprocess.run([sys.executable, "-c", NO_COMPILER], check=True, env=environment)
