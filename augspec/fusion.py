@@ -19,7 +19,7 @@ from torch import Tensor
 
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.crop import crop
-from augspec.functional.onset import find_onsets
+from augspec.functional.onset import Grid, find_onsets
 from augspec.functional.resample import resample
 from augspec.functional.timemap import ONE, map_time, take_frames
 from augspec.transforms.base import RandomTransform
@@ -31,7 +31,7 @@ __all__ = ["fused_features", "split_chain"]
 Part: TypeAlias = tuple[RandomTransform, Any]
 FusablePart: TypeAlias = tuple[FusableTransform, Any]
 
-_CHUNK = 8  # examples on a CPU at a time, so that they stay in its cache
+_CHUNK = 4  # examples on a CPU at a time, so that they stay in its cache
 
 
 def split_chain(
@@ -52,6 +52,9 @@ def split_chain(
     while before and isinstance(before[-1][0], FusableTransform):
         part, own = before.pop()
         fused.insert(0, (part, own))  # type: ignore[arg-type]
+    # A crop that comes first is exact on the waveform, and leaves less to resample.
+    while len(fused) > 1 and fused[0][0].sets_shape:
+        before.append(fused.pop(0))
     return before, fused
 
 
@@ -83,6 +86,9 @@ def fused_features(
 
     Returns:
         The feature, ``(batch, channel, freq, frame)``, and the valid frames of each example.
+
+    Raises:
+        ValueError: If not one frame fits, which only happens without ``center``.
     """
     warp = Warp.identity(waveform, lengths)
     for part, params in fused:
@@ -115,6 +121,8 @@ def _warp_and_project(
 ) -> Tensor:
     """Resample by the pitch, take frames where the tempo has them, and project them."""
     batch, channels, time = waveform.shape
+    if batch == 0:
+        return feature.project(feature.frame(waveform.new_zeros(0, channels, warp.size)))
     one = torch.ones(batch, device=waveform.device)
     rate = one if warp.rate is None else warp.rate
     ratio = one if warp.ratio is None else warp.ratio
@@ -127,25 +135,30 @@ def _warp_and_project(
     )
     ends = warp.ends if ragged else torch.full_like(warp.ends, warp.size)
     low, high = warp.ratio_range
+    grid = 32 * math.ceil(feature.n_fft / 32)
 
     def project(some: slice) -> Tensor:
         source = waveform[some]
-        heard = warp.source_ends[some]
-        if warp.ratio is None:
+        heard = None if warp.source_ends is None else warp.source_ends[some]
+        if heard is not None:
             inside = torch.arange(time, device=source.device) < heard[:, None, None]
             source = torch.where(inside, source, 0.0)
-        else:
+        with torch.no_grad():
+            onsets = find_onsets(source.flatten(0, 1), grid)
+        if warp.ratio is not None:
             size = math.ceil(time / low)
             source = resample(source, ratio[some], size=size, lengths=heard, max_ratio=high)
+            onsets = _move_onsets(onsets, ratio[some].reshape(-1, 1), grid, size)
         frames = _frames(
             source.flatten(0, 1),
-            origin[some].flatten(),
+            origin[some].reshape(-1, 1),
             step[some].flatten(),
             ends[some].repeat_interleave(channels),
+            onsets,
             warp.size,
             feature,
         )
-        return feature.project(frames.reshape(-1, channels, *frames.shape[1:]))
+        return feature.project(frames.unflatten(0, (-1, channels)))
 
     return torch.cat([project(some) for some in _chunks(waveform)])
 
@@ -154,21 +167,42 @@ def _chunks(waveform: Tensor) -> list[slice]:
     """Split a batch on a CPU into chunks that stay in its cache."""
     batch = waveform.shape[0]
     size = _CHUNK if waveform.device.type == "cpu" and not torch.compiler.is_compiling() else batch
-    return (
-        [slice(i, i + size) for i in range(0, batch, size)] if batch > size else [slice(0, batch)]
-    )
+    return [slice(i, i + size) for i in range(0, batch, size)] if batch > size else [slice(None)]
+
+
+def _move_onsets(onsets: Grid, ratio: Tensor, grid: int, size: int) -> Grid:
+    """Say where the onsets are after resampling to ``size`` by ``ratio``, ``(row, 1)``.
+
+    Found before it, they cost less, and do not depend on the pitch.
+    """
+    last, first = onsets
+    block = torch.arange(math.ceil(size / (grid // 32)), device=ratio.device)
+    source = (block * ratio).to(torch.int64).clamp(max=last.shape[-1] - 1)
+    far = 1 << 28
+
+    def move(found: Tensor) -> Tensor:
+        return (found.gather(1, source) / ratio).round().to(torch.int64).clamp(-far, far)
+
+    return move(last), move(first)
 
 
 def _frames(
-    rows: Tensor, origin: Tensor, step: Tensor, ends: Tensor, size: int, feature: MagnitudeFeature
+    rows: Tensor,
+    origin: Tensor,
+    step: Tensor,
+    ends: Tensor,
+    onsets: Grid,
+    size: int,
+    feature: MagnitudeFeature,
 ) -> Tensor:
     """Take the frames that a stretched, cropped waveform of ``size`` samples would have.
 
     Args:
         rows: Resampled audio, ``(row, time)``.
-        origin: Place of output sample 0 in it, in units of 2**-32 samples, ``(row,)`` int64.
+        origin: Place of output sample 0 in it, in units of 2**-32 samples, ``(row, 1)`` int64.
         step: Its samples an output sample in these units, ``(row,)`` int64.
         ends: Output samples before an example's own end, ``(row,)`` int64.
+        onsets: Onsets in ``rows``.
         size: Output samples.
         feature: Says how frames lie.
 
@@ -178,37 +212,49 @@ def _frames(
     n_fft, hop = feature.n_fft, feature.hop_length
     half = n_fft // 2
     padding = 2 * half if feature.center else 0
+    if size + padding < n_fft:
+        raise ValueError(
+            f"`waveform` must have at least n_fft = {n_fft} samples without `center`, got {size}"
+        )
     middle = torch.arange(1 + (size + padding - n_fft) // hop, device=rows.device) * hop
     middle = middle if feature.center else middle + half
-    with torch.no_grad():
-        grid = 32 * math.ceil(n_fft / 32)
-        position = origin[:, None] + middle * step[:, None]
-        centers, _ = map_time(position, step, find_onsets(rows, grid), grid)
-    frames = take_frames(rows, centers - half, n_fft)
-    return _pad_edges(frames, rows, centers, middle, ends, feature) if feature.center else frames
+    grid = 32 * math.ceil(n_fft / 32)
+    centers, _ = map_time(origin + middle * step[:, None], step, onsets, grid)
+    if not feature.center:
+        return take_frames(rows, centers - half, n_fft)
+    # A reflection at the end may need the sample before a frame.
+    frames = take_frames(rows, centers - half - 1, n_fft + 1)
+    return _pad_edges(frames, middle, ends, feature)[..., 1:]
 
 
-def _pad_edges(
-    frames: Tensor,
-    rows: Tensor,
-    centers: Tensor,
-    middle: Tensor,
-    ends: Tensor,
-    feature: MagnitudeFeature,
-) -> Tensor:
-    """Make the frames that reach over an end of the output again, padded there as a feature pads.
+def _pad_edges(frames: Tensor, middle: Tensor, ends: Tensor, feature: MagnitudeFeature) -> Tensor:
+    """Pad the frames that reach over an end of the output as a feature pads a waveform.
 
-    ``middle`` is where frames lie in the output, ``centers`` where their samples come from.
+    A reflection at an end takes its samples from the same frame. ``frames`` begin a sample early,
+    ``middle`` is where they lie in the output.
     """
-    n_fft, hop = feature.n_fft, feature.hop_length
+    n_fft, hop, count = feature.n_fft, feature.hop_length, len(middle)
     half = n_fft // 2
-    left = torch.arange(math.ceil(half / hop), device=rows.device).expand(len(rows), -1)
+    left = torch.arange(min(math.ceil(half / hop), count), device=frames.device)
+    right = torch.arange(min(math.ceil((n_fft - half) / hop) + 1, count), device=frames.device)
     first = torch.div(ends - (n_fft - half), hop, rounding_mode="floor") + 1
-    right = first[:, None] + torch.arange(math.ceil((n_fft - half) / hop) + 1, device=rows.device)
-    edge = torch.cat([left, right], dim=-1).clamp(0, len(middle) - 1)
+    first = first.clamp(0, count - len(right))[:, None]
+    row = torch.arange(len(frames), device=frames.device)[:, None]
+    # Frames that lie inside stay as they are, so a frame may well be among both.
+    for edge in (left.expand(len(frames), -1), first + right):
+        padded = _pad_frames(frames[row, edge], middle[edge], ends, feature)
+        if frames.requires_grad or torch.compiler.is_compiling():
+            frames = frames.index_put((row, edge), padded)
+        else:
+            frames.index_put_((row, edge), padded)  # they are a copy of our own
+    return frames
 
-    sample = torch.arange(n_fft, device=rows.device) - half
-    place = middle[edge][..., None] + sample  # in the output, (row, edge, n_fft)
+
+def _pad_frames(frames: Tensor, middle: Tensor, ends: Tensor, feature: MagnitudeFeature) -> Tensor:
+    """Pad frames ``(row, edge, n_fft + 1)`` around ``middle`` (row, edge)."""
+    half = feature.n_fft // 2
+    shift = half + 1 - middle[..., None]
+    place = torch.arange(frames.shape[-1], device=frames.device) - shift  # in the output
     end = ends[:, None, None]
     inside = (place >= 0) & (place < end)
     source = place
@@ -217,13 +263,7 @@ def _pad_edges(
     elif feature.pad_mode == "reflect":
         source = place.abs()
         source = torch.where(source >= end, 2 * (end - 1) - source, source)
-        inside = inside | ((end > half) & (source >= 0) & (source < end))
-    index = centers.gather(1, edge)[..., None] + source - middle[edge][..., None]
-    time = rows.shape[-1]
-    inside = inside & (index >= 0) & (index < time)
-    values = rows.gather(1, index.clamp(0, time - 1).flatten(1)).reshape(index.shape)
-    values = torch.where(inside, values, 0.0)
-    row = torch.arange(len(rows), device=rows.device)[:, None]
-    if rows.requires_grad or torch.compiler.is_compiling():
-        return frames.index_put((row, edge), values)
-    return frames.index_put_((row, edge), values)
+        inside = inside | (end > half)
+    index = source + shift
+    inside = inside & (index >= 0) & (index < frames.shape[-1])
+    return torch.where(inside, frames.gather(-1, index.clamp(0, frames.shape[-1] - 1)), 0.0)
