@@ -412,9 +412,7 @@ def test_what_stands_before_the_run_is_computed_on_the_waveform():
     early = T.Chain(parts[:3]).transform(waveform, params["waveform"][:3])
     late = frontend(*parts[3:])
     # The stretch says where sound ends, which a crop looks at.
-    ends = T.Chain(parts[:3]).transform(
-        waveform, params["waveform"][:3], torch.full((3,), 6000)
-    )[1]
+    ends = T.Chain(parts[:3]).transform(waveform, params["waveform"][:3], torch.full((3,), 6000))[1]
     assert ends.tolist() != [6000] * 3
     own = {"waveform": params["waveform"][3:], "specgram": []}
     found = module.transform(waveform, params)
