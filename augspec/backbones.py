@@ -141,8 +141,10 @@ def adapt_input(model: ModelT, in_chans: int = 1) -> ModelT:
             models do.
 
     Example:
-        >>> rgb = timm.create_model("resnet10t", pretrained=True)
-        >>> model = augspec.adapt_input(rgb)  # takes (batch, 1, freq, frame)
+        >>> import timm
+        >>> rgb = timm.create_model("resnet10t")  # or pretrained=True
+        >>> adapt_input(rgb)(torch.randn(2, 1, 64, 126)).shape
+        torch.Size([2, 1000])
     """
     _check_count("in_chans", in_chans, 1)
     adapted = copy.deepcopy(model)

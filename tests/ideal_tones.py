@@ -53,15 +53,15 @@ class Note:
         return 0.1 * attack * tones
 
 
-def log_mel(waveform: Tensor) -> Tensor:
-    """Return the 40-mel log-mel of ``(time,)`` in dB, ``(mel, frame)``, by textbook formulas."""
+def log_mel(waveform: Tensor, n_mels: int = 40) -> Tensor:
+    """Return the log-mel of ``(time,)`` in dB, ``(mel, frame)``, by textbook formulas."""
     n_fft = 1024
     window = torch.hann_window(n_fft, dtype=torch.float64)
     stft = torch.stft(
         waveform.double(), n_fft, 256, window=window, pad_mode="constant", return_complex=True
     )
     top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
-    corners = 700 * (10 ** (torch.linspace(0, top, 42, dtype=torch.float64) / 2595) - 1)
+    corners = 700 * (10 ** (torch.linspace(0, top, n_mels + 2, dtype=torch.float64) / 2595) - 1)
     freqs = torch.linspace(0, SAMPLE_RATE / 2, n_fft // 2 + 1, dtype=torch.float64)
     rise = (freqs - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
     fall = (corners[2:, None] - freqs) / (corners[2:] - corners[1:-1])[:, None]

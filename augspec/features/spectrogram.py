@@ -24,8 +24,8 @@ class MagnitudeFeature(nn.Module, ABC):
     `project`, frame by frame, and `finish`, for whole examples. Examples are worked on a few at a
     time, so that memory stays bounded.
 
-    A subclass says how a spectrum becomes bins (`_project`, frame by frame) and what follows
-    (`_finish`, for whole examples).
+    A subclass says how a spectrum becomes bins (``_project``, frame by frame) and what follows
+    (``_finish``, for whole examples).
 
     Args:
         n_fft: Samples of a frame, at least 1.

@@ -80,19 +80,18 @@ def _gains(real: Tensor, imag: Tensor, advance: Tensor) -> Tensor:
     apart, gains ``(hop - advance) * f``. ``f`` comes from the phases of the two frames. One bin,
     which gains nothing, is added above the spectrum.
     """
-    bins = real.shape[-1]
-    n_fft = 2 * (bins - 1)
+    n_fft = 2 * (real.shape[-1] - 1)
     hop = n_fft // _OVERLAP
-    bin_ = torch.arange(bins, device=real.device)
+    freq = torch.arange(real.shape[-1], device=real.device).to(real.dtype) * (1.0 / n_fft)
     step = advance[:, :-_AFTER].clamp(min=1).unsqueeze(-1).to(real.dtype)
     now, then = _HEARD, slice(None, -_AFTER - 1)
     deviation = _turns(
         imag[:, now] * real[:, then] - real[:, now] * imag[:, then],
         real[:, now] * real[:, then] + imag[:, now] * imag[:, then],
     )
-    deviation = deviation - step * bin_ / n_fft
+    deviation = deviation - step * freq
     deviation = deviation - torch.round(deviation)
-    gain = (hop - step) * bin_ / n_fft
+    gain = (hop - step) * freq
     gain = gain - torch.round(gain) + (hop - step) / step * deviation
     return nnf.pad(gain, (0, 1))
 
@@ -106,11 +105,11 @@ def _turns(y: Tensor, x: Tensor) -> Tensor:
     # Half the time of atan2; the error is 3e-7 turns.
     wide, high = x.abs(), y.abs()
     slope = torch.minimum(wide, high) / torch.maximum(wide, high)
-    square = slope.square()
-    angle = torch.zeros_like(square)
-    for coefficient in _ARCTAN:
-        angle = angle * square + coefficient
-    angle = angle * slope / (2 * math.pi)
+    square = slope * slope
+    series = _ARCTAN[0] * square + _ARCTAN[1]
+    for coefficient in _ARCTAN[2:]:
+        series = series * square + coefficient
+    angle = series * slope * (1 / (2 * math.pi))
     angle = torch.where(high > wide, 0.25 - angle, angle)
     angle = torch.where(x < 0, 0.5 - angle, angle)
     return torch.where(y < 0, -angle, angle)

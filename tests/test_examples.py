@@ -1,0 +1,36 @@
+"""Every example in a docstring, and the README's, runs as it stands."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import augspec
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(augspec.__path__, "augspec.")
+    if not module.name.startswith("augspec.interop")
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    module = importlib.import_module(name)
+    names = {"torch": torch, "augspec": augspec}
+    results = doctest.testmod(module, extraglobs=names, verbose=False)
+    assert results.failed == 0
+
+
+def test_readme_example():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    # The loop of the README on fewer notes: the rest is as it stands.
+    block = block.replace("batch_size=64", "batch_size=4")
+    names = {}
+    exec(compile(block, "README.md", "exec"), names)  # noqa: S102
+    assert torch.isfinite(names["loss"])
