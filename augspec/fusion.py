@@ -49,9 +49,12 @@ def split_chain(
     """
     before = [(part, own) for part, own in _leaves(chain, params) if part.acts() or not by_mode]
     fused: list[FusablePart] = []
-    while before and isinstance(before[-1][0], FusableTransform):
-        part, own = before.pop()
-        fused.insert(0, (part, own))  # type: ignore[arg-type]
+    while before:
+        part, own = before[-1]
+        if not (isinstance(part, FusableTransform) and part.fusable):
+            break
+        fused.insert(0, (part, own))
+        before.pop()
     return before, fused
 
 

@@ -1,4 +1,4 @@
-"""Formant shift and vocal tract length perturbation: the spectral envelope moves, the pitch stays."""
+"""Formant shift and vocal tract length perturbation: the envelope moves, the pitch stays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled
-from augspec.functional.checks import check_waveform, compute_dtype
+from augspec.functional.checks import check_n_fft, check_waveform, compute_dtype
 
 __all__ = ["formant_shift", "vtlp"]
 
@@ -32,8 +32,8 @@ def formant_shift(
     ``f / 2 ** (semitones / 12)``: +4 is a voice of a shorter vocal tract at the same pitch.
 
     The envelope of a frame is a line in dB from harmonic to harmonic. The period is that of the
-    frame's own spectrum, found from ``n_fft / 256`` to ``n_fft / 4`` samples: with 1024 at 16 kHz
-    an f0 from 62.5 Hz to 4 kHz. A formant narrower than the spacing of the harmonics lies between
+    frame's own spectrum, found from ``n_fft / 512`` to ``n_fft / 4`` samples: with 1024 at 16 kHz
+    an f0 from 63 Hz to 5 kHz. A formant narrower than the spacing of the harmonics lies between
     them unseen, so that the higher the voice, the coarser the envelope; a sound without a period,
     or of several at once, gets an envelope of about ``16 / n_fft`` cycles a sample (250 Hz) or of
     the spacing of the strongest. The gain is at most 30 dB, up or down, and nothing is known of an
@@ -123,9 +123,7 @@ def vtlp(
     return _move_envelope(waveform, source, lengths, n_fft)
 
 
-def _check(
-    waveform: Tensor, name: str, values: Tensor, lengths: Tensor | None, n_fft: int
-) -> None:
+def _check(waveform: Tensor, name: str, values: Tensor, lengths: Tensor | None, n_fft: int) -> None:
     check_waveform(waveform, lengths)
     shape = waveform.shape[:2]
     if not values.is_floating_point():
@@ -135,13 +133,10 @@ def _check(
             f"`{name}` must be (batch,) = {tuple(shape[:1])} or (batch, channel) = {tuple(shape)}, "
             f"got {tuple(values.shape)}"
         )
-    if n_fft < 32 or n_fft % 32:
-        raise ValueError(f"`n_fft` must be a multiple of 32, got {n_fft}")
+    check_n_fft(n_fft)
 
 
-def _move_envelope(
-    waveform: Tensor, source: Tensor, lengths: Tensor | None, n_fft: int
-) -> Tensor:
+def _move_envelope(waveform: Tensor, source: Tensor, lengths: Tensor | None, n_fft: int) -> Tensor:
     """Give each bin the level that the envelope has at bin ``source``, (batch, [channel,] bin)."""
     batch, channels, time = waveform.shape
     if batch == 0:
