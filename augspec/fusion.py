@@ -50,9 +50,12 @@ def split_chain(
     """
     before = [(part, own) for part, own in _leaves(chain, params) if part.acts() or not by_mode]
     fused: list[FusablePart] = []
-    while before and isinstance(before[-1][0], FusableTransform):
-        part, own = before.pop()
-        fused.insert(0, (part, own))  # type: ignore[arg-type]
+    while before:
+        part, own = before[-1]
+        if not (isinstance(part, FusableTransform) and part.fusable):
+            break
+        fused.insert(0, (part, own))
+        before.pop()
     # A crop that comes first is exact on the waveform, and leaves less to resample.
     while len(fused) > 1 and fused[0][0].sets_shape:
         before.append(fused.pop(0))

@@ -2,6 +2,7 @@
 
 from augspec.functional.checks import check_specgram, check_waveform, compute_dtype
 from augspec.functional.crop import crop, crop_start, cropped_lengths
+from augspec.functional.formant import formant_shift, vtlp
 from augspec.functional.level import gain, polarity_inversion
 from augspec.functional.mask import mask_span, mask_value_of
 from augspec.functional.resample import resample, resample_rate, resampled_lengths
@@ -30,6 +31,8 @@ __all__ = [
     "crop",
     "crop_start",
     "cropped_lengths",
+    "formant_shift",
+    "vtlp",
     "gain",
     "polarity_inversion",
     "mask_span",

@@ -137,3 +137,14 @@ def check_range(
     if low < at_least or high > at_most:
         raise ValueError(f"`{name}` must lie in [{at_least:g}, {at_most:g}], got {value!r}")
     return low, high
+
+
+def check_n_fft(n_fft: int) -> int:
+    """Check that the frame of a vocoder can be cut into its parts, and give it back.
+
+    Raises:
+        ValueError: If it is no positive multiple of 32.
+    """
+    if isinstance(n_fft, bool) or not isinstance(n_fft, int) or n_fft < 32 or n_fft % 32:
+        raise ValueError(f"`n_fft` must be a positive multiple of 32, got {n_fft!r}")
+    return n_fft

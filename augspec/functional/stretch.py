@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from augspec.functional.checks import check_waveform, compute_dtype
+from augspec.functional.formant import formant_shift
 from augspec.functional.resample import resample
 from augspec.functional.vocoder import stretch_rows
 
@@ -73,10 +74,14 @@ def pitch_shift(
     n_fft: int = 1024,
     min_semitones: float = -12.0,
     max_semitones: float = 12.0,
+    preserve_formants: bool = False,
 ) -> Tensor:
     """Shift the pitch of each example by its own interval; the duration stays.
 
-    Resamples by ``2 ** (semitones / 12)`` and stretches back. Formants move with the pitch.
+    Resamples by ``2 ** (semitones / 12)`` and stretches back. Formants move with the pitch, unless
+    ``preserve_formants`` is set: then `formant_shift` moves them the other way first, while the
+    whole envelope is there to be read. Above ``2 ** (semitones / 12)`` of half the sample rate a
+    shift down leaves nothing that could be given a level.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
@@ -86,6 +91,7 @@ def pitch_shift(
         min_semitones: Lowest interval to expect. It sets the memory: the end of an example that
             goes lower is lost.
         max_semitones: Highest interval to expect. It sets the cost, never the result.
+        preserve_formants: Keep the spectral envelope, as a singer does; costs a `formant_shift`.
 
     Shape:
         ``waveform``: (batch, channel, time); ``semitones``: (batch,) or (batch, channel);
@@ -100,8 +106,12 @@ def pitch_shift(
         >>> pitch_shift(waveform, torch.tensor([-2.0, 3.5])).shape
         torch.Size([2, 1, 16000])
     """
-    return pitch_and_tempo(
-        waveform,
+    source = waveform
+    if preserve_formants:
+        source = waveform.to(compute_dtype(waveform))
+        source = formant_shift(source, -semitones, lengths=lengths, n_fft=n_fft)
+    shifted = pitch_and_tempo(
+        source,
         semitones,
         torch.ones_like(semitones),
         lengths=lengths,
@@ -109,6 +119,7 @@ def pitch_shift(
         min_semitones=min_semitones,
         max_semitones=max_semitones,
     )
+    return shifted.to(waveform.dtype)
 
 
 def pitch_and_tempo(

@@ -3,10 +3,11 @@
 from augspec.transforms.base import RandomTransform, SpecgramTransform, WaveformTransform
 from augspec.transforms.compose import Chain
 from augspec.transforms.crop import CenterCrop, RandomCrop
+from augspec.transforms.formant import VTLP, FormantShift
 from augspec.transforms.level import Gain, PolarityInversion
 from augspec.transforms.mask import FrequencyMask, TimeMask
 from augspec.transforms.resample import Resample
-from augspec.transforms.stretch import PitchShift, Speed, TimeStretch
+from augspec.transforms.stretch import PitchAndTempo, PitchShift, Speed, TimeStretch
 
 __all__ = [
     "RandomTransform",
@@ -19,6 +20,9 @@ __all__ = [
     "CenterCrop",
     "TimeStretch",
     "PitchShift",
+    "PitchAndTempo",
+    "FormantShift",
+    "VTLP",
     "Speed",
     "Resample",
     "TimeMask",

@@ -11,18 +11,27 @@ import torch
 from torch import Tensor
 
 from augspec.functional import stretch
-from augspec.functional.checks import check_range
+from augspec.functional.checks import check_n_fft, check_range
 from augspec.functional.resample import resample, resampled_lengths
 from augspec.random import Draw
 from augspec.transforms.warp import FusableTransform, Warp
 
-__all__ = ["PitchShift", "Speed", "TimeStretch"]
+__all__ = ["PitchAndTempo", "PitchShift", "Speed", "TimeStretch"]
 
 
-def _check_n_fft(n_fft: int) -> int:
-    if isinstance(n_fft, bool) or not isinstance(n_fft, int) or n_fft < 32 or n_fft % 32:
-        raise ValueError(f"`n_fft` must be a positive multiple of 32, got {n_fft!r}")
-    return n_fft
+def _check_semitones(semitones: float | Sequence[float]) -> tuple[float, float]:
+    low, high = check_range("semitones", semitones, at_least=-24.0, at_most=24.0)
+    if high - low > 24.0:
+        raise ValueError(f"`semitones` must span at most two octaves, 24, got {semitones!r}")
+    return low, high
+
+
+def _shift_labels(targets: dict[str, Any], semitones: Tensor) -> dict[str, Any]:
+    if "pitch" not in targets:
+        return targets
+    if semitones.ndim == 2:
+        raise ValueError("`targets` has one `pitch` an example, but `per_channel` shifts differ")
+    return {**targets, "pitch": targets["pitch"] + semitones}
 
 
 class _TempoTransform(FusableTransform, ABC):
@@ -94,7 +103,7 @@ class TimeStretch(_TempoTransform):
     ) -> None:
         super().__init__(keep_length, p)
         self.rate = check_range("rate", rate, at_least=0.25, at_most=4.0)
-        self.n_fft = _check_n_fft(n_fft)
+        self.n_fft = check_n_fft(n_fft)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"rate": draw.uniform("rate", *self.rate)}
@@ -183,11 +192,13 @@ class PitchShift(FusableTransform):
     """Shift the pitch of each example by its own random interval; the duration stays.
 
     A windowed-sinc resampler moves the pitch, and a phase vocoder undoes the change of duration.
-    Formants move with the pitch.
+    Formants move with the pitch unless ``preserve_formants`` is set; then a front end computes the
+    shift in the waveform, because the envelope that is to be kept is not known without it.
 
     Args:
         semitones: Range of the interval in semitones, uniform; positive is up. A number is a
             constant.
+        preserve_formants: Keep the spectral envelope, as a singer does; costs a `FormantShift`.
         n_fft: Samples of the vocoder's window, a multiple of 32: about 64 ms (1024 at 16 kHz).
         p: Probability that an example is shifted.
         per_channel: Draw an interval for each channel.
@@ -211,15 +222,15 @@ class PitchShift(FusableTransform):
         self,
         semitones: float | Sequence[float] = (-2.0, 2.0),
         *,
+        preserve_formants: bool = False,
         n_fft: int = 1024,
         p: float = 1.0,
         per_channel: bool = False,
     ) -> None:
         super().__init__(p=p, per_channel=per_channel)
-        self.semitones = check_range("semitones", semitones, at_least=-24.0, at_most=24.0)
-        if self.semitones[1] - self.semitones[0] > 24.0:
-            raise ValueError(f"`semitones` must span at most two octaves, 24, got {semitones!r}")
-        self.n_fft = _check_n_fft(n_fft)
+        self.semitones = _check_semitones(semitones)
+        self.preserve_formants = bool(preserve_formants)
+        self.n_fft = check_n_fft(n_fft)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"semitones": draw.uniform("semitones", *self.semitones)}
@@ -235,6 +246,7 @@ class PitchShift(FusableTransform):
             # The range sets the size of the work, a static number; 0 is for who is not picked.
             min_semitones=min(self.semitones[0], 0.0),
             max_semitones=max(self.semitones[1], 0.0),
+            preserve_formants=self.preserve_formants,
         )
 
     def _targets(
@@ -243,16 +255,95 @@ class PitchShift(FusableTransform):
         params: dict[str, Tensor],
         lengths: Tensor | None,
     ) -> dict[str, Any]:
-        if "pitch" not in targets:
-            return targets
-        semitones = params["semitones"]
-        if semitones.ndim == 2:
-            raise ValueError(
-                "`targets` has one `pitch` an example, but `per_channel` shifts differ"
-            )
-        return {**targets, "pitch": targets["pitch"] + semitones}
+        return _shift_labels(targets, params["semitones"])
+
+    @property
+    def fusable(self) -> bool:
+        """Whether formants move with the pitch: a kept envelope is no warp."""
+        return not self.preserve_formants
 
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Resample."""
         low, high = (2.0 ** (bound / 12.0) for bound in self.semitones)
         return warp.transpose(torch.exp2(params["semitones"] / 12.0), (low, high))
+
+
+class PitchAndTempo(_TempoTransform):
+    """Change pitch and tempo of each example at once, at the cost of a pitch shift alone.
+
+    As `PitchShift` and `TimeStretch` one after the other would, but with one vocoder. ``lengths``
+    come out divided by the rate.
+
+    Args:
+        semitones: Range of the interval in semitones, uniform; positive is up. A number is a
+            constant.
+        rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
+        keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
+            zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
+        n_fft: Samples of the vocoder's window, a multiple of 32: about 64 ms (1024 at 16 kHz).
+        p: Probability that an example is changed.
+
+    Shape:
+        ``(batch, channel, time)`` to the same, or ``(batch, channel, ceil(time / lowest rate))``.
+
+    Raises:
+        ValueError: If a range is reversed, ``semitones`` leaves [-24, 24] or is wider than two
+            octaves, or ``rate`` leaves [0.25, 4].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.PitchAndTempo((-2.0, 2.0), (0.8, 1.25))(torch.randn(4, 1, 16000)).shape
+        torch.Size([4, 1, 16000])
+    """
+
+    neutral = {"semitones": 0.0, "rate": 1.0}
+    tempo = "rate"
+
+    def __init__(
+        self,
+        semitones: float | Sequence[float] = (-2.0, 2.0),
+        rate: float | Sequence[float] = (0.8, 1.25),
+        *,
+        keep_length: bool = True,
+        n_fft: int = 1024,
+        p: float = 1.0,
+    ) -> None:
+        super().__init__(keep_length, p)
+        self.semitones = _check_semitones(semitones)
+        self.rate = check_range("rate", rate, at_least=0.25, at_most=4.0)
+        self.n_fft = check_n_fft(n_fft)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "semitones": draw.uniform("semitones", *self.semitones),
+            "rate": draw.uniform("rate", *self.rate),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        return stretch.pitch_and_tempo(
+            waveform,
+            params["semitones"],
+            params["rate"],
+            size=self._size(waveform.shape[-1]),
+            lengths=lengths,
+            n_fft=self.n_fft,
+            min_semitones=min(self.semitones[0], 0.0),
+            max_semitones=max(self.semitones[1], 0.0),
+        )
+
+    def _targets(
+        self,
+        targets: dict[str, Any],
+        params: dict[str, Tensor],
+        lengths: Tensor | None,
+    ) -> dict[str, Any]:
+        return _shift_labels(targets, params["semitones"])
+
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Resample, and take frames at another hop."""
+        low, high = (2.0 ** (bound / 12.0) for bound in self.semitones)
+        transposed = warp.transpose(torch.exp2(params["semitones"] / 12.0), (low, high))
+        return super().warp(transposed, params)

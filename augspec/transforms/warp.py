@@ -109,6 +109,11 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
 class FusableTransform(WaveformTransform, ABC):
     """A waveform transform that a magnitude feature can compute by itself."""
 
+    @property
+    def fusable(self) -> bool:
+        """Whether that holds with the settings of this instance."""
+        return True
+
     @abstractmethod
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Put the transform behind ``warp``; examples that are not picked have neutral params."""

@@ -1,0 +1,271 @@
+"""Formant shift and vocal tract length perturbation: the envelope moves, the pitch stays."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from augspec._compile import compiled
+from augspec.functional.checks import check_n_fft, check_waveform, compute_dtype
+
+__all__ = ["formant_shift", "vtlp"]
+
+_OVERLAP = 4  # frames over each sample
+_SHORTEST, _LONGEST = 512, 4  # periods looked for are n_fft over these, in samples
+_UNVOICED = 16  # and what is taken where there is none
+_PEAK = 0.8  # share of the highest peak of the autocorrelation that the first must have
+_VOICED = 0.1  # share of lag 0 that it must have
+_FLOOR = 1e-6  # of the envelope, relative to the mean magnitude of the frame: -120 dB
+_MAX_GAIN = 30.0  # dB, up or down
+_CHUNK = 8  # rows on a CPU at a time, so that they stay in its cache
+
+
+def formant_shift(
+    waveform: Tensor, semitones: Tensor, *, lengths: Tensor | None = None, n_fft: int = 1024
+) -> Tensor:
+    """Move the spectral envelope of each example by its own interval; pitch and time stay.
+
+    What sounded at ``f`` under the envelope's level there gets the level that the envelope has at
+    ``f / 2 ** (semitones / 12)``: +4 is a voice of a shorter vocal tract at the same pitch.
+
+    The envelope of a frame is a line in dB from harmonic to harmonic. The period is that of the
+    frame's own spectrum, found from ``n_fft / 512`` to ``n_fft / 4`` samples: with 1024 at 16 kHz
+    an f0 from 63 Hz to 5 kHz. A formant narrower than the spacing of the harmonics lies between
+    them unseen, so that the higher the voice, the coarser the envelope; a sound without a period,
+    or of several at once, gets an envelope of about ``16 / n_fft`` cycles a sample (250 Hz) or of
+    the spacing of the strongest. The gain is at most 30 dB, up or down, and nothing is known of an
+    envelope above half the sample rate: it goes on as it ends.
+
+    Args:
+        waveform: Float audio; half and bfloat16 are computed in float32.
+        semitones: Interval of each example or of each channel; positive is up.
+        lengths: Valid samples of each example, all by default; nothing beyond them is heard.
+        n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit voices.
+
+    Shape:
+        ``waveform``: (batch, channel, time); ``semitones``: (batch,) or (batch, channel);
+        ``lengths``: (batch,); the output is (batch, channel, time).
+
+    Raises:
+        ValueError: If a shape does not fit or ``n_fft`` is no multiple of 32.
+        TypeError: If ``waveform`` or ``semitones`` is not of a floating-point type.
+
+    References:
+        M. Morise, "CheapTrick, a spectral envelope estimator for high-quality speech synthesis",
+        Speech Communication, 2015: an envelope smoothed over one f0 of the frame.
+
+    Example:
+        >>> waveform = torch.randn(2, 1, 16_000)
+        >>> formant_shift(waveform, torch.tensor([-2.0, 3.5])).shape
+        torch.Size([2, 1, 16000])
+    """
+    _check(waveform, "semitones", semitones, lengths, n_fft)
+    bins = torch.arange(n_fft // 2 + 1, device=waveform.device)
+    ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
+    return _move_envelope(waveform, bins / ratio.unsqueeze(-1), lengths, n_fft)
+
+
+def vtlp(
+    waveform: Tensor,
+    alpha: Tensor,
+    *,
+    f_hi: float = 0.6,
+    lengths: Tensor | None = None,
+    n_fft: int = 1024,
+) -> Tensor:
+    """Perturb the vocal tract length of each example: warp its spectral envelope, not its pitch.
+
+    The piecewise-linear map of Jaitly and Hinton sends frequency ``f`` to ``alpha * f`` up to a
+    break, and from there in a line to half the sample rate, which stays. The paper warps the whole
+    spectrogram of a recogniser that does not see harmonics; a waveform has them, and here they stay
+    where they are: only the envelope (see `formant_shift`) moves, as that of a longer or shorter
+    tract does.
+
+    Args:
+        waveform: Float audio; half and bfloat16 are computed in float32.
+        alpha: Warp factor of each example or of each channel, positive; above 1 the formants go up.
+        f_hi: Frequency that the formants of interest lie below, as a fraction of half the sample
+            rate, in (0, 1); the paper's 4800 Hz of 8 kHz. The break is at ``f_hi * min(alpha, 1)``
+            of the output.
+        lengths: Valid samples of each example, all by default; nothing beyond them is heard.
+        n_fft: Samples of a frame, a multiple of 32.
+
+    Shape:
+        ``waveform``: (batch, channel, time); ``alpha``: (batch,) or (batch, channel); ``lengths``:
+        (batch,); the output is (batch, channel, time).
+
+    Raises:
+        ValueError: If a shape does not fit, ``f_hi`` is not in (0, 1) or ``n_fft`` no multiple of
+            32.
+        TypeError: If ``waveform`` or ``alpha`` is not of a floating-point type.
+
+    References:
+        N. Jaitly and G. E. Hinton, "Vocal tract length perturbation (VTLP) improves speech
+        recognition", ICML Workshop on Deep Learning for Audio, Speech and Language, 2013.
+
+    Example:
+        >>> waveform = torch.randn(2, 1, 16_000)
+        >>> vtlp(waveform, torch.tensor([0.9, 1.1])).shape
+        torch.Size([2, 1, 16000])
+    """
+    _check(waveform, "alpha", alpha, lengths, n_fft)
+    if not 0.0 < f_hi < 1.0:
+        raise ValueError(f"`f_hi` must be in (0, 1), a fraction of half the rate, got {f_hi}")
+    top = n_fft // 2
+    bins = torch.arange(top + 1, device=waveform.device)
+    alpha = alpha.to(compute_dtype(alpha)).unsqueeze(-1)
+    bend = f_hi * top * alpha.clamp(max=1.0)
+    slope = (top - bend / alpha) / (top - bend)
+    source = torch.where(bins <= bend, bins / alpha, top - slope * (top - bins))
+    return _move_envelope(waveform, source, lengths, n_fft)
+
+
+def _check(waveform: Tensor, name: str, values: Tensor, lengths: Tensor | None, n_fft: int) -> None:
+    check_waveform(waveform, lengths)
+    shape = waveform.shape[:2]
+    if not values.is_floating_point():
+        raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
+    if values.shape not in (shape[:1], shape):
+        raise ValueError(
+            f"`{name}` must be (batch,) = {tuple(shape[:1])} or (batch, channel) = {tuple(shape)}, "
+            f"got {tuple(values.shape)}"
+        )
+    check_n_fft(n_fft)
+
+
+def _move_envelope(waveform: Tensor, source: Tensor, lengths: Tensor | None, n_fft: int) -> Tensor:
+    """Give each bin the level that the envelope has at bin ``source``, (batch, [channel,] bin)."""
+    batch, channels, time = waveform.shape
+    if batch == 0:
+        return waveform
+    rows = waveform.to(compute_dtype(waveform))
+    heard = None
+    if lengths is not None:
+        heard = torch.arange(time, device=waveform.device) < lengths[:, None, None]
+        rows = torch.where(heard, rows, 0.0)
+    rows = rows.reshape(batch * channels, time)
+    source = source if source.ndim == 3 else source.unsqueeze(1).expand(-1, channels, -1)
+    source = source.reshape(batch * channels, 1, -1).to(rows.dtype)
+    size = len(rows)
+    if rows.device.type == "cpu" and not torch.compiler.is_compiling():
+        size = _CHUNK
+    with torch.autocast(waveform.device.type, enabled=False):
+        parts = [
+            _move_chunk(rows[i : i + size], source[i : i + size], n_fft)
+            for i in range(0, len(rows), size)
+        ]
+    moved = torch.cat(parts).reshape(waveform.shape)
+    moved = moved if heard is None else torch.where(heard, moved, 0.0)
+    return moved.to(waveform.dtype)
+
+
+def _move_chunk(rows: Tensor, source: Tensor, n_fft: int) -> Tensor:
+    hop, time = n_fft // _OVERLAP, rows.shape[-1]
+    # As many frames over the first sample as over any other, and over the last.
+    padded = nnf.pad(rows, (n_fft - hop, n_fft - hop + -time % hop))
+    window = torch.hann_window(n_fft, dtype=rows.dtype, device=rows.device)
+    spectrum = torch.fft.rfft(padded.unfold(-1, n_fft, hop) * window)
+    magnitude = _magnitude(spectrum.real.contiguous(), spectrum.imag.contiguous())
+    with torch.no_grad():
+        period = _period(torch.fft.irfft(magnitude.sqrt(), n=n_fft))
+    cepstrum = torch.fft.irfft(_smooth(magnitude, period), n=n_fft)
+    envelope = torch.fft.rfft(_lifter(cepstrum, period)).real.contiguous()
+    gain = _gain(envelope, source)
+    pieces = torch.fft.irfft(spectrum * gain, n=n_fft)
+    return _overlap_add(pieces, window / (0.375 * _OVERLAP))[:, :time]
+
+
+@compiled
+def _magnitude(real: Tensor, imag: Tensor) -> Tensor:
+    """Return the magnitude; where it is 0, so is its gradient."""
+    power = real.square() + imag.square()
+    silent = power == 0.0
+    return torch.where(silent, 0.0, torch.where(silent, 1.0, power).sqrt())
+
+
+@compiled
+def _period(autocorrelation: Tensor) -> Tensor:
+    """Find the period of each frame in samples, ``(row, frame, 1)``.
+
+    The autocorrelation is that of a spectrum flattened by a root, in which the formants hardly
+    show. The first peak nearly as high as the highest is the period; the highest itself may be a
+    multiple, because a period need not be a whole number of samples.
+    """
+    n_fft = autocorrelation.shape[-1]
+    shortest, longest = max(n_fft // _SHORTEST, 2), n_fft // _LONGEST
+    left, here, right = (
+        autocorrelation[..., shortest + i : longest + i].contiguous() for i in (-1, 0, 1)
+    )
+    # A parabola through three lags gives each peak its height and its place.
+    slope, bend = right - left, (left - 2 * here + right).clamp(max=-1e-20)
+    offset = (-0.5 * slope / bend).clamp(-0.5, 0.5)
+    rise = here + 0.25 * slope * offset - torch.cummin(here, dim=-1).values
+    height = torch.where((here >= left) & (here > right), rise, 0.0)
+    highest = height.amax(-1, keepdim=True)
+    lag = torch.arange(here.shape[-1], device=here.device)
+    # argmax over bool has no kernel everywhere, and NaN must find a place too.
+    first = torch.where(height >= _PEAK * highest, lag, here.shape[-1] - 1).amin(-1, keepdim=True)
+    period = first + shortest + offset.gather(-1, first)
+    voiced = highest > _VOICED * autocorrelation[..., :1]
+    return torch.where(voiced, period, n_fft / _UNVOICED)
+
+
+@compiled
+def _smooth(magnitude: Tensor, period: Tensor) -> Tensor:
+    """Return the log of the mean magnitude over one spacing of the harmonics around each bin.
+
+    Every such stretch holds one harmonic: steps as wide as the spacing, at the levels of the
+    harmonics. At the ends, where it would hold none, the last one that does is repeated.
+    """
+    bins = magnitude.shape[-1]
+    spacing = 2 * (bins - 1) / period
+    bin_ = torch.arange(bins, device=magnitude.device).to(magnitude.dtype)
+    center = torch.minimum(torch.maximum(bin_, spacing), bins - 1 - spacing / 2)
+    total = nnf.pad(magnitude.cumsum(-1), (1, 0))
+    # Bin i reaches from i - 1/2 to i + 1/2.
+    area = _read(total, center + (spacing + 1) / 2) - _read(total, center - (spacing - 1) / 2)
+    floor = _FLOOR * magnitude.mean(-1, keepdim=True) + 1e-20
+    return torch.log((area / spacing).clamp(min=0.0) + floor)
+
+
+@compiled
+def _lifter(cepstrum: Tensor, period: Tensor) -> Tensor:
+    """Average over one spacing of the harmonics again, which turns the steps into a line."""
+    n_fft = cepstrum.shape[-1]
+    lag = torch.arange(n_fft, device=cepstrum.device)
+    lag = torch.minimum(lag, n_fft - lag)
+    weight = torch.sinc(lag / period)
+    return cepstrum * torch.where(lag < period, weight, 0.0)
+
+
+@compiled
+def _gain(envelope: Tensor, source: Tensor) -> Tensor:
+    """Return the gain that gives each bin the level of the envelope at bin ``source``."""
+    most = _MAX_GAIN * math.log(10.0) / 20.0
+    moved = _read(envelope, source.expand(envelope.shape))
+    return torch.exp((moved - envelope).clamp(-most, most))
+
+
+def _read(values: Tensor, position: Tensor) -> Tensor:
+    """Interpolate the last axis at fractional positions, which end where it ends."""
+    last = values.shape[-1] - 1
+    position = position.clamp(0, last)
+    index = position.detach().to(torch.int64).clamp(0, last - 1)
+    low, high = values.gather(-1, index), values.gather(-1, index + 1)
+    return low + (position - index) * (high - low)
+
+
+@compiled
+def _overlap_add(pieces: Tensor, window: Tensor) -> Tensor:
+    """Add windowed frames, without the samples that fewer frames cover."""
+    hop = pieces.shape[-1] // _OVERLAP
+    parts = (pieces * window).reshape(*pieces.shape[:2], _OVERLAP, hop)
+    count = parts.shape[1] - _OVERLAP + 1
+    total = torch.zeros_like(parts[:, :count, 0])
+    for i in range(_OVERLAP):
+        first = _OVERLAP - 1 - i
+        total = total + parts[:, first : first + count, i]
+    return total.flatten(1)
