@@ -137,7 +137,10 @@ class Frontend(nn.Module):
     def targets(
         self, targets: dict[str, Any], params: Params, lengths: Tensor | None = None
     ) -> dict[str, Any]:
-        """Say what becomes of labels under ``params``; see `augspec.transforms.RandomTransform.targets`."""
+        """Say what becomes of labels under ``params``.
+
+        See `augspec.transforms.RandomTransform.targets`.
+        """
         return self.run_targets(dict(targets), params, lengths, by_mode=False)
 
     def run_targets(

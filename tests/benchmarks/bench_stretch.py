@@ -1,4 +1,3 @@
-# ruff: noqa: T201 -- benchmarks print their tables
 """Pitch shift and time stretch beside their peers: time, memory and quality.
 
 Run ``python tests/benchmarks/bench_stretch.py speed`` (or ``memory``, ``ideal``, ``clicks``,
