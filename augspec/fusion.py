@@ -110,14 +110,15 @@ def _crop_and_project(
     waveform: Tensor, warp: Warp, feature: MagnitudeFeature, ragged: bool
 ) -> Tensor:
     """Take the plain frames of each example's part: a strided view."""
-    if warp.offset is not None:
-        waveform = crop(waveform, warp.offset >> 32, warp.size, warp.source_ends)
-    return torch.cat(
-        [
-            feature.project(feature.frame(waveform[some], warp.ends[some] if ragged else None))
-            for some in _chunks(waveform)
-        ]
-    )
+
+    def project(some: slice) -> Tensor:
+        part = waveform[some]
+        if warp.offset is not None:
+            heard = None if warp.source_ends is None else warp.source_ends[some]
+            part = crop(part, warp.offset[some] >> 32, warp.size, heard)
+        return feature.project(feature.frame(part, warp.ends[some] if ragged else None))
+
+    return torch.cat([project(some) for some in _chunks(waveform)])
 
 
 def _warp_and_project(
@@ -176,7 +177,6 @@ def _frame_middles(size: int, feature: MagnitudeFeature, device: torch.device) -
     return first + torch.arange(1 + room // feature.hop_length, device=device) * feature.hop_length
 
 
-@torch.no_grad()
 def _map_frames(
     waveform: Tensor, warp: Warp, ratio: Tensor | None, middle: Tensor, size: int, n_fft: int
 ) -> Tensor:
@@ -188,21 +188,22 @@ def _map_frames(
         ``(batch, channel, frame)``, int64.
     """
     grid = 32 * math.ceil(n_fft / 32)
-    found = [find_onsets(waveform[some].flatten(0, 1), grid) for some in _chunks(waveform)]
+    rows = waveform.detach().flatten(0, 1)
+    found = [find_onsets(rows[some], grid) for some in _chunks(rows)]
     last, first = (torch.cat(parts) for parts in zip(*found, strict=True))
-    rows = waveform.shape[:2]
-    one = torch.ones(rows, device=waveform.device)
+    shape = waveform.shape[:2]
+    one = torch.ones(shape, device=waveform.device)
     pitch = (one if ratio is None else ratio).reshape(-1, 1)
     tempo = (one if warp.rate is None else one * warp.rate[:, None]).reshape(-1, 1)
     offset = torch.zeros_like(warp.ends) if warp.offset is None else warp.offset
-    offset = offset[:, None].expand(rows).reshape(-1, 1)
+    offset = offset[:, None].expand(shape).reshape(-1, 1)
     if ratio is not None:
         last, first = _move_onsets((last, first), pitch, grid, size)
         # Exact for the 24 bits that a ratio has.
         offset = torch.div(offset, (pitch * 2**24).to(torch.int64), rounding_mode="floor") << 24
     step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
     centers, _ = map_time(offset + middle * step, step.squeeze(1), (last, first), grid)
-    return centers.unflatten(0, rows)
+    return centers.reshape(*shape, -1)
 
 
 def _move_onsets(onsets: Grid, ratio: Tensor, grid: int, size: int) -> Grid:
@@ -259,5 +260,7 @@ def _pad_edges(frames: Tensor, edges: list[Tensor]) -> Tensor:
     row = torch.arange(len(frames), device=frames.device)[:, None]
     padded = torch.where(sounds, frames[row, edge].gather(-1, index), 0.0)
     if frames.requires_grad or torch.compiler.is_compiling():
-        return frames.index_put((row, edge), padded)
-    return frames.index_put_((row, edge), padded)  # they are a copy of our own
+        whole: Tensor = frames.index_put((row, edge), padded)
+        return whole
+    frames[row, edge] = padded  # they are a copy of our own
+    return frames

@@ -44,7 +44,7 @@ def fused_and_not(chain, waveform, lengths=None, features=POWER):
 
 
 def assert_equal(found, expected, tolerance=1e-5):
-    """Within a relative ``tolerance``; where there is nearly nothing, of a hundredth of the peak."""
+    """Within a relative ``tolerance``; of a hundredth of the peak where there is less."""
     assert found.shape == expected.shape
     if not expected.numel():
         return
@@ -416,7 +416,7 @@ def test_what_stands_before_the_run_is_computed_on_the_waveform():
     assert ends.tolist() != [6000] * 3
     own = {"waveform": params["waveform"][3:], "specgram": []}
     found = module.transform(waveform, params)
-    count = int(1 + 4000 // 128)
+    count = 1 + 4000 // 128
     assert found.shape == (3, 1, 257, count)
     longest = ends == 6000
     assert longest.any()
