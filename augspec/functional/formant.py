@@ -35,11 +35,11 @@ def formant_shift(
     The envelope of a frame is a line in dB from harmonic to harmonic. The period is that of the
     frame's own spectrum, found from ``n_fft / 512`` to ``n_fft / 4`` samples: with 1024 at 16 kHz
     an f0 from 63 Hz to 5 kHz. A formant narrower than the spacing of the harmonics lies between
-    them unseen: the higher the voice, the coarser the envelope. Noise gets an envelope smoothed over
-    16 bins (250 Hz), a chord one smoothed over whatever period is found. Harmonics in a band that
-    is narrow for its place, such as 600 Hz around 3 kHz, pass for a single one and hardly move. The
-    gain is at most 30 dB, up or down, and nothing is known of an envelope above half the sample
-    rate: it goes on as it ends.
+    them unseen: the higher the voice, the coarser the envelope. Noise gets an envelope smoothed
+    over 16 bins (250 Hz), a chord one smoothed over whatever period is found. Harmonics in a band
+    that is narrow for its place, such as 600 Hz around 3 kHz, pass for a single one and hardly
+    move. The gain is at most 30 dB, up or down, and nothing is known of an envelope above half the
+    sample rate: it goes on as it ends.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
