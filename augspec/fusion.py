@@ -19,7 +19,7 @@ from torch import Tensor
 
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.crop import crop
-from augspec.functional.onset import find_onsets
+from augspec.functional.onset import Grid, find_onsets
 from augspec.functional.resample import resample
 from augspec.functional.timemap import ONE, map_time, take_frames
 from augspec.transforms.base import RandomTransform
@@ -31,7 +31,8 @@ __all__ = ["fused_features", "split_chain"]
 Part: TypeAlias = tuple[RandomTransform, Any]
 FusablePart: TypeAlias = tuple[FusableTransform, Any]
 
-_CHUNK = 8  # examples on a CPU at a time, so that they stay in its cache
+_CHUNK = 4  # examples on a CPU at a time, so that they stay in its cache
+_FAR = 1 << 28  # where `find_onsets` puts an onset that there is not
 
 
 def split_chain(
@@ -55,6 +56,9 @@ def split_chain(
             break
         fused.insert(0, (part, own))
         before.pop()
+    # A crop that comes first is exact on the waveform, and leaves less to resample.
+    while len(fused) > 1 and fused[0][0].sets_shape:
+        before.append(fused.pop(0))
     return before, fused
 
 
@@ -86,6 +90,9 @@ def fused_features(
 
     Returns:
         The feature, ``(batch, channel, freq, frame)``, and the valid frames of each example.
+
+    Raises:
+        ValueError: If not one frame fits, which only happens without ``center``.
     """
     warp = Warp.identity(waveform, lengths)
     for part, params in fused:
@@ -118,37 +125,33 @@ def _warp_and_project(
 ) -> Tensor:
     """Resample by the pitch, take frames where the tempo has them, and project them."""
     batch, channels, time = waveform.shape
-    one = torch.ones(batch, device=waveform.device)
-    rate = one if warp.rate is None else warp.rate
-    ratio = one if warp.ratio is None else warp.ratio
-    ratio = (ratio if ratio.ndim == 2 else ratio[:, None]).expand(batch, channels)
-    # Steps and places in units of the resampled signal.
-    step = ((rate[:, None] / ratio) * ONE).to(torch.int64).clamp(min=1)
-    offset = torch.zeros_like(warp.ends) if warp.offset is None else warp.offset
-    origin = (
-        torch.div(offset[:, None], (ratio * 2**24).to(torch.int64), rounding_mode="floor") << 24
-    )
-    ends = warp.ends if ragged else torch.full_like(warp.ends, warp.size)
+    if batch == 0:
+        return feature.project(feature.frame(waveform.new_zeros(0, channels, warp.size)))
+    if warp.source_ends is not None:
+        heard = torch.arange(time, device=waveform.device) < warp.source_ends[:, None, None]
+        waveform = torch.where(heard, waveform, 0.0)
+    ratio = None
+    if warp.ratio is not None:
+        ratio = warp.ratio if warp.ratio.ndim == 2 else warp.ratio[:, None]
+        ratio = ratio.expand(batch, channels)
     low, high = warp.ratio_range
+    size = math.ceil(time / low)
+    middle = _frame_middles(warp.size, feature, waveform.device)
+    centers = _map_frames(waveform, warp, ratio, middle, size, feature.n_fft)
+    ends = warp.ends if ragged else torch.full_like(warp.ends, warp.size)
+    edges = _find_edges(middle, ends, feature) if feature.center else None
 
     def project(some: slice) -> Tensor:
-        source = waveform[some]
-        heard = warp.source_ends[some]
-        if warp.ratio is None:
-            inside = torch.arange(time, device=source.device) < heard[:, None, None]
-            source = torch.where(inside, source, 0.0)
-        else:
-            size = math.ceil(time / low)
-            source = resample(source, ratio[some], size=size, lengths=heard, max_ratio=high)
-        frames = _frames(
-            source.flatten(0, 1),
-            origin[some].flatten(),
-            step[some].flatten(),
-            ends[some].repeat_interleave(channels),
-            warp.size,
-            feature,
-        )
-        return feature.project(frames.reshape(-1, channels, *frames.shape[1:]))
+        rows = waveform[some]
+        if ratio is not None:
+            lengths = None if warp.source_ends is None else warp.source_ends[some]
+            rows = resample(rows, ratio[some], size=size, lengths=lengths, max_ratio=high)
+        # A reflection at an end may need the sample before a frame.
+        start = centers[some].flatten(0, 1) - feature.n_fft // 2 - 1
+        frames = take_frames(rows.flatten(0, 1), start, feature.n_fft + 1)
+        if edges is not None:
+            frames = _pad_edges(frames, [e[some].repeat_interleave(channels, 0) for e in edges])
+        return feature.project(frames[..., 1:].unflatten(0, (-1, channels)))
 
     return torch.cat([project(some) for some in _chunks(waveform)])
 
@@ -157,76 +160,104 @@ def _chunks(waveform: Tensor) -> list[slice]:
     """Split a batch on a CPU into chunks that stay in its cache."""
     batch = waveform.shape[0]
     size = _CHUNK if waveform.device.type == "cpu" and not torch.compiler.is_compiling() else batch
-    return (
-        [slice(i, i + size) for i in range(0, batch, size)] if batch > size else [slice(0, batch)]
-    )
+    return [slice(i, i + size) for i in range(0, batch, size)] if batch > size else [slice(None)]
 
 
-def _frames(
-    rows: Tensor, origin: Tensor, step: Tensor, ends: Tensor, size: int, feature: MagnitudeFeature
+def _frame_middles(size: int, feature: MagnitudeFeature, device: torch.device) -> Tensor:
+    """Say at which of ``size`` samples of the output each frame has its middle."""
+    half = feature.n_fft // 2
+    room = size - feature.n_fft + (2 * half if feature.center else 0)
+    if room < 0:
+        raise ValueError(
+            f"`waveform` must have at least n_fft = {feature.n_fft} samples without `center`, "
+            f"got {size}"
+        )
+    first = 0 if feature.center else half
+    return first + torch.arange(1 + room // feature.hop_length, device=device) * feature.hop_length
+
+
+@torch.no_grad()
+def _map_frames(
+    waveform: Tensor, warp: Warp, ratio: Tensor | None, middle: Tensor, size: int, n_fft: int
 ) -> Tensor:
-    """Take the frames that a stretched, cropped waveform of ``size`` samples would have.
+    """Say around which sample, once ``waveform`` is resampled to ``size``, each frame is taken.
 
-    Args:
-        rows: Resampled audio, ``(row, time)``.
-        origin: Place of output sample 0 in it, in units of 2**-32 samples, ``(row,)`` int64.
-        step: Its samples an output sample in these units, ``(row,)`` int64.
-        ends: Output samples before an example's own end, ``(row,)`` int64.
-        size: Output samples.
-        feature: Says how frames lie.
+    Attacks are found before: that costs less, and does not depend on the pitch.
 
     Returns:
-        ``(row, frame, n_fft)``.
+        ``(batch, channel, frame)``, int64.
     """
-    n_fft, hop = feature.n_fft, feature.hop_length
-    half = n_fft // 2
-    padding = 2 * half if feature.center else 0
-    middle = torch.arange(1 + (size + padding - n_fft) // hop, device=rows.device) * hop
-    middle = middle if feature.center else middle + half
-    with torch.no_grad():
-        grid = 32 * math.ceil(n_fft / 32)
-        position = origin[:, None] + middle * step[:, None]
-        centers, _ = map_time(position, step, find_onsets(rows, grid), grid)
-    frames = take_frames(rows, centers - half, n_fft)
-    return _pad_edges(frames, rows, centers, middle, ends, feature) if feature.center else frames
+    grid = 32 * math.ceil(n_fft / 32)
+    found = [find_onsets(waveform[some].flatten(0, 1), grid) for some in _chunks(waveform)]
+    last, first = (torch.cat(parts) for parts in zip(*found, strict=True))
+    rows = waveform.shape[:2]
+    one = torch.ones(rows, device=waveform.device)
+    pitch = (one if ratio is None else ratio).reshape(-1, 1)
+    tempo = (one if warp.rate is None else one * warp.rate[:, None]).reshape(-1, 1)
+    offset = torch.zeros_like(warp.ends) if warp.offset is None else warp.offset
+    offset = offset[:, None].expand(rows).reshape(-1, 1)
+    if ratio is not None:
+        last, first = _move_onsets((last, first), pitch, grid, size)
+        # Exact for the 24 bits that a ratio has.
+        offset = torch.div(offset, (pitch * 2**24).to(torch.int64), rounding_mode="floor") << 24
+    step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
+    centers, _ = map_time(offset + middle * step, step.squeeze(1), (last, first), grid)
+    return centers.unflatten(0, rows)
 
 
-def _pad_edges(
-    frames: Tensor,
-    rows: Tensor,
-    centers: Tensor,
-    middle: Tensor,
-    ends: Tensor,
-    feature: MagnitudeFeature,
-) -> Tensor:
-    """Make the frames that reach over an end of the output again, padded there as a feature pads.
+def _move_onsets(onsets: Grid, ratio: Tensor, grid: int, size: int) -> Grid:
+    """Say where onsets are after resampling to ``size`` by ``ratio``, ``(row, 1)``."""
+    last, first = onsets
+    block = torch.arange(math.ceil(size / (grid // 32)), device=ratio.device)
+    source = (block * ratio).to(torch.int64).clamp(max=last.shape[-1] - 1)
 
-    ``middle`` is where frames lie in the output, ``centers`` where their samples come from.
+    def move(found: Tensor) -> Tensor:
+        return (found.gather(1, source) / ratio).round().to(torch.int64).clamp(-_FAR, _FAR)
+
+    return move(last), move(first)
+
+
+def _find_edges(
+    middle: Tensor, ends: Tensor, feature: MagnitudeFeature
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the frames that reach over an end of the output, and how a feature would pad them.
+
+    Frames are ``n_fft + 1`` samples and begin a sample early: then each sample of the padding is
+    to be found in the same frame, mirrored or repeated.
+
+    Returns:
+        Which frames, ``(batch, edge)``; where in a frame each of its samples is, and whether it
+        sounds, ``(batch, edge, n_fft + 1)``.
     """
-    n_fft, hop = feature.n_fft, feature.hop_length
+    n_fft, hop, count = feature.n_fft, feature.hop_length, len(middle)
     half = n_fft // 2
-    left = torch.arange(math.ceil(half / hop), device=rows.device).expand(len(rows), -1)
-    first = torch.div(ends - (n_fft - half), hop, rounding_mode="floor") + 1
-    right = first[:, None] + torch.arange(math.ceil((n_fft - half) / hop) + 1, device=rows.device)
-    edge = torch.cat([left, right], dim=-1).clamp(0, len(middle) - 1)
+    left = torch.arange(min(math.ceil(half / hop), count), device=ends.device)
+    reach = min(math.ceil((n_fft - half) / hop) + 1, count - len(left))
+    right = torch.div(ends - (n_fft - half), hop, rounding_mode="floor") + 1
+    # No frame is listed twice. One that does not reach over an end comes out as it is.
+    right = right.clamp(len(left), count - reach)[:, None] + torch.arange(reach, device=ends.device)
+    edge = torch.cat([left.expand(len(ends), -1), right], dim=1)
 
-    sample = torch.arange(n_fft, device=rows.device) - half
-    place = middle[edge][..., None] + sample  # in the output, (row, edge, n_fft)
+    shift = half + 1 - middle[edge][..., None]
+    place = torch.arange(n_fft + 1, device=ends.device) - shift
     end = ends[:, None, None]
-    inside = (place >= 0) & (place < end)
-    source = place
+    source, sounds = place, (place >= 0) & (place < end)
     if feature.pad_mode == "replicate":
-        source, inside = torch.minimum(place.clamp(min=0), end - 1), end > 0
+        source, sounds = torch.minimum(place.clamp(min=0), end - 1), end > 0
     elif feature.pad_mode == "reflect":
         source = place.abs()
         source = torch.where(source >= end, 2 * (end - 1) - source, source)
-        inside = inside | ((end > half) & (source >= 0) & (source < end))
-    index = centers.gather(1, edge)[..., None] + source - middle[edge][..., None]
-    time = rows.shape[-1]
-    inside = inside & (index >= 0) & (index < time)
-    values = rows.gather(1, index.clamp(0, time - 1).flatten(1)).reshape(index.shape)
-    values = torch.where(inside, values, 0.0)
-    row = torch.arange(len(rows), device=rows.device)[:, None]
-    if rows.requires_grad or torch.compiler.is_compiling():
-        return frames.index_put((row, edge), values)
-    return frames.index_put_((row, edge), values)
+        sounds = sounds | (end > half)
+    index = source + shift
+    sounds = sounds & (index >= 0) & (index <= n_fft)
+    return edge, index.clamp(0, n_fft), sounds
+
+
+def _pad_edges(frames: Tensor, edges: list[Tensor]) -> Tensor:
+    """Pad the frames that `_find_edges` found."""
+    edge, index, sounds = edges
+    row = torch.arange(len(frames), device=frames.device)[:, None]
+    padded = torch.where(sounds, frames[row, edge].gather(-1, index), 0.0)
+    if frames.requires_grad or torch.compiler.is_compiling():
+        return frames.index_put((row, edge), padded)
+    return frames.index_put_((row, edge), padded)  # they are a copy of our own

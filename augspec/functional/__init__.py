@@ -22,7 +22,7 @@ from augspec.functional.spectrum import (
     spectrum,
     valid_frames,
 )
-from augspec.functional.stretch import pitch_and_tempo, pitch_shift, stretched_lengths, time_stretch
+from augspec.functional.stretch import pitch_and_tempo, pitch_shift, time_stretch
 
 __all__ = [
     "check_specgram",
@@ -54,6 +54,5 @@ __all__ = [
     "valid_frames",
     "pitch_and_tempo",
     "pitch_shift",
-    "stretched_lengths",
     "time_stretch",
 ]

@@ -34,7 +34,7 @@ def time_stretch(
         size: Output time in samples, the input's by default. What is longer is cut, what is shorter
             ends in zeros.
         lengths: Valid samples of each example, all by default; nothing beyond them is heard. The
-            output's are `stretched_lengths`.
+            output's are `augspec.functional.resampled_lengths` with ``rate``.
         n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit music.
 
     Shape:
@@ -141,7 +141,7 @@ def pitch_and_tempo(
         rate: Speed of each example or of each channel: 2 is twice as fast and half as long.
         size: Output time in samples, the input's by default.
         lengths: Valid samples of each example, all by default. The output's are
-            `stretched_lengths`.
+            `augspec.functional.resampled_lengths` with ``rate``.
         n_fft: Samples of a frame, a multiple of 32.
         min_semitones: Lowest interval to expect, as in `pitch_shift`.
         max_semitones: Highest interval to expect, as in `pitch_shift`.
@@ -175,22 +175,6 @@ def pitch_and_tempo(
     speed = _spread(rate, waveform) / _spread(ratio, waveform)
     ends = _ends(valid, rate, size)
     return _stretch(resampled, speed, ends, size, n_fft).to(waveform.dtype)
-
-
-def stretched_lengths(lengths: Tensor, rate: Tensor, size: int | None = None) -> Tensor:
-    """Count the valid samples after `time_stretch`: ``ceil(lengths / rate)``, at most ``size``.
-
-    Args:
-        lengths: Valid samples of each example before.
-        rate: Speed of each example or of each channel (then the longest channel counts).
-        size: Output time of `time_stretch`.
-
-    Shape:
-        ``lengths``: (batch,); ``rate``: (batch,) or (batch, channel); the output is (batch,).
-    """
-    slowest = rate if rate.dim() == 1 else rate.amin(1)
-    stretched = torch.ceil(lengths / slowest.to(torch.float64)).to(torch.int64)
-    return stretched if size is None else stretched.clamp(max=size)
 
 
 def _check(

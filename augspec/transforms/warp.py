@@ -30,7 +30,7 @@ class Warp:
     Args:
         size: Samples of the output.
         ends: Samples of the output that hold sound, ``(batch,)`` int64.
-        source_ends: Samples of the input that may be heard, ``(batch,)`` int64.
+        source_ends: Samples of the input that may be heard, ``(batch,)`` int64; None is all.
         offset: Input position of output sample 0 in units of 2**-32 samples, ``(batch,)`` int64;
             None is 0.
         rate: Input samples an output sample, ``(batch,)`` float32; None is 1.
@@ -41,7 +41,7 @@ class Warp:
 
     size: int
     ends: Tensor
-    source_ends: Tensor
+    source_ends: Tensor | None = None
     offset: Tensor | None = None
     rate: Tensor | None = None
     ratio: Tensor | None = None
@@ -52,9 +52,10 @@ class Warp:
     def identity(waveform: Tensor, lengths: Tensor | None) -> Warp:
         """Map a batch to itself."""
         batch, _, time = waveform.shape
-        if lengths is None:
-            lengths = torch.full((batch,), time, dtype=torch.int64, device=waveform.device)
-        return Warp(time, lengths, lengths)
+        ends = lengths
+        if ends is None:
+            ends = torch.full((batch,), time, dtype=torch.int64, device=waveform.device)
+        return Warp(time, ends, lengths)
 
     def amplify(self, gain: Tensor) -> Warp:
         """Make each example ``gain`` times as loud."""
@@ -86,8 +87,12 @@ class Warp:
 
     def close(self) -> Warp:
         """Silence what earlier steps cut off, before a step that could let it be heard again."""
+        if self.offset is None and self.rate is None:
+            return self  # nothing was cut off
         heard = self._source_position(torch.full_like(self.ends, self.size)) >> 32
-        return replace(self, source_ends=torch.minimum(self.source_ends, heard))
+        if self.source_ends is not None:
+            heard = torch.minimum(self.source_ends, heard)
+        return replace(self, source_ends=heard)
 
     def _source_position(self, position: Tensor) -> Tensor:
         """Give the input position of an output position, in units of 2**-32 samples."""

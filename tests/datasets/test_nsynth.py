@@ -249,7 +249,7 @@ def real(tmp_path_factory):
     import tarfile
 
     if not REAL.is_dir():
-        pytest.skip("real NSynth notes are not beside the repository")
+        pytest.skip("needs the real NSynth notes of ../shared")
     root = tmp_path_factory.mktemp("nsynth")
     with tarfile.open(REAL / "nsynth-valid.jsonwav.tar.gz") as archive:
         archive.extractall(root, filter="data")

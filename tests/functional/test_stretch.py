@@ -6,11 +6,10 @@ import pytest
 import torch
 from ideal_tones import SAMPLE_RATE, cases, mel_error
 
-from augspec.functional import onset, vocoder
+from augspec.functional import onset, resampled_lengths, vocoder
 from augspec.functional.stretch import (
     pitch_and_tempo,
     pitch_shift,
-    stretched_lengths,
     time_stretch,
 )
 
@@ -157,7 +156,7 @@ def test_pitch_and_tempo_is_both():
     waveform, semitones, rate = tone(440.0), torch.tensor([3.0]), torch.tensor([0.8])
     both = pitch_and_tempo(waveform, semitones, rate, size=40_000)
     assert cents(f0(both), 440.0 * 2 ** (3 / 12)) < 0.05
-    assert stretched_lengths(torch.tensor([32_000]), rate, 40_000).item() == 40_000
+    assert resampled_lengths(torch.tensor([32_000]), rate, 40_000).item() == 40_000
     torch.testing.assert_close(
         pitch_and_tempo(waveform, semitones, torch.ones(1)), pitch_shift(waveform, semitones)
     )
@@ -199,14 +198,14 @@ def test_padding_is_never_heard():
         spoilt = waveform.clone()
         spoilt[0, :, 6000:] = math.nan
         torch.testing.assert_close(function(spoilt, values, lengths=lengths), out, rtol=0, atol=0)
-        ends = stretched_lengths(lengths, rate, 12_000) if function is time_stretch else lengths
+        ends = resampled_lengths(lengths, rate, 12_000) if function is time_stretch else lengths
         for one, end in zip(out, ends.tolist(), strict=True):
             assert (one[:, end:] == 0).all()
             assert (one[:, :end] != 0).float().mean() > 0.99
 
 
-def test_stretched_lengths_are_the_ends_of_the_content():
-    lengths = stretched_lengths(torch.tensor([1000, 1000]), torch.tensor([0.8, 1.25]), 1200)
+def test_lengths_are_the_ends_of_the_content():
+    lengths = resampled_lengths(torch.tensor([1000, 1000]), torch.tensor([0.8, 1.25]), 1200)
     assert lengths.tolist() == [1200, 800]
 
 
