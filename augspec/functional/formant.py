@@ -16,8 +16,9 @@ __all__ = ["formant_shift", "vtlp"]
 _OVERLAP = 4  # frames over each sample
 _SHORTEST, _LONGEST = 512, 4  # periods looked for are n_fft over these, in samples
 _UNVOICED = 16  # and what is taken where there is none
+_STEPS = 32  # places between two samples that a period can have
 _PEAK = 0.8  # share of the highest peak of the autocorrelation that the first must have
-_VOICED = 0.1  # share of lag 0 that it must have
+_VOICED = 0.07  # share of lag 0 that there must be at long lags
 _FLOOR = 1e-6  # of the envelope, relative to the mean magnitude of the frame: -120 dB
 _MAX_GAIN = 30.0  # dB, up or down
 _CHUNK = 8  # rows on a CPU at a time, so that they stay in its cache
@@ -34,10 +35,11 @@ def formant_shift(
     The envelope of a frame is a line in dB from harmonic to harmonic. The period is that of the
     frame's own spectrum, found from ``n_fft / 512`` to ``n_fft / 4`` samples: with 1024 at 16 kHz
     an f0 from 63 Hz to 5 kHz. A formant narrower than the spacing of the harmonics lies between
-    them unseen, so that the higher the voice, the coarser the envelope; a sound without a period,
-    or of several at once, gets an envelope of about ``16 / n_fft`` cycles a sample (250 Hz) or of
-    the spacing of the strongest. The gain is at most 30 dB, up or down, and nothing is known of an
-    envelope above half the sample rate: it goes on as it ends.
+    them unseen: the higher the voice, the coarser the envelope. Noise gets an envelope smoothed
+    over 16 bins (250 Hz), a chord one smoothed over whatever period is found. Harmonics in a band
+    that is narrow for its place, such as 600 Hz around 3 kHz, pass for a single one and hardly
+    move. The gain is at most 30 dB, up or down, and nothing is known of an envelope above half the
+    sample rate: it goes on as it ends.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
@@ -206,10 +208,13 @@ def _period(autocorrelation: Tensor) -> Tensor:
     height = torch.where((here >= left) & (here > right), rise, 0.0)
     highest = height.amax(-1, keepdim=True)
     lag = torch.arange(here.shape[-1], device=here.device)
-    # argmax over bool has no kernel everywhere, and NaN must find a place too.
     first = torch.where(height >= _PEAK * highest, lag, here.shape[-1] - 1).amin(-1, keepdim=True)
     period = first + shortest + offset.gather(-1, first)
-    voiced = highest > _VOICED * autocorrelation[..., :1]
+    # Rounded, the period is a constant for the gradient, which it would make explode near silence.
+    period = torch.round(period * _STEPS) / _STEPS
+    # Of a band of noise nothing is left at long lags, where a period has come again.
+    late = here[..., longest // 2 :].amax(-1, keepdim=True)
+    voiced = late > _VOICED * autocorrelation[..., :1]
     return torch.where(voiced, period, n_fft / _UNVOICED)
 
 

@@ -123,18 +123,17 @@ def test_formant_shift_keeps_f0(f0, semitones):
     assert cents(f0_of(shifted, f0), f0) < 0.1
 
 
-@pytest.mark.parametrize("f0", [65.7, 82.4, 164.8, 329.6, 659.3, 1318.5, 2093.0])
-@pytest.mark.parametrize("noise_db", [-100.0, -30.0])
-def test_a_sawtooth_gains_the_ratio_at_any_pitch(f0, noise_db):
+@pytest.mark.parametrize("f0", [65.7, 82.4, 164.8, 329.6, 659.3, 1046.5, 1318.5])
+@pytest.mark.parametrize(("noise_db", "top"), [(-100.0, 100), (-30.0, 12)])
+def test_a_sawtooth_gains_the_ratio_at_any_pitch(f0, noise_db, top):
     # Its envelope is 1 / f, so that a shift by r is a gain of r; below f0 there is no envelope.
     freqs = harmonics(f0)
     shifted = formant_shift(synthesise(freqs, f0 / freqs, noise_db), torch.tensor([4.0]))
-    ratio = 2 ** (4 / 12)
-    inner = (freqs > 2.1 * f0) & (freqs < (NYQUIST - f0) if noise_db < -50 else freqs < 12 * f0)
-    inner = inner & (freqs < NYQUIST - f0)
-    gain = measure(shifted, freqs) * freqs / f0
-    assert (20 * torch.log10(gain[inner] / ratio)).abs().median() < 0.3
-    assert (20 * torch.log10(gain[inner] / ratio)).abs().max() < 2.5
+    gain_db = 20 * torch.log10(measure(shifted, freqs) * freqs / f0)
+    heard = (freqs > 1.5 * f0) & (freqs < NYQUIST - 1.5 * f0) & (freqs < top * f0)
+    error = (gain_db - 20 / 12 * 4 * math.log10(2))[heard].abs()
+    assert error.median() < 0.6
+    assert error.max() < 2.0
 
 
 @pytest.mark.parametrize("semitones", [-4.0, 4.0])
@@ -144,20 +143,18 @@ def test_white_noise_keeps_its_level(semitones):
     assert abs(10 * math.log10(shifted.square().mean() / waveform.square().mean())) < 0.5
 
 
-@pytest.mark.parametrize("semitones", [-24.0, 24.0])
-def test_the_gain_is_at_most_30_db(semitones):
-    # A band of noise up to 2 kHz, 100 dB over the rest: the envelope has a cliff.
-    noise = torch.randn(1, SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
-    spectrum = torch.fft.rfft(noise.double())
-    spectrum[:, 2000:] *= 1e-5
-    waveform = torch.fft.irfft(spectrum)[None].float()
-    shifted = formant_shift(waveform, torch.tensor([semitones]))
-    bands = []
-    for one in (waveform, shifted):
-        power = torch.fft.rfft(one.flatten().double()).abs().square()
-        bands.append(10 * torch.log10(power[3000:7000].mean()))
-    gain = float(bands[1] - bands[0])
-    assert 25 < gain < 30.5 if semitones > 0 else -30.5 < gain < 3
+@pytest.mark.parametrize("loud", [slice(0, 2000), slice(2000, None)])
+def test_the_gain_is_at_most_30_db(loud):
+    # Noise with a cliff of 60 dB at 2 kHz, whose lower side comes to 3 to 7 kHz.
+    white = torch.randn(1, SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
+    spectrum = 1e-3 * torch.fft.rfft(white.double())
+    spectrum[:, loud] *= 1e3
+    waveform = torch.fft.irfft(spectrum)[None]
+    shifted = formant_shift(waveform, torch.tensor([24.0]))
+    window = torch.hann_window(SAMPLE_RATE, dtype=torch.float64)
+    power = [torch.fft.rfft(x.flatten() * window).abs().square() for x in (waveform, shifted)]
+    gain_db = 10 * torch.log10(power[1][3000:6500].mean() / power[0][3000:6500].mean())
+    assert 29.0 < gain_db.abs() < 31.0
 
 
 @pytest.mark.parametrize("semitones", [-4.0, -2.0, 2.0, 4.0])
@@ -192,14 +189,17 @@ def paper(freq: float, alpha: float, f_hi: float) -> float:
 @pytest.mark.parametrize("f_hi", [4800.0, 3200.0])
 def test_vtlp_moves_a_formant_to_the_frequency_of_the_paper(alpha, center, f_hi):
     freqs = harmonics(80.3)
-    width = 300.0
-    bell = torch.exp(-0.5 * ((freqs - center) / width) ** 2) + 1e-3
-    waveform = synthesise(freqs, bell)
+    width = 400.0
+    waveform = synthesise(freqs, 0.1 + torch.exp(-0.5 * ((freqs - center) / width) ** 2))
     warped = vtlp(waveform, torch.tensor([alpha]), f_hi=f_hi / NYQUIST)
-    power = measure(warped, freqs).square()
-    found = float((power * freqs).sum() / power.sum())
-    assert abs(found - paper(center, alpha, f_hi)) < 12.0
-    assert abs(found - center) > 50.0
+    # A bell in levels is a parabola in dB.
+    top = (freqs - paper(center, alpha, f_hi)).abs() < 250.0
+    x = (freqs[top] - center) / width
+    design = torch.stack([torch.ones_like(x), x, x**2], dim=-1)
+    _, slope, bend = torch.linalg.lstsq(design, torch.log(measure(warped, freqs[top]))).solution
+    found = center - 0.5 * float(slope / bend) * width
+    assert abs(found - paper(center, alpha, f_hi)) < 20.0
+    assert abs(found - center) > 60.0
 
 
 @pytest.mark.parametrize("alpha", [0.85, 1.2])
@@ -260,9 +260,9 @@ def test_more_rows_than_a_chunk_come_out_the_same():
 
 @each
 def test_channels_may_differ(function, values):
-    waveform = noise(1, 3, 2000).expand(2, 3, -1)
+    waveform = noise(1, 1, 2000).expand(2, 3, -1)
     out = function(waveform, torch.tensor([values, values[::-1]]))
-    expected = function(waveform[:1].transpose(0, 1), torch.tensor(values))
+    expected = function(waveform[0].unsqueeze(1), torch.tensor(values))
     torch.testing.assert_close(out[0], expected[:, 0], rtol=0, atol=2e-6)
     torch.testing.assert_close(out[1], expected.flip(0)[:, 0], rtol=0, atol=2e-6)
 
@@ -286,7 +286,9 @@ def test_double_precision_agrees(function, values):
 @each
 def test_gradients_are_right(function, values):
     waveform = noise(3, 1, 90, dtype=torch.float64).requires_grad_()
-    parameter = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    # The envelope is read along lines: no value may lie on a corner.
+    parameter = torch.tensor(values, dtype=torch.float64) + 1e-3
+    parameter.requires_grad_()
     assert torch.autograd.gradcheck(lambda x, p: function(x, p, n_fft=64), (waveform, parameter))
 
 

@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+import augspec
+from augspec import features as F
 from augspec import transforms as T
+from augspec.fusion import split_chain
 
 
 @pytest.mark.parametrize(
@@ -12,6 +15,11 @@ from augspec import transforms as T
         (lambda: T.PitchShift((-20.0, 20.0)), "`semitones` must span at most two octaves"),
         (lambda: T.TimeStretch((0.0, 1.0)), r"`rate` must lie in \[0.25, 4\]"),
         (lambda: T.TimeStretch((1.25, 0.8)), "`rate` must be .low, high. with low <= high"),
+        (lambda: T.PitchAndTempo((-20.0, 20.0)), "`semitones` must span at most two octaves"),
+        (lambda: T.PitchAndTempo(rate=5.0), r"`rate` must lie in \[0.25, 4\]"),
+        (lambda: T.FormantShift((-30.0, 0.0)), r"`semitones` must lie in \[-24, 24\]"),
+        (lambda: T.VTLP(0.0), r"`alpha` must lie in \[0.25, 4\]"),
+        (lambda: T.VTLP(f_hi=4800.0), r"`f_hi` must be in \(0, 1\), a fraction"),
         (lambda: T.Speed((0.0, 1.0)), r"`factor` must lie in \[0.25, 4\]"),
         (lambda: T.Resample(16_000, 0), "`new_freq` must be a positive number of Hz, got 0"),
         (lambda: T.Resample(16e3, 8_000), "`orig_freq` must be a positive number of Hz"),
@@ -70,3 +78,69 @@ def test_resample_changes_the_rate_and_keeps_the_tone_and_acts_in_eval():
     assert ends.tolist() == [8_000]
     ideal = torch.sin(2 * torch.pi * 1000 * torch.arange(16_000) / 16_000)
     assert (out[0, 0, 100:7900] - ideal[100:7900]).abs().max() < 1e-3
+
+
+# PitchAndTempo and preserved formants.
+
+KEYS = augspec.example_keys(seed=0, epoch=0, index=torch.arange(3))
+FEATURES = F.LogMelSpectrogram(sample_rate=16_000, n_fft=512, hop_length=128, n_mels=40)
+
+
+def note() -> torch.Tensor:
+    time = torch.arange(16_000) / 16_000
+    tones = sum(torch.sin(2 * torch.pi * 220 * k * time + k * k) / k for k in range(1, 20))
+    assert isinstance(tones, torch.Tensor)
+    return (0.1 * tones).expand(3, 1, -1).contiguous()
+
+
+def test_pitch_and_tempo_moves_both_and_the_labels_follow_the_pitch():
+    time = torch.arange(16_000) / 16_000
+    waveform = torch.sin(2 * torch.pi * 1000 * time)[None, None]
+    both = T.PitchAndTempo(12.0, 1.25)
+    out, ends = both(waveform, torch.tensor([16_000]))
+    assert ends.tolist() == [12_800]
+    assert not out[..., 12_800:].any()
+    assert torch.fft.rfft(out[0, 0, 1600:9600]).abs().argmax() == 1000  # 2 kHz in bins of 2 Hz
+    targets = {"pitch": torch.tensor([60]), "label": torch.tensor([3])}
+    new = both.targets(targets, both.make_params(waveform))
+    assert new["pitch"].tolist() == [72.0]
+    assert new["label"].tolist() == [3]
+
+
+def test_pitch_and_tempo_is_fused_as_its_two_halves_are():
+    waveform, lengths = note(), torch.tensor([16_000, 9000, 12_000])
+    both = augspec.Frontend(T.Chain([T.PitchAndTempo((2.0, 2.0), (0.8, 0.8))]), FEATURES)
+    halves = augspec.Frontend(T.Chain([T.PitchShift(2.0), T.TimeStretch(0.8)]), FEATURES)
+    ours, ends = both(waveform, lengths, keys=KEYS)
+    theirs, same = halves(waveform, lengths, keys=KEYS)
+    assert torch.equal(ends, same)
+    torch.testing.assert_close(ours, theirs)
+    chain = T.Chain([T.PitchAndTempo(p=0.5)])
+    before, fused = split_chain(chain, chain.make_params(waveform, keys=KEYS), by_mode=True)
+    assert (len(before), len(fused)) == (0, 1)
+
+
+def test_a_shift_that_preserves_formants_is_not_fused():
+    waveform = note()
+    chain = T.Chain([T.Gain(), T.PitchShift(4.0, preserve_formants=True), T.Gain()])
+    params = chain.make_params(waveform, keys=KEYS)
+    before, fused = split_chain(chain, params, by_mode=True)
+    assert [type(part) for part, _ in before] == [T.Gain, T.PitchShift]
+    assert [type(part) for part, _ in fused] == [T.Gain]
+    outputs = [
+        augspec.Frontend(chain, FEATURES, fuse=fuse)(waveform, keys=KEYS)
+        for fuse in ("auto", "never")
+    ]
+    loud = outputs[0] > outputs[0].amax() - 60  # below it is rounding
+    torch.testing.assert_close(outputs[0][loud], outputs[1][loud], rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("transform", [T.FormantShift(4.0), T.VTLP(1.2)])
+def test_formants_move_without_the_pitch_label(transform):
+    waveform = note()
+    params = transform.make_params(waveform, keys=KEYS)
+    targets = {"pitch": torch.tensor([57, 57, 57]), "label": torch.tensor([0, 1, 2])}
+    assert transform.targets(targets, params) == targets
+    out = transform.transform(waveform, params)
+    assert torch.fft.rfft(out[0, 0]).abs()[150:300].argmax() == 70  # 220 Hz
+    assert not torch.equal(out, waveform)
