@@ -1,0 +1,118 @@
+"""What augmentation costs in training: steps on features computed beforehand, or made on the fly.
+
+Run ``python tests/benchmarks/bench_epoch.py --root DIR`` with the folder of NSynth, or without
+``--root`` on the notes that come with the package. All notes are in memory, as samples or as
+features. Every arm has a model of its own; steps of all arms take turns in one process, so that a
+busy machine slows all of them alike, and the front end is timed alone beside them.
+"""
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from common import compare, print_table
+from torch import nn
+from torch.utils.data import DataLoader
+
+import augspec
+from augspec import features as F
+from augspec import transforms as T
+
+ALL = [
+    T.TimeStretch((0.9, 1.1)),
+    T.PitchShift((-1.0, 1.0)),
+    T.RandomCrop(64_000),  # as many frames as the features computed beforehand have
+    T.Gain((-6.0, 6.0)),
+]
+ARMS = {"on the fly: plain": [], "on the fly: all four": ALL, "on the fly: all, unfused": ALL}
+BEFOREHAND = "computed beforehand"
+
+
+def make_frontend(chain: list[T.RandomTransform], hop: int, fuse: str) -> augspec.Frontend:
+    log_mel = F.LogMelSpectrogram(sample_rate=16_000, n_fft=1024, hop_length=hop, n_mels=64)
+    return augspec.Frontend(T.Chain(chain), nn.Sequential(log_mel, F.Normalize(-36, 37)), fuse=fuse)
+
+
+def load(root: str | None, count: int) -> list[dict[str, Any]]:
+    notes = augspec.datasets.NSynth(root, "valid") if root else augspec.datasets.GMNotes("train")
+    chosen = torch.linspace(0, len(notes) - 1, count).long().tolist()
+    return [
+        {"waveform": notes[i]["waveform"], "label": notes[i]["label"], "index": i} for i in chosen
+    ]
+
+
+def forever(make: Callable[[], Any]) -> Iterator[Any]:
+    return itertools.chain.from_iterable(make() for _ in itertools.repeat(None))
+
+
+def make_step(batches: Iterator[Any], backbone: str, device: str) -> Callable[[], None]:
+    model = augspec.create_backbone(backbone, num_classes=11).to(device)
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+
+    def step() -> None:
+        batch = next(batches)
+        loss = nn.functional.cross_entropy(model(batch["specgram"]), batch["label"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def main() -> None:
+    """Time a step of every arm, and its front end alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", help="folder that holds nsynth-valid")
+    parser.add_argument("--backbone", default="resnet18")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--hop", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--cpu-time", action="store_true", help="processor time of one thread")
+    options = parser.parse_args()
+    torch.set_num_threads(1 if options.cpu_time else options.threads)
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    notes = load(options.root, 2 * options.batch)
+
+    def loader(examples: list[dict[str, Any]]) -> DataLoader[dict[str, Any]]:
+        return DataLoader(examples, options.batch, shuffle=True)  # type: ignore[arg-type]
+
+    frontends = {
+        name: make_frontend(chain, options.hop, "never" if "unfused" in name else "auto")
+        for name, chain in ARMS.items()
+    }
+    plain = frontends["on the fly: plain"]
+    features = [{**note, "specgram": plain(note["waveform"][None])[0]} for note in notes]
+    for each in features:
+        del each["waveform"]
+
+    def beforehand() -> Iterator[Any]:
+        for batch in loader(features):
+            yield {name: value.to(options.device) for name, value in batch.items()}
+
+    steps = {BEFOREHAND: make_step(forever(beforehand), options.backbone, options.device)}
+    for name, frontend in frontends.items():
+        batches = augspec.DeviceLoader(loader(notes), frontend, device=options.device)
+        steps[name] = make_step(forever(lambda b=batches: b), options.backbone, options.device)
+    title = f"{options.backbone}, a step of {options.batch} notes, hop {options.hop}"
+    print_table(compare(steps, options.rounds, clock=clock), BEFOREHAND, title, ("timm",))
+
+    waveform = torch.stack([note["waveform"] for note in notes[: options.batch]])
+    waveform = waveform.to(options.device)
+    alone = {
+        name: lambda frontend=frontend: frontend(waveform) for name, frontend in frontends.items()
+    }
+    with torch.no_grad():
+        timings = compare(alone, options.rounds, clock=clock)
+    print("| front end alone | ms a note |\n|---|---:|")
+    for name, timing in timings.items():
+        print(f"| {name} | {1e3 * timing.median / options.batch:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
