@@ -259,7 +259,7 @@ class PitchShift(FusableTransform):
 
     @property
     def fusable(self) -> bool:
-        """Whether formants move with the pitch: a kept envelope is no warp."""
+        """Whether formants move with the pitch; a kept envelope is no warp."""
         return not self.preserve_formants
 
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
