@@ -55,8 +55,8 @@ class Frontend(nn.Module):
         >>> from augspec import features as F, transforms as T
         >>> frontend = augspec.Frontend(
         ...     waveform=T.Chain([T.PitchShift((-2.0, 2.0)), T.RandomCrop(8_000)]),
-        ...     features=F.LogMelSpectrogram(sample_rate=16_000, n_fft=512, hop_length=250,
-        n_mels=40), ...     specgram=T.TimeMask(8),
+        ...     features=F.LogMelSpectrogram(n_fft=512, hop_length=250, n_mels=40),
+        ...     specgram=T.TimeMask(8),
         ... )
         >>> frontend(torch.randn(2, 1, 16_000)).shape
         torch.Size([2, 1, 40, 33])
