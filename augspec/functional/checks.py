@@ -108,6 +108,18 @@ def check_lengths(lengths: Tensor, name: str, tensor: Tensor) -> None:
         )
 
 
+def check_parameter(name: str, values: Tensor, waveform: Tensor) -> None:
+    """Raise unless ``values`` holds a floating-point number an example, or one a channel."""
+    shape = waveform.shape[:2]
+    if not values.is_floating_point():
+        raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
+    if values.shape not in (shape[:1], shape):
+        raise ValueError(
+            f"`{name}` must be (batch,) = {tuple(shape[:1])} or (batch, channel) = {tuple(shape)}, "
+            f"got {tuple(values.shape)}"
+        )
+
+
 def check_finite(name: str, value: float) -> float:
     """Check that a setting is a finite number and give it as a float."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled
-from augspec.functional.checks import check_n_fft, check_waveform, compute_dtype
+from augspec.functional.checks import check_n_fft, check_parameter, check_waveform, compute_dtype
 
 __all__ = ["formant_shift", "vtlp"]
 
@@ -127,14 +127,7 @@ def vtlp(
 
 def _check(waveform: Tensor, name: str, values: Tensor, lengths: Tensor | None, n_fft: int) -> None:
     check_waveform(waveform, lengths)
-    shape = waveform.shape[:2]
-    if not values.is_floating_point():
-        raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
-    if values.shape not in (shape[:1], shape):
-        raise ValueError(
-            f"`{name}` must be (batch,) = {tuple(shape[:1])} or (batch, channel) = {tuple(shape)}, "
-            f"got {tuple(values.shape)}"
-        )
+    check_parameter(name, values, waveform)
     check_n_fft(n_fft)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled
-from augspec.functional.checks import check_waveform, compute_dtype
+from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 
 # Taps and Kaiser beta of the two filters: together 0.44 dB of droop at 0.9 of Nyquist. The second
 # has its taps at the lower of the two rates; two more would no longer fit whole vectors.
@@ -71,7 +71,7 @@ def resample(
         torch.Size([2, 1, 16000])
     """
     check_waveform(waveform, lengths)
-    _check_ratio(ratio, waveform.shape[:2])
+    check_parameter("ratio", ratio, waveform)
     size = waveform.shape[-1] if size is None else size
     if size < 1:
         raise ValueError(f"`size` must be at least 1, got {size}")
@@ -137,16 +137,6 @@ def resample_rate(
         device=waveform.device,
     )
     return _resample(waveform, step, size, lengths, orig_freq / new_freq)
-
-
-def _check_ratio(ratio: Tensor, shape: torch.Size) -> None:
-    if not ratio.is_floating_point():
-        raise TypeError(f"`ratio` must be of a floating-point type, got {ratio.dtype}")
-    if ratio.shape not in (shape[:1], shape):
-        raise ValueError(
-            f"`ratio` must be (batch,) = {tuple(shape[:1])} or (batch, channel) = {tuple(shape)}, "
-            f"got {tuple(ratio.shape)}"
-        )
 
 
 def _fixed_point(ratio: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_waveform, compute_dtype
+from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.formant import formant_shift
 from augspec.functional.resample import resample
 from augspec.functional.vocoder import stretch_rows
@@ -156,7 +156,7 @@ def pitch_and_tempo(
         TypeError: If ``waveform``, ``semitones`` or ``rate`` is not of a floating-point type.
     """
     size = _check(waveform, "semitones", semitones, size, lengths, n_fft)
-    _check_values("rate", rate, waveform)
+    check_parameter("rate", rate, waveform)
     if max_semitones < min_semitones:
         raise ValueError(f"`max_semitones` must be at least `min_semitones`, got {max_semitones}")
     ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
@@ -187,24 +187,13 @@ def _check(
 ) -> int:
     """Check the arguments that all functions share; return the output time."""
     check_waveform(waveform, lengths)
-    _check_values(name, values, waveform)
+    check_parameter(name, values, waveform)
     if n_fft < 32 or n_fft % 32:
         raise ValueError(f"`n_fft` must be a multiple of 32, got {n_fft}")
     size = waveform.shape[-1] if size is None else size
     if size < 1:
         raise ValueError(f"`size` must be at least 1, got {size}")
     return size
-
-
-def _check_values(name: str, values: Tensor, waveform: Tensor) -> None:
-    shape = waveform.shape[:2]
-    if not values.is_floating_point():
-        raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
-    if values.shape not in (shape[:1], shape):
-        raise ValueError(
-            f"`{name}` must be (batch,) = {tuple(shape[:1])} or (batch, channel) = {tuple(shape)}, "
-            f"got {tuple(values.shape)}"
-        )
 
 
 def _spread(values: Tensor, waveform: Tensor) -> Tensor:

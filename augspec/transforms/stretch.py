@@ -178,9 +178,7 @@ class Speed(_TempoTransform):
         params: dict[str, Tensor],
         lengths: Tensor | None,
     ) -> dict[str, Any]:
-        if "pitch" not in targets:
-            return targets
-        return {**targets, "pitch": targets["pitch"] + 12.0 * torch.log2(params["factor"])}
+        return _shift_labels(targets, 12.0 * torch.log2(params["factor"]))
 
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Resample, and take frames at another hop."""
