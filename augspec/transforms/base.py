@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,25 @@ class RandomTransform(nn.Module, ABC):
     """Draw parameters per example, then apply them with a deterministic function.
 
     What every transform is: a module with no learnable parameter and an empty ``state_dict``, which
-    keeps nothing of a call. Write your own from `WaveformTransform` or `SpecgramTransform`.
+    keeps nothing of a call. Write your own from `WaveformTransform` or `SpecgramTransform`, and
+    keep each argument of the constructor as an attribute of its name: configs and ``repr`` read it
+    there.
     """
+
+    #: Whether an example's result also depends on the others of its batch, as in mixup.
+    mixes_examples: ClassVar[bool] = False
+    #: Whether ``torch.compile(fullgraph=True)`` takes the transform: no codec.
+    compilable: ClassVar[bool] = True
+    #: Whether gradients flow from the result to the waveform.
+    differentiable: ClassVar[bool] = True
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use.
+
+        A class whose constructor needs arguments overrides it.
+        """
+        return cls()
 
     def make_params(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor
 
@@ -52,6 +54,11 @@ class RandomCrop(FusableTransform):
         super().__init__()
         self.size = _check_size(size)
 
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(2000)
+
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"offset": draw.uniform("offset")}
 
@@ -98,6 +105,11 @@ class CenterCrop(FusableTransform):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = _check_size(size)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(2000)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {}

@@ -8,7 +8,7 @@ References:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -50,6 +50,11 @@ class _Mask(SpecgramTransform, ABC):
     @abstractmethod
     def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
         """Give the number of places a mask can cover, broadcastable with ``(batch, channel)``."""
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(8)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"width": draw.uniform("width"), "start": draw.uniform("start")}

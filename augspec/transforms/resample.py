@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor
 
@@ -42,6 +44,11 @@ class Resample(WaveformTransform):
                 raise ValueError(f"`{name}` must be a positive number of Hz, got {freq!r}")
         self.orig_freq = orig_freq
         self.new_freq = new_freq
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(16_000, 11_025)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {}
