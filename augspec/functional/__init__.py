@@ -2,6 +2,7 @@
 
 from augspec.functional.checks import check_specgram, check_waveform, compute_dtype
 from augspec.functional.crop import crop, crop_start, cropped_lengths
+from augspec.functional.filter import biquad, sosfilt
 from augspec.functional.formant import formant_shift, vtlp
 from augspec.functional.level import gain, polarity_inversion
 from augspec.functional.mask import mask_span, mask_value_of
@@ -55,4 +56,6 @@ __all__ = [
     "pitch_and_tempo",
     "pitch_shift",
     "time_stretch",
+    "biquad",
+    "sosfilt",
 ]

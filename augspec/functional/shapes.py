@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from augspec.functional.checks import compute_dtype
 
-__all__ = ["fit", "like", "span_start", "working_dtype"]
+__all__ = ["fit", "like", "silence_after", "span_start", "working_dtype"]
 
 
 def working_dtype(tensor: Tensor) -> Tensor:
@@ -24,6 +24,14 @@ def fit(tensor: Tensor, size: int) -> Tensor:
     """Cut or zero-pad the last dimension to ``size``."""
     missing = size - tensor.shape[-1]
     return tensor if missing == 0 else nn.functional.pad(tensor, (0, missing))
+
+
+def silence_after(waveform: Tensor, lengths: Tensor | None) -> Tensor:
+    """Zero what lies beyond each example's end, whatever it holds; None leaves all as it is."""
+    if lengths is None:
+        return waveform
+    inside = torch.arange(waveform.shape[-1], device=waveform.device) < like(lengths, waveform)
+    return torch.where(inside, waveform, 0.0)
 
 
 def span_start(fraction: Tensor, room: Tensor | int) -> Tensor:

@@ -1,0 +1,186 @@
+"""Recursive filters with coefficients of their own for every example, as matrix products.
+
+A cascade of second-order sections is one linear system with a state ``s``: cut into blocks of
+``_BLOCK`` samples, the output of block ``k`` is ``H x[k] + O s[k]`` and the state after it is
+``s[k + 1] = P s[k] + R x[k]``. ``H`` holds the first samples of the impulse response, so that one
+batched matrix product does nearly all the work; the states of all blocks come from a parallel
+prefix sum in ``log2(blocks)`` steps. The result is that of the recursion, not an approximation.
+
+The state is scaled so that each part of it has unit power for white noise. In these coordinates a
+section's transition matrix is nearly a rotation, and float32 stays accurate for poles next to the
+unit circle. The matrices, small next to the audio, are made in float64.
+
+References:
+    Blelloch, "Prefix sums and their applications", CMU-CS-90-190, 1990.
+    Mullis and Roberts, "Synthesis of minimum roundoff noise fixed point digital filters", IEEE
+    Transactions on Circuits and Systems 23(9), 1976.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from augspec.functional.checks import check_waveform, compute_dtype
+from augspec.functional.shapes import silence_after
+
+__all__ = ["biquad", "sosfilt"]
+
+_BLOCK = 32  # a power of two: smaller makes more states to sum, larger makes larger matrices
+
+
+def biquad(waveform: Tensor, b: Tensor, a: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Filter each example by its own second-order section; see `sosfilt`.
+
+    Args:
+        waveform: Float audio.
+        b: Numerator ``b0, b1, b2`` in powers of ``z**-1``.
+        a: Denominator ``a0, a1, a2``.
+        lengths: Valid samples of each example, all by default; the output is zero beyond.
+
+    Shape:
+        ``waveform``: (batch, channel, time) in and out; ``b``, ``a``: (3,), (batch, 3) or
+        (batch, channel, 3).
+
+    Raises:
+        ValueError: If a shape does not fit.
+        TypeError: If a tensor is not of a floating-point type.
+
+    Example:
+        A one-pole average:
+
+        >>> b, a = torch.tensor([0.5, 0.0, 0.0]), torch.tensor([1.0, -0.5, 0.0])
+        >>> biquad(torch.ones(1, 1, 4), b, a)
+        tensor([[[0.5000, 0.7500, 0.8750, 0.9375]]])
+    """
+    if b.shape != a.shape or b.shape[-1:] != (3,):
+        raise ValueError(
+            "`b` and `a` must be (3,), (batch, 3) or (batch, channel, 3), "
+            f"got {tuple(b.shape)} and {tuple(a.shape)}"
+        )
+    return sosfilt(waveform, torch.cat([b, a], dim=-1).unsqueeze(-2), lengths)
+
+
+def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Filter each example, from rest, by its own cascade of second-order sections.
+
+    Equal to ``scipy.signal.sosfilt`` with zero initial state, and differentiable in both
+    arguments. Filters must be stable: poles on or outside of the unit circle give NaN or infinity.
+    Coefficients in float64 are used as they are, also for float32 audio: below 1 % of the sample
+    rate float32 coefficients are too coarse.
+
+    Args:
+        waveform: Float audio.
+        sos: Coefficients ``b0, b1, b2, a0, a1, a2`` of each section.
+        lengths: Valid samples of each example, all by default. What lies beyond is not heard, and
+            the output is zero there: the filter does not ring on into the padding.
+
+    Shape:
+        ``waveform``: (batch, channel, time) in and out; ``sos``: (section, 6) for all, (batch,
+        section, 6) or (batch, channel, section, 6).
+
+    Raises:
+        ValueError: If a shape does not fit.
+        TypeError: If a tensor is not of a floating-point type.
+
+    Example:
+        >>> sos = torch.tensor([[[0.5, 0.5, 0.0, 1.0, 0.0, 0.0]]])
+        >>> sosfilt(torch.tensor([[[1.0, 1.0, 0.0]]]), sos)
+        tensor([[[0.5000, 1.0000, 0.5000]]])
+    """
+    check_waveform(waveform, lengths)
+    _check_sos(sos, waveform)
+    if waveform.numel() == 0:
+        return waveform
+    wide = torch.float32 if sos.device.type == "mps" else torch.float64
+    with torch.autocast(waveform.device.type, enabled=False):
+        system = _state_space(sos.to(wide).reshape(-1, *sos.shape[-2:]))
+        source = silence_after(waveform, lengths).to(compute_dtype(waveform))
+        out = _filter_blocks(source, *system)
+    return silence_after(out.to(waveform.dtype), lengths)
+
+
+def _check_sos(sos: Tensor, waveform: Tensor) -> None:
+    if not sos.is_floating_point():
+        raise TypeError(f"`sos` must be of a floating-point type, got {sos.dtype}")
+    batch, channel, _ = waveform.shape
+    leading = sos.shape[:-2]
+    if sos.dim() < 2 or sos.shape[-1] != 6 or not sos.shape[-2]:
+        raise ValueError(f"`sos` must be (..., section, 6), got {tuple(sos.shape)}")
+    if leading not in ((), (batch,), (batch, channel)):
+        raise ValueError(
+            f"`sos` must be (section, 6), ({batch}, section, 6) or ({batch}, {channel}, section, "
+            f"6), got {tuple(sos.shape)}"
+        )
+
+
+def _section(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Write one section (row, 6) as a system of two states that white noise drives to unit power.
+
+    The states are the scaled sum and difference of the two delayed values of the direct form: the
+    covariance of these is a symmetric Toeplitz matrix, whose eigenvectors are (1, 1) and (1, -1).
+    """
+    b0, b1, b2, _, a1, a2 = (sos / sos[:, 3:4]).unbind(1)
+    at_zero, at_nyquist = 1 + a1 + a2, 1 - a1 + a2  # the denominator at both ends
+    room = 1 - a2
+    turn = (at_zero * at_nyquist).sqrt() / 2
+    transition = torch.stack([1 - at_zero / 2, turn, -turn, at_nyquist / 2 - 1], 1).view(-1, 2, 2)
+    scale = torch.stack([at_zero, at_nyquist], 1).sqrt() * (room / 2).sqrt()[:, None]
+    rest = torch.stack([b1 + b2 - b0 * (a1 + a2), b1 - b2 - b0 * (a1 - a2)], 1)
+    return transition, scale[:, :, None], (rest / (2 * scale))[:, None, :], b0[:, None, None]
+
+
+def _state_space(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Join the sections of (row, section, 6) to one system: transition, input, output, direct."""
+    transition, enter, leave, direct = _section(sos[:, 0])
+    for i in range(1, sos.shape[1]):
+        a, b, c, d = _section(sos[:, i])
+        above = nnf.pad(transition, (0, 2))
+        transition = torch.cat([above, torch.cat([b @ leave, a], 2)], 1)
+        enter = torch.cat([enter, b @ direct], 1)
+        leave = torch.cat([d @ leave, c], 2)
+        direct = d @ direct
+    return transition, enter, leave, direct
+
+
+def _filter_blocks(
+    waveform: Tensor, transition: Tensor, enter: Tensor, leave: Tensor, direct: Tensor
+) -> Tensor:
+    """Run the systems of (group, ...) over (batch, channel, time); groups divide the rows."""
+    batch, channel, time = waveform.shape
+    groups, states = enter.shape[:2]
+    blocks = -(-time // _BLOCK)
+    x = nnf.pad(waveform, (0, blocks * _BLOCK - time)).reshape(groups, -1, _BLOCK)
+
+    observe, reach, power, n = leave, enter, transition, 1
+    while n < _BLOCK:
+        observe = torch.cat([observe, observe @ power], 1)  # rows: output n samples after a state
+        reach = torch.cat([power @ reach, reach], 2)  # columns: state n samples after an input
+        power, n = power @ power, 2 * n
+    response = torch.cat([direct, observe[:, :-1] @ enter], 1).squeeze(2).to(x.dtype)
+
+    out = x @ _toeplitz(response)
+    if blocks > 1:
+        ahead = reach.to(x.dtype) @ x.transpose(1, 2)
+        ahead = ahead.view(groups, states, -1, blocks).transpose(1, 2)
+        state = _prefix_sum(ahead[..., :-1], power)
+        state = nnf.pad(state, (1, 0)).permute(0, 1, 3, 2).reshape(groups, -1, states)
+        out = torch.baddbmm(out, state, observe.transpose(1, 2).to(x.dtype))
+    return out.reshape(batch, channel, -1)[..., :time].contiguous()
+
+
+def _toeplitz(response: Tensor) -> Tensor:
+    """Make matrices that convolve rows of ``_BLOCK`` samples with (group, ``_BLOCK``) responses."""
+    sample = torch.arange(_BLOCK, device=response.device)
+    return nnf.pad(response, (_BLOCK, 0))[:, sample - sample[:, None] + _BLOCK]
+
+
+def _prefix_sum(ahead: Tensor, power: Tensor) -> Tensor:
+    """Solve ``s[k] = power @ s[k - 1] + ahead[k]`` over the last dimension by doubling."""
+    step, blocks = 1, ahead.shape[-1]
+    while step < blocks:
+        carried = power[:, None].to(ahead.dtype) @ ahead[..., :-step]
+        ahead = torch.cat([ahead[..., :step], ahead[..., step:] + carried], -1)
+        power, step = power @ power, 2 * step
+    return ahead
