@@ -1,7 +1,7 @@
 """Cepstral coefficients."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -66,6 +66,11 @@ class MFCC(MelFeature):
         self.top_db = top_db
         dct = functional.dct_matrix(n_mfcc, self.n_mels, norm)
         self.register_buffer("dct", dct, persistent=False)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(n_mfcc=13, melkwargs={"n_fft": 256, "hop_length": 64, "n_mels": 16})
 
     def _finish(self, specgram: Tensor) -> Tensor:
         if self.log_mels:

@@ -1,7 +1,7 @@
 """Mel spectrograms, linear and in decibel."""
 
 from abc import abstractmethod
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -159,6 +159,11 @@ class MelSpectrogram(MelFeature):
         torch.Size([8, 1, 64, 251])
     """
 
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(n_fft=256, hop_length=64, n_mels=16)
+
     def _finish(self, specgram: Tensor) -> Tensor:
         return specgram
 
@@ -238,6 +243,11 @@ class LogMelSpectrogram(MelFeature):
         check_decibel(ref, top_db)
         self.ref: float | Literal["max"] = ref
         self.top_db = top_db
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(n_fft=256, hop_length=64, n_mels=16)
 
     def _finish(self, specgram: Tensor) -> Tensor:
         return functional.amplitude_to_db(specgram, 20.0 / self.power, self.ref, self.top_db)

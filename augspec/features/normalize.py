@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
@@ -46,6 +46,11 @@ class AmplitudeToDB(nn.Module):
         self.stype = stype
         self.top_db = top_db
         self.ref: float | Literal["max"] = ref
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(top_db=80.0)
 
     def forward(
         self, specgram: Tensor, lengths: Tensor | None = None
@@ -124,6 +129,11 @@ class Normalize(nn.Module):
                 )
             if not all(value > 0.0 for value in self.std):
                 raise ValueError(f"`std` must be positive, got {std}")
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls()
 
     def forward(
         self, specgram: Tensor, lengths: Tensor | None = None

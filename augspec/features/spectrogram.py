@@ -1,6 +1,7 @@
 """The frame of every magnitude feature, and the plain spectrogram."""
 
 from abc import ABC, abstractmethod
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -275,6 +276,11 @@ class Spectrogram(MagnitudeFeature):
         pad_mode: str = "reflect",
     ) -> None:
         super().__init__(n_fft, win_length, hop_length, power, center, pad_mode)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(n_fft=256, hop_length=64)
 
     def _project(self, spectrum: Tensor) -> Tensor:
         return functional.magnitude(spectrum, self.power)

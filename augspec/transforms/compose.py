@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -12,6 +12,8 @@ from augspec.functional.checks import check_lengths
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms.base import RandomTransform
+from augspec.transforms.crop import RandomCrop
+from augspec.transforms.level import Gain
 
 __all__ = ["Chain"]
 
@@ -62,6 +64,11 @@ class Chain(RandomTransform):
                 )
         self.transforms = nn.ModuleList(transforms)
         self._names = names_in_order(transforms)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls([RandomCrop(2000), Gain()])
 
     def __iter__(self) -> Iterator[RandomTransform]:
         return (t for t in self.transforms if isinstance(t, RandomTransform))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from torch import Tensor
 
@@ -53,6 +54,11 @@ class FormantShift(WaveformTransform):
         super().__init__(p=p, per_channel=per_channel)
         self.semitones = check_range("semitones", semitones, at_least=-24.0, at_most=24.0)
         self.n_fft = check_n_fft(n_fft)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls((-3.0, 3.0), n_fft=256)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"semitones": draw.uniform("semitones", *self.semitones)}
@@ -114,6 +120,11 @@ class VTLP(WaveformTransform):
         if not 0.0 < self.f_hi < 1.0:
             raise ValueError(f"`f_hi` must be in (0, 1), a fraction of half the rate, got {f_hi!r}")
         self.n_fft = check_n_fft(n_fft)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls((0.85, 1.2), n_fft=256)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"alpha": draw.uniform("alpha", *self.alpha)}

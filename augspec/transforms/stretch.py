@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -104,6 +104,11 @@ class TimeStretch(_TempoTransform):
         super().__init__(keep_length, p)
         self.rate = check_range("rate", rate, at_least=0.25, at_most=4.0)
         self.n_fft = check_n_fft(n_fft)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls((0.8, 1.25), n_fft=256)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"rate": draw.uniform("rate", *self.rate)}
@@ -230,6 +235,11 @@ class PitchShift(FusableTransform):
         self.preserve_formants = bool(preserve_formants)
         self.n_fft = check_n_fft(n_fft)
 
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls((-3.0, 3.0), n_fft=256)
+
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"semitones": draw.uniform("semitones", *self.semitones)}
 
@@ -311,6 +321,11 @@ class PitchAndTempo(_TempoTransform):
         self.semitones = _check_semitones(semitones)
         self.rate = check_range("rate", rate, at_least=0.25, at_most=4.0)
         self.n_fft = check_n_fft(n_fft)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls((-3.0, 3.0), (0.8, 1.25), n_fft=256)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {

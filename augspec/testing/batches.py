@@ -1,0 +1,103 @@
+"""Checks of what examples have to do with one another: nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from augspec.params import select
+from augspec.testing.case import Case, check, close, equal, require
+from augspec.transforms.base import RandomTransform
+
+
+@check(unless="mixes_examples")
+def examples_come_out_as_if_alone(case: Case) -> None:
+    """An example's result does not depend on the batch that it is in."""
+    whole = case.run()
+    for i in range(len(case.batch)):
+        alone = case.take(slice(i, i + 1)).run()
+        close(alone[0], whole[i], f"example {i} alone differs from the same in a batch")
+    if isinstance(case.module, RandomTransform):
+        params = case.transform.make_params(case.batch, keys=case.keys)
+        some: Any = case.transform.transform(case.batch[2:], select(params, [2, 3]))
+        close(some[:2], whole[2:4], "examples taken out of params and batch by `select` differ")
+
+
+@check()
+def the_order_of_the_batch_is_irrelevant(case: Case) -> None:
+    """Examples in another order give the same results in that order."""
+    order = torch.arange(len(case.batch), device=case.batch.device).flip(0).roll(1)
+    close(case.take(order).run(), case.run()[order], "the result depends on the batch's order")
+
+
+@check()
+def padding_changes_no_valid_sample(case: Case) -> None:
+    """What lies behind ``lengths`` has no influence on what lies within."""
+    out, ends = case.run_ragged()
+    require(
+        ends.dtype == torch.int64 and ends.shape == case.lengths.shape,
+        f"`lengths` must come out as int64, one an example, got {ends.dtype}, {tuple(ends.shape)}",
+    )
+    in_range = (ends >= 0) & (ends <= out.shape[-1])
+    require(in_range.all(), f"lengths {ends.tolist()} do not lie in [0, {out.shape[-1]}]")
+    loud = case.on(batch=torch.where(case.padding(), torch.nan, case.batch))
+    other, again = loud.run_ragged()
+    equal(again, ends, "padding changes the lengths")
+    for i, end in enumerate(ends.tolist()):
+        close(other[i, ..., :end], out[i, ..., :end], f"padding changes example {i}")
+
+
+@check(unless="mixes_examples")
+def an_example_ends_at_its_own_end(case: Case) -> None:
+    """An example that is padded comes out as the same example without padding."""
+    out, ends = case.run_ragged()
+    for i, length in enumerate(case.lengths.tolist()):
+        one = case.take(slice(i, i + 1))
+        alone, end = one.on(batch=one.batch[..., :length]).run_ragged()
+        both = min(int(ends[i]), int(end[0]))
+        message = f"example {i} of {length} samples differs from the same with padding"
+        close(alone[0, ..., :both], out[i, ..., :both], message)
+
+
+@check(only="transform")
+def padding_stays_silent(case: Case) -> None:
+    """Nothing lands in padding: zeros behind ``lengths`` stay zeros."""
+    padded = case.on(batch=torch.where(case.padding(), 0.0, case.batch))
+    out, ends = padded.run_ragged()
+    for i, end in enumerate(ends.tolist()):
+        require(not out[i, ..., end:].any(), f"something lands in the padding of example {i}")
+
+
+@check(unless="mixes_examples")
+def nan_stays_in_its_example(case: Case) -> None:
+    """A broken example spoils no other."""
+    spoilt = case.batch.clone()
+    spoilt[1] = torch.nan
+    out, clean = case.on(batch=spoilt).run(), case.run()
+    others = [i for i in range(len(spoilt)) if i != 1]
+    close(out[others], clean[others], "NaN in one example reaches another")
+
+
+@check()
+def an_empty_batch_gives_an_empty_result(case: Case) -> None:
+    """Batch 0 gives batch 0, in the shape of other batches."""
+    out, ends = case.take(slice(0, 0)).run_ragged()
+    expected = (0, *case.run().shape[1:])
+    require(out.shape == expected, f"an empty batch gives {tuple(out.shape)}, not {expected}")
+    require(ends.shape == (0,), f"an empty batch gives lengths of shape {tuple(ends.shape)}")
+
+
+@check()
+def strides_do_not_matter(case: Case) -> None:
+    """Non-contiguous and expanded input gives what contiguous input gives."""
+    strided = case.batch.transpose(1, 2).contiguous().transpose(1, 2)
+    close(case.on(batch=strided).run(), case.run(), "non-contiguous input gives something else")
+    every_other = torch.stack([case.batch, case.batch + 1.0], dim=-1)[..., 0]
+    close(case.on(batch=every_other).run(), case.run(), "input with steps gives something else")
+    expanded = case.batch[:1, :1].expand(case.batch.shape)
+    close(
+        case.on(batch=expanded).run(),
+        case.on(batch=expanded.clone()).run(),
+        "expanded input gives something else",
+    )

@@ -1,0 +1,60 @@
+"""Every class of the library, found rather than listed, passes every check that applies to it."""
+
+import inspect
+
+import pytest
+import torch
+
+from augspec import features as F
+from augspec import testing
+from augspec import transforms as T
+from augspec.testing.case import make_case
+from augspec.testing.numbers import compiles_with
+
+
+def classes(module):
+    found = (getattr(module, name) for name in module.__all__)
+    return [kind for kind in found if inspect.isclass(kind) and not inspect.isabstract(kind)]
+
+
+CATALOGUE = {kind.__name__: kind.example() for kind in classes(T) + classes(F)}
+# Settings that lead another way through the code than those of `example()`.
+CATALOGUE |= {
+    "PitchShift, formants kept": T.PitchShift((-3.0, 3.0), preserve_formants=True, n_fft=256),
+    "PitchAndTempo, longer": T.PitchAndTempo((-3.0, 3.0), keep_length=False, n_fft=256, p=0.5),
+    "TimeStretch, longer": T.TimeStretch((0.8, 1.25), keep_length=False, n_fft=256, p=0.5),
+    "Speed, longer": T.Speed((0.8, 1.25), keep_length=False, p=0.5),
+    "Gain, per channel": T.Gain(p=0.5, per_channel=True),
+    "Chain, stretched and cut": T.Chain(
+        [T.TimeStretch((0.8, 1.25), n_fft=256), T.RandomCrop(2000), T.Gain(p=0.5)]
+    ),
+    "Chain, two masks": T.Chain([T.TimeMask(9), T.TimeMask(9)]),
+    "Normalize, data set": F.Normalize(-40.0, 15.0),
+}
+# One class a family: compiling for real takes seconds each.
+COMPILED = ["Gain", "RandomCrop", "Speed", "TimeStretch", "VTLP", "TimeMask", "LogMelSpectrogram"]
+ALL = [(name, check) for name, made in CATALOGUE.items() for check in testing.checks_for(made)]
+
+
+@pytest.fixture(autouse=True)
+def _eager_kernels(monkeypatch):
+    """Checks use many shapes: kernels that compile themselves would compile for each."""
+    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+
+
+@pytest.mark.parametrize(("name", "check"), ALL)
+def test_catalogue(name, check):
+    testing.run_check(check, CATALOGUE[name])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_catalogue_on_a_gpu(name):
+    testing.check_transform(CATALOGUE[name], device="cuda")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
+@pytest.mark.parametrize("name", COMPILED)
+def test_inductor_gives_what_eager_mode_gives(name):
+    compiles_with(make_case(CATALOGUE[name]))
