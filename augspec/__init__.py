@@ -2,6 +2,7 @@
 
 from augspec import datasets, features, functional, transforms
 from augspec.backbones import adapt_input, create_backbone
+from augspec.config import from_config, load, to_config
 from augspec.frontend import Frontend
 from augspec.loader import DeviceLoader, per_example
 from augspec.params import params_from_json, params_to_json, select
@@ -19,6 +20,9 @@ __all__ = [
     "params_to_json",
     "params_from_json",
     "select",
+    "to_config",
+    "from_config",
+    "load",
     "create_backbone",
     "adapt_input",
 ]

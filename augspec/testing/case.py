@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from augspec.config import is_known
 from augspec.random import example_keys
 from augspec.transforms.base import RandomTransform
 
@@ -99,6 +100,8 @@ class Check:
             return bool(getattr(module, self.only, True))
         if self.only == "picks":
             return hasattr(module, "p") and not getattr(module, "sets_shape", False)
+        if self.only == "known":
+            return is_known(type(module))
         return not self.only or isinstance(module, RandomTransform)
 
 
@@ -111,7 +114,8 @@ def check(*, only: str = "", unless: str = "") -> Callable[[Function], Function]
 
     Args:
         only: ``"transform"`` for random transforms only, ``"picks"`` for those with a probability,
-            or the name of a class attribute that says that the check applies.
+            ``"known"`` for what configs can name, or the name of a class attribute that says that
+            the check applies.
         unless: Name of a class attribute that exempts a class.
     """
 

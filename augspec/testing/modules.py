@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import pickle
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from augspec.config import from_config, to_config
 from augspec.testing.case import Case, check, equal, require
 from augspec.transforms.base import RandomTransform
 
@@ -105,6 +107,16 @@ def settings_are_attributes(case: Case) -> None:
         )
     made = case.on(module=again.train(case.module.training).to(case.batch.device))
     equal(made.run(), case.run(), "an instance made from the attributes gives something else")
+
+
+@check(only="known")
+def it_round_trips_as_config(case: Case) -> None:
+    """`augspec.to_config`, written as JSON, makes an equal object."""
+    config = to_config(case.module)
+    again = from_config(json.loads(json.dumps(config)))
+    require(to_config(again) == config, f"the config {config} became {to_config(again)}")
+    made = case.on(module=again.train(case.module.training).to(case.batch.device))
+    equal(made.run(), case.run(), "what is made from the config gives something else")
 
 
 @check()

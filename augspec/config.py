@@ -1,0 +1,310 @@
+"""Transforms, features and front ends as plain data, for files that a reader can edit.
+
+An object is a mapping of its class to its arguments, by the names that the constructor has; what is
+left out has its default. A class without arguments may be a name alone. Where a front end wants
+transforms or features, a list stands for a chain of transforms or for features one after the
+other:
+
+.. code-block:: yaml
+
+    Frontend:
+      waveform:
+        - TimeStretch: {rate: [0.8, 1.25]}
+        - PitchShift: {semitones: [-2.0, 2.0], p: 0.8}
+        - PolarityInversion
+      features:
+        - LogMelSpectrogram: {sample_rate: 16000, n_fft: 1024, hop_length: 256, n_mels: 64}
+        - Normalize
+      specgram:
+        - TimeMask: {max_width: 40}
+
+Only classes of augspec, and those given to `register`, can be named: a file never runs code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from torch import nn
+
+__all__ = ["from_config", "load", "register", "to_config"]
+
+Class = TypeVar("Class", bound=type)
+
+_MAX_DEPTH = 50
+_MAX_VALUES = 100_000  # aliases let a short YAML file describe more than fits into memory
+# Arguments that hold transforms or features, where a name alone is a class and a list is a chain.
+_PARTS = ("waveform", "features", "specgram", "transform")
+_PLAIN = (bool, int, float, str, type(None))
+_registered: dict[str, type] = {}
+
+
+def register(kind: Class) -> Class:
+    """Let configs name a class of your own; usable as a decorator.
+
+    The class keeps each argument of its constructor as an attribute of the same name.
+
+    Args:
+        kind: The class; configs call it by its name.
+
+    Raises:
+        ValueError: If another class has that name.
+
+    Example:
+        >>> from augspec import config, transforms as T
+        >>> @config.register
+        ... class QuietGain(T.Gain):
+        ...     pass
+        >>> config.to_config(QuietGain(-6.0))
+        {'QuietGain': {'gain_db': [-6.0, -6.0]}}
+    """
+    taken = _classes().get(kind.__name__, kind)
+    # A module that is imported again, as a notebook does, may define its class again.
+    if (taken.__module__, taken.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise ValueError(f"`kind` must have a name of its own, but {taken!r} is {kind.__name__}")
+    _registered[kind.__name__] = kind
+    return kind
+
+
+def _classes() -> dict[str, type]:
+    """List what configs can name."""
+    # Not at the top: classes of these modules may register themselves while they are imported.
+    from augspec import features, transforms
+    from augspec.frontend import Frontend
+
+    found = {
+        name: value
+        for module in (transforms, features)
+        for name in module.__all__
+        if inspect.isclass(value := getattr(module, name)) and not inspect.isabstract(value)
+    }
+    return {**found, "Frontend": Frontend, "Sequential": nn.Sequential, **_registered}
+
+
+def is_known(kind: type) -> bool:
+    """Say whether configs can name a class."""
+    return _classes().get(kind.__name__) is kind
+
+
+def to_config(obj: Any) -> dict[str, Any]:
+    """Describe a transform, a feature or a front end as plain data.
+
+    Args:
+        obj: An instance of a class of augspec, or of one given to `register`, or an
+            ``nn.Sequential`` of those.
+
+    Returns:
+        Dictionaries, lists, numbers and strings: JSON and YAML can hold them, and `from_config`
+        makes an equal object of them.
+
+    Raises:
+        TypeError: If a part or an argument cannot be described.
+
+    Example:
+        >>> from augspec import transforms as T
+        >>> to_config(T.PitchShift((-3.0, 3.0), p=0.8))
+        {'PitchShift': {'semitones': [-3.0, 3.0], 'p': 0.8}}
+    """
+    kind = type(obj)
+    if not is_known(kind):
+        raise TypeError(f"`obj` holds a {kind.__name__}, which is not given to `config.register`")
+    if isinstance(obj, nn.Sequential):
+        return {"Sequential": [to_config(part) for part in obj]}
+    arguments = {}
+    for name, argument in inspect.signature(kind).parameters.items():
+        if not hasattr(obj, name):
+            raise TypeError(f"`obj` holds a {kind.__name__} without an attribute `{name}`")
+        value = _to_data(getattr(obj, name), f"{kind.__name__}.{name}")
+        if argument.default is argument.empty or not _equal(value, argument.default):
+            arguments[name] = value
+    if kind.__name__ == "Chain":
+        return {"Chain": arguments.get("transforms", [])}
+    if kind.__name__ == "Frontend":
+        return {"Frontend": _with_lists(arguments)}
+    return {kind.__name__: arguments}
+
+
+def _with_lists(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Write the chains of a front end as lists, and leave out empty ones."""
+    for name in ("waveform", "features", "specgram"):
+        ((kind, inside),) = arguments[name].items()
+        if kind in ("Chain", "Sequential"):
+            arguments[name] = inside
+    return {name: value for name, value in arguments.items() if value != []}
+
+
+def _to_data(value: Any, place: str) -> Any:
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _to_data(own, f"{place}.{name}") for name, own in value.items()}
+    if isinstance(value, list | tuple | nn.ModuleList):
+        return [_to_data(own, f"{place}[{i}]") for i, own in enumerate(value)]
+    if is_known(type(value)):
+        return to_config(value)
+    raise TypeError(f"`obj` must hold plain data, got {type(value).__name__} at {place}")
+
+
+def _equal(value: Any, default: Any) -> bool:
+    if isinstance(default, tuple | list):
+        return (
+            isinstance(value, list)
+            and len(value) == len(default)
+            and all(_equal(own, other) for own, other in zip(value, default, strict=True))
+        )
+    return type(value) is type(default) and bool(value == default)
+
+
+def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
+    """Make the object that `to_config`, or a hand-written file, describes.
+
+    Args:
+        config: A mapping of one class to its arguments; a list is a chain.
+
+    Raises:
+        ValueError: If a class or an argument is not known or not right; the message says where,
+            and which known names are nearest.
+
+    Example:
+        >>> from_config({"PitchShift": {"semitones": [-3.0, 3.0]}})
+        PitchShift(semitones=(-3.0, 3.0), preserve_formants=False, n_fft=1024, p=1.0)
+        >>> from_config({"PitchShift": {"semitone": 3.0}})
+        Traceback (most recent call last):
+        ValueError: PitchShift has no argument `semitone`; nearest: semitones
+    """
+    _check_size(config)
+    return _make(config, "")
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Make the object that a YAML or JSON file describes; see `from_config`.
+
+    Args:
+        path: A file that ends in ``.yaml``, ``.yml`` or ``.json``.
+
+    Raises:
+        ValueError: If the file is neither, cannot be parsed, or describes nothing known.
+        OSError: If it cannot be read.
+    """
+    path = Path(path)
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        raise ValueError(f"`path` must end in .yaml, .yml or .json, got {str(path)!r}")
+    text = path.read_text(encoding="utf-8")
+    try:
+        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    try:
+        return from_config(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _check_size(config: Any) -> None:
+    """Refuse what is nested too deeply or holds too much, without recursion."""
+    left, values = [(config, 0)], 0
+    while left:
+        value, depth = left.pop()
+        values += 1
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"`config` must not be nested more than {_MAX_DEPTH} deep")
+        if values > _MAX_VALUES:
+            raise ValueError(f"`config` must not hold more than {_MAX_VALUES} values")
+        if isinstance(value, Mapping | list | tuple):
+            inside = value.values() if isinstance(value, Mapping) else value
+            left += [(own, depth + 1) for own in inside]
+
+
+def _make(config: Any, place: str) -> Any:
+    """Make the object at ``place``, where one must be."""
+    if isinstance(config, list):
+        return _make_list(config, place)
+    if isinstance(config, str):
+        config = {config: {}}
+    if not isinstance(config, Mapping) or len(config) != 1:
+        raise ValueError(
+            f"{place or '`config`'} must be a mapping of one class to its arguments, "
+            f"got {_brief(config)}"
+        )
+    ((name, arguments),) = config.items()
+    classes = _classes()
+    if name not in classes:
+        where = f"{place}: " if place else ""
+        raise ValueError(f"{where}there is no class {name!r}{_nearest(str(name), classes)}")
+    place = f"{place}.{name}" if place else name
+    kind = classes[name]
+    if kind is nn.Sequential:
+        if not isinstance(arguments, list):
+            raise ValueError(f"{place} must be a list, got {_brief(arguments)}")
+        return nn.Sequential(*_make_each(arguments, place))
+    if name == "Chain" and isinstance(arguments, list):
+        arguments = {"transforms": arguments}
+    return _call(kind, {} if arguments is None else arguments, place)
+
+
+def _make_list(config: list[Any], place: str) -> Any:
+    """Make a chain of transforms, or features one after the other: what the first one is."""
+    from augspec.transforms import Chain, RandomTransform
+
+    parts = _make_each(config, place)
+    if not parts or isinstance(parts[0], RandomTransform):
+        return _construct(Chain, {"transforms": parts}, place or "Chain")
+    return nn.Sequential(*parts)
+
+
+def _make_each(config: list[Any], place: str) -> list[Any]:
+    return [_make(own, f"{place}[{i}]") for i, own in enumerate(config)]
+
+
+def _call(kind: type, arguments: Any, place: str) -> Any:
+    if not isinstance(arguments, Mapping):
+        raise ValueError(
+            f"{place} must have a mapping of arguments by name, got {_brief(arguments)}"
+        )
+    signature = inspect.signature(kind)
+    for name in arguments:
+        if name not in signature.parameters:
+            nearest = _nearest(str(name), signature.parameters)
+            raise ValueError(f"{place} has no argument `{name}`{nearest}")
+    for name, argument in signature.parameters.items():
+        if argument.default is argument.empty and name not in arguments:
+            raise ValueError(f"{place} needs the argument `{name}`")
+    values = {name: _from_data(value, f"{place}.{name}", name) for name, value in arguments.items()}
+    return _construct(kind, values, place)
+
+
+def _construct(kind: type, arguments: dict[str, Any], place: str) -> Any:
+    try:
+        return kind(**arguments)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _from_data(value: Any, place: str, argument: str) -> Any:
+    if argument in _PARTS and value is not None:
+        return _make(value, place)
+    if argument == "transforms":
+        if not isinstance(value, list):
+            raise ValueError(f"{place} must be a list, got {_brief(value)}")
+        return _make_each(value, place)
+    if isinstance(value, Mapping) and len(value) == 1 and str(next(iter(value)))[:1].isupper():
+        return _make(value, place)  # arguments have small letters, classes a capital
+    return value
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), names, n=3)
+    found = found or difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.0)
+    return f"; nearest: {', '.join(names[one] for one in found)}" if found else ""
+
+
+def _brief(value: Any) -> str:
+    return f"{value!r:.60}" if isinstance(value, _PLAIN) else f"a {type(value).__name__}"
