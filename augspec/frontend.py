@@ -13,7 +13,7 @@ from augspec.functional.shapes import working_dtype
 from augspec.fusion import FusablePart, Part, fused_features, split_chain
 from augspec.params import Params
 from augspec.random import Draw, example_keys
-from augspec.transforms.base import RandomTransform, Result, resolve_keys
+from augspec.transforms.base import RandomTransform, Result, resolve_keys, time_of
 from augspec.transforms.compose import Chain
 
 __all__ = ["Frontend"]
@@ -135,21 +135,41 @@ class Frontend(nn.Module):
         return self.waveform.acts() or self.specgram.acts()
 
     def targets(
-        self, targets: dict[str, Any], params: Params, lengths: Tensor | None = None
+        self,
+        targets: dict[str, Any],
+        params: Params,
+        lengths: Tensor | None = None,
+        *,
+        time: int | None = None,
     ) -> dict[str, Any]:
         """Say what becomes of labels under ``params``.
 
         See `augspec.transforms.RandomTransform.targets`.
         """
-        return self.run_targets(dict(targets), params, lengths, by_mode=False)
+        return self.run_targets(dict(targets), params, lengths, time, by_mode=False)
 
     def run_targets(
-        self, targets: dict[str, Any], params: Any, lengths: Tensor | None, *, by_mode: bool
+        self,
+        targets: dict[str, Any],
+        params: Any,
+        lengths: Tensor | None,
+        time: int | None = None,
+        *,
+        by_mode: bool,
     ) -> dict[str, Any]:
         """Apply waveform and spectrogram transforms to labels."""
         _check_params(params)
-        targets = self.waveform.run_targets(targets, params["waveform"], lengths, by_mode=by_mode)
-        return self.specgram.run_targets(targets, params["specgram"], None, by_mode=by_mode)
+        time = time_of(targets, time)
+        own = params["waveform"]
+        targets = self.waveform.run_targets(targets, own, lengths, time, by_mode=by_mode)
+        frames, ends = None, None
+        first = self._stages()[0]
+        if time is not None and isinstance(first, MagnitudeFeature):
+            time, ends = self.waveform.run_lengths(time, own, lengths, by_mode=by_mode)
+            frames = int(first.frame_lengths(torch.tensor([time])))
+            ends = None if lengths is None or ends is None else first.frame_lengths(ends)
+        own = params["specgram"]
+        return self.specgram.run_targets(targets, own, ends, frames, by_mode=by_mode)
 
     def plan(self, waveform: Tensor) -> str:
         """Say in words, a line a step, how a batch of this shape is computed."""

@@ -98,17 +98,34 @@ class RandomTransform(nn.Module, ABC):
         return self._call(waveform, params, lengths, by_mode=True)
 
     def targets(
-        self, targets: dict[str, Any], params: Params, lengths: Tensor | None = None
+        self,
+        targets: dict[str, Any],
+        params: Params,
+        lengths: Tensor | None = None,
+        *,
+        time: int | None = None,
     ) -> dict[str, Any]:
         """Say what becomes of labels under ``params``.
+
+        The ``frames`` of an example are labels at equal steps over the whole of its waveform, its
+        padding too: frame ``i`` of ``n`` is about the samples from ``i * time / n`` to
+        ``(i + 1) * time / n``. They are cut, stretched and moved as the sound is, each new frame
+        being the old one that is heard in its middle, or zero where there is only silence. Their
+        number changes as the duration does.
 
         Args:
             targets: ``label`` (int64 or ``(batch, classes)``), ``pitch`` (``(batch,)``, MIDI) and
                 ``frames`` (``(batch, classes, frame)``); other keys pass.
             params: What `make_params` gave.
             lengths: Valid samples per example before the transform.
+            time: Samples of the waveform before the transform; None takes them from the
+                ``waveform`` in ``targets``, if it is there. Only ``frames`` need it.
+
+        Raises:
+            ValueError: If ``frames`` are to be moved and the time is not known.
         """
-        return self.run_targets(dict(targets), params, lengths, by_mode=False)
+        time = time_of(targets, time)
+        return self.run_targets(dict(targets), params, lengths, time, by_mode=False)
 
     def _call(
         self, waveform: Tensor, params: Params, lengths: Tensor | None, *, by_mode: bool
@@ -149,9 +166,21 @@ class RandomTransform(nn.Module, ABC):
 
     @abstractmethod
     def run_targets(
-        self, targets: dict[str, Any], params: Any, lengths: Tensor | None, *, by_mode: bool
+        self,
+        targets: dict[str, Any],
+        params: Any,
+        lengths: Tensor | None,
+        time: int | None = None,
+        *,
+        by_mode: bool,
     ) -> dict[str, Any]:
         """Apply this part of a tree to labels."""
+
+    @abstractmethod
+    def run_lengths(
+        self, time: int, params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[int, Tensor | None]:
+        """Say what `run` makes of the time and the lengths."""
 
 
 class LeafTransform(RandomTransform, ABC):
@@ -204,13 +233,34 @@ class LeafTransform(RandomTransform, ABC):
         """Say where examples end afterwards; ``lengths`` None means at ``time``."""
         return lengths
 
+    def _size(self, time: int) -> int:
+        """Say how many samples or frames become of ``time``."""
+        return time
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor | None:
+        """Say which sample of the input is heard at a sample of the output: frame labels follow.
+
+        Args:
+            position: Samples of the output, ``(1, place)`` int64.
+            time: Samples of the input.
+            params: The params; an example that is not picked is seen to.
+            lengths: Where examples end in the input.
+
+        Returns:
+            Samples of the input, int64, broadcastable with ``(batch, place)``, negative where none
+            is heard; None says that nothing moves.
+        """
+        return None
+
     def _targets(
         self,
         targets: dict[str, Any],
         params: dict[str, Tensor],
         lengths: Tensor | None,
     ) -> dict[str, Any]:
-        """Say what happens to labels."""
+        """Say what happens to labels; ``frames`` follow from `_source`."""
         return targets
 
     def draw_params(self, draw: Draw) -> Params:
@@ -235,12 +285,59 @@ class LeafTransform(RandomTransform, ABC):
         return out, self._lengths(waveform.shape[-1], params, lengths)
 
     def run_targets(
-        self, targets: dict[str, Any], params: Any, lengths: Tensor | None, *, by_mode: bool
+        self,
+        targets: dict[str, Any],
+        params: Any,
+        lengths: Tensor | None,
+        time: int | None = None,
+        *,
+        by_mode: bool,
     ) -> dict[str, Any]:
         """Apply the transform to the labels of the examples that are picked."""
         if by_mode and not self.acts():
             return targets
-        return self._targets(targets, self.neutralise(params), lengths)
+        params = self.neutralise(params)
+        targets = self._targets(targets, params, lengths)
+        if "frames" not in targets or type(self)._source is LeafTransform._source:
+            return targets
+        if time is None:
+            raise ValueError(
+                f"`targets` has `frames`, which {type(self).__name__} moves: give `time`, the "
+                "number of samples of the waveform before"
+            )
+        return {**targets, "frames": self._move_frames(targets["frames"], time, params, lengths)}
+
+    def _move_frames(
+        self, frames: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        """Take for each frame of the output the one of the input that is heard in its middle."""
+        if lengths is None:
+            lengths = torch.full(frames.shape[:1], time, dtype=torch.int64, device=frames.device)
+        ends = self._lengths(time, params, lengths)
+        count, size = frames.shape[-1], self._size(time)
+        new_count = max(1, round(count * size / time))
+        place = torch.arange(new_count, device=frames.device)[None]
+        position = (2 * place + 1) * size // (2 * new_count)
+        source = self._source(position, time, params, lengths)
+        if source is None:
+            return frames
+        if not self.sets_shape:
+            source = torch.where(params["applied"][:, None], source, position)
+        heard = (source >= 0) & (source < lengths[:, None])
+        if ends is not None:
+            heard = heard & (position < ends[:, None])
+        index = source.clamp(0, time - 1) * count // time
+        index = index[:, None].expand(*frames.shape[:2], -1)
+        taken = frames.gather(-1, index)
+        return torch.where(heard[:, None], taken, torch.zeros_like(taken))
+
+    def run_lengths(
+        self, time: int, params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[int, Tensor | None]:
+        """Say what the transform makes of the time and the lengths."""
+        if by_mode and not self.acts():
+            return time, lengths
+        return self._size(time), self._lengths(time, self.neutralise(params), lengths)
 
     def neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
         """Give examples that are not picked the parameters of the identity."""
@@ -295,3 +392,9 @@ def resolve_keys(
     if keys.shape != (batch,):
         raise ValueError(f"`keys` must have shape ({batch},), got {tuple(keys.shape)}")
     return keys.to(waveform.device, non_blocking=True)
+
+
+def time_of(targets: dict[str, Any], time: int | None) -> int | None:
+    """Give the time that was said, or that of the waveform in a batch."""
+    waveform = targets.get("waveform")
+    return waveform.shape[-1] if time is None and isinstance(waveform, Tensor) else time

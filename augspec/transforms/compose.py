@@ -103,13 +103,30 @@ class Chain(RandomTransform):
         return waveform, lengths
 
     def run_targets(
-        self, targets: dict[str, Any], params: Any, lengths: Tensor | None, *, by_mode: bool
+        self,
+        targets: dict[str, Any],
+        params: Any,
+        lengths: Tensor | None,
+        time: int | None = None,
+        *,
+        by_mode: bool,
     ) -> dict[str, Any]:
         """Apply each transform to the labels that the one before it gave."""
         self.check_params(params)
         for transform, own in zip(self, params, strict=True):
-            targets = transform.run_targets(targets, own, lengths, by_mode=by_mode)
+            targets = transform.run_targets(targets, own, lengths, time, by_mode=by_mode)
+            if time is not None:
+                time, lengths = transform.run_lengths(time, own, lengths, by_mode=by_mode)
         return targets
+
+    def run_lengths(
+        self, time: int, params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[int, Tensor | None]:
+        """Say what the chain makes of the time and the lengths."""
+        self.check_params(params)
+        for transform, own in zip(self, params, strict=True):
+            time, lengths = transform.run_lengths(time, own, lengths, by_mode=by_mode)
+        return time, lengths
 
     def check_params(self, params: Any) -> None:
         """Raise a clear error if ``params`` cannot be those of this chain."""

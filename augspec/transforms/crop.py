@@ -74,6 +74,14 @@ class RandomCrop(FusableTransform):
         start = crop_start(params["offset"], ends, self.size)
         return cropped_lengths(ends, start, self.size)
 
+    def _size(self, time: int) -> int:
+        return self.size
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return position + crop_start(params["offset"], lengths, self.size)[:, None]
+
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Begin at the crop."""
         start = crop_start(params["offset"], warp.ends, self.size)
@@ -126,6 +134,14 @@ class CenterCrop(FusableTransform):
     def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
         ends = _ends(time, params, lengths)
         return cropped_lengths(ends, self._start(ends), self.size)
+
+    def _size(self, time: int) -> int:
+        return self.size
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return position + self._start(lengths)[:, None]
 
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Begin at the crop."""

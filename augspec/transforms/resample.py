@@ -58,6 +58,9 @@ class Resample(WaveformTransform):
     ) -> Tensor:
         return resample_rate(waveform, self.orig_freq, self.new_freq, lengths=lengths)
 
+    def _size(self, time: int) -> int:
+        return -(-time * self.new_freq // self.orig_freq)
+
     def _lengths(
         self, time: int, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor | None:

@@ -57,6 +57,11 @@ class _TempoTransform(FusableTransform, ABC):
             lengths = torch.full(rate.shape, time, dtype=torch.int64, device=rate.device)
         return resampled_lengths(lengths, rate, self._size(time))
 
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return (position * params[self.tempo][:, None]).to(torch.int64)
+
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Take frames at another hop."""
         rate, size = params[self.tempo], self._size(warp.size)
