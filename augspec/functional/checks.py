@@ -151,6 +151,30 @@ def check_range(
     return low, high
 
 
+def check_integer_range(
+    name: str, value: int | Sequence[int], *, at_least: int, at_most: int
+) -> tuple[int, int]:
+    """Check a range of whole numbers and give it as ``(low, high)``, both included.
+
+    Raises:
+        ValueError: If a bound is no integer, the range is reversed, or it leaves
+            ``[at_least, at_most]``.
+    """
+    bounds = (value, value) if isinstance(value, int) else value
+    whole = isinstance(bounds, tuple | list) and len(bounds) == 2
+    if not whole or any(isinstance(b, bool) or not isinstance(b, int) for b in bounds):
+        raise ValueError(f"`{name}` must be an integer or (low, high) integers, got {value!r}")
+    low, high = check_range(name, bounds, at_least=at_least, at_most=at_most)
+    return int(low), int(high)
+
+
+def check_sample_rate(sample_rate: int) -> int:
+    """Check that a sample rate is a positive whole number of Hz and give it back."""
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int) or sample_rate < 1:
+        raise ValueError(f"`sample_rate` must be a positive number of Hz, got {sample_rate!r}")
+    return sample_rate
+
+
 def check_n_fft(n_fft: int) -> int:
     """Check that the frame of a vocoder can be cut into its parts, and give it back.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augspec.functional.shapes import like
+from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
 
-__all__ = ["gain", "polarity_inversion"]
+__all__ = ["gain", "gain_transition", "peak_normalize", "polarity_inversion", "rms_normalize"]
 
 
 def gain(waveform: Tensor, gain_db: Tensor) -> Tensor:
@@ -39,3 +39,88 @@ def polarity_inversion(waveform: Tensor, inverted: Tensor) -> Tensor:
         ``(batch, channel, time)`` in and out.
     """
     return torch.where(like(inverted, waveform), -waveform, waveform)
+
+
+def gain_transition(
+    waveform: Tensor,
+    start_gain_db: Tensor,
+    end_gain_db: Tensor,
+    start: Tensor,
+    duration: Tensor,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Fade each example from one gain to another, linearly in dB.
+
+    Before the fade the first gain holds, after it the second. The fade may begin before the example
+    or end after it.
+
+    Args:
+        waveform: The batch.
+        start_gain_db: Gain before the fade in dB, ``(batch,)`` or ``(batch, channel)``; of 0 and 0
+            every bit stays as it is.
+        end_gain_db: Gain after the fade, of the same shape.
+        start: Where the fade begins, as a fraction of the example; may be negative.
+        duration: How long it takes, as a fraction of the example, above 0.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    time = torch.arange(waveform.shape[-1], device=waveform.device, dtype=waveform.dtype)
+    place = time / like(ends_of(waveform, lengths).clamp(min=1), waveform)
+    first, last, start, duration = (
+        like(value.to(waveform.dtype), waveform)
+        for value in (start_gain_db, end_gain_db, start, duration)
+    )
+    progress = ((place - start) / duration).clamp(0.0, 1.0)
+    return waveform * amplitude(first + (last - first) * progress)
+
+
+def peak_normalize(
+    waveform: Tensor, peak_db: Tensor, lengths: Tensor | None = None
+) -> Tensor:
+    """Give each example a peak of ``peak_db``; silence stays silence.
+
+    Args:
+        waveform: The batch.
+        peak_db: Largest absolute sample in dB of full scale, ``(batch,)`` for that of all channels
+            or ``(batch, channel)`` for that of each.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    peak = silence_after(waveform, lengths).abs().amax(pooled_dims(peak_db), keepdim=True)
+    return scale_to(waveform, peak_db, peak)
+
+
+def rms_normalize(waveform: Tensor, rms_db: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Give each example a root mean square of ``rms_db``; silence stays silence.
+
+    Args:
+        waveform: The batch.
+        rms_db: Root mean square of the valid samples in dB of full scale: a full-scale sine has
+            -3.01. ``(batch,)`` for that over all channels, ``(batch, channel)`` for that of each.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    return scale_to(waveform, rms_db, rms(waveform, pooled_dims(rms_db), lengths))
+
+
+def rms(waveform: Tensor, dims: tuple[int, ...], lengths: Tensor | None = None) -> Tensor:
+    """Take the root mean square of the valid samples over ``dims``, which are kept as 1."""
+    power = silence_after(waveform, lengths).square().mean(dims, keepdim=True)
+    # The root of zero has no gradient; where there is no power, zero is put back.
+    heard = power > 0
+    root = torch.where(heard, power, 1.0).sqrt()
+    part = like(ends_of(waveform, lengths).clamp(min=1), waveform) / waveform.shape[-1]
+    return torch.where(heard, root, 0.0) / part.to(waveform.dtype).sqrt()
+
+
+def scale_to(waveform: Tensor, level_db: Tensor, level: Tensor) -> Tensor:
+    """Scale by ``level_db`` over the ``level`` that there is, an amplitude; 0 changes nothing."""
+    heard = level > 0
+    wanted = like(amplitude(level_db.to(waveform.dtype)), waveform)
+    return waveform * torch.where(heard, wanted / torch.where(heard, level, 1.0), 1.0)

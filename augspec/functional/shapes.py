@@ -7,7 +7,16 @@ from torch import Tensor, nn
 
 from augspec.functional.checks import compute_dtype
 
-__all__ = ["fit", "like", "silence_after", "span_start", "working_dtype"]
+__all__ = [
+    "blend",
+    "ends_of",
+    "fit",
+    "like",
+    "pooled_dims",
+    "silence_after",
+    "span_start",
+    "working_dtype",
+]
 
 
 def working_dtype(tensor: Tensor) -> Tensor:
@@ -32,6 +41,35 @@ def silence_after(waveform: Tensor, lengths: Tensor | None) -> Tensor:
         return waveform
     inside = torch.arange(waveform.shape[-1], device=waveform.device) < like(lengths, waveform)
     return torch.where(inside, waveform, 0.0)
+
+
+def ends_of(waveform: Tensor, lengths: Tensor | None) -> Tensor:
+    """Say where examples end, ``(batch,)`` int64: at the last sample where no lengths are known."""
+    if lengths is not None:
+        return lengths
+    batch, time = waveform.shape[0], waveform.shape[-1]
+    return torch.full((batch,), time, dtype=torch.int64, device=waveform.device)
+
+
+def pooled_dims(parameter: Tensor) -> tuple[int, ...]:
+    """Name the dimensions of a waveform that share one value of a parameter."""
+    return (-2, -1) if parameter.ndim == 1 else (-1,)
+
+
+def blend(dry: Tensor, wet: Tensor, mix: Tensor) -> Tensor:
+    """Mix what goes into an effect with what comes out of it.
+
+    Args:
+        dry: The input.
+        wet: The output of the effect.
+        mix: Share of ``wet`` in the amplitude, ``(batch,)`` or ``(batch, channel)``: 0 is all dry,
+            1 all wet, bit for bit.
+
+    Shape:
+        Tensors of one shape in and out.
+    """
+    mix = like(mix.to(wet.dtype), wet)
+    return mix * wet + (1.0 - mix) * dry
 
 
 def span_start(fraction: Tensor, room: Tensor | int) -> Tensor:

@@ -198,7 +198,7 @@ class LeafTransform(RandomTransform, ABC):
     """
 
     #: Whether ``forward`` also acts in ``eval()``.
-    in_eval: ClassVar[bool] = False
+    in_eval: bool = False
     #: Whether the size of the output is a setting: such a transform takes no ``p``.
     sets_shape: ClassVar[bool] = False
     #: Value of each parameter at which the function is the identity or close to it. An example that

@@ -1,0 +1,76 @@
+"""Changes between the channels of an example."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from augspec.functional.shapes import like
+
+__all__ = ["channel_drop", "channel_shuffle", "stereo_width", "to_mono"]
+
+
+def channel_shuffle(waveform: Tensor, order: Tensor) -> Tensor:
+    """Put the channels of each example into a new order.
+
+    Args:
+        waveform: The batch.
+        order: A number for each channel, ``(batch, channel)``: channels come out with rising
+            numbers, equal ones in their old order.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    source = order.argsort(dim=-1, stable=True)
+    return waveform.gather(1, source[..., None].expand_as(waveform))
+
+
+def channel_drop(waveform: Tensor, order: Tensor, count: Tensor) -> Tensor:
+    """Silence some channels of each example, but never all.
+
+    Args:
+        waveform: The batch.
+        order: A number for each channel, ``(batch, channel)``: those with the smallest are
+            silenced.
+        count: How many are silenced, ``(batch,)`` int64; at most all but one are.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    rank = order.argsort(dim=-1, stable=True).argsort(dim=-1)
+    dropped = rank < count.clamp(max=waveform.shape[1] - 1)[:, None]
+    return torch.where(like(dropped, waveform), 0.0, waveform)
+
+
+def to_mono(waveform: Tensor) -> Tensor:
+    """Average the channels of each example.
+
+    Args:
+        waveform: The batch.
+
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, 1, time)``.
+    """
+    return waveform.mean(1, keepdim=True)
+
+
+def stereo_width(waveform: Tensor, width: Tensor) -> Tensor:
+    """Scale the difference between the two channels of each example; their mean stays.
+
+    Args:
+        waveform: The batch.
+        width: Factor, ``(batch,)``: 0 makes both channels alike, 1 leaves them, above is wider.
+
+    Shape:
+        ``(batch, channel, time)`` in and out, with two channels; one channel stays as it is.
+
+    Raises:
+        ValueError: If there are more than two channels.
+    """
+    channels = waveform.shape[1]
+    if channels > 2:
+        raise ValueError(f"`waveform` must have one or two channels, got {channels}")
+    middle = waveform.mean(1, keepdim=True)
+    if channels == 1:
+        return waveform
+    return middle + like(width.to(waveform.dtype), waveform) * (waveform - middle)

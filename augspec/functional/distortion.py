@@ -1,0 +1,179 @@
+"""Distortions without memory, coarse quantisers, and a coarse sampler."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from augspec.functional.level import amplitude, rms
+from augspec.functional.shapes import like, pooled_dims, silence_after
+
+__all__ = ["aliasing", "bit_crush", "clip", "clipping_distortion", "mu_law", "tanh_distortion"]
+
+
+def clip(
+    waveform: Tensor,
+    threshold_db: Tensor,
+    *,
+    relative: bool = False,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Clip each example at plus and minus a threshold.
+
+    Args:
+        waveform: The batch.
+        threshold_db: Threshold in dB of full scale, ``(batch,)`` or ``(batch, channel)``.
+        relative: Take ``threshold_db`` relative to the peak, of all channels or of each.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    threshold = like(amplitude(threshold_db.to(waveform.dtype)), waveform)
+    if relative:
+        heard = silence_after(waveform, lengths)
+        threshold = threshold * heard.abs().amax(pooled_dims(threshold_db), keepdim=True)
+    return _clip(waveform, threshold)
+
+
+def clipping_distortion(
+    waveform: Tensor, percentile: Tensor, lengths: Tensor | None = None
+) -> Tensor:
+    """Clip the given percentage of the samples of each example: those that are largest.
+
+    Args:
+        waveform: The batch.
+        percentile: Samples that are clipped in percent, 0 to 100; ``(batch,)`` of all channels or
+            ``(batch, channel)`` of each.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    return _clip(waveform, _magnitude_quantile(waveform, 1.0 - percentile / 100.0, lengths))
+
+
+def _clip(waveform: Tensor, threshold: Tensor) -> Tensor:
+    return torch.minimum(torch.maximum(waveform, -threshold), threshold)
+
+
+def tanh_distortion(
+    waveform: Tensor, distortion: Tensor, lengths: Tensor | None = None
+) -> Tensor:
+    """Distort each example softly by a hyperbolic tangent; its root mean square stays.
+
+    The gain before the tangent puts 0.5 where ``99 * distortion`` percent of the samples are
+    larger, so that the distortion does not depend on the level. The curve is odd: of a tone only
+    odd harmonics arise. Those above half the sample rate fold back.
+
+    Args:
+        waveform: The batch.
+        distortion: Amount, 0 to 1; ``(batch,)`` with one gain for all channels or
+            ``(batch, channel)``.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    dims = pooled_dims(distortion)
+    heard = silence_after(waveform, lengths)
+    usual = _magnitude_quantile(heard, 1.0 - 0.99 * distortion, lengths)
+    out = torch.tanh(heard * (0.5 / (usual + 1e-6)))
+    after = rms(out, dims, lengths)
+    silent = after == 0
+    gain = rms(heard, dims, lengths) / torch.where(silent, 1.0, after)
+    return out * torch.where(silent, 1.0, gain)
+
+
+def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | None) -> Tensor:
+    """Give the absolute value below which a fraction of the samples lies, interpolated linearly."""
+    count = waveform.new_full(waveform.shape[:1], waveform.shape[-1], dtype=torch.int64)
+    rows = waveform.abs()
+    if lengths is not None:
+        count = lengths
+        outside = torch.arange(waveform.shape[-1], device=waveform.device) >= lengths[:, None, None]
+        rows = rows.masked_fill(outside, math.inf)  # sorted behind all that counts
+    if fraction.ndim == 1:
+        count, rows, fraction = count * waveform.shape[1], rows.flatten(1)[:, None], fraction[:, None]
+    rows = rows.sort(dim=-1).values
+    last = (count - 1).clamp(min=0)[:, None]
+    place = fraction.to(waveform.dtype) * last
+    below = torch.minimum(place.long(), last)
+    above = torch.minimum(below + 1, last)
+    values = rows.gather(-1, torch.stack([below, above], dim=-1).expand(*rows.shape[:2], 2))
+    # An example of no samples has only what sorts behind.
+    values = torch.where(like(count > 0, values), values, 0.0)
+    return torch.lerp(values[..., :1], values[..., 1:], (place - below)[..., None])
+
+
+def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:
+    """Round each example to the values of signed integers of ``bit_depth`` bits.
+
+    ``2 ** bit_depth`` values from -1 in steps of ``2 ** (1 - bit_depth)``, zero among them; beyond
+    them the waveform is clipped. There is no dither. A sine that just does not clip keeps a
+    signal-to-noise ratio of ``6.02 * bit_depth + 1.76`` dB. The gradient is zero.
+
+    Args:
+        waveform: The batch, full scale being [-1, 1].
+        bit_depth: Bits, int64, ``(batch,)`` or ``(batch, channel)``.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    steps = like((torch.ones_like(bit_depth) << (bit_depth - 1)).to(waveform.dtype), waveform)
+    codes = (waveform * steps).round()
+    return torch.minimum(torch.maximum(codes, -steps), steps - 1.0) / steps
+
+
+def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
+    """Send each example through a mu-law codec: coarse for what is loud, fine for what is quiet.
+
+    Encoded and decoded as ``torchaudio.functional.mu_law_encoding`` and ``mu_law_decoding`` do it,
+    but that samples beyond full scale are clipped first and that zero stays zero: with an even
+    number of values these functions have none for it. The gradient is zero.
+
+    Args:
+        waveform: The batch, full scale being [-1, 1].
+        quantization_channels: Number of values, int64, 2 or more, ``(batch,)`` or
+            ``(batch, channel)``.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    References:
+        ITU-T G.711, "Pulse code modulation (PCM) of voice frequencies", 1988.
+    """
+    mu = like((quantization_channels - 1).to(waveform.dtype), waveform)
+    inside = waveform.clamp(-1.0, 1.0)
+    pressed = inside.sign() * torch.log1p(mu * inside.abs()) / torch.log1p(mu)
+    codes = torch.floor((pressed + 1.0) / 2.0 * mu + 0.5)
+    pressed = codes / mu * 2.0 - 1.0
+    out = pressed.sign() * torch.expm1(pressed.abs() * torch.log1p(mu)) / mu
+    return torch.where(waveform == 0, waveform, out)
+
+
+def aliasing(waveform: Tensor, new_freq: Tensor, *, sample_rate: int) -> Tensor:
+    """Sample each example at a lower rate without a filter, and hold each sample until the next.
+
+    A tone above half the new rate folds to below it, and holding leaves weaker images of
+    everything. Samples are taken where the old ones are, not between: a rate that does not divide
+    the old one adds some jitter.
+
+    Args:
+        waveform: The batch.
+        new_freq: New rate in Hz, above 0 and at most ``sample_rate``, ``(batch,)`` or
+            ``(batch, channel)``.
+        sample_rate: Sample rate in Hz.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    # In integers, in units of 2**-8 Hz, so that a rate that divides the old one does so exactly.
+    new = like((new_freq * 256.0).long().clamp(min=1), waveform)
+    old = sample_rate * 256
+    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    held = torch.div(time * new, old, rounding_mode="floor")
+    source = -torch.div(-held * old, new, rounding_mode="floor")
+    return waveform.gather(-1, source.expand_as(waveform))

@@ -1,0 +1,169 @@
+"""Compression and limiting: gains that follow the level, without a loop over samples.
+
+The envelopes are two recursions. The one-pole low-pass ``y[n] = a y[n-1] + (1 - a) x[n]`` is a
+filter. The decaying maximum ``y[n] = max(x[n], a y[n-1])`` is found by doubling in short blocks
+that know nothing of the past; their last values obey the same recursion at ``a ** block``. The
+results are those of the loop over samples within rounding.
+
+References:
+    Giannoulis, Massberg and Reiss, "Digital dynamic range compressor design - a tutorial and
+    analysis", Journal of the Audio Engineering Society 60(6), 2012.
+    Blelloch, "Prefix sums and their applications", CMU-CS-90-190, 1990.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from augspec.functional.filter import biquad
+from augspec.functional.level import amplitude
+from augspec.functional.shapes import fit, like, pooled_dims, silence_after
+
+__all__ = ["compressor", "limiter"]
+
+_BLOCK = 32
+_QUIET = 1e-6  # -120 dB: what is below has this level
+
+
+def compressor(
+    waveform: Tensor,
+    threshold_db: Tensor,
+    ratio: Tensor,
+    attack: Tensor,
+    release: Tensor,
+    *,
+    sample_rate: int,
+    knee_db: float = 6.0,
+    relative: bool = False,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Turn each example down where it is louder than a threshold.
+
+    The level of a sample is its absolute value in dB. Of each dB above the threshold ``1 / ratio``
+    is left, with a quadratic transition over ``knee_db`` around it. The gain in dB so found is
+    smoothed by the smooth decoupled peak detector of the reference: a release that jumps up with
+    the reduction and decays exponentially, then a one-pole low-pass with the attack. So the release
+    comes out longer by about the attack, and each time is that to 63 % of a step in dB. The gain is
+    1 before the example begins. There is no make-up gain.
+
+    Args:
+        waveform: The batch.
+        threshold_db: Threshold in dB of full scale. ``(batch,)``, and then the loudest channel
+            decides the gain of all, or ``(batch, channel)``, and then each has its own.
+        ratio: Input dB per output dB above the threshold, 1 or more.
+        attack: Time constant of the gain's fall in seconds; 0 is at once.
+        release: Time constant of the gain's rise in seconds; 0 is at once.
+        sample_rate: Sample rate in Hz.
+        knee_db: Width of the transition in dB; 0 is a corner.
+        relative: Take ``threshold_db`` relative to the example's peak rather than to full scale.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out; all parameters are of one shape.
+    """
+    level_db, threshold_db = _levels(waveform, threshold_db, relative, lengths)
+    ratio, attack, release = (
+        like(value.to(waveform.dtype), waveform) for value in (ratio, attack, release)
+    )
+    reduction = (1.0 - 1.0 / ratio) * _knee(level_db - threshold_db, knee_db)
+    fall, rise = _coefficient(attack, sample_rate), _coefficient(release, sample_rate)
+    # max(x, r y + (1 - r) x) is the low-pass of x plus the decaying maximum of what exceeds it.
+    low = _one_pole(reduction, rise)
+    held = low + _decaying_max(reduction - low, rise)
+    return waveform * amplitude(-_one_pole(held, fall))
+
+
+def limiter(
+    waveform: Tensor,
+    threshold_db: Tensor,
+    attack: Tensor,
+    release: Tensor,
+    *,
+    sample_rate: int,
+    relative: bool = False,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Turn each example down just as much as keeps every sample within a threshold.
+
+    The reduction in dB that each sample needs is held by an exponential decay after it, the
+    release, and before it, the attack: the limiter looks ahead, and adds no delay. What rounding
+    leaves above the threshold is clipped.
+
+    Args:
+        waveform: The batch.
+        threshold_db: Largest absolute sample of the result in dB of full scale. ``(batch,)``, and
+            then all channels have one gain, or ``(batch, channel)``, and then each has its own.
+        attack: Time constant of the gain's fall in seconds; 0 is at once.
+        release: Time constant of the gain's rise in seconds; 0 is at once.
+        sample_rate: Sample rate in Hz.
+        relative: Take ``threshold_db`` relative to the example's peak rather than to full scale.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out; all parameters are of one shape.
+    """
+    level_db, threshold_db = _levels(waveform, threshold_db, relative, lengths)
+    attack, release = (like(value.to(waveform.dtype), waveform) for value in (attack, release))
+    needed = (level_db - threshold_db).clamp(min=0.0)
+    held = _decaying_max(needed, _coefficient(release, sample_rate))
+    ahead = _decaying_max(held.flip(-1), _coefficient(attack, sample_rate)).flip(-1)
+    ceiling = amplitude(threshold_db)
+    limited = silence_after(waveform, lengths) * amplitude(-ahead)
+    return torch.minimum(torch.maximum(limited, -ceiling), ceiling)
+
+
+def _levels(
+    waveform: Tensor, threshold_db: Tensor, relative: bool, lengths: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Give the level of each sample and the threshold, in dB of full scale."""
+    magnitude = silence_after(waveform, lengths).abs()
+    if threshold_db.ndim == 1:
+        magnitude = magnitude.amax(1, keepdim=True)
+    level_db = 20.0 * torch.log10(magnitude.clamp(min=_QUIET))
+    wanted = like(threshold_db.to(waveform.dtype), waveform)
+    if relative:
+        wanted = wanted + level_db.amax(pooled_dims(threshold_db), keepdim=True)
+    return level_db, wanted
+
+
+def _knee(excess: Tensor, knee_db: float) -> Tensor:
+    """Rise from 0 with slope 0 to slope 1, quadratically within ``knee_db`` around 0."""
+    if knee_db == 0.0:
+        return excess.clamp(min=0.0)
+    inside = (excess + 0.5 * knee_db).clamp(0.0, knee_db)
+    return inside**2 / (2.0 * knee_db) + (excess - 0.5 * knee_db).clamp(min=0.0)
+
+
+def _coefficient(seconds: Tensor, sample_rate: int) -> Tensor:
+    """Say what a time constant leaves after one sample."""
+    return torch.exp(-1.0 / (seconds * sample_rate))
+
+
+def _one_pole(values: Tensor, a: Tensor) -> Tensor:
+    """Compute ``y[n] = a y[n-1] + (1 - a) values[n]``, from rest, for ``a`` of ``(batch, ..., 1)``."""
+    zero, one = torch.zeros_like(a), torch.ones_like(a)
+    return biquad(values, torch.cat([1.0 - a, zero, zero], -1), torch.cat([one, -a, zero], -1))
+
+
+def _decaying_max(values: Tensor, a: Tensor) -> Tensor:
+    """Compute ``y[n] = max(values[n], a y[n-1])``, from rest, for ``a`` of ``(batch, ..., 1)``."""
+    largest = _cut(values.clamp(min=0.0))
+    a_block = a[..., None]
+    step = 1
+    while step < _BLOCK:
+        earlier = nnf.pad(largest[..., :-step], (step, 0))
+        largest = torch.maximum(largest, earlier * a_block**step)
+        step *= 2
+    if largest.shape[-2] > 1:
+        before = nnf.pad(_decaying_max(largest[..., -1], a**_BLOCK)[..., :-1], (1, 0))
+        place = torch.arange(_BLOCK, device=values.device)
+        largest = torch.maximum(largest, before[..., None] * a_block ** (place + 1))
+    return largest.flatten(-2)[..., : values.shape[-1]]
+
+
+def _cut(values: Tensor) -> Tensor:
+    """Cut time into blocks, the last filled with zeros."""
+    count = -(-values.shape[-1] // _BLOCK)
+    return fit(values, count * _BLOCK).unflatten(-1, (count, _BLOCK))

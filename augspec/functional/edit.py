@@ -1,0 +1,188 @@
+"""Moving, turning, silencing and repeating parts of each example."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from augspec.functional.shapes import ends_of, like, silence_after
+
+__all__ = [
+    "PadWhere",
+    "mute",
+    "pad_start",
+    "pad_to",
+    "repeat_part",
+    "shift",
+    "time_reverse",
+]
+
+PadWhere = Literal["end", "start", "center"]
+
+
+def pad_start(lengths: Tensor, size: int, where: PadWhere) -> Tensor:
+    """Say at which sample each example begins once it is padded to ``size``.
+
+    Args:
+        lengths: Valid samples per example, ``(batch,)``.
+        size: Samples to pad to; what is longer begins at 0.
+        where: Where the silence goes: at the ``"end"``, at the ``"start"``, or half of it at each
+            with ``"center"``.
+
+    Returns:
+        ``(batch,)`` int64.
+    """
+    missing = (size - lengths).clamp(min=0)
+    if where == "end":
+        return torch.zeros_like(missing)
+    return missing if where == "start" else missing // 2
+
+
+def pad_to(waveform: Tensor, size: int, start: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Put each example at its own ``start`` into ``size`` samples of silence.
+
+    Args:
+        waveform: The batch.
+        size: Samples of the result; a longer waveform keeps its time.
+        start: Where each example begins, ``(batch,)`` int64, as `pad_start` gives it.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, max(time, size))``.
+    """
+    time = torch.arange(max(size, waveform.shape[-1]), device=waveform.device)
+    return _take(waveform, time - like(start, waveform), lengths)
+
+
+def shift(
+    waveform: Tensor, samples: Tensor, *, rollover: bool = True, lengths: Tensor | None = None
+) -> Tensor:
+    """Move each example later or earlier within its own length.
+
+    Args:
+        waveform: The batch.
+        samples: Samples to move by, ``(batch,)`` or ``(batch, channel)`` int64; positive is later.
+        rollover: Let what leaves at one end come in at the other; else silence comes in.
+        lengths: Valid samples per example, ``(batch,)``; None means all. Padding comes out silent.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    source = time - like(samples, waveform)
+    end = like(ends_of(waveform, lengths), waveform)
+    if rollover:
+        source = torch.where(time < end, torch.remainder(source, end.clamp(min=1)), end)
+    moved = _take(waveform, source, lengths)
+    return moved if rollover else silence_after(moved, lengths)
+
+
+def time_reverse(waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Play each example backwards, from its own end; padding comes out silent.
+
+    Args:
+        waveform: The batch.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    if lengths is None:
+        return waveform.flip(-1)
+    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    return _take(waveform, like(lengths, waveform) - 1 - time, lengths)
+
+
+def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor:
+    """Silence a stretch of each example, with raised-cosine fades within the stretch.
+
+    Args:
+        waveform: The batch.
+        start: First sample of the stretch, ``(batch,)`` or ``(batch, channel)`` int64.
+        width: Samples of the stretch, int64.
+        fade: Samples of each of the two fades, int64; at most half of the width is used.
+
+    Shape:
+        ``(batch, channel, time)`` in and out; the parameters are of one shape.
+    """
+    start, width, fade = (like(value, waveform) for value in (start, width, fade))
+    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    depth = torch.minimum(time - start, start + width - 1 - time) + 1  # 1 at the first and the last
+    fade = torch.minimum(fade, width // 2)
+    place = depth.clamp(min=0).to(waveform.dtype) / (fade + 1)
+    gain = 0.5 + 0.5 * torch.cos(math.pi * place)
+    return torch.where(depth <= 0, waveform, torch.where(depth > fade, 0.0, waveform * gain))
+
+
+def repeat_part(
+    waveform: Tensor,
+    start: Tensor,
+    width: Tensor,
+    repeats: Tensor,
+    fade: Tensor,
+    *,
+    insert: bool = True,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Play a part of each example several times more.
+
+    At every seam the new part is faded in, while what would have followed is faded out; the two
+    raised cosines add up to 1.
+
+    Args:
+        waveform: The batch.
+        start: First sample of the part, ``(batch,)`` int64.
+        width: Samples of the part, int64, at least 1.
+        repeats: How often the part is played again, int64.
+        fade: Samples of a crossfade, int64; at most ``width`` is used.
+        insert: Play the rest after the repeats, what goes beyond the tensor's time being cut; else
+            the repeats replace what was there.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out; the parameters are of one shape.
+    """
+    start, width, repeats, fade = (like(v, waveform) for v in (start, width, repeats, fade))
+    source, earlier, since = repeated_places(waveform, start, width, repeats, insert=insert)
+    if not insert:
+        inside = torch.arange(waveform.shape[-1], device=waveform.device)
+        inside = inside < like(ends_of(waveform, lengths), waveform)
+        source, earlier = (torch.where(inside, place, -1) for place in (source, earlier))
+    fade = torch.minimum(fade, width)
+    place = ((since + 1).to(waveform.dtype) / (fade + 1)).clamp(0.0, 1.0)
+    gain = 0.5 - 0.5 * torch.cos(math.pi * place)
+    new, old = _take(waveform, source, lengths), _take(waveform, earlier, lengths)
+    return torch.where((since >= 0) & (since < fade), gain * new + (1.0 - gain) * old, new)
+
+
+def repeated_places(
+    waveform: Tensor, start: Tensor, width: Tensor, repeats: Tensor, *, insert: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Say for every sample where it comes from, where it would without the last seam, and its age.
+
+    Returns:
+        Two source places and the samples since the last seam, negative before the first.
+    """
+    end = start + width
+    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    count = torch.div(time - end, width, rounding_mode="floor") + 1
+    played = torch.minimum(count.clamp(min=0), repeats)
+    source = time - played * width
+    earlier = torch.where(played > 0, source + width, source)
+    since = torch.where(repeats > 0, time - end - (played - 1).clamp(min=0) * width, -1)
+    if not insert:
+        back = time - end - repeats * width
+        over = (back >= 0) & (repeats > 0)
+        source, earlier = torch.where(over, time, source), torch.where(over, source, earlier)
+        since = torch.where(over, back, since)
+    return source, earlier, since
+
+
+def _take(waveform: Tensor, source: Tensor, lengths: Tensor | None) -> Tensor:
+    """Take the samples at ``source``; silence where that lies outside of the example."""
+    end = like(ends_of(waveform, lengths), waveform)
+    index = source.clamp(0, waveform.shape[-1] - 1).expand(*waveform.shape[:2], source.shape[-1])
+    return torch.where((source >= 0) & (source < end), waveform.gather(-1, index), 0.0)
