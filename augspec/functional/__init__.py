@@ -1,10 +1,28 @@
 """Deterministic batched kernels: no state, no randomness."""
 
+from augspec.functional.channels import channel_drop, channel_shuffle, stereo_width, to_mono
 from augspec.functional.checks import check_specgram, check_waveform, compute_dtype
 from augspec.functional.crop import crop, crop_start, cropped_lengths
+from augspec.functional.distortion import (
+    aliasing,
+    bit_crush,
+    clip,
+    clipping_distortion,
+    mu_law,
+    tanh_distortion,
+)
+from augspec.functional.dynamics import compressor, limiter
+from augspec.functional.edit import mute, pad_start, pad_to, repeat_part, shift, time_reverse
 from augspec.functional.filter import biquad, sosfilt
 from augspec.functional.formant import formant_shift, vtlp
-from augspec.functional.level import gain, polarity_inversion
+from augspec.functional.level import (
+    gain,
+    gain_transition,
+    peak_normalize,
+    polarity_inversion,
+    rms_normalize,
+)
+from augspec.functional.loudness import loudness, loudness_normalize
 from augspec.functional.mask import mask_span, mask_value_of
 from augspec.functional.resample import resample, resample_rate, resampled_lengths
 from augspec.functional.scale import (
@@ -15,6 +33,7 @@ from augspec.functional.scale import (
     mel_to_hz,
     standardize,
 )
+from augspec.functional.shapes import blend
 from augspec.functional.spectrum import (
     frame,
     frame_lengths,
@@ -32,10 +51,34 @@ __all__ = [
     "crop",
     "crop_start",
     "cropped_lengths",
+    "pad_start",
+    "pad_to",
+    "shift",
+    "time_reverse",
+    "mute",
+    "repeat_part",
+    "channel_shuffle",
+    "channel_drop",
+    "to_mono",
+    "stereo_width",
     "formant_shift",
     "vtlp",
     "gain",
+    "gain_transition",
+    "peak_normalize",
+    "rms_normalize",
+    "loudness",
+    "loudness_normalize",
     "polarity_inversion",
+    "compressor",
+    "limiter",
+    "clip",
+    "clipping_distortion",
+    "tanh_distortion",
+    "bit_crush",
+    "mu_law",
+    "aliasing",
+    "blend",
     "mask_span",
     "mask_value_of",
     "resample",

@@ -13,6 +13,8 @@ __all__ = ["channel_drop", "channel_shuffle", "stereo_width", "to_mono"]
 def channel_shuffle(waveform: Tensor, order: Tensor) -> Tensor:
     """Put the channels of each example into a new order.
 
+    An ``order`` that would leave the channels as they are turns them round by one place instead.
+
     Args:
         waveform: The batch.
         order: A number for each channel, ``(batch, channel)``: channels come out with rising
@@ -22,6 +24,8 @@ def channel_shuffle(waveform: Tensor, order: Tensor) -> Tensor:
         ``(batch, channel, time)`` in and out.
     """
     source = order.argsort(dim=-1, stable=True)
+    unchanged = (source.diff(dim=-1) > 0).all(-1, keepdim=True)
+    source = torch.where(unchanged, source.roll(1, -1), source)
     return waveform.gather(1, source[..., None].expand_as(waveform))
 
 

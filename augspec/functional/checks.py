@@ -168,6 +168,13 @@ def check_integer_range(
     return int(low), int(high)
 
 
+def check_size(size: int) -> int:
+    """Check that the size of a crop is a positive whole number of samples and give it back."""
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"`size` must be a positive number of samples, got {size!r}")
+    return size
+
+
 def check_sample_rate(sample_rate: int) -> int:
     """Check that a sample rate is a positive whole number of Hz and give it back."""
     if isinstance(sample_rate, bool) or not isinstance(sample_rate, int) or sample_rate < 1:

@@ -59,9 +59,7 @@ def _clip(waveform: Tensor, threshold: Tensor) -> Tensor:
     return torch.minimum(torch.maximum(waveform, -threshold), threshold)
 
 
-def tanh_distortion(
-    waveform: Tensor, distortion: Tensor, lengths: Tensor | None = None
-) -> Tensor:
+def tanh_distortion(waveform: Tensor, distortion: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Distort each example softly by a hyperbolic tangent; its root mean square stays.
 
     The gain before the tangent puts 0.5 where ``99 * distortion`` percent of the samples are
@@ -96,7 +94,11 @@ def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | No
         outside = torch.arange(waveform.shape[-1], device=waveform.device) >= lengths[:, None, None]
         rows = rows.masked_fill(outside, math.inf)  # sorted behind all that counts
     if fraction.ndim == 1:
-        count, rows, fraction = count * waveform.shape[1], rows.flatten(1)[:, None], fraction[:, None]
+        count, rows, fraction = (
+            count * waveform.shape[1],
+            rows.flatten(1)[:, None],
+            fraction[:, None],
+        )
     rows = rows.sort(dim=-1).values
     last = (count - 1).clamp(min=0)[:, None]
     place = fraction.to(waveform.dtype) * last
@@ -154,7 +156,9 @@ def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
     return torch.where(waveform == 0, waveform, out)
 
 
-def aliasing(waveform: Tensor, new_freq: Tensor, *, sample_rate: int) -> Tensor:
+def aliasing(
+    waveform: Tensor, new_freq: Tensor, *, sample_rate: int, lengths: Tensor | None = None
+) -> Tensor:
     """Sample each example at a lower rate without a filter, and hold each sample until the next.
 
     A tone above half the new rate folds to below it, and holding leaves weaker images of
@@ -166,6 +170,7 @@ def aliasing(waveform: Tensor, new_freq: Tensor, *, sample_rate: int) -> Tensor:
         new_freq: New rate in Hz, above 0 and at most ``sample_rate``, ``(batch,)`` or
             ``(batch, channel)``.
         sample_rate: Sample rate in Hz.
+        lengths: Valid samples per example, ``(batch,)``; None means all. Nothing is held beyond.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -176,4 +181,4 @@ def aliasing(waveform: Tensor, new_freq: Tensor, *, sample_rate: int) -> Tensor:
     time = torch.arange(waveform.shape[-1], device=waveform.device)
     held = torch.div(time * new, old, rounding_mode="floor")
     source = -torch.div(-held * old, new, rounding_mode="floor")
-    return waveform.gather(-1, source.expand_as(waveform))
+    return silence_after(waveform.gather(-1, source.expand_as(waveform)), lengths)

@@ -142,13 +142,13 @@ def _coefficient(seconds: Tensor, sample_rate: int) -> Tensor:
 
 
 def _one_pole(values: Tensor, a: Tensor) -> Tensor:
-    """Compute ``y[n] = a y[n-1] + (1 - a) values[n]``, from rest, for ``a`` of ``(batch, ..., 1)``."""
+    """Compute ``y[n] = a y[n-1] + (1 - a) values[n]``, from rest; ``a`` is ``(batch, ..., 1)``."""
     zero, one = torch.zeros_like(a), torch.ones_like(a)
     return biquad(values, torch.cat([1.0 - a, zero, zero], -1), torch.cat([one, -a, zero], -1))
 
 
 def _decaying_max(values: Tensor, a: Tensor) -> Tensor:
-    """Compute ``y[n] = max(values[n], a y[n-1])``, from rest, for ``a`` of ``(batch, ..., 1)``."""
+    """Compute ``y[n] = max(values[n], a y[n-1])``, from rest; ``a`` is ``(batch, ..., 1)``."""
     largest = _cut(values.clamp(min=0.0))
     a_block = a[..., None]
     step = 1
@@ -160,7 +160,8 @@ def _decaying_max(values: Tensor, a: Tensor) -> Tensor:
         before = nnf.pad(_decaying_max(largest[..., -1], a**_BLOCK)[..., :-1], (1, 0))
         place = torch.arange(_BLOCK, device=values.device)
         largest = torch.maximum(largest, before[..., None] * a_block ** (place + 1))
-    return largest.flatten(-2)[..., : values.shape[-1]]
+    joined: Tensor = largest.flatten(-2)[..., : values.shape[-1]]
+    return joined
 
 
 def _cut(values: Tensor) -> Tensor:

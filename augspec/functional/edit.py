@@ -12,6 +12,7 @@ from augspec.functional.shapes import ends_of, like, silence_after
 
 __all__ = [
     "PadWhere",
+    "RepeatMode",
     "mute",
     "pad_start",
     "pad_to",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 PadWhere = Literal["end", "start", "center"]
+RepeatMode = Literal["insert", "replace"]
 
 
 def pad_start(lengths: Tensor, size: int, where: PadWhere) -> Tensor:
@@ -124,7 +126,7 @@ def repeat_part(
     repeats: Tensor,
     fade: Tensor,
     *,
-    insert: bool = True,
+    mode: RepeatMode = "insert",
     lengths: Tensor | None = None,
 ) -> Tensor:
     """Play a part of each example several times more.
@@ -138,16 +140,16 @@ def repeat_part(
         width: Samples of the part, int64, at least 1.
         repeats: How often the part is played again, int64.
         fade: Samples of a crossfade, int64; at most ``width`` is used.
-        insert: Play the rest after the repeats, what goes beyond the tensor's time being cut; else
-            the repeats replace what was there.
+        mode: ``"insert"`` plays the rest after the repeats, what goes beyond the tensor's time
+            being cut; with ``"replace"`` the repeats replace what was there.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
     Shape:
         ``(batch, channel, time)`` in and out; the parameters are of one shape.
     """
     start, width, repeats, fade = (like(v, waveform) for v in (start, width, repeats, fade))
-    source, earlier, since = repeated_places(waveform, start, width, repeats, insert=insert)
-    if not insert:
+    source, earlier, since = repeated_places(waveform, start, width, repeats, mode)
+    if mode == "replace":
         inside = torch.arange(waveform.shape[-1], device=waveform.device)
         inside = inside < like(ends_of(waveform, lengths), waveform)
         source, earlier = (torch.where(inside, place, -1) for place in (source, earlier))
@@ -159,7 +161,7 @@ def repeat_part(
 
 
 def repeated_places(
-    waveform: Tensor, start: Tensor, width: Tensor, repeats: Tensor, *, insert: bool
+    waveform: Tensor, start: Tensor, width: Tensor, repeats: Tensor, mode: RepeatMode
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Say for every sample where it comes from, where it would without the last seam, and its age.
 
@@ -173,7 +175,7 @@ def repeated_places(
     source = time - played * width
     earlier = torch.where(played > 0, source + width, source)
     since = torch.where(repeats > 0, time - end - (played - 1).clamp(min=0) * width, -1)
-    if not insert:
+    if mode == "replace":
         back = time - end - repeats * width
         over = (back >= 0) & (repeats > 0)
         source, earlier = torch.where(over, time, source), torch.where(over, source, earlier)

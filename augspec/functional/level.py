@@ -76,9 +76,7 @@ def gain_transition(
     return waveform * amplitude(first + (last - first) * progress)
 
 
-def peak_normalize(
-    waveform: Tensor, peak_db: Tensor, lengths: Tensor | None = None
-) -> Tensor:
+def peak_normalize(waveform: Tensor, peak_db: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Give each example a peak of ``peak_db``; silence stays silence.
 
     Args:

@@ -95,7 +95,7 @@ def loudness_normalize(
 
 
 def _gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> Tensor:
-    """Give the weighted power of each example over the blocks that the gates leave, ``(batch,)``."""
+    """Give the weighted power of each example over the blocks that the gates leave."""
     if waveform.shape[1] > len(_CHANNEL_WEIGHTS):
         raise ValueError(
             f"`waveform` must have at most {len(_CHANNEL_WEIGHTS)} channels to measure loudness, "

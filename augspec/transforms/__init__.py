@@ -1,11 +1,23 @@
 """Random transforms: parameters drawn per example, applied by `augspec.functional`."""
 
 from augspec.transforms.base import RandomTransform, SpecgramTransform, WaveformTransform
+from augspec.transforms.channels import ChannelDrop, ChannelShuffle, StereoWidth, ToMono
 from augspec.transforms.compose import Chain
 from augspec.transforms.crop import CenterCrop, RandomCrop
+from augspec.transforms.distortion import (
+    Aliasing,
+    BitCrush,
+    Clip,
+    ClippingDistortion,
+    MuLaw,
+    TanhDistortion,
+)
+from augspec.transforms.dynamics import Compressor, Limiter
+from augspec.transforms.edit import Mute, PadTo, RepeatPart, Shift, TimeReverse
 from augspec.transforms.formant import VTLP, FormantShift
-from augspec.transforms.level import Gain, PolarityInversion
+from augspec.transforms.level import Gain, GainTransition, PolarityInversion
 from augspec.transforms.mask import FrequencyMask, TimeMask
+from augspec.transforms.normalize import LoudnessNormalize, PeakNormalize, RMSNormalize
 from augspec.transforms.resample import Resample
 from augspec.transforms.stretch import PitchAndTempo, PitchShift, Speed, TimeStretch
 
@@ -15,9 +27,30 @@ __all__ = [
     "SpecgramTransform",
     "Chain",
     "Gain",
+    "GainTransition",
+    "PeakNormalize",
+    "RMSNormalize",
+    "LoudnessNormalize",
     "PolarityInversion",
+    "Compressor",
+    "Limiter",
+    "Clip",
+    "ClippingDistortion",
+    "TanhDistortion",
+    "BitCrush",
+    "MuLaw",
+    "Aliasing",
     "RandomCrop",
     "CenterCrop",
+    "PadTo",
+    "Shift",
+    "TimeReverse",
+    "Mute",
+    "RepeatPart",
+    "ChannelShuffle",
+    "ChannelDrop",
+    "ToMono",
+    "StereoWidth",
     "TimeStretch",
     "PitchShift",
     "PitchAndTempo",

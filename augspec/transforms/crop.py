@@ -7,17 +7,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import check_size
 from augspec.functional.crop import crop, crop_start, cropped_lengths
 from augspec.random import Draw
 from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["CenterCrop", "RandomCrop"]
-
-
-def _check_size(size: int) -> int:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"`size` must be a positive number of samples, got {size!r}")
-    return size
 
 
 def _ends(time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
@@ -52,7 +47,7 @@ class RandomCrop(FusableTransform):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.size = _check_size(size)
+        self.size = check_size(size)
 
     @classmethod
     def example(cls) -> Self:
@@ -112,7 +107,7 @@ class CenterCrop(FusableTransform):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.size = _check_size(size)
+        self.size = check_size(size)
 
     @classmethod
     def example(cls) -> Self:

@@ -9,9 +9,10 @@ from torch import Tensor
 from augspec.functional import level
 from augspec.functional.checks import check_range
 from augspec.random import Draw
+from augspec.transforms.base import WaveformTransform
 from augspec.transforms.warp import FusableTransform, Warp
 
-__all__ = ["Gain", "PolarityInversion"]
+__all__ = ["Gain", "GainTransition", "PolarityInversion"]
 
 
 class Gain(FusableTransform):
@@ -66,6 +67,69 @@ class Gain(FusableTransform):
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Multiply the magnitudes."""
         return warp.amplify(level.amplitude(params["gain_db"]))
+
+
+class GainTransition(WaveformTransform):
+    """Fade each example from one random gain to another, linearly in dB.
+
+    The fade begins anywhere from its own duration before the example to the example's end: a part
+    of it may not be heard. Nothing is clipped.
+
+    Args:
+        gain_db: Range of both gains in dB, uniform in dB.
+        duration: Range of the fade's duration as a fraction of the example, uniform, above 0.
+        p: Probability that an example is changed.
+        per_channel: Draw gains and fade for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If a range is reversed or not finite, ``gain_db`` is beyond +-200 dB or
+            ``duration`` leaves [0.001, 100].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.GainTransition((-24.0, 6.0))(torch.randn(4, 1, 16000)).shape
+        torch.Size([4, 1, 16000])
+    """
+
+    neutral = {"start_gain_db": 0.0, "end_gain_db": 0.0}
+    neutral_is_exact = True
+
+    def __init__(
+        self,
+        gain_db: float | Sequence[float] = (-24.0, 6.0),
+        duration: float | Sequence[float] = (0.1, 1.0),
+        *,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.gain_db = check_range("gain_db", gain_db, at_least=-200.0, at_most=200.0)
+        self.duration = check_range("duration", duration, at_least=0.001, at_most=100.0)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "start_gain_db": draw.uniform("start_gain_db", *self.gain_db),
+            "end_gain_db": draw.uniform("end_gain_db", *self.gain_db),
+            "duration": draw.uniform("duration", *self.duration),
+            "place": draw.uniform("place"),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        duration = params["duration"]
+        return level.gain_transition(
+            waveform,
+            params["start_gain_db"],
+            params["end_gain_db"],
+            params["place"] * (1.0 + duration) - duration,
+            duration,
+            lengths,
+        )
 
 
 class PolarityInversion(FusableTransform):
