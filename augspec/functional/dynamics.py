@@ -160,11 +160,11 @@ def _decaying_max(values: Tensor, a: Tensor) -> Tensor:
         before = nnf.pad(_decaying_max(largest[..., -1], a**_BLOCK)[..., :-1], (1, 0))
         place = torch.arange(_BLOCK, device=values.device)
         largest = torch.maximum(largest, before[..., None] * a_block ** (place + 1))
-    joined: Tensor = largest.flatten(-2)[..., : values.shape[-1]]
-    return joined
+    return largest.flatten(-2)[..., : values.shape[-1]]
 
 
 def _cut(values: Tensor) -> Tensor:
     """Cut time into blocks, the last filled with zeros."""
     count = -(-values.shape[-1] // _BLOCK)
-    return fit(values, count * _BLOCK).unflatten(-1, (count, _BLOCK))
+    blocks: Tensor = fit(values, count * _BLOCK).unflatten(-1, (count, _BLOCK))
+    return blocks

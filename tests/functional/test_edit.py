@@ -1,0 +1,158 @@
+"""Edits in time: which sample goes where, within each example's own length."""
+
+import math
+
+import pytest
+import torch
+
+from augspec import functional
+
+
+def ramp(batch, time):
+    return torch.arange(1.0, time + 1, dtype=torch.float64).expand(batch, 1, time)
+
+
+def integers(*numbers):
+    return torch.tensor(numbers)
+
+
+@pytest.mark.parametrize("samples", [-103, -100, -7, 0, 1, 99, 250])
+def test_a_shift_with_rollover_is_that_of_roll(samples):
+    waveform = torch.randn(2, 3, 100)
+    out = functional.shift(waveform, torch.full((2,), samples))
+    assert torch.equal(out, waveform.roll(samples, -1))
+
+
+@pytest.mark.parametrize("rollover", [True, False])
+@pytest.mark.parametrize("samples", [-50, -3, 0, 4, 80])
+def test_shifts_stay_within_each_examples_own_length(rollover, samples):
+    lengths = integers(20, 13, 1, 0)
+    out = functional.shift(
+        ramp(4, 20), torch.full((4,), samples), rollover=rollover, lengths=lengths
+    )
+    for one, end in zip(out[:, 0], lengths.tolist(), strict=True):
+        sound = list(range(1, end + 1))
+        expected = [sound[(n - samples) % end] for n in range(end)]
+        if not rollover:
+            expected = [v if 0 <= n - samples < end else 0 for n, v in enumerate(expected)]
+        assert one.tolist() == expected + [0] * (20 - end)
+
+
+def test_channels_may_shift_apart():
+    waveform = torch.randn(1, 2, 50)
+    out = functional.shift(waveform, integers(3, -4)[None])
+    assert torch.equal(out[0, 0], waveform[0, 0].roll(3))
+    assert torch.equal(out[0, 1], waveform[0, 1].roll(-4))
+
+
+def test_reversing_twice_is_the_identity_and_once_is_flip():
+    waveform, lengths = torch.randn(3, 2, 30), integers(30, 17, 1)
+    out = functional.time_reverse(waveform, lengths)
+    for one, source, end in zip(out, waveform, lengths.tolist(), strict=True):
+        assert torch.equal(one[:, :end], source[:, :end].flip(-1))
+        assert not one[:, end:].any()
+    assert torch.equal(functional.time_reverse(functional.time_reverse(waveform)), waveform)
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("end", [[1, 2, 3, 4, 0, 0, 0], [1, 2, 0, 0, 0, 0, 0]]),
+        ("start", [[0, 0, 0, 1, 2, 3, 4], [0, 0, 0, 0, 0, 1, 2]]),
+        ("center", [[0, 1, 2, 3, 4, 0, 0], [0, 0, 1, 2, 0, 0, 0]]),
+    ],
+)
+def test_padding_goes_where_it_is_said(where, expected):
+    lengths = integers(4, 2)
+    start = functional.pad_start(lengths, 7, where)
+    assert functional.pad_to(ramp(2, 4), 7, start, lengths)[:, 0].tolist() == expected
+
+
+def test_mute_is_silent_inside_raised_cosine_at_its_edges_and_exact_elsewhere():
+    waveform = torch.randn(2, 2, 200, dtype=torch.float64)
+    start, width, fade = integers(50, 0), integers(80, 200), integers(9, 0)
+    out = functional.mute(waveform, start, width, fade)
+    assert torch.equal(out[0, :, :50], waveform[0, :, :50])
+    assert torch.equal(out[0, :, 130:], waveform[0, :, 130:])
+    assert not out[0, :, 59:121].any()
+    assert not out[1].any()
+    falling = 0.5 + 0.5 * torch.cos(math.pi * torch.arange(1.0, 10.0, dtype=torch.float64) / 10)
+    assert torch.allclose(out[0, :, 50:59], falling * waveform[0, :, 50:59], rtol=1e-12)
+    rising = falling.flip(0)
+    assert torch.allclose(out[0, :, 121:130], rising * waveform[0, :, 121:130], rtol=1e-12)
+
+
+def test_mute_of_no_width_is_the_identity_and_fades_share_a_narrow_stretch():
+    waveform = torch.ones(2, 1, 50)
+    out = functional.mute(waveform, integers(10, 10), integers(0, 5), integers(20, 20))
+    assert torch.equal(out[0], waveform[0])
+    # Two samples down, one silent, two up.
+    assert out[1, 0, 10:15].allclose(torch.tensor([0.75, 0.25, 0.0, 0.25, 0.75]))
+
+
+def test_a_part_is_inserted_again_and_again():
+    waveform = ramp(4, 12)
+    out = functional.repeat_part(
+        waveform,
+        integers(2, 2, 0, 3),
+        integers(3, 3, 12, 1),
+        integers(1, 2, 1, 0),
+        integers(*4 * [0]),
+    )
+    assert out[:, 0].tolist() == [
+        [1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8, 9],
+        [1, 2, 3, 4, 5, 3, 4, 5, 3, 4, 5, 6],
+        list(range(1, 13)),
+        list(range(1, 13)),
+    ]
+
+
+def test_a_part_replaces_what_follows_it():
+    out = functional.repeat_part(
+        ramp(3, 12),
+        integers(2, 2, 8),
+        integers(3, 3, 3),
+        integers(1, 2, 5),
+        integers(0, 0, 0),
+        mode="replace",
+        lengths=integers(12, 10, 12),
+    )
+    assert out[:, 0].tolist() == [
+        [1, 2, 3, 4, 5, 3, 4, 5, 9, 10, 11, 12],
+        [1, 2, 3, 4, 5, 3, 4, 5, 3, 4, 0, 0],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 9],
+    ]
+
+
+def test_what_is_inserted_lengthens_an_example_into_the_padding():
+    out = functional.repeat_part(
+        ramp(1, 12), integers(1), integers(2), integers(2), integers(0), lengths=integers(4)
+    )
+    assert out[0, 0].tolist() == [1, 2, 3, 2, 3, 2, 3, 4, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("mode", ["insert", "replace"])
+def test_seams_are_crossfaded_with_gains_that_add_up_to_one(mode):
+    arguments = integers(30), integers(40), integers(2), integers(9)
+    constant = torch.ones(1, 1, 250, dtype=torch.float64)
+    out = functional.repeat_part(constant, *arguments, mode=mode)
+    assert torch.allclose(out, constant, rtol=1e-12)
+    # Where the source jumps from 70 to 30, half a cosine leads over.
+    out = functional.repeat_part(ramp(1, 250), *arguments, mode=mode)[0, 0]
+    hard = functional.repeat_part(ramp(1, 250), *arguments[:3], integers(0), mode=mode)[0, 0]
+    gain = 0.5 - 0.5 * torch.cos(math.pi * torch.arange(1.0, 10.0, dtype=torch.float64) / 10)
+    old = torch.arange(71.0, 80.0, dtype=torch.float64)
+    for seam in (70, 110):
+        assert torch.allclose(out[seam : seam + 9], gain * (old - 40) + (1 - gain) * old)
+    changed = (out - hard).abs() > 1e-9
+    expected = torch.zeros(250, dtype=torch.bool)
+    for seam in (70, 110) if mode == "insert" else (70, 110, 150):
+        expected[seam : seam + 9] = True
+    assert torch.equal(changed, expected)
+
+
+def test_a_periodic_sound_stays_periodic_across_the_seams():
+    time = torch.arange(2000, dtype=torch.float64)
+    tone = torch.sin(2 * math.pi * time / 40)[None, None]
+    out = functional.repeat_part(tone, integers(400), integers(200), integers(3), integers(64))
+    assert torch.allclose(out, tone, rtol=0, atol=1e-12)
