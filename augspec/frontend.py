@@ -96,9 +96,10 @@ class Frontend(nn.Module):
         """
         check_waveform(waveform, lengths)
         keys = resolve_keys(waveform, keys, generator)
-        channels = waveform.shape[1]
+        draw = Draw(keys, "Frontend.waveform", waveform.shape[1])
+        channels = self.waveform.out_channels(draw.channels)
         return {
-            "waveform": self.waveform.draw_params(Draw(keys, "Frontend.waveform", channels)),
+            "waveform": self.waveform.draw_params(draw),
             "specgram": self.specgram.draw_params(Draw(keys, "Frontend.specgram", channels)),
         }
 

@@ -147,6 +147,10 @@ class RandomTransform(nn.Module, ABC):
     def draw_params(self, draw: Draw) -> Params:
         """Draw the params of this part of a tree."""
 
+    def out_channels(self, channels: int) -> int:
+        """Say how many channels come out if ``channels`` go in: what follows draws for these."""
+        return channels
+
     @abstractmethod
     def acts(self) -> bool:
         """Whether ``forward`` does anything in the present mode."""

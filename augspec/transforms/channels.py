@@ -59,7 +59,7 @@ class ChannelDrop(WaveformTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If ``count`` is no range of whole numbers in [0, 2**20].
+        ValueError: If ``count`` is no range of whole numbers in [0, 1000].
 
     Example:
         >>> import torch
@@ -70,7 +70,7 @@ class ChannelDrop(WaveformTransform):
 
     def __init__(self, count: int | Sequence[int] = 1, *, p: float = 1.0) -> None:
         super().__init__(p=p)
-        self.count = check_integer_range("count", count, at_least=0, at_most=1 << 20)
+        self.count = check_integer_range("count", count, at_least=0, at_most=1000)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         low, high = self.count
@@ -111,6 +111,10 @@ class ToMono(WaveformTransform):
         self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         return channels.to_mono(waveform)
+
+    def out_channels(self, channels: int) -> int:
+        """Say how many channels come out: one."""
+        return 1
 
 
 class StereoWidth(WaveformTransform):

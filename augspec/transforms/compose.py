@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -84,10 +85,17 @@ class Chain(RandomTransform):
 
     def draw_params(self, draw: Draw) -> Params:
         """Draw the params of each transform: a list in their order."""
-        return [
-            transform.draw_params(draw.child(name))
-            for name, transform in zip(self._names, self, strict=True)
-        ]
+        params = []
+        for name, transform in zip(self._names, self, strict=True):
+            params.append(transform.draw_params(draw.child(name)))
+            draw = replace(draw, channels=transform.out_channels(draw.channels))
+        return params
+
+    def out_channels(self, channels: int) -> int:
+        """Say how many channels come out of the last transform."""
+        for transform in self:
+            channels = transform.out_channels(channels)
+        return channels
 
     def acts(self) -> bool:
         """Whether any of the transforms acts in the present mode."""

@@ -2,8 +2,8 @@
 
 import math
 
-import pytest
 import pyloudnorm
+import pytest
 import torch
 
 from augspec import functional

@@ -25,6 +25,32 @@ CATALOGUE |= {
     "TimeStretch, longer": T.TimeStretch((0.8, 1.25), keep_length=False, n_fft=256, p=0.5),
     "Speed, longer": T.Speed((0.8, 1.25), keep_length=False, p=0.5),
     "Gain, per channel": T.Gain(p=0.5, per_channel=True),
+    "PeakNormalize, per channel": T.PeakNormalize((-9.0, 0.0), per_channel=True, p=0.5),
+    "RMSNormalize, in eval": T.RMSNormalize((-30.0, -10.0), per_channel=True, in_eval=True),
+    "LoudnessNormalize, per channel": T.LoudnessNormalize(sample_rate=16_000, per_channel=True),
+    "Compressor, relative": T.Compressor(
+        sample_rate=16_000, relative=True, mix=(0.0, 1.0), knee_db=0.0, per_channel=True, p=0.5
+    ),
+    "Limiter, relative": T.Limiter(sample_rate=16_000, relative=True, per_channel=True, p=0.5),
+    "Clip, relative": T.Clip(relative=True, per_channel=True, p=0.5),
+    "ClippingDistortion, per channel": T.ClippingDistortion(per_channel=True, p=0.5),
+    "TanhDistortion, mixed": T.TanhDistortion(mix=(0.0, 1.0), per_channel=True, p=0.5),
+    "BitCrush, mixed": T.BitCrush(mix=(0.0, 1.0), per_channel=True, p=0.5),
+    "MuLaw, per channel": T.MuLaw((4, 300), per_channel=True, p=0.5),
+    "Aliasing, mixed": T.Aliasing(
+        (2_000, 9_000), sample_rate=16_000, mix=(0.0, 1.0), per_channel=True, p=0.5
+    ),
+    "GainTransition, per channel": T.GainTransition(per_channel=True, p=0.5),
+    "PadTo, start": T.PadTo(3000, where="start"),
+    "PadTo, center": T.PadTo(1000, where="center"),
+    "Shift, silence": T.Shift(
+        (-0.1, 0.1), unit="seconds", sample_rate=16_000, rollover=False, p=0.5
+    ),
+    "Shift, per channel": T.Shift(per_channel=True, p=0.5),
+    "Mute, per channel": T.Mute(fade=0.0, per_channel=True, p=0.5),
+    "RepeatPart, replace": T.RepeatPart(mode="replace", p=0.5),
+    "ChannelDrop, some": T.ChannelDrop((0, 2), p=0.5),
+    "Chain, to mono": T.Chain([T.Gain(per_channel=True), T.ToMono(), T.Gain(per_channel=True)]),
     "Chain, stretched and cut": T.Chain(
         [T.TimeStretch((0.8, 1.25), n_fft=256), T.RandomCrop(2000), T.Gain(p=0.5)]
     ),
@@ -33,6 +59,7 @@ CATALOGUE |= {
 }
 # One class a family: compiling for real takes seconds each.
 COMPILED = ["Gain", "RandomCrop", "Speed", "TimeStretch", "VTLP", "TimeMask", "LogMelSpectrogram"]
+COMPILED += ["LoudnessNormalize", "Compressor", "TanhDistortion", "RepeatPart", "ChannelShuffle"]
 ALL = [(name, check) for name, made in CATALOGUE.items() for check in testing.checks_for(made)]
 
 
