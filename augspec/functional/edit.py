@@ -74,12 +74,15 @@ def shift(
         ``(batch, channel, time)`` in and out.
     """
     time = torch.arange(waveform.shape[-1], device=waveform.device)
-    source = time - like(samples, waveform)
     end = like(ends_of(waveform, lengths), waveform)
-    if rollover:
-        source = torch.where(time < end, torch.remainder(source, end.clamp(min=1)), end)
-    moved = _take(waveform, source, lengths)
-    return moved if rollover else silence_after(moved, lengths)
+    source = shifted_places(time, like(samples, waveform), end, rollover)
+    return silence_after(_take(waveform, source, lengths), lengths)
+
+
+def shifted_places(position: Tensor, samples: Tensor, end: Tensor, rollover: bool) -> Tensor:
+    """Say which sample of an example of ``end`` samples comes to each position."""
+    source = position - samples
+    return torch.remainder(source, end.clamp(min=1)) if rollover else source
 
 
 def time_reverse(waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -148,37 +151,34 @@ def repeat_part(
         ``(batch, channel, time)`` in and out; the parameters are of one shape.
     """
     start, width, repeats, fade = (like(v, waveform) for v in (start, width, repeats, fade))
-    source, earlier, since = repeated_places(waveform, start, width, repeats, mode)
-    if mode == "replace":
-        inside = torch.arange(waveform.shape[-1], device=waveform.device)
-        inside = inside < like(ends_of(waveform, lengths), waveform)
-        source, earlier = (torch.where(inside, place, -1) for place in (source, earlier))
+    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    source, earlier, since = repeated_places(time, start, width, repeats, mode)
     fade = torch.minimum(fade, width)
     place = ((since + 1).to(waveform.dtype) / (fade + 1)).clamp(0.0, 1.0)
     gain = 0.5 - 0.5 * torch.cos(math.pi * place)
     new, old = _take(waveform, source, lengths), _take(waveform, earlier, lengths)
-    return torch.where((since >= 0) & (since < fade), gain * new + (1.0 - gain) * old, new)
+    out = torch.where((since >= 0) & (since < fade), gain * new + (1.0 - gain) * old, new)
+    return silence_after(out, lengths) if mode == "replace" else out
 
 
 def repeated_places(
-    waveform: Tensor, start: Tensor, width: Tensor, repeats: Tensor, mode: RepeatMode
+    position: Tensor, start: Tensor, width: Tensor, repeats: Tensor, mode: RepeatMode
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Say for every sample where it comes from, where it would without the last seam, and its age.
+    """Say which sample comes to each position, and which would without the last seam before it.
 
     Returns:
-        Two source places and the samples since the last seam, negative before the first.
+        The two, and the samples since that seam, negative before the first.
     """
     end = start + width
-    time = torch.arange(waveform.shape[-1], device=waveform.device)
-    count = torch.div(time - end, width, rounding_mode="floor") + 1
+    count = torch.div(position - end, width, rounding_mode="floor") + 1
     played = torch.minimum(count.clamp(min=0), repeats)
-    source = time - played * width
+    source = position - played * width
     earlier = torch.where(played > 0, source + width, source)
-    since = torch.where(repeats > 0, time - end - (played - 1).clamp(min=0) * width, -1)
+    since = torch.where(repeats > 0, position - end - (played - 1).clamp(min=0) * width, -1)
     if mode == "replace":
-        back = time - end - repeats * width
+        back = position - end - repeats * width
         over = (back >= 0) & (repeats > 0)
-        source, earlier = torch.where(over, time, source), torch.where(over, source, earlier)
+        source, earlier = torch.where(over, position, source), torch.where(over, source, earlier)
         since = torch.where(over, back, since)
     return source, earlier, since
 

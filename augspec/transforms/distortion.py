@@ -232,7 +232,7 @@ class MuLaw(WaveformTransform):
         >>> import torch
         >>> from augspec import transforms as T
         >>> T.MuLaw(256)(torch.tensor([[[0.01, 0.5]]]))
-        tensor([[[0.0099, 0.5006]]])
+        tensor([[[0.0102, 0.4967]]])
     """
 
     differentiable = False

@@ -90,6 +90,14 @@ class PadTo(FusableTransform):
             lengths = torch.full_like(params["applied"], time, dtype=torch.int64)
         return edit.pad_start(lengths, self.size, self.where) + lengths
 
+    def _size(self, time: int) -> int:
+        return max(time, self.size)
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return position - edit.pad_start(lengths, self.size, self.where)[:, None]
+
     @property
     def fusable(self) -> bool:
         """Whether the example stays where it is."""
@@ -159,6 +167,14 @@ class Shift(WaveformTransform):
         samples = self._samples(params["shift"], ends_of(waveform, lengths))
         return edit.shift(waveform, samples, rollover=self.rollover, lengths=lengths)
 
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        if params["shift"].ndim == 2:
+            raise ValueError("`targets` has `frames` of examples, but `per_channel` shifts differ")
+        samples = self._samples(params["shift"], lengths)[:, None]
+        return edit.shifted_places(position, samples, lengths[:, None], self.rollover)
+
     def _samples(self, shift: Tensor, ends: Tensor) -> Tensor:
         if self.unit == "seconds" and self.sample_rate is not None:
             return _round_part(shift, self.sample_rate)
@@ -195,12 +211,17 @@ class TimeReverse(WaveformTransform):
     ) -> Tensor:
         return edit.time_reverse(waveform, lengths)
 
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return lengths[:, None] - 1 - position
+
 
 class Mute(WaveformTransform):
     """Silence a random stretch of each example, with fades.
 
     The stretch lies anywhere in the example, each place equally likely. At both of its ends half a
-    cosine leads from 1 to 0; outside of it nothing changes.
+    cosine leads from 1 to 0; outside of it nothing changes. Labels stay, those of frames too.
 
     Args:
         width: Range of the width of the stretch as a fraction of the example, uniform; a number is
@@ -313,19 +334,26 @@ class RepeatPart(WaveformTransform):
         self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         ends = ends_of(waveform, lengths)
-        width = self._samples(params, ends)
-        start = span_start(params["start"], (ends - width).clamp(min=0))
+        start, width = self._part(params, ends)
         fade = _round_part(torch.full_like(params["width"], self.fade), ends)
         return edit.repeat_part(
             waveform, start, width, params["repeats"], fade, mode=self.mode, lengths=lengths
         )
 
-    def _samples(self, params: dict[str, Tensor], ends: Tensor) -> Tensor:
-        return _round_part(params["width"], ends).clamp(min=1)
+    def _part(self, params: dict[str, Tensor], ends: Tensor) -> tuple[Tensor, Tensor]:
+        width = _round_part(params["width"], ends).clamp(min=1)
+        return span_start(params["start"], (ends - width).clamp(min=0)), width
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        part = (value[:, None] for value in (*self._part(params, lengths), params["repeats"]))
+        return edit.repeated_places(position, *part, self.mode)[0]
 
     def _lengths(
         self, time: int, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor | None:
         if lengths is None or self.mode == "replace":
             return lengths
-        return (lengths + params["repeats"] * self._samples(params, lengths)).clamp(max=time)
+        _, width = self._part(params, lengths)
+        return (lengths + params["repeats"] * width).clamp(max=time)
