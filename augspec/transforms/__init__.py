@@ -13,11 +13,12 @@ from augspec.transforms.distortion import (
     TanhDistortion,
 )
 from augspec.transforms.dynamics import Compressor, Limiter
-from augspec.transforms.edit import Mute, PadTo, RepeatPart, Shift, TimeReverse
+from augspec.transforms.edit import Mute, RepeatPart, Shift, TimeReverse
 from augspec.transforms.formant import VTLP, FormantShift
 from augspec.transforms.level import Gain, GainTransition, PolarityInversion
 from augspec.transforms.mask import FrequencyMask, TimeMask
 from augspec.transforms.normalize import LoudnessNormalize, PeakNormalize, RMSNormalize
+from augspec.transforms.pad import PadTo
 from augspec.transforms.resample import Resample
 from augspec.transforms.stretch import PitchAndTempo, PitchShift, Speed, TimeStretch
 
