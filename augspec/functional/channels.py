@@ -26,7 +26,8 @@ def channel_shuffle(waveform: Tensor, order: Tensor) -> Tensor:
     source = order.argsort(dim=-1, stable=True)
     unchanged = (source.diff(dim=-1) > 0).all(-1, keepdim=True)
     source = torch.where(unchanged, source.roll(1, -1), source)
-    return waveform.gather(1, source[..., None].expand_as(waveform))
+    example = torch.arange(len(waveform), device=waveform.device)
+    return waveform[example[:, None], source]
 
 
 def channel_drop(waveform: Tensor, order: Tensor, count: Tensor) -> Tensor:

@@ -148,12 +148,11 @@ def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
         ITU-T G.711, "Pulse code modulation (PCM) of voice frequencies", 1988.
     """
     mu = like((quantization_channels - 1).to(waveform.dtype), waveform)
-    inside = waveform.clamp(-1.0, 1.0)
-    pressed = inside.sign() * torch.log1p(mu * inside.abs()) / torch.log1p(mu)
-    codes = torch.floor((pressed + 1.0) / 2.0 * mu + 0.5)
-    pressed = codes / mu * 2.0 - 1.0
-    out = pressed.sign() * torch.expm1(pressed.abs() * torch.log1p(mu)) / mu
-    return torch.where(waveform == 0, waveform, out)
+    steps = 0.5 * mu / torch.log1p(mu)  # steps of the code to each unit of the logarithm
+    pressed = torch.log1p(mu * waveform.abs().clamp(max=1.0)) * steps
+    codes = torch.floor(torch.copysign(pressed, waveform) + (0.5 * mu + 0.5)) - 0.5 * mu
+    loud = torch.expm1(codes.abs() / steps) / mu
+    return torch.where(waveform == 0, waveform, torch.copysign(loud, codes))
 
 
 def aliasing(

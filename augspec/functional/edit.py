@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from augspec.functional.shapes import ends_of, like, silence_after
+from augspec.functional.shapes import ends_of, fit, like, silence_after
 
 __all__ = [
     "PadWhere",
@@ -43,19 +43,26 @@ def pad_start(lengths: Tensor, size: int, where: PadWhere) -> Tensor:
     return missing if where == "start" else missing // 2
 
 
-def pad_to(waveform: Tensor, size: int, start: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Put each example at its own ``start`` into ``size`` samples of silence.
+def pad_to(
+    waveform: Tensor, size: int, where: PadWhere = "end", lengths: Tensor | None = None
+) -> Tensor:
+    """Pad each example with silence to ``size`` samples.
 
     Args:
         waveform: The batch.
         size: Samples of the result; a longer waveform keeps its time.
-        start: Where each example begins, ``(batch,)`` int64, as `pad_start` gives it.
+        where: Where the silence goes: at the ``"end"``, at the ``"start"``, or half of it at each
+            with ``"center"``.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, max(time, size))``.
     """
-    time = torch.arange(max(size, waveform.shape[-1]), device=waveform.device)
+    longest = max(size, waveform.shape[-1])
+    if where == "end":
+        return fit(silence_after(waveform, lengths), longest)
+    time = torch.arange(longest, device=waveform.device)
+    start = pad_start(ends_of(waveform, lengths), size, where)
     return _take(waveform, time - like(start, waveform), lengths)
 
 
@@ -73,7 +80,13 @@ def shift(
     Shape:
         ``(batch, channel, time)`` in and out.
     """
-    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    size = waveform.shape[-1]
+    if rollover and lengths is None and samples.ndim == 1:
+        # Whole rows of twice the example are copied in a third of the time of single samples.
+        rows = torch.cat([waveform, waveform], dim=-1).unfold(-1, size, 1)
+        example = torch.arange(len(waveform), device=waveform.device)
+        return rows[example, :, torch.remainder(-samples, size)]
+    time = torch.arange(size, device=waveform.device)
     end = like(ends_of(waveform, lengths), waveform)
     source = shifted_places(time, like(samples, waveform), end, rollover)
     return silence_after(_take(waveform, source, lengths), lengths)

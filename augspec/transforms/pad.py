@@ -10,7 +10,6 @@ from torch import Tensor
 from augspec.functional import edit
 from augspec.functional.checks import check_size
 from augspec.functional.edit import PadWhere
-from augspec.functional.shapes import ends_of
 from augspec.random import Draw
 from augspec.transforms.warp import FusableTransform, Warp
 
@@ -62,8 +61,7 @@ class PadTo(FusableTransform):
     def _transform(
         self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        start = edit.pad_start(ends_of(waveform, lengths), self.size, self.where)
-        return edit.pad_to(waveform, self.size, start, lengths)
+        return edit.pad_to(waveform, self.size, self.where, lengths)
 
     def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
         if lengths is None:
