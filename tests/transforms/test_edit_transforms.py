@@ -136,3 +136,76 @@ def test_padding_at_the_end_is_fused_exactly(ragged, size):
 def test_bad_settings_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+# Labels of frames.
+
+HOP = 10
+
+
+def labels(waveform):
+    """Label each frame of ten samples with the samples that it has: a ramp of their numbers."""
+    return waveform[:, :, HOP // 2 :: HOP]
+
+
+EDITS = {
+    "shift": T.Shift((-0.5, 0.5), p=0.7),
+    "shift with silence": T.Shift((-0.5, 0.5), rollover=False, p=0.7),
+    "shift in seconds": T.Shift((-0.3, 0.3), unit="seconds", sample_rate=400, p=0.7),
+    "reverse": T.TimeReverse(p=0.5),
+    "pad": T.PadTo(600),
+    "pad before": T.PadTo(600, where="start"),
+    "pad around": T.PadTo(600, where="center"),
+    "repeat": T.RepeatPart((0.1, 0.3), (1, 3), fade=0.0, p=0.7),
+    "repeat in place": T.RepeatPart((0.1, 0.3), (1, 3), fade=0.0, mode="replace", p=0.7),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("ragged", [False, True])
+def test_frame_labels_follow_the_sound(name, ragged):
+    waveform = ramp(40, 400)
+    lengths = torch.arange(40) * 10 + 10 if ragged else None
+    if ragged:
+        waveform = torch.where(torch.arange(400) < lengths[:, None, None], waveform, 0.0)
+    edit = EDITS[name]
+    params = edit.make_params(waveform)
+    targets = {"frames": labels(waveform), "waveform": waveform}
+    found = edit.targets(targets, params, lengths)["frames"]
+    out = edit.transform(waveform, params, lengths)
+    # The label of a frame is that of the frame its middle sample comes from.
+    heard = labels(out[0] if ragged else out)
+    expected = torch.where(heard > 0, (heard - 1) // HOP * HOP + HOP // 2 + 1, 0.0)
+    assert torch.equal(found, expected)
+    assert name.startswith("pad") or (found != targets["frames"]).any()
+
+
+def test_frame_labels_follow_through_a_chain_to_a_frame():
+    chain = T.Chain(
+        [T.Shift((-0.5, 0.5)), T.PadTo(600, where="start"), T.TimeReverse(p=0.5), T.RandomCrop(500)]
+    )
+    waveform = ramp(40, 400)
+    params = chain.make_params(waveform)
+    targets = {"frames": labels(waveform), "waveform": waveform}
+    found, heard = (
+        chain.targets(targets, params)["frames"],
+        labels(chain.transform(waveform, params)),
+    )
+    # Each step takes the nearest frame; silence and the seam of a shift are at most one frame off.
+    near = (found - heard).abs() <= HOP
+    assert near.float().mean() > 0.95
+    assert near.sum(-1).min() >= 47
+
+
+def test_shifts_by_channel_and_frame_labels_of_examples_do_not_go_together():
+    shift, waveform = T.Shift(per_channel=True), ramp(2, 400, channels=2)
+    params = shift.make_params(waveform)
+    with pytest.raises(ValueError, match="`targets` has `frames` of examples, but `per_channel`"):
+        shift.targets({"frames": labels(waveform), "waveform": waveform}, params)
+
+
+def test_muting_leaves_labels():
+    mute, waveform = T.Mute(0.5), ramp(2, 400)
+    targets = {"frames": labels(waveform), "waveform": waveform}
+    params = mute.make_params(waveform)
+    assert torch.equal(mute.targets(targets, params)["frames"], targets["frames"])
