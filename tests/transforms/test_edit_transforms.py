@@ -185,7 +185,7 @@ def test_frame_labels_follow_through_a_chain_to_a_frame():
         [T.Shift((-0.5, 0.5)), T.PadTo(600, where="start"), T.TimeReverse(p=0.5), T.RandomCrop(500)]
     )
     waveform = ramp(40, 400)
-    params = chain.make_params(waveform)
+    params = chain.make_params(waveform, keys=augspec.example_keys(0, 0, range(40)))
     targets = {"frames": labels(waveform), "waveform": waveform}
     found, heard = (
         chain.targets(targets, params)["frames"],
