@@ -284,4 +284,6 @@ class RepeatPart(WaveformTransform):
         if lengths is None or self.mode == "replace":
             return lengths
         _, width = self._part(params, lengths)
-        return (lengths + params["repeats"] * width).clamp(max=time)
+        # What has no sample has none to repeat.
+        added = params["repeats"] * torch.minimum(width, lengths)
+        return (lengths + added).clamp(max=time)

@@ -62,6 +62,11 @@ def test_repeats_are_inserted_and_lengths_grow_as_far_as_there_is_room():
         assert not one[end:].any()
 
 
+def test_an_example_of_no_samples_has_none_to_repeat():
+    _, ends = T.RepeatPart(0.5, 3)(ramp(2, 300), torch.tensor([0, 2]))
+    assert ends.tolist() == [0, 5]
+
+
 def test_replaced_parts_leave_the_lengths():
     lengths = torch.tensor([300, 100])
     out, ends = T.RepeatPart(mode="replace", fade=0.0)(ramp(2, 300), lengths)
