@@ -103,10 +103,12 @@ def _gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> 
             f"`waveform` must have at most {len(_CHANNEL_WEIGHTS)} channels to measure loudness, "
             f"got {waveform.shape[1]}"
         )
-    sos = torch.tensor(_k_weighting(sample_rate), dtype=torch.float64).to(waveform.device)
+    device = waveform.device
+    wide = torch.float32 if device.type == "mps" else torch.float64
+    sos = torch.tensor(_k_weighting(sample_rate), dtype=wide).to(device, non_blocking=True)
+    gains = torch.tensor(_CHANNEL_WEIGHTS[: waveform.shape[1]], dtype=waveform.dtype)
     weighted = sosfilt(waveform, sos, lengths).square()
-    gains = weighted.new_tensor(_CHANNEL_WEIGHTS[: waveform.shape[1]])
-    power = (weighted * gains[:, None]).sum(1)
+    power = (weighted * gains.to(device, non_blocking=True)[:, None]).sum(1)
     blocks, whole = _block_powers(power, sample_rate, ends_of(waveform, lengths))
 
     loud = whole & (_OFFSET + 10.0 * torch.log10(blocks.detach().clamp(min=1e-30)) > _ABSOLUTE_GATE)
