@@ -1,8 +1,9 @@
 """Batches of raw waveforms into augmented, training-ready spectrograms."""
 
-from augspec import datasets, features, functional, transforms
+from augspec import datasets, features, functional, plot, transforms
 from augspec.backbones import adapt_input, create_backbone
 from augspec.config import from_config, load, to_config
+from augspec.batches import collate
 from augspec.frontend import Frontend
 from augspec.loader import DeviceLoader, per_example
 from augspec.params import params_from_json, params_to_json, select
@@ -12,9 +13,11 @@ __all__ = [
     "datasets",
     "features",
     "functional",
+    "plot",
     "transforms",
     "Frontend",
     "DeviceLoader",
+    "collate",
     "per_example",
     "example_keys",
     "params_to_json",

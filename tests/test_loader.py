@@ -1,6 +1,10 @@
+import multiprocessing
+
 import pytest
+import soundfile
 import torch
-from torch.utils.data import DataLoader
+from torch import distributed
+from torch.utils.data import DataLoader, DistributedSampler
 
 import augspec
 from augspec import features as F
@@ -26,6 +30,10 @@ class Notes(torch.utils.data.Dataset):
 
 @pytest.fixture
 def frontend():
+    return make_frontend()
+
+
+def make_frontend():
     return augspec.Frontend(
         T.Chain([T.Gain((-6.0, 6.0)), T.RandomCrop(1000)]), F.MelSpectrogram(n_fft=256, n_mels=20)
     )
@@ -52,8 +60,48 @@ def test_examples_do_not_depend_on_batch_size_or_order(frontend):
     whole = by_index(augspec.DeviceLoader(DataLoader(Notes(), batch_size=10), frontend, "cpu"))
     shuffled = DataLoader(Notes(), batch_size=3, shuffle=True)
     parts = by_index(augspec.DeviceLoader(shuffled, frontend, "cpu"))
-    for index, specgram in whole.items():
-        torch.testing.assert_close(parts[index], specgram, rtol=1e-4, atol=1e-5)
+    assert_close(parts, whole)
+
+
+def assert_close(found, expected):
+    assert found.keys() == expected.keys()
+    for index, specgram in expected.items():
+        torch.testing.assert_close(found[index], specgram, rtol=1e-4, atol=1e-5)
+
+
+def test_examples_do_not_depend_on_the_number_of_workers(frontend):
+    alone = DataLoader(Notes(), batch_size=3)
+    workers = DataLoader(Notes(), batch_size=3, num_workers=2)
+    expected = by_index(augspec.DeviceLoader(alone, frontend, "cpu"))
+    found = by_index(augspec.DeviceLoader(workers, frontend, "cpu"))
+    assert all(torch.equal(found[index], expected[index]) for index in range(10))
+
+
+def read_one_rank(rank, folder):
+    torch.set_num_threads(1)
+    store = f"file://{folder}/store"
+    distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    sampler = DistributedSampler(Notes(), shuffle=True)
+    loader = DataLoader(Notes(), batch_size=2, sampler=sampler)
+    frontend = augspec.DeviceLoader(loader, make_frontend(), "cpu", seed=4)
+    ranks = [None, None]
+    for epoch in range(2):
+        distributed.all_gather_object(ranks, by_index(frontend))
+        if rank == 0:
+            torch.save(ranks, f"{folder}/{epoch}.pt")
+    distributed.destroy_process_group()
+
+
+def test_examples_do_not_depend_on_the_number_of_processes(frontend, tmp_path):
+    torch.multiprocessing.spawn(read_one_rank, args=(str(tmp_path),), nprocs=2)
+    alone = augspec.DeviceLoader(DataLoader(Notes(), batch_size=10), frontend, "cpu", seed=4)
+    shares = []
+    for epoch in range(2):
+        first, second = torch.load(tmp_path / f"{epoch}.pt")
+        assert not first.keys() & second.keys()
+        assert_close(first | second, by_index(alone))
+        shares.append(set(first))
+    assert shares[0] != shares[1], "the sampler shuffles by the loader's epoch"
 
 
 def test_epochs_differ_repeat_by_number_and_advance(frontend):
@@ -96,6 +144,15 @@ def test_num_classes_makes_labels_one_hot(frontend):
     assert batch["label"].sum() == 10
 
 
+def test_labels_that_are_weights_already_pass(frontend):
+    weights = torch.tensor([0.25, 0.75])
+    notes = [{"waveform": torch.randn(1, 1000), "index": 0, "label": weights}]
+    (batch,) = augspec.DeviceLoader(DataLoader(notes), frontend, "cpu", num_classes=2)
+    assert torch.equal(batch["label"], weights[None])
+    with pytest.raises(ValueError, match=r"`label` must be .* 3\), got shape \(1, 2\)"):
+        list(augspec.DeviceLoader(DataLoader(notes), frontend, "cpu", num_classes=3))
+
+
 def test_lengths_give_frame_lengths(frontend):
     notes = [{"waveform": torch.randn(1, 800), "index": 0, "lengths": 500}]
     (batch,) = augspec.DeviceLoader(DataLoader(notes), frontend, "cpu")
@@ -108,12 +165,59 @@ def test_len_and_a_loader_without_one(frontend):
         len(augspec.DeviceLoader((x for x in ()), frontend, "cpu"))
 
 
-def test_a_distributed_sampler_is_told_the_epoch(frontend):
-    sampler = torch.utils.data.DistributedSampler(Notes(), num_replicas=2, rank=0)
-    loader = augspec.DeviceLoader(DataLoader(Notes(), sampler=sampler), frontend, "cpu")
-    list(loader)
-    list(loader)
-    assert sampler.epoch == 1
+class Told(Notes):
+    epoch = None
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+
+def test_samplers_and_the_data_set_are_told_the_epoch(frontend):
+    sampler = DistributedSampler(Notes(), num_replicas=2, rank=0)
+    batch_sampler = torch.utils.data.BatchSampler(sampler, 5, drop_last=False)
+    notes = Told()
+    for arguments in ({"sampler": sampler}, {"batch_sampler": batch_sampler}):
+        loader = augspec.DeviceLoader(DataLoader(notes, **arguments), frontend, "cpu")
+        list(loader)
+        list(loader)
+        assert sampler.epoch == 1
+        assert notes.epoch == 1
+        loader.set_epoch(7)
+        list(loader)
+        assert sampler.epoch == 7
+        assert notes.epoch == 7
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError])
+def test_an_early_exit_leaves_no_workers(frontend, error):
+    loader = DataLoader(Notes(), batch_size=1, num_workers=2)
+    try:
+        for _ in augspec.DeviceLoader(loader, frontend, "cpu"):
+            assert len(multiprocessing.active_children()) == 2
+            if error:
+                raise error
+            break
+    except RuntimeError:
+        pass
+    assert not multiprocessing.active_children()
+
+
+def test_an_exception_in_a_worker_names_the_file(frontend, tmp_path):
+    for label in ("flute", "reed"):
+        (tmp_path / label).mkdir()
+        soundfile.write(tmp_path / label / "note.wav", torch.zeros(2000).numpy(), 16_000)
+    damaged = tmp_path / "reed" / "note.wav"
+    notes = augspec.datasets.AudioFolder(tmp_path)
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=str(damaged)):
+        list(augspec.DeviceLoader(DataLoader(notes, num_workers=1), frontend, "cpu"))
+
+
+def test_nested_values_are_kept(frontend):
+    meta = {"pitch": torch.tensor([60]), "names": ["a"], "velocity": (torch.tensor([100]),)}
+    batch = {"waveform": torch.ones(1, 1, 1000), "index": torch.zeros(1).long(), "meta": meta}
+    (made,) = augspec.DeviceLoader([batch], frontend, "cpu")
+    assert made["meta"] == meta
 
 
 def test_bad_input_is_named(frontend):
@@ -140,3 +244,36 @@ def test_per_example_draws_as_the_batch_does(frontend):
     assert torch.equal(one(waveform[0]), first)
     with pytest.raises(ValueError, match=r"`waveform` must be \(channel, time\)"):
         one(waveform)
+
+
+class InWorker(Notes):
+    """Makes spectrograms where the notes are read, and is told the epoch by the loader's user."""
+
+    def __init__(self, frontend, epoch):
+        super().__init__()
+        self.apply, self.epoch = augspec.per_example(frontend), epoch
+
+    def __getitem__(self, index):
+        example = super().__getitem__(index)
+        key = augspec.example_keys(seed=4, epoch=self.epoch, index=index)
+        return example | {"specgram": self.apply(example["waveform"], key=key)}
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_workers_draw_as_the_device_does(frontend, context):
+    in_worker = DataLoader(
+        InWorker(frontend, epoch=3), batch_size=4, num_workers=1, multiprocessing_context=context
+    )
+    loader = augspec.DeviceLoader(DataLoader(Notes(), batch_size=10), frontend, "cpu", seed=4)
+    loader.set_epoch(3)
+    assert_close(by_index(in_worker), by_index(loader))
+
+
+class Swap(T.Gain):
+    mixes_examples = True
+
+
+def test_per_example_refuses_to_mix():
+    frontend = augspec.Frontend(T.Chain([T.Gain(), Swap()]), F.Spectrogram(256))
+    with pytest.raises(ValueError, match="`transform` must not mix examples, got Swap"):
+        augspec.per_example(frontend)

@@ -1,0 +1,138 @@
+"""Batches as dictionaries: padding ragged examples into one, and adding the spectrogram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from augspec.frontend import Frontend
+from augspec.functional.shapes import fit
+
+__all__ = ["add_specgram", "augmenting", "collate"]
+
+Batch: TypeAlias = dict[str, Any]
+
+
+def collate(examples: Sequence[Mapping[str, Any]], size: int | None = None) -> Batch:
+    """Collate examples of several lengths: pad with zeros and say where each one ends.
+
+    Give it to a ``DataLoader`` as ``collate_fn``, as it is or with a ``size``:
+    ``functools.partial(augspec.collate, size=64_000)``. Transforms and features respect the
+    ``lengths``, so that the padding changes nothing in an example. What all examples have beside
+    the waveform is collated as PyTorch does by default.
+
+    Args:
+        examples: Dictionaries with the same keys, among them ``waveform`` ``(channel, time)``.
+            Their own ``lengths``, if there are any, are kept.
+        size: Samples to pad to, at least the longest example's; ``None`` takes the longest. One
+            size for every batch spares a compiled front end from compiling anew.
+
+    Returns:
+        The batch: ``waveform`` ``(batch, channel, time)``, ``lengths`` ``(batch,)`` int64, and the
+        other keys.
+
+    Raises:
+        KeyError: If an example lacks ``waveform`` or a key that others have.
+        TypeError: If the values under a key cannot be collated; the message names the key.
+        ValueError: If there is no example, a waveform has another rank or number of channels than
+            the others, or one is longer than ``size``.
+
+    Example:
+        >>> batch = augspec.collate([{"waveform": torch.ones(1, n), "label": n} for n in (3, 5)])
+        >>> batch["waveform"].shape, batch["lengths"], batch["label"]
+        (torch.Size([2, 1, 5]), tensor([3, 5]), tensor([3, 5]))
+    """
+    if not examples:
+        raise ValueError("`examples` must hold at least one example, got none")
+    names = list(dict.fromkeys(name for example in examples for name in example))
+    for name in dict.fromkeys(["waveform", *names]):
+        lacking = [place for place, example in enumerate(examples) if name not in example]
+        if lacking:
+            raise KeyError(f"`examples` must all have `{name}`, number {lacking[0]} has not")
+    waveforms = [example["waveform"] for example in examples]
+    batch = {"waveform": _pad(waveforms, size)}
+    batch["lengths"] = torch.tensor([waveform.shape[-1] for waveform in waveforms])
+    for name in names:
+        if name != "waveform":
+            batch[name] = _collate_key(name, [example[name] for example in examples])
+    return batch
+
+
+def _pad(waveforms: list[Tensor], size: int | None) -> Tensor:
+    shapes = [tuple(waveform.shape) for waveform in waveforms]
+    if any(len(shape) != 2 or shape[0] != shapes[0][0] for shape in shapes):
+        raise ValueError(
+            "`waveform` must be (channel, time) with the same number of channels in every example, "
+            f"got shapes {', '.join(map(str, sorted(set(shapes))))}"
+        )
+    longest = max(shape[1] for shape in shapes)
+    if size is not None and size < longest:
+        raise ValueError(
+            f"`size` must be at least the longest example's {longest} samples, got {size}; "
+            "cut in the data set, or pad to a larger size and crop with T.RandomCrop"
+        )
+    return torch.stack([fit(waveform, size or longest) for waveform in waveforms])
+
+
+def _collate_key(name: str, values: list[Any]) -> Any:
+    try:
+        return default_collate(values)
+    except (TypeError, RuntimeError, KeyError, ValueError) as error:
+        raise TypeError(
+            f"`{name}` cannot be collated: {error}; leave it out of the examples, or give it one "
+            "type and one shape"
+        ) from error
+
+
+def add_specgram(
+    batch: Batch, frontend: Frontend, keys: Tensor, *, num_classes: int | None = None
+) -> Batch:
+    """Give a copy of a batch with ``specgram`` and the labels that belong to it.
+
+    Args:
+        batch: As `DeviceLoader` takes it, on the device of ``frontend``.
+        frontend: Makes the spectrogram, in its own mode.
+        keys: Key of each example.
+        num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32.
+    """
+    batch = dict(batch)
+    waveform, lengths = batch["waveform"], batch.get("lengths")
+    with torch.no_grad():
+        params = frontend.make_params(waveform, lengths, keys=keys)
+        made = frontend.run(waveform, params, lengths, by_mode=True)
+    if isinstance(made, tuple):
+        batch["specgram"], batch["specgram_lengths"] = made
+    else:
+        batch["specgram"] = made
+    if num_classes is not None and "label" in batch:
+        batch["label"] = _class_weights(batch["label"], num_classes)
+    return frontend.run_targets(batch, params, lengths, by_mode=True)
+
+
+@contextmanager
+def augmenting(frontend: nn.Module, wanted: bool) -> Iterator[None]:
+    """Keep ``frontend`` from augmenting unless ``wanted``; afterwards its modes are as before."""
+    modes = {module: module.training for module in frontend.modules()}
+    try:
+        if not wanted:
+            frontend.eval()
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _class_weights(label: Tensor, num_classes: int) -> Tensor:
+    if label.ndim == 1:
+        label = nn.functional.one_hot(label, num_classes)
+    elif label.shape[1:] != (num_classes,):
+        raise ValueError(
+            f"`label` must be (batch,) or (batch, num_classes = {num_classes}), "
+            f"got shape {tuple(label.shape)}"
+        )
+    return label.to(torch.float32)
