@@ -61,7 +61,7 @@ def test_ragged_examples_come_out_as_if_alone():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"path": None}, TypeError, "`path` cannot be collated"),
+        ({"index": None}, TypeError, "`index` cannot be collated"),
         ({"frames": torch.zeros(3)}, KeyError, "`examples` must all have `frames`, number 0"),
         ({"index": torch.zeros(2)}, TypeError, "`index` cannot be collated"),
         ({"waveform": torch.zeros(2, 300)}, ValueError, "same number of channels"),

@@ -5,8 +5,9 @@ import augspec
 
 PROGRAM = """
 import sys, augspec
-augspec.transforms, augspec.features, augspec.functional, augspec.datasets
+augspec.transforms, augspec.features, augspec.functional, augspec.datasets, augspec.plot
 peers = {"torchaudio", "librosa", "audiomentations", "torch_audiomentations", "lightning", "scipy"}
+peers |= {"fastai", "pytorch_lightning", "datasets", "transformers", "matplotlib", "IPython"}
 print(sorted(peers & {name.partition(".")[0] for name in sys.modules}))
 """
 
@@ -19,6 +20,6 @@ def test_import_does_not_bring_the_peers():
 
 
 def test_every_public_name_is_there_and_documented():
-    for module in (augspec, augspec.transforms, augspec.features, augspec.functional):
+    for module in (augspec, augspec.transforms, augspec.features, augspec.functional, augspec.plot):
         for name in module.__all__:
             assert getattr(module, name).__doc__

@@ -1,0 +1,350 @@
+"""Pictures of waveforms and spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from augspec.batches import Batch, augmenting
+from augspec.features import LogMelSpectrogram
+from augspec.frontend import Frontend
+from augspec.params import select
+from augspec.plot.axes import SpecgramAxes, specgram_axes
+from augspec.plot.titles import describe_label, describe_params
+from augspec.random import example_keys
+from augspec.transforms.base import RandomTransform, SpecgramTransform
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+
+__all__ = ["compare", "show_batch", "specgram", "waveform"]
+
+Grid: TypeAlias = NDArray[Any]
+
+# Levels further below the loudest are drawn alike: log-mels of silence reach -100 dB, and showing
+# that would take the contrast from everything else.
+_RANGE_DB = 80.0
+_COLUMNS = 3
+_BAR: dict[str, float] = {"pad": 0.01, "fraction": 0.05, "aspect": 25}
+
+
+def waveform(
+    waveform: Tensor,
+    sample_rate: int,
+    *,
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw a waveform over time in seconds.
+
+    Args:
+        waveform: ``(time,)`` or ``(channel, time)``; channels lie over one another.
+        sample_rate: In Hz.
+        ax: Where to draw; ``None`` makes a figure.
+        title: Title of the axes.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If ``waveform`` has another rank.
+
+    Example:
+        >>> from augspec import plot
+        >>> tone = torch.sin(torch.arange(8000) * 0.2)
+        >>> plot.waveform(tone, sample_rate=16_000).get_xlabel()
+        'Time in s'
+    """
+    channels = _channels("waveform", waveform, 1)
+    ax = _new_grid(1, 1, 6.4, 2.4)[0, 0] if ax is None else ax
+    _draw_waveform(ax, channels, sample_rate)
+    if len(channels) > 1:
+        ax.legend(loc="upper right", fontsize="small")
+    ax.set(xlabel="Time in s", ylabel="Amplitude")
+    ax.set_title(title or "")
+    return ax
+
+
+def specgram(
+    specgram: Tensor,
+    features: nn.Module | None = None,
+    *,
+    sample_rate: int | None = None,
+    ax: Axes | None = None,
+    title: str | None = None,
+    colorbar: bool = True,
+    limits: tuple[float, float] | None = None,
+) -> Axes:
+    """Draw a spectrogram, its axes in the units of the feature that made it.
+
+    Args:
+        specgram: ``(freq, frame)`` or ``(1, freq, frame)``.
+        features: The feature, ``nn.Sequential`` or front end that made it. It says what the axes
+            are: seconds, Hz on a linear, mel or logarithmic scale, dB. Without it they are frames
+            and bins.
+        sample_rate: In Hz, for features that do not know theirs (`augspec.features.Spectrogram`).
+        ax: Where to draw; ``None`` makes a figure.
+        title: Title of the axes.
+        colorbar: Whether to draw a colour bar.
+        limits: Values of the darkest and the lightest colour; ``None`` takes the lowest and the
+            highest, in dB at most 80 dB apart.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If ``specgram`` has another rank or several channels, or ``sample_rate`` is not
+            that of ``features``.
+
+    Example:
+        >>> from augspec import features as F, plot
+        >>> feature = F.LogMelSpectrogram(sample_rate=16_000, n_fft=512, n_mels=40)
+        >>> ax = plot.specgram(feature(torch.randn(1, 1, 16_000))[0], feature)
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('Time in s', 'Hz (mel scale)')
+    """
+    channels = _channels("specgram", specgram, 2)
+    if len(channels) != 1:
+        raise ValueError(f"`specgram` must have one channel, got {len(channels)}: choose one")
+    ax = _new_grid(1, 1, 6.4, 3.2)[0, 0] if ax is None else ax
+    axes = specgram_axes(features, channels[0].shape, sample_rate)
+    mesh = _draw(ax, channels[0], axes, limits or _limits(channels, axes))
+    ax.set(xlabel=axes.time_label, ylabel=axes.frequency_label)
+    ax.set_title(title or "")
+    if colorbar:
+        ax.figure.colorbar(mesh, ax=ax, label=axes.level_label)
+    return ax
+
+
+def show_batch(
+    batch: Batch,
+    features: nn.Module | None = None,
+    *,
+    n: int = 9,
+    classes: Sequence[str] | None = None,
+    sample_rate: int | None = None,
+) -> Grid:
+    """Draw the first spectrograms of a batch with their labels, all in the same colours.
+
+    Args:
+        batch: What `augspec.DeviceLoader` yields: ``specgram``, and if there are any ``label``
+            (numbers or class weights) and ``specgram_lengths``, drawn as a line where an example
+            ends. Of several channels the first is drawn.
+        features: What made the spectrograms; see `specgram`.
+        n: How many to draw at most.
+        classes: Names of the labels.
+        sample_rate: See `specgram`.
+
+    Returns:
+        The axes of the examples, one-dimensional.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        KeyError: If the batch has no ``specgram``.
+        ValueError: If the batch is empty or ``n`` is not positive.
+
+    Example:
+        >>> from augspec import plot
+        >>> batch = {"specgram": torch.rand(4, 1, 40, 60), "label": torch.tensor([0, 1, 1, 0])}
+        >>> [ax.get_title() for ax in plot.show_batch(batch, classes=["flute", "reed"])]
+        ['flute', 'reed', 'reed', 'flute']
+    """
+    if "specgram" not in batch:
+        raise KeyError(f"`batch` must have a `specgram`, got {sorted(batch)}")
+    images = _numpy(batch["specgram"][: max(n, 0), 0])
+    if not len(images):
+        raise ValueError(f"`batch` and `n` must leave an example to draw, got n={n}")
+    columns = min(len(images), _COLUMNS)
+    grid = _new_grid(-(-len(images) // columns), columns, 3.4, 2.2)
+    axes = specgram_axes(features, images.shape[1:], sample_rate)
+    cells = grid.ravel()[: len(images)]
+    for place, (ax, image) in enumerate(zip(cells, images, strict=True)):
+        mesh = _draw(ax, image, axes, _limits(images, axes))
+        if "label" in batch:
+            ax.set_title(describe_label(batch["label"][place], classes), fontsize="medium")
+        if "specgram_lengths" in batch:
+            end = axes.times[int(batch["specgram_lengths"][place])]
+            ax.axvline(end, color="white", linestyle="--", linewidth=1.0)
+    for ax in grid.ravel()[len(images) :]:
+        ax.remove()
+    _label_edges(grid, axes)
+    grid[0, 0].figure.colorbar(mesh, ax=list(cells), label=axes.level_label, **_BAR)
+    return cells
+
+
+def compare(
+    waveform: Tensor,
+    transform: RandomTransform | Frontend,
+    n: int = 4,
+    *,
+    sample_rate: int = 16_000,
+    features: nn.Module | None = None,
+    keys: Tensor | None = None,
+) -> Grid:
+    """Draw one example beside ``n`` random versions of it, with the drawn parameters as titles.
+
+    Args:
+        waveform: ``(channel, time)`` or ``(time,)``; of several channels the first is drawn.
+        transform: A transform of waveforms or of spectrograms, or a front end.
+        n: Number of versions.
+        sample_rate: In Hz.
+        features: What makes the spectrograms; ``None`` is the front end's own, else a log-mel
+            spectrogram. A front end takes no other.
+        keys: ``(n,)`` keys of the draws; ``None`` takes the first ones of seed 0, so that the same
+            call draws the same picture.
+
+    Returns:
+        The axes, the original in the first column: waveforms in the first row and spectrograms in
+        the last, or spectrograms alone where only those are changed.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If ``waveform`` has another rank, ``n`` is not positive, or ``transform`` mixes
+            examples.
+
+    Example:
+        >>> from augspec import plot, transforms as T
+        >>> axes = plot.compare(torch.randn(1, 8000), T.Gain((-12.0, 0.0)), n=2)
+        >>> axes.shape, axes[0, 0].get_title()
+        ((2, 3), 'original')
+    """
+    if n < 1:
+        raise ValueError(f"`n` must be positive, got {n}")
+    for module in transform.modules():
+        if getattr(module, "mixes_examples", False):
+            raise ValueError(f"`transform` must not mix examples, got {type(module).__name__}")
+    example = torch.from_numpy(_channels("waveform", waveform, 1))[None]
+    keys = example_keys(0, 0, range(n)) if keys is None else keys
+    if features is None and not isinstance(transform, Frontend):
+        features = LogMelSpectrogram(sample_rate, n_fft=1024, hop_length=256, n_mels=80)
+    with torch.no_grad():
+        sounds, images, params = _versions(example, transform, features, n, keys)
+    titles = [describe_params(transform, select(params, i)) for i in range(n)]
+    grid = _new_grid(2 if sounds else 1, n + 1, 2.6, 2.1)
+    room = 0.14 * max(title.count("\n") for title in titles)
+    grid[0, 0].figure.set_figheight(grid[0, 0].figure.get_figheight() + room)
+    for ax, sound in zip(grid[0], sounds, strict=False):
+        _draw_waveform(ax, sound[:1], sample_rate)
+    axes = [specgram_axes(features or transform, image.shape, sample_rate) for image in images]
+    for ax, image, own in zip(grid[-1], images, axes, strict=True):
+        mesh = _draw(ax, image, own, _limits(images, own))
+    grid[-1, 0].set_xlim(axes[0].times[0], max(own.times[-1] for own in axes))
+    for ax, title in zip(grid[0], ["original", *titles], strict=True):
+        ax.set_title(title, fontsize="small")
+    if sounds:
+        grid[0, 0].set_ylabel("Amplitude")
+    _label_edges(grid[-1:], axes[0])
+    grid[0, 0].figure.colorbar(mesh, ax=grid[-1], label=axes[0].level_label, **_BAR)
+    return grid
+
+
+def _versions(
+    example: Tensor,
+    transform: RandomTransform | Frontend,
+    features: nn.Module | None,
+    n: int,
+    keys: Tensor,
+) -> tuple[list[Any], list[Any], Any]:
+    """Give waveforms, spectrograms (of the first channel) and params, the original first."""
+    copies = example.expand(n, -1, -1)
+    make: Any = features
+    if isinstance(transform, Frontend):
+        params: Any = transform.make_params(copies, keys=keys)
+        with augmenting(transform, False):
+            plain = transform(example)
+        made = transform.transform(copies, params)
+        waveforms = transform.waveform.transform(copies, params["waveform"])
+        changed = len(transform.waveform) > 0
+    elif any(isinstance(module, SpecgramTransform) for module in transform.modules()):
+        plain = make(example)
+        specgrams = plain.expand(n, -1, -1, -1)
+        params = transform.make_params(specgrams, keys=keys)
+        made, waveforms, changed = transform.transform(specgrams, params), copies, False
+    else:
+        params = transform.make_params(copies, keys=keys)
+        waveforms = transform.transform(copies, params)
+        plain, made, changed = make(example), make(waveforms), True
+    images = [_numpy(plain[0, 0]), *(_numpy(image[0]) for image in made)]
+    sounds = [_numpy(example[0]), *(_numpy(sound) for sound in waveforms)] if changed else []
+    return sounds, images, params
+
+
+def _numpy(tensor: Tensor) -> Grid:
+    array: Grid = tensor.detach().to("cpu", torch.float32).numpy()
+    return array
+
+
+def _channels(name: str, tensor: Tensor, dims: int) -> Grid:
+    """Give ``(channel, ...)``, whether or not there was a channel dimension."""
+    shape = "(time,) or (channel, time)" if dims == 1 else "(freq, frame) or (1, freq, frame)"
+    if tensor.ndim not in (dims, dims + 1) or tensor.numel() == 0:
+        raise ValueError(f"`{name}` must be {shape}, got shape {tuple(tensor.shape)}")
+    array = _numpy(tensor)
+    return array[None] if array.ndim == dims else array
+
+
+def _new_grid(rows: int, columns: int, width: float, height: float) -> Grid:
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            'augspec.plot needs matplotlib: pip install "augspec[plot]", or matplotlib'
+        ) from error
+    _, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(width * columns, height * rows),
+        squeeze=False,
+        sharex=True,
+        sharey="row",
+        layout="constrained",
+    )
+    cells: Grid = grid
+    for ax in cells.flat:
+        ax.tick_params(labelsize="small")
+    return cells
+
+
+def _limits(images: Any, axes: SpecgramAxes) -> tuple[float, float]:
+    high = max(float(image.max()) for image in images)
+    low = min(float(image.min()) for image in images)
+    return (max(low, high - _RANGE_DB) if axes.level_label == "dB" else low), high
+
+
+def _draw(ax: Axes, image: Grid, axes: SpecgramAxes, limits: tuple[float, float]) -> QuadMesh:
+    mesh = ax.pcolormesh(
+        axes.times,
+        axes.frequencies,
+        image,
+        cmap="magma",
+        vmin=limits[0],
+        vmax=limits[1],
+        rasterized=True,
+    )
+    if axes.scale is not None:
+        ax.set_yscale("function", functions=axes.scale)
+    if axes.ticks is None:
+        ax.locator_params(axis="y", integer=True, nbins=6)
+    else:
+        ax.set_yticks(axes.ticks, [f"{tick:g}" for tick in axes.ticks])
+    ax.set_ylim(axes.frequencies[0], axes.frequencies[-1])
+    ax.set_xlim(axes.times[0], axes.times[-1])
+    return mesh
+
+
+def _draw_waveform(ax: Axes, channels: Grid, sample_rate: int) -> None:
+    seconds = np.arange(channels.shape[-1]) / sample_rate
+    for number, samples in enumerate(channels):
+        alpha = 1.0 if len(channels) == 1 else 0.7
+        ax.plot(seconds, samples, linewidth=0.5, alpha=alpha, label=f"channel {number}")
+    ax.set_xlim(0.0, channels.shape[-1] / sample_rate)
+
+
+def _label_edges(grid: Grid, axes: SpecgramAxes) -> None:
+    """Name the axes at the left and at the bottom only; the others are shared."""
+    for ax in grid[:, 0]:
+        ax.set_ylabel(axes.frequency_label)
+    for ax in grid[-1]:
+        ax.set_xlabel(axes.time_label)

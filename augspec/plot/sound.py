@@ -1,0 +1,73 @@
+"""Sound in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+
+import soundfile
+import torch
+from torch import Tensor
+
+__all__ = ["Player", "player"]
+
+
+class Player:
+    """Audio that a notebook shows as a player; what `player` returns.
+
+    Attributes:
+        html: A piece of HTML that needs nothing else: the audio is inside.
+    """
+
+    def __init__(self, markup: str) -> None:
+        self.html = markup
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def player(waveform: Tensor, sample_rate: int, title: str = "") -> Player:
+    """Make a player of a waveform, for a notebook or an HTML page.
+
+    The sound is a 16-bit wav file inside the HTML, 43 kB for a second of 16 kHz. Its level is kept,
+    so that versions can be compared; only a waveform that exceeds 1 is turned down, and the title
+    says by how much.
+
+    Args:
+        waveform: ``(time,)`` or ``(channel, time)``.
+        sample_rate: In Hz; browsers play 3 to 384 kHz.
+        title: Text above the player; it is escaped.
+
+    Returns:
+        An object that notebooks show by itself; its ``html`` goes into pages.
+
+    Raises:
+        ValueError: If ``waveform`` has another rank, is empty or not finite.
+
+    Example:
+        >>> from augspec import plot
+        >>> tone = torch.sin(torch.arange(8000) * 0.2)
+        >>> plot.player(tone, 16_000, title="tone <1>").html[:54]
+        '<figure><figcaption>tone &lt;1&gt;</figcaption><audio '
+    """
+    if waveform.ndim not in (1, 2) or waveform.numel() == 0:
+        raise ValueError(
+            f"`waveform` must be (time,) or (channel, time), got shape {tuple(waveform.shape)}"
+        )
+    samples = waveform.detach().to("cpu", torch.float32).reshape(-1, waveform.shape[-1])
+    if not bool(samples.isfinite().all()):
+        raise ValueError("`waveform` must be finite, got NaN or infinity")
+    peak = float(samples.abs().max())
+    if peak > 1.0:
+        samples = samples / peak
+        title = f"{title} ({-20.0 * math.log10(peak):.1f} dB)".lstrip()
+    file = io.BytesIO()
+    soundfile.write(file, samples.T.numpy(), sample_rate, format="WAV", subtype="PCM_16")
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    caption = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
+    return Player(
+        f'<figure>{caption}<audio controls preload="metadata" '
+        f'src="data:audio/wav;base64,{data}"></audio></figure>'
+    )

@@ -1,0 +1,71 @@
+"""Labels and drawn parameters in words."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from augspec.frontend import Frontend
+
+__all__ = ["describe_label", "describe_params"]
+
+# Classes with less weight than this are left out of a title.
+_LEAST_WEIGHT = 0.005
+# Characters of a line: as many as fit above one of several spectrograms.
+_WIDTH = 34
+
+
+def describe_label(label: Any, classes: Sequence[str] | None = None) -> str:
+    """Name a label: a class, or the classes of ``(classes,)`` weights with their weights."""
+    values = torch.as_tensor(label)
+    if values.ndim == 0:
+        return _class_name(int(values), classes)
+    weights = {place: float(weight) for place, weight in enumerate(values)}
+    kept = sorted((-weight, place) for place, weight in weights.items() if weight >= _LEAST_WEIGHT)
+    if len(kept) == 1:
+        return _class_name(kept[0][1], classes)
+    return " + ".join(f"{-weight:.2f} {_class_name(place, classes)}" for weight, place in kept)
+
+
+def _class_name(place: int, classes: Sequence[str] | None) -> str:
+    return str(place) if classes is None else str(classes[place])
+
+
+def describe_params(transform: nn.Module, params: Any) -> str:
+    """Say what one example's params are, a line a transform.
+
+    Args:
+        transform: What drew them: a transform, a chain or a front end.
+        params: The params of one example, batch dimension 1.
+    """
+    return "\n".join(textwrap.fill(line, _WIDTH) for line in _lines(transform, params))
+
+
+def _lines(transform: Any, params: Any) -> Iterator[str]:
+    if isinstance(transform, Frontend):
+        yield from _lines(transform.waveform, params["waveform"])
+        yield from _lines(transform.specgram, params["specgram"])
+    elif isinstance(params, list):
+        for part, own in zip(transform, params, strict=True):
+            yield from _lines(part, own)
+    elif "options" in params:
+        for place in params["choice"].flatten().tolist():
+            yield from _lines(list(transform.transforms)[place], params["options"][place])
+    else:
+        yield f"{type(transform).__name__}: {_values(transform, params)}"
+
+
+def _values(transform: Any, params: dict[str, Tensor]) -> str:
+    if not getattr(transform, "sets_shape", False) and not bool(params["applied"].all()):
+        return "not applied"
+    # An int64 that is not a small number is the key of a noise.
+    named = [
+        f"{name} {', '.join(f'{value:.3g}' for value in values.flatten().tolist())}"
+        for name, values in params.items()
+        if values.is_floating_point()
+    ]
+    return ", ".join(named) or "applied"
