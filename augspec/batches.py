@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 from augspec.frontend import Frontend
 from augspec.functional.shapes import fit
 
-__all__ = ["add_specgram", "augmenting", "collate"]
+__all__ = ["add_specgram", "augmenting", "check_batch", "collate"]
 
 Batch: TypeAlias = dict[str, Any]
 
@@ -87,6 +87,15 @@ def _collate_key(name: str, values: list[Any]) -> Any:
             f"`{name}` cannot be collated: {error}; leave it out of the examples, or give it one "
             "type and one shape"
         ) from error
+
+
+def check_batch(batch: Any, source: str) -> None:
+    """Raise unless ``batch``, which ``source`` gave, has what a spectrogram is made from."""
+    if not isinstance(batch, dict):
+        raise TypeError(f"`{source}` must yield dictionaries, got {type(batch).__name__}")
+    for name in ("waveform", "index"):
+        if name not in batch:
+            raise KeyError(f"`{source}` must yield `{name}` in its batches, got {sorted(batch)}")
 
 
 def add_specgram(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from augspec.batches import Batch, add_specgram
+from augspec.batches import Batch, add_specgram, check_batch
 from augspec.frontend import Frontend
 from augspec.random import example_keys, fresh_keys
 from augspec.transforms.base import RandomTransform
@@ -40,7 +40,8 @@ class DeviceLoader:
             unless a transform mixes examples. Labels may be ``(batch, num_classes)`` already.
 
     Raises:
-        TypeError: If ``frontend`` is no `augspec.Frontend`.
+        TypeError: If ``frontend`` is no `augspec.Frontend`, or, while iterating, if a batch is no
+            dictionary.
         ValueError: While iterating, if ``label`` does not suit ``num_classes``.
         KeyError: While iterating, if a batch has no ``waveform`` or ``index``.
 
@@ -94,9 +95,7 @@ class DeviceLoader:
         return _one_ahead(batches, self.device) if self.device.type == "cuda" else _now(batches)
 
     def _make(self, batch: Batch, epoch: int) -> Batch:
-        for name in ("waveform", "index"):
-            if name not in batch:
-                raise KeyError(f"`loader` must yield `{name}` in its batches, got {sorted(batch)}")
+        check_batch(batch, "loader")
         batch = {name: _move(value, self.device) for name, value in batch.items()}
         keys = example_keys(self.seed, epoch, batch["index"])
         return add_specgram(batch, self.frontend, keys, num_classes=self.num_classes)

@@ -1,0 +1,127 @@
+import importlib
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+import augspec
+from augspec import features as F
+from augspec import transforms as T
+from augspec.interop.lightning import FrontendMixin
+
+pytestmark = [
+    pytest.mark.parametrize("package", ["lightning", "pytorch_lightning"]),
+    # Advice of the trainer's: a loader without workers, a fit without a validation.
+    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated"),
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+]
+
+GENERATOR = torch.Generator().manual_seed(0)
+NOTES = [
+    {"waveform": torch.randn(1, 2000, generator=GENERATOR), "label": i % 2, "index": i}
+    for i in range(4)
+]
+
+
+def make_frontend():
+    return augspec.Frontend(T.Gain((-6.0, 6.0)), F.LogMelSpectrogram(n_fft=256, n_mels=20))
+
+
+def make_model():
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2))
+
+
+def batches(frontend, epoch):
+    loader = augspec.DeviceLoader(DataLoader(NOTES, batch_size=2), frontend, "cpu", seed=4)
+    loader.set_epoch(epoch)
+    return [batch["specgram"] for batch in loader]
+
+
+def make_trainer(package, epochs=1):
+    return importlib.import_module(package).Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def make_classifier(package, *mixins):
+    class Classifier(*mixins, importlib.import_module(package).LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.model = make_model()
+            self.seen = {"train": [], "valid": []}
+
+        def training_step(self, batch, _):
+            self.seen["train"].append(batch["specgram"])
+            return nn.functional.cross_entropy(self.model(batch["specgram"]), batch["label"])
+
+        def validation_step(self, batch, _):
+            self.seen["valid"].append(batch["specgram"])
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    return Classifier()
+
+
+def assert_all_equal(found, expected):
+    assert len(found) == len(expected)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_module_augments_in_training_only(package):
+    classifier = make_classifier(package, FrontendMixin)
+    classifier.frontend, classifier.seed = make_frontend(), 4
+    before = classifier.model[2].weight.detach().clone()
+    loader = DataLoader(NOTES, batch_size=2)
+    make_trainer(package, epochs=2).fit(classifier, loader, loader)
+    plain = batches(make_frontend().eval(), 0)
+    # Two batches of the check before training, then two an epoch.
+    assert_all_equal(classifier.seen["valid"], 3 * plain)
+    assert_all_equal(
+        classifier.seen["train"], batches(make_frontend(), 0) + batches(make_frontend(), 1)
+    )
+    assert not torch.equal(classifier.model[2].weight, before)
+    assert not any(name.startswith("frontend") for name in classifier.state_dict())
+
+
+def test_a_data_module_does_it_for_any_module(package):
+    class Notes(FrontendMixin, importlib.import_module(package).LightningDataModule):
+        def __init__(self):
+            super().__init__()
+            self.frontend, self.seed = make_frontend(), 4
+
+        def train_dataloader(self):
+            return DataLoader(NOTES, batch_size=2)
+
+        val_dataloader = train_dataloader
+
+    classifier = make_classifier(package)
+    notes = Notes()
+    make_trainer(package).fit(classifier, datamodule=notes)
+    assert_all_equal(classifier.seen["train"], batches(make_frontend(), 0))
+    assert_all_equal(classifier.seen["valid"], 2 * batches(make_frontend().eval(), 0))
+    assert notes.frontend.training
+
+
+@pytest.mark.filterwarnings("ignore:Found . module.s. in eval mode at the start of training")
+def test_a_front_end_in_eval_is_a_baseline(package):
+    classifier = make_classifier(package, FrontendMixin)
+    classifier.frontend = make_frontend().eval()
+    make_trainer(package).fit(classifier, DataLoader(NOTES, batch_size=2))
+    assert_all_equal(classifier.seen["train"], batches(make_frontend().eval(), 0))
+
+
+def test_a_batch_must_be_a_dictionary_with_an_index(package):
+    classifier = make_classifier(package, FrontendMixin)
+    classifier.frontend = make_frontend()
+    with pytest.raises(TypeError, match="`dataloader` must yield dictionaries, got list"):
+        make_trainer(package).fit(classifier, DataLoader([(torch.zeros(1, 2000), 0)]))
+    with pytest.raises(KeyError, match="`dataloader` must yield `index`"):
+        make_trainer(package).fit(classifier, DataLoader([{"waveform": torch.zeros(1, 2000)}]))
