@@ -19,6 +19,8 @@ from augspec.frontend import Frontend
 from augspec.functional.shapes import fit
 
 try:
+    # What patches `fit_one_cycle` and the progress bar into `Learner`.
+    from fastai.callback import all as _callbacks  # noqa: F401
     from fastai.data.block import TransformBlock
     from fastai.data.transforms import get_c, get_files
     from fastai.learner import Learner
@@ -67,6 +69,9 @@ class TensorSpecgram(TensorImage):  # type: ignore[misc]
         made_by = getattr(self, "made_by", None)
         features = None if made_by is None else made_by.value
         specgram = self.as_subclass(Tensor)[0]
+        if ctx is not None and ctx.figure.get_layout_engine() is None:
+            # fastai's grids leave no room for the labels of axes.
+            ctx.figure.set_layout_engine("constrained")
         return plot.specgram(specgram, features, ax=ctx, title=title, colorbar=ctx is None)
 
 

@@ -1,0 +1,195 @@
+import warnings
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from matplotlib import pyplot as plt
+from torch import nn
+
+import augspec
+from augspec import features as F
+from augspec import transforms as T
+
+with warnings.catch_warnings():
+    # fastai's import calls torch.jit.script and sets an option of pandas that both deprecate.
+    warnings.simplefilter("ignore")
+    from fastai.data.all import CategoryBlock, DataBlock, GrandparentSplitter, parent_label
+    from fastai.interpret import ClassificationInterpretation
+    from fastai.metrics import accuracy
+    from fastai.torch_core import set_seed
+
+    from augspec.interop.fastai import (
+        AudioBlock,
+        FrontendTransform,
+        TensorSpecgram,
+        TensorWaveform,
+        audio_learner,
+        get_audio_files,
+    )
+
+RATE = 16_000
+
+
+def make_frontend():
+    log_mel = F.LogMelSpectrogram(RATE, n_fft=256, hop_length=160, n_mels=20)
+    return augspec.Frontend(T.Gain((-6.0, 6.0)), nn.Sequential(log_mel, F.Normalize(-40.0, 40.0)))
+
+
+@pytest.fixture
+def notes(tmp_path):
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 4), ("valid", 2)):
+        for label in ("flute", "reed"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for number in range(count):
+                noise = 0.1 * generator.standard_normal(3000 + 100 * number).astype(np.float32)
+                path = tmp_path / split / label / f"{number}.wav"
+                soundfile.write(path, noise, RATE, subtype="FLOAT")
+    (tmp_path / "train" / "readme.txt").write_text("no audio")
+    return tmp_path
+
+
+def make_loaders(notes, frontend, **arguments):
+    block = DataBlock(
+        blocks=(AudioBlock(RATE, size=3200), CategoryBlock),
+        get_items=get_audio_files,
+        splitter=GrandparentSplitter(),
+        get_y=parent_label,
+        batch_tfms=FrontendTransform(frontend),
+    )
+    return block.dataloaders(notes, bs=4, num_workers=0, device="cpu", **arguments)
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_files_become_waveforms_of_one_size(notes):
+    assert len(get_audio_files(notes)) == 12
+    loaders = make_loaders(notes, make_frontend())
+    path = loaders.valid.items[0]
+    samples, _ = soundfile.read(path, dtype="float32")
+    waveform, label = loaders.valid_ds[0]
+    assert type(waveform) is TensorWaveform
+    assert waveform.sample_rate == RATE
+    assert loaders.vocab[label] == path.parent.name
+    size = min(len(samples), 3200)
+    np.testing.assert_array_equal(waveform[0, :size], samples[:size])
+    assert waveform.shape == (1, 3200)
+    assert not waveform[0, size:].any()
+
+
+def test_another_rate_is_refused(notes):
+    soundfile.write(notes / "valid" / "reed" / "0.wav", np.zeros(3000), 8000)
+    with pytest.raises(ValueError, match=r"0\.wav must be sampled at 16000 Hz"):
+        list(make_loaders(notes, make_frontend()).valid)
+
+
+def test_the_training_set_is_augmented_and_no_other():
+    frontend = make_frontend()
+    transform = FrontendTransform(frontend)
+    waveform = TensorWaveform(torch.randn(3, 1, 2000), sample_rate=RATE)
+    plain = make_frontend().eval()(waveform.as_subclass(torch.Tensor))
+    for split in (1, None):
+        assert torch.equal(transform(waveform, split_idx=split), plain)
+    torch.manual_seed(0)
+    augmented = transform(waveform, split_idx=0)
+    assert type(augmented) is TensorSpecgram
+    torch.manual_seed(0)
+    assert torch.equal(augmented, frontend(waveform.as_subclass(torch.Tensor)))
+    assert not torch.equal(augmented, plain)
+    frontend.eval()
+    assert torch.equal(transform(waveform, split_idx=0), plain), "a baseline stays one"
+
+
+def test_batches_of_both_sets(notes):
+    loaders = make_loaders(notes, make_frontend())
+    specgram, label = loaders.valid.one_batch()
+    waveforms = torch.stack([loaders.valid_ds[i][0].as_subclass(torch.Tensor) for i in range(4)])
+    assert torch.equal(specgram, make_frontend().eval()(waveforms))
+    assert label.tolist() == [loaders.valid_ds[i][1] for i in range(4)]
+    seen = []
+    for _ in range(2):
+        set_seed(3)
+        loaders.train.rng.seed(3)
+        seen.append([batch for batch, _ in loaders.train])
+    assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True)), "set_seed repeats a run"
+    assert not torch.equal(seen[0][0], next(iter(loaders.train))[0])
+
+
+def test_show_batch_has_seconds_hertz_and_labels(notes):
+    loaders = make_loaders(notes, make_frontend())
+    loaders.show_batch(max_n=4)
+    axes = plt.gcf().axes
+    assert len(axes) == 4
+    for ax in axes:
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time in s", "Hz (mel scale)")
+        assert ax.get_title() in ("flute", "reed")
+        assert ax.get_xlim()[1] == pytest.approx((3200 + 80) / RATE)
+    ax = loaders.valid_ds[0][0].show()
+    assert ax.get_xlim() == (0.0, 0.2)
+
+
+def test_a_learner_trains_and_is_interpreted(notes):
+    loaders = make_loaders(notes, make_frontend())
+    learner = audio_learner(
+        loaders, "test_resnet", head_arguments={"lin_ftrs": [8]}, metrics=accuracy
+    )
+    body, head = learner.model
+    assert body.model.conv1[0].in_channels == 1
+    assert len(learner.splitter(learner.model)) == 2
+    assert head[-1].out_features == 2
+    before = [parameter.detach().clone() for parameter in learner.model.parameters()]
+    with learner.no_bar(), learner.no_logging():
+        learner.fit_one_cycle(1, 0.1)
+        changed = [
+            not torch.equal(old, new)
+            for old, new in zip(before, learner.model.parameters(), strict=True)
+        ]
+        assert all(changed), "one step moves every weight"
+        interpretation = ClassificationInterpretation.from_learner(learner)
+        matrix = interpretation.confusion_matrix()
+        assert matrix.sum(axis=1).tolist() == [2, 2]
+        loss, score = learner.validate()
+        assert score == pytest.approx(np.trace(matrix) / 4)
+        assert loss == pytest.approx(float(interpretation.losses.mean()), rel=1e-4)
+        interpretation.plot_top_losses(2)
+        assert [ax.get_ylabel() for ax in plt.gcf().axes] == ["Hz (mel scale)"] * 2
+        name, place, _ = learner.predict(loaders.valid.items[0])
+    assert loaders.vocab[place] == name
+
+
+def test_a_checkpoint_fills_the_body_and_freezes_it(notes, tmp_path):
+    rgb = augspec.create_backbone("test_resnet", num_classes=3, in_chans=3)
+    torch.save(rgb.state_dict(), tmp_path / "rgb.pt")
+    loaders = make_loaders(notes, make_frontend())
+    learner = audio_learner(loaders, "test_resnet", checkpoint=tmp_path / "rgb.pt", n_out=5)
+    found = dict(learner.model[0].model.named_parameters())
+    first, *others = [name for name, _ in rgb.named_parameters() if name in found]
+    expected = dict(rgb.named_parameters())
+    torch.testing.assert_close(found[first], expected[first].sum(1, keepdim=True))
+    assert all(torch.equal(found[name], expected[name]) for name in others)
+    frozen = {name: not parameter.requires_grad for name, parameter in found.items()}
+    assert frozen[first]
+    assert learner.model[1][-1].out_features == 5
+
+
+class Swap(T.Gain):
+    mixes_examples = True
+
+
+def test_a_front_end_that_mixes_is_refused():
+    frontend = augspec.Frontend(Swap(), F.Spectrogram(256))
+    with pytest.raises(ValueError, match="`frontend` must not mix examples, got Swap"):
+        FrontendTransform(frontend)
+
+
+def test_outputs_must_be_known():
+    class Loaders:
+        train_ds = None
+
+    with pytest.raises(ValueError, match="`n_out` must be given"):
+        audio_learner(Loaders(), "test_resnet")
