@@ -2,8 +2,8 @@
 
 from augspec import datasets, features, functional, plot, transforms
 from augspec.backbones import adapt_input, create_backbone
-from augspec.config import from_config, load, to_config
 from augspec.batches import collate
+from augspec.config import from_config, load, to_config
 from augspec.frontend import Frontend
 from augspec.loader import DeviceLoader, per_example
 from augspec.params import params_from_json, params_to_json, select

@@ -33,7 +33,7 @@ def collate(examples: Sequence[Mapping[str, Any]], size: int | None = None) -> B
             size for every batch spares a compiled front end from compiling anew.
 
     Returns:
-        The batch: ``waveform`` ``(batch, channel, time)``, ``lengths`` ``(batch,)`` int64, and the
+        A batch of ``waveform`` ``(batch, channel, time)``, ``lengths`` ``(batch,)`` int64 and the
         other keys.
 
     Raises:

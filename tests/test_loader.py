@@ -277,3 +277,25 @@ def test_per_example_refuses_to_mix():
     frontend = augspec.Frontend(T.Chain([T.Gain(), Swap()]), F.Spectrogram(256))
     with pytest.raises(ValueError, match="`transform` must not mix examples, got Swap"):
         augspec.per_example(frontend)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_gpu_batches_are_made_a_batch_ahead_on_another_stream(frontend):
+    loader = DataLoader(Notes(), batch_size=2, pin_memory=True)
+    expected = by_index(augspec.DeviceLoader(DataLoader(Notes(), batch_size=2), frontend, "cpu"))
+    streams = []
+    run = frontend.run
+
+    def spy(*args, **kwargs):
+        streams.append(torch.cuda.current_stream())
+        return run(*args, **kwargs)
+
+    frontend.run = spy
+    found = {}
+    for batch in augspec.DeviceLoader(loader, frontend, "cuda"):
+        # Work that keeps the current stream busy while the next batch is made.
+        torch.randn(2000, 2000, device="cuda").matmul(torch.randn(2000, 2000, device="cuda"))
+        found |= dict(zip(batch["index"].tolist(), batch["specgram"].cpu(), strict=True))
+    assert_close(found, expected)
+    assert torch.cuda.current_stream() not in streams
+    assert len(set(streams)) == 1

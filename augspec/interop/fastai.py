@@ -138,7 +138,7 @@ class FrontendTransform(Transform):  # type: ignore[misc]
             return super().__call__(batch, split_idx=split_idx, **others)
 
     def encodes(self, waveform: TensorWaveform):  # type: ignore[no-untyped-def]
-        """Make the spectrograms of a batch; whatever is no `TensorWaveform` passes."""
+        """Make the spectrograms of a batch; whatever is no ``TensorWaveform`` passes."""
         frontend = self.frontend.to(waveform.device)
         return TensorSpecgram(frontend(waveform.as_subclass(Tensor)), made_by=self._made_by)
 

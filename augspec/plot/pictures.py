@@ -196,8 +196,8 @@ def compare(
             call draws the same picture.
 
     Returns:
-        The axes, the original in the first column: waveforms in the first row and spectrograms in
-        the last, or spectrograms alone where only those are changed.
+        The axes, with the original in the first column, waveforms in the first row and spectrograms
+        in the last, or spectrograms alone where only those are changed.
 
     Raises:
         ImportError: If matplotlib is not installed.

@@ -52,9 +52,11 @@ def _lines(transform: Any, params: Any) -> Iterator[str]:
     elif isinstance(params, list):
         for part, own in zip(transform, params, strict=True):
             yield from _lines(part, own)
-    elif "options" in params:
-        for place in params["choice"].flatten().tolist():
-            yield from _lines(list(transform.transforms)[place], params["options"][place])
+    elif "options" in params and bool(params["applied"]):
+        parts = list(transform)
+        # A negative place is that of no transform.
+        for place in (place for place in params["choice"].flatten().tolist() if place >= 0):
+            yield from _lines(parts[place], params["options"][place])
     else:
         yield f"{type(transform).__name__}: {_values(transform, params)}"
 
