@@ -22,6 +22,18 @@ _LIMIT: dict[str, Any] = {"recompile_limit": 64}
 if not _LIMIT.keys() <= inspect.signature(torch.compile).parameters.keys():
     _LIMIT = {}
 
+_forked = False
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = True
+
+
+# The compiler's threads do not survive a fork, and a child that waits for them hangs: a worker of a
+# DataLoader for example. What is forked stays eager.
+os.register_at_fork(after_in_child=_note_fork)
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +47,7 @@ class _CompiledKernel(Generic[P, R]):
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if torch.compiler.is_compiling() or not self._can_compile(args):
+        if _forked or torch.compiler.is_compiling() or not self._can_compile(args):
             return self.eager(*args, **kwargs)
         try:
             return self._run_graph(args, kwargs)

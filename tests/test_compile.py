@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from augspec import _compile
 from augspec._compile import compiled
 
 
@@ -53,6 +55,26 @@ def test_an_argument_is_not_marked_by_the_call():
     x = torch.randn(4, 7)
     double_product(x, x)
     assert not hasattr(x, "_dynamo_weak_dynamic_indices")
+
+
+def compiled_in_this_process(queue):
+    before = graphs()
+    x = torch.randn(4, 13)
+    assert torch.equal(double_product(x, x), 2 * x * x)
+    queue.put(graphs() - before)
+
+
+def test_a_forked_process_stays_eager_after_its_parent_has_compiled():
+    # A child that compiles waits for threads that only the parent has.
+    double_product(torch.randn(4, 7), torch.randn(4, 7))
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=compiled_in_this_process, args=(queue,))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert queue.get() == 0
+    assert not _compile._forked
 
 
 NO_COMPILER = """

@@ -87,7 +87,9 @@ def _decode(item: Mapping[str, Any], sample_rate: int) -> Tensor:
     waveform = torch.from_numpy(samples.T.copy())
     if rate == sample_rate:
         return waveform
-    return functional.resample_rate(waveform[None], rate, sample_rate)[0]
+    # Eagerly: a kernel would compile anew for every length of file.
+    with torch.compiler.set_stance("force_eager"):
+        return functional.resample_rate(waveform[None], rate, sample_rate)[0]
 
 
 class Collator:
