@@ -8,6 +8,7 @@ import functools
 import inspect
 import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -32,7 +33,8 @@ def _note_fork() -> None:
 
 # The compiler's threads do not survive a fork, and a child that waits for them hangs: a worker of a
 # DataLoader for example. What is forked stays eager.
-os.register_at_fork(after_in_child=_note_fork)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_note_fork)
 
 _log = logging.getLogger(__name__)
 

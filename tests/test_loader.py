@@ -144,6 +144,26 @@ def test_num_classes_makes_labels_one_hot(frontend):
     assert batch["label"].sum() == 10
 
 
+class HalfOfTheNext(T.Gain):
+    """Stands for mixup: half of an example's label is its neighbour's."""
+
+    mixes_examples = True
+
+    def _targets(self, targets, params, lengths):
+        label = targets["label"]
+        return targets | {"label": 0.5 * label + 0.5 * label.roll(-1, 0)}
+
+
+def test_mixed_labels_are_weights_in_training_and_one_hot_in_eval():
+    frontend = augspec.Frontend(HalfOfTheNext(), F.Spectrogram(256))
+    loader = DataLoader(Notes(3), batch_size=3)
+    (batch,) = augspec.DeviceLoader(loader, frontend, "cpu", num_classes=3)
+    expected = [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]]
+    assert batch["label"].tolist() == expected
+    (batch,) = augspec.DeviceLoader(loader, frontend.eval(), "cpu", num_classes=3)
+    assert torch.equal(batch["label"], torch.eye(3))
+
+
 def test_labels_that_are_weights_already_pass(frontend):
     weights = torch.tensor([0.25, 0.75])
     notes = [{"waveform": torch.randn(1, 1000), "index": 0, "label": weights}]
@@ -199,6 +219,18 @@ def test_an_early_exit_leaves_no_workers(frontend, error):
             break
     except RuntimeError:
         pass
+    assert not multiprocessing.active_children()
+
+
+def test_persistent_workers_go_on_after_an_early_exit(frontend):
+    workers = DataLoader(Notes(), batch_size=2, num_workers=2, persistent_workers=True)
+    loader = augspec.DeviceLoader(workers, frontend, "cpu")
+    for _ in loader:
+        break
+    alone = augspec.DeviceLoader(DataLoader(Notes(), batch_size=2), frontend, "cpu")
+    alone.set_epoch(1)
+    assert_close(by_index(loader), by_index(alone))
+    del workers, loader
     assert not multiprocessing.active_children()
 
 

@@ -201,8 +201,8 @@ def compare(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If ``waveform`` has another rank, ``n`` is not positive, or ``transform`` mixes
-            examples.
+        ValueError: If ``waveform`` has another rank, ``n`` is not positive, ``transform`` mixes
+            examples, or a front end is given other features.
 
     Example:
         >>> from augspec import plot, transforms as T
@@ -212,6 +212,8 @@ def compare(
     """
     if n < 1:
         raise ValueError(f"`n` must be positive, got {n}")
+    if isinstance(transform, Frontend) and features is not None:
+        raise ValueError("`features` must be None for a front end, which has its own")
     for module in transform.modules():
         if getattr(module, "mixes_examples", False):
             raise ValueError(f"`transform` must not mix examples, got {type(module).__name__}")

@@ -252,6 +252,10 @@ class Swap(T.Gain):
         (lambda: plot.specgram(torch.rand(2, 3, 4)), "`specgram` must have one channel, got 2"),
         (lambda: plot.specgram(torch.rand(40, 4), LOG_MEL, sample_rate=8), "`sample_rate` must be"),
         (lambda: plot.compare(TONE, T.Gain(), n=0), "`n` must be positive, got 0"),
+        (
+            lambda: plot.compare(TONE, augspec.Frontend(None, LOG_MEL), features=LOG_MEL),
+            "`features` must be None for a front end",
+        ),
         (lambda: plot.compare(TONE, Swap()), "`transform` must not mix examples, got Swap"),
     ],
 )
