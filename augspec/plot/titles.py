@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -42,7 +41,7 @@ def describe_params(transform: nn.Module, params: Any) -> str:
         transform: What drew them: a transform, a chain or a front end.
         params: The params of one example, batch dimension 1.
     """
-    return "\n".join(textwrap.fill(line, _WIDTH) for line in _lines(transform, params))
+    return "\n".join(_lines(transform, params))
 
 
 def _lines(transform: Any, params: Any) -> Iterator[str]:
@@ -58,16 +57,36 @@ def _lines(transform: Any, params: Any) -> Iterator[str]:
         for place in (place for place in params["choice"].flatten().tolist() if place >= 0):
             yield from _lines(parts[place], params["options"][place])
     else:
-        yield f"{type(transform).__name__}: {_values(transform, params)}"
+        yield from _wrap(f"{type(transform).__name__}:", _values(transform, params))
 
 
-def _values(transform: Any, params: dict[str, Tensor]) -> str:
+def _values(transform: Any, params: dict[str, Tensor]) -> list[str]:
     if not getattr(transform, "sets_shape", False) and not bool(params["applied"].all()):
-        return "not applied"
-    # An int64 that is not a small number is the key of a noise.
+        return ["not applied"]
     named = [
-        f"{name} {', '.join(f'{value:.3g}' for value in values.flatten().tolist())}"
+        f"{name} {', '.join(map(_number, values.flatten().tolist()))}"
         for name, values in params.items()
-        if values.is_floating_point()
+        if values.is_floating_point() or (values.dtype == torch.int64 and not _is_key(values))
     ]
-    return ", ".join(named) or "applied"
+    return named or ["applied"]
+
+
+def _is_key(values: Tensor) -> bool:
+    """Say whether whole numbers are keys of noise: they are as large as they can be."""
+    return bool((values.abs() >= 2**31).any())
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000.0 else f"{value:.0f}"
+
+
+def _wrap(line: str, values: list[str]) -> Iterator[str]:
+    """Break between values, never within one."""
+    for place, value in enumerate(values):
+        piece = value if place == len(values) - 1 else f"{value},"
+        if len(line) + 1 + len(piece) > _WIDTH:
+            yield line
+            line = piece
+        else:
+            line = f"{line} {piece}"
+    yield line

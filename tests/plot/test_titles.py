@@ -53,9 +53,14 @@ def test_a_front_end_names_both_chains():
     assert describe_params(frontend, params) == "Gain: gain_db 3\nTimeMask: width 0.5, start 0.125"
 
 
-def test_keys_of_noise_are_left_out():
-    params = drawn(T.Gain(3.0)) | {"noise": torch.tensor([-(2**61)])}
-    assert describe_params(T.Gain(3.0), params) == "Gain: gain_db 3"
+def test_whole_numbers_are_named_and_keys_of_noise_left_out():
+    params = drawn(T.Gain(3.0)) | {"noise": torch.tensor([-(2**61)]), "bits": torch.tensor([8])}
+    assert describe_params(T.Gain(3.0), params) == "Gain: gain_db 3, bits 8"
+
+
+def test_large_numbers_are_written_out():
+    params = drawn(T.Gain(3.0)) | {"cutoff_freq": torch.tensor([3180.4])}
+    assert describe_params(T.Gain(3.0), params) == "Gain: gain_db 3, cutoff_freq 3180"
 
 
 def test_channels_have_a_value_each():
@@ -80,8 +85,8 @@ def test_of_a_choice_only_what_was_chosen_is_named():
     assert describe_params(pick, params) == "Pick: not applied"
 
 
-def test_long_lines_are_wrapped():
+def test_long_lines_are_broken_between_values():
     mask = T.FrequencyMask(4)
     params = mask.make_params(torch.zeros(1, 1, 9, 9))
     params |= {"width": torch.tensor([0.938]), "start": torch.tensor([0.227])}
-    assert describe_params(mask, params) == "FrequencyMask: width 0.938, start\n0.227"
+    assert describe_params(mask, params) == "FrequencyMask: width 0.938,\nstart 0.227"
