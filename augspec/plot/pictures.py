@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from augspec.batches import Batch, augmenting
 from augspec.features import LogMelSpectrogram
 from augspec.frontend import Frontend
 from augspec.params import select
-from augspec.plot.axes import SpecgramAxes, specgram_axes
+from augspec.plot.axes import specgram_axes
+from augspec.plot.drawing import (
+    BAR,
+    Grid,
+    color_limits,
+    draw_specgram,
+    draw_waveform,
+    label_edges,
+    new_grid,
+    to_channels,
+    to_numpy,
+)
 from augspec.plot.titles import describe_label, describe_params
 from augspec.random import example_keys
 from augspec.transforms.base import RandomTransform, SpecgramTransform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.collections import QuadMesh
 
 __all__ = ["compare", "show_batch", "specgram", "waveform"]
 
-Grid: TypeAlias = NDArray[Any]
-
-# Levels further below the loudest are drawn alike: log-mels of silence reach -100 dB, and showing
-# that would take the contrast from everything else.
-_RANGE_DB = 80.0
 _COLUMNS = 3
-_BAR: dict[str, float] = {"pad": 0.01, "fraction": 0.05, "aspect": 25}
 
 
 def waveform(
@@ -59,9 +61,9 @@ def waveform(
         >>> plot.waveform(tone, sample_rate=16_000).get_xlabel()
         'Time in s'
     """
-    channels = _channels("waveform", waveform, 1)
-    ax = _new_grid(1, 1, 6.4, 2.4)[0, 0] if ax is None else ax
-    _draw_waveform(ax, channels, sample_rate)
+    channels = to_channels("waveform", waveform, 1)
+    ax = new_grid(1, 1, 6.4, 2.4)[0, 0] if ax is None else ax
+    draw_waveform(ax, channels, sample_rate)
     if len(channels) > 1:
         ax.legend(loc="upper right", fontsize="small")
     ax.set(xlabel="Time in s", ylabel="Amplitude")
@@ -105,12 +107,12 @@ def specgram(
         >>> ax.get_xlabel(), ax.get_ylabel()
         ('Time in s', 'Hz (mel scale)')
     """
-    channels = _channels("specgram", specgram, 2)
+    channels = to_channels("specgram", specgram, 2)
     if len(channels) != 1:
         raise ValueError(f"`specgram` must have one channel, got {len(channels)}: choose one")
-    ax = _new_grid(1, 1, 6.4, 3.2)[0, 0] if ax is None else ax
+    ax = new_grid(1, 1, 6.4, 3.2)[0, 0] if ax is None else ax
     axes = specgram_axes(features, channels[0].shape, sample_rate)
-    mesh = _draw(ax, channels[0], axes, limits or _limits(channels, axes))
+    mesh = draw_specgram(ax, channels[0], axes, limits or color_limits(channels, axes))
     ax.set(xlabel=axes.time_label, ylabel=axes.frequency_label)
     ax.set_title(title or "")
     if colorbar:
@@ -153,15 +155,15 @@ def show_batch(
     """
     if "specgram" not in batch:
         raise KeyError(f"`batch` must have a `specgram`, got {sorted(batch)}")
-    images = _numpy(batch["specgram"][: max(n, 0), 0])
+    images = to_numpy(batch["specgram"][: max(n, 0), 0])
     if not len(images):
         raise ValueError(f"`batch` and `n` must leave an example to draw, got n={n}")
     columns = min(len(images), _COLUMNS)
-    grid = _new_grid(-(-len(images) // columns), columns, 3.4, 2.2)
+    grid = new_grid(-(-len(images) // columns), columns, 3.4, 2.2)
     axes = specgram_axes(features, images.shape[1:], sample_rate)
     cells = grid.ravel()[: len(images)]
     for place, (ax, image) in enumerate(zip(cells, images, strict=True)):
-        mesh = _draw(ax, image, axes, _limits(images, axes))
+        mesh = draw_specgram(ax, image, axes, color_limits(images, axes))
         if "label" in batch:
             ax.set_title(describe_label(batch["label"][place], classes), fontsize="medium")
         if "specgram_lengths" in batch:
@@ -169,8 +171,8 @@ def show_batch(
             ax.axvline(end, color="white", linestyle="--", linewidth=1.0)
     for ax in grid.ravel()[len(images) :]:
         ax.remove()
-    _label_edges(grid, axes)
-    grid[0, 0].figure.colorbar(mesh, ax=list(cells), label=axes.level_label, **_BAR)
+    label_edges(grid, axes)
+    grid[0, 0].figure.colorbar(mesh, ax=list(cells), label=axes.level_label, **BAR)
     return cells
 
 
@@ -217,28 +219,28 @@ def compare(
     for module in transform.modules():
         if getattr(module, "mixes_examples", False):
             raise ValueError(f"`transform` must not mix examples, got {type(module).__name__}")
-    example = torch.from_numpy(_channels("waveform", waveform, 1))[None]
+    example = torch.from_numpy(to_channels("waveform", waveform, 1))[None]
     keys = example_keys(0, 0, range(n)) if keys is None else keys
     if features is None and not isinstance(transform, Frontend):
         features = LogMelSpectrogram(sample_rate, n_fft=1024, hop_length=256, n_mels=80)
     with torch.no_grad():
         sounds, images, params = _versions(example, transform, features, n, keys)
     titles = [describe_params(transform, select(params, i)) for i in range(n)]
-    grid = _new_grid(2 if sounds else 1, n + 1, 2.6, 2.1)
+    grid = new_grid(2 if sounds else 1, n + 1, 2.6, 2.1)
     room = 0.14 * max(title.count("\n") for title in titles)
     grid[0, 0].figure.set_figheight(grid[0, 0].figure.get_figheight() + room)
     for ax, sound in zip(grid[0], sounds, strict=False):
-        _draw_waveform(ax, sound[:1], sample_rate)
+        draw_waveform(ax, sound[:1], sample_rate)
     axes = [specgram_axes(features or transform, image.shape, sample_rate) for image in images]
     for ax, image, own in zip(grid[-1], images, axes, strict=True):
-        mesh = _draw(ax, image, own, _limits(images, own))
+        mesh = draw_specgram(ax, image, own, color_limits(images, own))
     grid[-1, 0].set_xlim(axes[0].times[0], max(own.times[-1] for own in axes))
     for ax, title in zip(grid[0], ["original", *titles], strict=True):
         ax.set_title(title, fontsize="small")
     if sounds:
         grid[0, 0].set_ylabel("Amplitude")
-    _label_edges(grid[-1:], axes[0])
-    grid[0, 0].figure.colorbar(mesh, ax=grid[-1], label=axes[0].level_label, **_BAR)
+    label_edges(grid[-1:], axes[0])
+    grid[0, 0].figure.colorbar(mesh, ax=grid[-1], label=axes[0].level_label, **BAR)
     return grid
 
 
@@ -268,85 +270,6 @@ def _versions(
         params = transform.make_params(copies, keys=keys)
         waveforms = transform.transform(copies, params)
         plain, made, changed = make(example), make(waveforms), True
-    images = [_numpy(plain[0, 0]), *(_numpy(image[0]) for image in made)]
-    sounds = [_numpy(example[0]), *(_numpy(sound) for sound in waveforms)] if changed else []
+    images = [to_numpy(plain[0, 0]), *(to_numpy(image[0]) for image in made)]
+    sounds = [to_numpy(example[0]), *(to_numpy(sound) for sound in waveforms)] if changed else []
     return sounds, images, params
-
-
-def _numpy(tensor: Tensor) -> Grid:
-    array: Grid = tensor.detach().to("cpu", torch.float32).numpy()
-    return array
-
-
-def _channels(name: str, tensor: Tensor, dims: int) -> Grid:
-    """Give ``(channel, ...)``, whether or not there was a channel dimension."""
-    shape = "(time,) or (channel, time)" if dims == 1 else "(freq, frame) or (1, freq, frame)"
-    if tensor.ndim not in (dims, dims + 1) or tensor.numel() == 0:
-        raise ValueError(f"`{name}` must be {shape}, got shape {tuple(tensor.shape)}")
-    array = _numpy(tensor)
-    return array[None] if array.ndim == dims else array
-
-
-def _new_grid(rows: int, columns: int, width: float, height: float) -> Grid:
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            'augspec.plot needs matplotlib: pip install "augspec[plot]", or matplotlib'
-        ) from error
-    _, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(width * columns, height * rows),
-        squeeze=False,
-        sharex=True,
-        sharey="row",
-        layout="constrained",
-    )
-    cells: Grid = grid
-    for ax in cells.flat:
-        ax.tick_params(labelsize="small")
-    return cells
-
-
-def _limits(images: Any, axes: SpecgramAxes) -> tuple[float, float]:
-    high = max(float(image.max()) for image in images)
-    low = min(float(image.min()) for image in images)
-    return (max(low, high - _RANGE_DB) if axes.level_label == "dB" else low), high
-
-
-def _draw(ax: Axes, image: Grid, axes: SpecgramAxes, limits: tuple[float, float]) -> QuadMesh:
-    mesh = ax.pcolormesh(
-        axes.times,
-        axes.frequencies,
-        image,
-        cmap="magma",
-        vmin=limits[0],
-        vmax=limits[1],
-        rasterized=True,
-    )
-    if axes.scale is not None:
-        ax.set_yscale("function", functions=axes.scale)
-    if axes.ticks is None:
-        ax.locator_params(axis="y", integer=True, nbins=6)
-    else:
-        ax.set_yticks(axes.ticks, [f"{tick:g}" for tick in axes.ticks])
-    ax.set_ylim(axes.frequencies[0], axes.frequencies[-1])
-    ax.set_xlim(axes.times[0], axes.times[-1])
-    return mesh
-
-
-def _draw_waveform(ax: Axes, channels: Grid, sample_rate: int) -> None:
-    seconds = np.arange(channels.shape[-1]) / sample_rate
-    for number, samples in enumerate(channels):
-        alpha = 1.0 if len(channels) == 1 else 0.7
-        ax.plot(seconds, samples, linewidth=0.5, alpha=alpha, label=f"channel {number}")
-    ax.set_xlim(0.0, channels.shape[-1] / sample_rate)
-
-
-def _label_edges(grid: Grid, axes: SpecgramAxes) -> None:
-    """Name the axes at the left and at the bottom only; the others are shared."""
-    for ax in grid[:, 0]:
-        ax.set_ylabel(axes.frequency_label)
-    for ax in grid[-1]:
-        ax.set_xlabel(axes.time_label)

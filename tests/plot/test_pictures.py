@@ -146,6 +146,13 @@ def test_decibels_span_80_and_limits_can_be_given():
     assert mesh.get_clim() == (-10.0, 0.0)
 
 
+def test_what_is_not_finite_has_no_colour_and_no_say():
+    level = torch.tensor([[1.0, 2.0], [float("nan"), float("-inf")]])
+    (mesh,) = plot.specgram(level).collections
+    assert mesh.get_clim() == (1.0, 2.0)
+    assert plot.specgram(torch.full((2, 2), float("nan"))).collections[0].get_clim() == (0.0, 1.0)
+
+
 def test_it_draws_where_it_is_told():
     figure, (left, right) = plt.subplots(1, 2)
     assert plot.waveform(TONE, RATE, ax=left) is left
