@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from augspec.features.constant_q import CQT
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_waveform
 from augspec.functional.shapes import working_dtype
@@ -165,7 +166,7 @@ class Frontend(nn.Module):
         targets = self.waveform.run_targets(targets, own, lengths, time, by_mode=by_mode)
         frames, ends = None, None
         first = self._stages()[0]
-        if time is not None and isinstance(first, MagnitudeFeature):
+        if time is not None and isinstance(first, MagnitudeFeature | CQT):
             time, ends = self.waveform.run_lengths(time, own, lengths, by_mode=by_mode)
             frames = int(first.frame_lengths(torch.tensor([time])))
             ends = None if lengths is None or ends is None else first.frame_lengths(ends)

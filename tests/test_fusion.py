@@ -18,6 +18,7 @@ FEATURES = {
     "mel": F.MelSpectrogram(**MEL),
     "log-mel": F.LogMelSpectrogram(**MEL),
     "mfcc": F.MFCC(n_mfcc=20, melkwargs=MEL),
+    "pcen": F.PCEN(**MEL),
 }
 POWER = FEATURES["spectrogram"]
 STRETCH, PITCH = T.TimeStretch((0.8, 1.25)), T.PitchShift((-4.0, 4.0))

@@ -1,8 +1,11 @@
 """Waveform to features, with torchaudio's names and meanings."""
 
 from augspec.features.cepstral import MFCC
+from augspec.features.constant_q import CQT
+from augspec.features.delta import Delta
 from augspec.features.mel import LogMelSpectrogram, MelFeature, MelSpectrogram
 from augspec.features.normalize import AmplitudeToDB, Normalize
+from augspec.features.pcen import PCEN
 from augspec.features.spectrogram import MagnitudeFeature, Spectrogram
 
 __all__ = [
@@ -10,6 +13,9 @@ __all__ = [
     "MelSpectrogram",
     "LogMelSpectrogram",
     "MFCC",
+    "CQT",
+    "PCEN",
+    "Delta",
     "AmplitudeToDB",
     "Normalize",
     "MagnitudeFeature",

@@ -2,7 +2,9 @@
 
 from augspec.functional.channels import channel_drop, channel_shuffle, stereo_width, to_mono
 from augspec.functional.checks import check_specgram, check_waveform, compute_dtype
+from augspec.functional.constant_q import constant_q_filters, decimate
 from augspec.functional.crop import crop, crop_start, cropped_lengths
+from augspec.functional.delta import delta
 from augspec.functional.distortion import (
     aliasing,
     bit_crush,
@@ -24,6 +26,7 @@ from augspec.functional.level import (
 )
 from augspec.functional.loudness import loudness, loudness_normalize
 from augspec.functional.mask import mask_span, mask_value_of
+from augspec.functional.pcen import exponential_average, pcen, smoothing_coefficient
 from augspec.functional.resample import resample, resample_rate, resampled_lengths
 from augspec.functional.scale import (
     amplitude_to_db,
@@ -48,6 +51,12 @@ __all__ = [
     "check_specgram",
     "check_waveform",
     "compute_dtype",
+    "constant_q_filters",
+    "decimate",
+    "exponential_average",
+    "pcen",
+    "smoothing_coefficient",
+    "delta",
     "crop",
     "crop_start",
     "cropped_lengths",

@@ -1,7 +1,7 @@
 """Plain features beside torchaudio, nnAudio, torchlibrosa and a loop of librosa.
 
 Run ``python tests/benchmarks/bench_features.py`` on a machine at rest. The figures are ratios to
-torchaudio, from interleaved rounds in one process.
+the first row, from interleaved rounds in one process.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torchaudio
 from common import compare, print_table
+from nnAudio.features.cqt import CQT1992v2, CQT2010v2
 from nnAudio.features.mel import MelSpectrogram as NnAudioMelSpectrogram
 from torch import Tensor, nn
 from torchlibrosa.stft import LogmelFilterBank
@@ -81,6 +82,31 @@ def gradient_contestants(waveform: Tensor) -> dict[str, Callable[[], object]]:
     return {name: backward(functions[name]) for name in ("torchaudio", "augspec")}
 
 
+def librosa_cqt(waveform: np.ndarray) -> np.ndarray:
+    """Compute one example at a time, as a data set would."""
+    arguments = {"sr": SAMPLE_RATE, "hop_length": STFT["hop_length"]}
+    return np.stack([np.abs(librosa.cqt(example, **arguments)) for example in waveform])
+
+
+def cqt_contestants(waveform: Tensor) -> dict[str, Callable[[], object]]:
+    """84 bins from C1, on an eighth of the batch: the peers take their time."""
+    some = waveform[: max(1, len(waveform) // 8)]
+    mono, samples = some[:, 0], some[:, 0].cpu().numpy()
+    ours = features.CQT(SAMPLE_RATE, STFT["hop_length"]).to(waveform.device)
+    peers = {
+        kind.__name__: kind(
+            sr=SAMPLE_RATE, hop_length=STFT["hop_length"], pad_mode="constant", verbose=False
+        ).to(waveform.device)
+        for kind in (CQT2010v2, CQT1992v2)
+    }
+    return {
+        "nnAudio CQT2010v2": lambda: peers["CQT2010v2"](mono),
+        "nnAudio CQT1992v2": lambda: peers["CQT1992v2"](mono),
+        "augspec": lambda: ours(some),
+        "librosa, a loop": lambda: librosa_cqt(samples),
+    }
+
+
 def compiled_contestants(waveform: Tensor) -> dict[str, Callable[[], object]]:
     eager = log_mel_contestants(waveform)
     ours = features.LogMelSpectrogram(**MEL).to(waveform.device)
@@ -116,9 +142,11 @@ def main() -> None:
             "spectrogram, magnitude": pair("Spectrogram", waveform, power=1.0, **STFT),
             "log-mel and its gradient": gradient_contestants(waveform),
             "log-mel, compiled": compiled_contestants(waveform),
+            "CQT, an eighth of the batch": cqt_contestants(waveform),
         }
     for title, contestants in tables.items():
-        print_table(compare(contestants, options.rounds), "torchaudio", title, PACKAGES)
+        reference = next(iter(contestants))
+        print_table(compare(contestants, options.rounds), reference, title, PACKAGES)
 
 
 if __name__ == "__main__":

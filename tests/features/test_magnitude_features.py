@@ -20,6 +20,7 @@ FEATURES = {
     "LogMelSpectrogram-max": lambda **kwargs: features.LogMelSpectrogram(
         **MEL, ref="max", top_db=60.0, **kwargs
     ),
+    "PCEN": lambda **kwargs: features.PCEN(**MEL, **kwargs),
     "MFCC": lambda **kwargs: features.MFCC(8000, 13, melkwargs={**SMALL, "n_mels": 20, **kwargs}),
 }
 each_feature = pytest.mark.parametrize("make", FEATURES.values(), ids=FEATURES)

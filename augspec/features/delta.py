@@ -1,0 +1,98 @@
+"""Slopes of a feature over time, as a stage after it."""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from augspec import functional
+
+
+class Delta(nn.Module):
+    """Take the time derivative of a feature, by a polynomial fit over some frames.
+
+    ``librosa.feature.delta``; with ``mode="nearest"`` also torchaudio's ``ComputeDeltas``. Stands
+    after a feature: ``nn.Sequential(F.MFCC(), F.Delta(order=(0, 1, 2)))`` gives the coefficients,
+    their slopes and the slopes' change as channels. In half precision it is computed in float32.
+
+    Args:
+        width: Frames of the fit, odd, at least 3.
+        order: Order of the derivative and of the polynomial, in [1, width); several orders become
+            channels, one set after the other, among which 0 is the feature itself.
+        mode: What to do near the ends: ``"interp"`` takes the slope of the first and last fit,
+            ``"nearest"`` repeats the first and last frame. An example shorter than ``width`` frames
+            is treated as with ``"nearest"``.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` to the same, or to ``(batch, channel * len(order), freq,
+        frame)``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    References:
+        Savitzky and Golay, "Smoothing and differentiation of data by simplified least squares
+        procedures", Analytical Chemistry 36 (8), 1964.
+
+    Example:
+        >>> import torch
+        >>> from augspec.features import MFCC, Delta
+        >>> stages = torch.nn.Sequential(MFCC(n_mfcc=13), Delta(order=(0, 1, 2)))
+        >>> stages(torch.randn(4, 1, 16_000)).shape
+        torch.Size([4, 3, 13, 81])
+    """
+
+    def __init__(
+        self,
+        width: int = 9,
+        order: int | Sequence[int] = 1,
+        mode: Literal["interp", "nearest"] = "interp",
+    ) -> None:
+        super().__init__()
+        if width < 3 or width % 2 == 0:
+            raise ValueError(f"`width` must be odd and at least 3, got {width}")
+        orders = (order,) if isinstance(order, int) else tuple(order)
+        lowest = 1 if isinstance(order, int) else 0
+        if not orders or not all(lowest <= each < width for each in orders):
+            raise ValueError(f"`order` must lie in [{lowest}, width = {width}), got {order}")
+        if mode not in ("interp", "nearest"):
+            raise ValueError(f"`mode` must be 'interp' or 'nearest', got {mode!r}")
+        self.width = width
+        self.order = order if isinstance(order, int) else orders
+        self.mode = mode
+        self._orders = orders
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(order=(0, 1, 2))
+
+    def forward(
+        self, specgram: Tensor, lengths: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Differentiate ``specgram``; return ``(slopes, lengths)`` when ``lengths`` was passed.
+
+        Args:
+            specgram: Features of any scale.
+            lengths: Valid frames of each example; those behind have no influence and have slope 0.
+
+        Shape:
+            ``(batch, channel, freq, frame)``, ``lengths`` ``(batch,)`` int64.
+
+        Raises:
+            TypeError: If ``specgram`` is not floating point or ``lengths`` not int64.
+            ValueError: If a shape differs.
+        """
+        functional.check_specgram(specgram, lengths)
+        values = specgram.to(functional.compute_dtype(specgram))
+        slopes = [
+            functional.delta(values, self.width, order, self.mode, lengths) if order else values
+            for order in self._orders
+        ]
+        out = torch.cat(slopes, dim=1).to(specgram.dtype)
+        return out if lengths is None else (out, lengths)
+
+    def extra_repr(self) -> str:
+        """Show the settings under the names that the constructor has."""
+        return f"width={self.width}, order={self.order}, mode={self.mode!r}"

@@ -1,0 +1,137 @@
+"""Mel energies normalised by their own recent level."""
+
+import math
+from typing import Literal, Self
+
+from torch import Tensor
+
+from augspec import functional
+from augspec.features.mel import MelFeature
+
+
+class PCEN(MelFeature):
+    """Compute a mel spectrogram with per-channel energy normalisation in place of a logarithm.
+
+    Each band is divided by an average of its recent past, so that steady noise and the level of the
+    recording fade while onsets stand out: ``(mel / (eps + average) ** gain + bias) ** exponent -
+    bias ** exponent``. Being no logarithm, it answers to the scale of the audio, which is taken to
+    be [-1, 1].
+
+    The same as ``librosa.pcen`` of ``scale * mel``, but for the start: there the average begins as
+    ``initial=1.0``, far above a quiet recording; here it begins at the first frame.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_fft: Samples of a frame, at least 1.
+        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
+        f_min: Lowest frequency in Hz, not negative.
+        f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
+            rate.
+        n_mels: Number of filters, at least 1.
+        power: Exponent of the magnitude, positive: 2 for energies, 1 for magnitudes.
+        center: Pad ``n_fft // 2`` samples on both sides.
+        pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``.
+        norm: ``None`` for filters with a peak of one, ``"slaney"`` for filters of area one.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+        gain: Exponent of the average, in [0, 1]: 0 for no gain control, 1 to forget the level.
+        bias: Level, as a multiple of the average, below which the compression is linear; positive.
+        exponent: Exponent of the compression, positive; librosa calls it ``power``.
+        time_constant: Time over which the average goes, in seconds, positive.
+        eps: Added to the average, positive.
+        scale: Factor on the mel spectrogram, positive; librosa's documentation takes ``2.0**31``
+            for magnitudes.
+        initial: Average before the first frame, not negative; None takes the first frame.
+
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    References:
+        Wang et al., "Trainable frontend for robust and far-field keyword spotting", ICASSP 2017.
+        Lostanlen et al., "Per-channel energy normalization: why and how", IEEE Signal Processing
+        Letters 26 (1), 2019.
+
+    Example:
+        >>> import torch
+        >>> from augspec.features import PCEN
+        >>> PCEN(16_000, n_fft=1024, hop_length=256, n_mels=64)(torch.randn(2, 1, 16_000)).shape
+        torch.Size([2, 1, 64, 63])
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 16_000,
+        n_fft: int = 400,
+        win_length: int | None = None,
+        hop_length: int | None = None,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        n_mels: int = 128,
+        power: float = 2.0,
+        center: bool = True,
+        pad_mode: str = "reflect",
+        norm: Literal["slaney"] | None = None,
+        mel_scale: Literal["htk", "slaney"] = "htk",
+        gain: float = 0.98,
+        bias: float = 2.0,
+        exponent: float = 0.5,
+        time_constant: float = 0.4,
+        eps: float = 1e-6,
+        scale: float = 1.0,
+        initial: float | None = None,
+    ) -> None:
+        super().__init__(
+            sample_rate,
+            n_fft,
+            win_length,
+            hop_length,
+            f_min,
+            f_max,
+            n_mels,
+            power,
+            center,
+            pad_mode,
+            norm,
+            mel_scale,
+        )
+        if not 0.0 <= gain <= 1.0:
+            raise ValueError(f"`gain` must be in [0, 1], got {gain}")
+        for name, value in (
+            ("bias", bias),
+            ("exponent", exponent),
+            ("time_constant", time_constant),
+            ("eps", eps),
+            ("scale", scale),
+        ):
+            if not 0.0 < value < math.inf:
+                raise ValueError(f"`{name}` must be positive, got {value}")
+        if initial is not None and not 0.0 <= initial < math.inf:
+            raise ValueError(f"`initial` must not be negative, or be None, got {initial}")
+        self.gain = gain
+        self.bias = bias
+        self.exponent = exponent
+        self.time_constant = time_constant
+        self.eps = eps
+        self.scale = scale
+        self.initial = initial
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(n_fft=256, hop_length=64, n_mels=16)
+
+    def _finish(self, specgram: Tensor) -> Tensor:
+        rate = self.sample_rate / self.hop_length
+        coefficient = functional.smoothing_coefficient(self.time_constant, rate)
+        return functional.pcen(
+            specgram * self.scale,
+            coefficient,
+            self.gain,
+            self.bias,
+            self.exponent,
+            self.eps,
+            self.initial,
+        )

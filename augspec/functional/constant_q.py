@@ -1,0 +1,158 @@
+"""The constant-Q transform: wavelets an octave at a time, each at half the rate of the one above.
+
+References:
+    Brown, "Calculation of a constant Q spectral transform", JASA 89 (1), 1991.
+    Schörkhuber and Klapuri, "Constant-Q transform toolbox for music processing", SMC 2010.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["constant_q_filters", "decimate"]
+
+# The low-pass filter of soxr_hq, measured: half of the amplitude is left at 0.957 of the new band,
+# and it falls as the integral of a normal distribution does.
+_EDGE = 0.957
+_SLOPE = 0.0117
+_TAIL = 160  # samples at the new rate after which the filter's answer has died away
+
+
+def constant_q_filters(
+    frequencies: Tensor,
+    sample_rate: float,
+    bins_per_octave: int,
+    filter_scale: float = 1.0,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Make one filter for each frequency: a Hann window over ``Q`` periods of a complex tone.
+
+    librosa's wavelets, of which only the frequencies from zero to half the sample rate count. A
+    tone of amplitude ``a`` at a filter's frequency gives ``a / 2``.
+
+    Args:
+        frequencies: Middle of each filter in Hz, positive.
+        sample_rate: Sample rate in Hz of the audio to be filtered.
+        bins_per_octave: Filters in an octave, which sets ``Q``.
+        filter_scale: Factor on the length of the filters.
+        dtype: The result's dtype; the filters are computed in float64 and rounded once.
+        device: The result's device.
+
+    Shape:
+        ``(filter,)`` to ``(n_fft, 2 * filter)``, for the real and the imaginary part of each; n_fft
+        is the power of two that holds the longest filter.
+    """
+    periods = quality(bins_per_octave, filter_scale)
+    lengths = [periods * sample_rate / frequency for frequency in frequencies.tolist()]
+    n_fft = 1 << math.ceil(math.log2(max(lengths)))
+    filters = torch.zeros(len(lengths), n_fft, dtype=torch.complex128)
+    for row, length, frequency in zip(filters, lengths, frequencies.tolist(), strict=True):
+        first, last = math.floor(-length / 2), math.floor(length / 2)
+        window = torch.hann_window(last - first, dtype=torch.float64)
+        phase = torch.arange(first, last, dtype=torch.float64) * (2 * torch.pi)
+        wave = torch.polar(window / window.sum().clamp(min=1e-300), phase * frequency / sample_rate)
+        start = (n_fft - len(wave)) // 2
+        row[start : start + len(wave)] = wave
+    spectrum = torch.fft.fft(filters)
+    spectrum[:, n_fft // 2 + 1 :] = 0.0
+    # What a frame's spectrum times this one sums to is the frame times this:
+    taps = torch.view_as_real(torch.fft.fft(spectrum) / n_fft)
+    return taps.permute(1, 0, 2).flatten(1).to(device, dtype)
+
+
+def quality(bins_per_octave: int, filter_scale: float = 1.0) -> float:
+    """Give ``Q``, the periods that a filter of an equal-tempered scale covers."""
+    ratio: float = 2.0 ** (2.0 / bins_per_octave)
+    return filter_scale * (ratio + 1.0) / (ratio - 1.0)
+
+
+def decimate(waveform: Tensor, factor: int) -> Tensor:
+    """Divide the sample rate: a low-pass filter, and of ``factor`` samples the first.
+
+    The filter passes 0.91 of the new band and falls to nothing at its end, much as ``soxr_hq``
+    does, whose results these are within 1e-3 but for the highest tenth of the band.
+
+    Args:
+        waveform: Audio, with silence around it.
+        factor: How many times slower, a power of two.
+
+    Shape:
+        ``(..., time)`` to ``(..., ceil(time / factor))``.
+    """
+    time = waveform.shape[-1]
+    periodic = torch.nn.functional.pad(waveform, (0, _fast_size(time, factor) - time))
+    # Inductor has no code for complex numbers; behind an operator of our own it sees none.
+    if torch.compiler.is_compiling():
+        slower: Tensor = _decimate(periodic, factor)
+    else:
+        slower = _resize(periodic, periodic.shape[-1] // factor, 1.0 / factor)
+    return slower[..., : -(-time // factor)]
+
+
+def _fast_size(time: int, factor: int) -> int:
+    """Give room for the audio and the filter's answer, a size whose Fourier transform is fast."""
+    step = 2 * factor
+    steps = -(-(time + _TAIL * factor) // step)
+    while True:
+        rest = steps
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return steps * step
+        steps += 1
+
+
+def _resize(signal: Tensor, size: int, factor: float) -> Tensor:
+    """Give a periodic signal ``size`` samples, its spectrum low-passed below the lower Nyquist."""
+    if signal.numel() == 0:  # of an empty batch, which MKL refuses
+        return torch.nn.functional.pad(signal, (0, size - signal.shape[-1]))
+    lowest = min(signal.shape[-1], size) // 2
+    frequency = torch.arange(lowest, dtype=signal.dtype, device=signal.device) / lowest
+    response = (0.5 * factor) * torch.erfc((frequency - _EDGE) / (_SLOPE * math.sqrt(2.0)))
+    bins = torch.fft.rfft(signal)[..., :lowest] * response
+    resized: Tensor = torch.fft.irfft(bins, n=size)
+    return resized
+
+
+@torch.library.custom_op("augspec::decimate", mutates_args=())
+def _decimate(signal: Tensor, factor: int) -> Tensor:
+    """`decimate` of a periodic signal as an operator."""
+    return _resize(signal, signal.shape[-1] // factor, 1.0 / factor)
+
+
+@torch.library.custom_op("augspec::decimate_backward", mutates_args=())
+def _decimate_backward(grad: Tensor, factor: int) -> Tensor:
+    """Transpose of `_decimate`."""
+    return _resize(grad, grad.shape[-1] * factor, 1.0)
+
+
+@_decimate.register_fake
+def _(signal: Tensor, factor: int) -> Tensor:
+    return signal.new_empty((*signal.shape[:-1], signal.shape[-1] // factor))
+
+
+@_decimate_backward.register_fake
+def _(grad: Tensor, factor: int) -> Tensor:
+    return grad.new_empty((*grad.shape[:-1], grad.shape[-1] * factor))
+
+
+def _setup_decimate(
+    ctx: Any,
+    inputs: tuple[Tensor, int],
+    output: Tensor,  # noqa: ARG001
+) -> None:
+    ctx.factor = inputs[1]
+
+
+def _differentiate_decimate(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    return _decimate_backward(grad, ctx.factor), None
+
+
+_decimate.register_autograd(_differentiate_decimate, setup_context=_setup_decimate)

@@ -1,0 +1,61 @@
+"""Slopes of features over time."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["delta"]
+
+
+def delta(
+    specgram: Tensor,
+    width: int = 9,
+    order: int = 1,
+    mode: str = "interp",
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Estimate the time derivative by a polynomial fit over ``width`` frames.
+
+    Savitzky and Golay's filter, as ``librosa.feature.delta``. An example shorter than ``width``
+    frames is treated as with ``mode="nearest"``.
+
+    Args:
+        specgram: Features of any scale.
+        width: Frames of the fit, odd, at least 3.
+        order: Order of the derivative and of the polynomial, in [1, width).
+        mode: What to do near the ends: ``"interp"`` takes the slope of the first and last fit,
+            ``"nearest"`` repeats the first and last frame.
+        lengths: Valid frames of each example; those behind come out as zeros.
+
+    Shape:
+        ``(batch, ..., frame)`` in and out.
+    """
+    frames, half = specgram.shape[-1], width // 2
+    batch = specgram.shape[0]
+    ends = torch.full((batch,), frames, device=specgram.device) if lengths is None else lengths
+    ends = ends.reshape(-1, *[1] * (specgram.ndim - 1))
+    weights = _fit_weights(width, order).to(specgram.device, specgram.dtype)
+
+    def take(values: Tensor, index: Tensor) -> Tensor:
+        return values.gather(-1, index.expand(*values.shape[:-1], -1))
+
+    place = torch.arange(-half, frames + half, device=specgram.device)
+    around = take(specgram, torch.minimum(place.clamp(min=0), (ends - 1).clamp(min=0)))
+    slope = around.unfold(-1, width, 1) @ weights
+    place = torch.arange(frames, device=specgram.device)
+    if mode == "interp":
+        # The derivative of the polynomial's own order is the same all over a fit.
+        middle = torch.minimum(place.clamp(min=half), (ends - 1 - half).clamp(min=0))
+        slope = take(slope, torch.where(ends >= width, middle, place))
+    return slope if lengths is None else torch.where(place < ends, slope, 0.0)
+
+
+def _fit_weights(width: int, order: int) -> Tensor:
+    """Give the weights of the derivative that a polynomial fit has, ``(width,)`` float64."""
+    place = torch.arange(width, dtype=torch.float64) - width // 2
+    powers = place[:, None] ** torch.arange(order + 1, dtype=torch.float64)
+    highest: Tensor = torch.linalg.pinv(powers)[order]
+    return highest * math.factorial(order)

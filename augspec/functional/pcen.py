@@ -1,0 +1,93 @@
+"""Per-channel energy normalisation."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["exponential_average", "pcen", "smoothing_coefficient"]
+
+
+def smoothing_coefficient(time_constant: float, frames_per_second: float) -> float:
+    """Give the weight of the newest frame in an average over ``time_constant`` seconds.
+
+    librosa's: the average's full width at half of its maximal power is about the time constant.
+    """
+    frames = time_constant * frames_per_second
+    return (math.sqrt(1.0 + 4.0 * frames**2) - 1.0) / (2.0 * frames**2)
+
+
+def exponential_average(
+    specgram: Tensor, coefficient: float, initial: float | None = None
+) -> Tensor:
+    """Average over the frames so far: ``m[t] = (1 - b) * m[t - 1] + b * x[t]``.
+
+    Not a frame after the other: within blocks of about ``sqrt(frame)`` frames, and then over the
+    blocks' ends, the recursion is a product with a matrix of decays.
+
+    Args:
+        specgram: Values of any scale.
+        coefficient: The ``b`` above, in (0, 1].
+        initial: Value of the average before the first frame; None takes the first frame.
+
+    Shape:
+        ``(..., frame)`` in and out.
+    """
+    frames = specgram.shape[-1]
+    size = math.ceil(math.sqrt(frames))
+    blocks = math.ceil(frames / size)
+    padded = torch.nn.functional.pad(specgram, (0, blocks * size - frames))
+    dtype, device = specgram.dtype, specgram.device
+    step = torch.arange(size, dtype=dtype, device=device)
+    decay = 1.0 - coefficient
+    within = coefficient * _decays(decay, step - step[:, None])
+    local = padded.unflatten(-1, (blocks, size)) @ within
+    block = torch.arange(blocks, dtype=dtype, device=device)
+    before = local[..., -1] @ _decays(decay**size, block - block[:, None] - 1.0)
+    first = specgram[..., :1] if initial is None else initial
+    before = before + first * torch.pow(decay**size, block)
+    smooth: Tensor = local + before[..., None] * torch.pow(decay, step + 1.0)
+    return smooth.flatten(-2)[..., :frames]
+
+
+def _decays(decay: float, steps: Tensor) -> Tensor:
+    """Raise ``decay`` to ``steps``, and give zero for what has not happened yet."""
+    return torch.where(steps >= 0.0, torch.pow(decay, steps.clamp(min=0.0)), 0.0)
+
+
+def pcen(
+    specgram: Tensor,
+    coefficient: float,
+    gain: float = 0.98,
+    bias: float = 2.0,
+    exponent: float = 0.5,
+    eps: float = 1e-6,
+    initial: float | None = None,
+) -> Tensor:
+    """Divide each bin by its own recent level and compress it.
+
+    ``(specgram / (eps + average) ** gain + bias) ** exponent - bias ** exponent``, as
+    ``librosa.pcen`` has it, with its ``power`` called ``exponent``.
+
+    Args:
+        specgram: Energies or magnitudes, not negative.
+        coefficient: Weight of the newest frame in the average, see `smoothing_coefficient`.
+        gain: Exponent of the average: 0 for no gain control, 1 to forget the level.
+        bias: Level, as a multiple of the average, below which the compression is linear; positive.
+        exponent: Exponent of the compression, positive.
+        eps: Added to the average, positive.
+        initial: Value of the average before the first frame; None takes the first frame.
+
+    Shape:
+        ``(..., frame)`` in and out.
+
+    References:
+        Wang et al., "Trainable frontend for robust and far-field keyword spotting", ICASSP 2017.
+    """
+    average = exponential_average(specgram, coefficient, initial)
+    # In logarithms, so that small numbers keep their digits.
+    level = torch.exp(-gain * (math.log(eps) + torch.log1p(average / eps)))
+    compressed = torch.expm1(exponent * torch.log1p(specgram * level / bias))
+    return torch.mul(compressed, bias**exponent)
