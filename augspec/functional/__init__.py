@@ -16,6 +16,7 @@ from augspec.functional.distortion import (
 from augspec.functional.dynamics import compressor, limiter
 from augspec.functional.edit import mute, pad_start, pad_to, repeat_part, shift, time_reverse
 from augspec.functional.filter import biquad, sosfilt
+from augspec.functional.filter_augment import band_edges, band_gain
 from augspec.functional.formant import formant_shift, vtlp
 from augspec.functional.level import (
     gain,
@@ -25,9 +26,16 @@ from augspec.functional.level import (
     rms_normalize,
 )
 from augspec.functional.loudness import loudness, loudness_normalize
-from augspec.functional.mask import mask_span, mask_value_of
+from augspec.functional.mask import mask_span, mask_value_of, spans
 from augspec.functional.pcen import exponential_average, pcen, smoothing_coefficient
 from augspec.functional.resample import resample, resample_rate, resampled_lengths
+from augspec.functional.resize import (
+    frequency_shift,
+    interpolate_at,
+    interpolate_bins,
+    resize_places,
+    time_warp_places,
+)
 from augspec.functional.scale import (
     amplitude_to_db,
     dct_matrix,
@@ -90,6 +98,14 @@ __all__ = [
     "blend",
     "mask_span",
     "mask_value_of",
+    "spans",
+    "frequency_shift",
+    "interpolate_at",
+    "interpolate_bins",
+    "resize_places",
+    "time_warp_places",
+    "band_edges",
+    "band_gain",
     "resample",
     "resample_rate",
     "resampled_lengths",

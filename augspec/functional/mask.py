@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["MaskValue", "mask_span", "mask_value_of"]
+__all__ = ["MaskValue", "mask_span", "mask_value_of", "spans"]
 
 MaskValue = float | Literal["mean", "min"]
 
@@ -25,13 +25,12 @@ def mask_value_of(specgram: Tensor, mask_value: MaskValue, lengths: Tensor | Non
     """
     if not isinstance(mask_value, str):
         return specgram.new_full((1, 1, 1, 1), mask_value)
-    frames = specgram.shape[-1]
     if lengths is None:
-        valid = specgram.new_ones((1, 1, 1, frames), dtype=torch.bool)
-        count = torch.full((1,), frames, device=specgram.device)
-    else:
-        valid = (torch.arange(frames, device=specgram.device) < lengths[:, None])[:, None, None]
-        count = lengths.clamp(min=1)
+        cells = (-2, -1)
+        return specgram.amin(cells, True) if mask_value == "min" else specgram.mean(cells, True)
+    frames = torch.arange(specgram.shape[-1], device=specgram.device)
+    valid = (frames < lengths[:, None])[:, None, None]
+    count = lengths.clamp(min=1)
     if mask_value == "min":
         return specgram.masked_fill(~valid, torch.inf).amin((-2, -1), keepdim=True)
     total = torch.where(valid, specgram, 0.0).sum((-2, -1), keepdim=True)
@@ -59,12 +58,25 @@ def mask_span(
     Shape:
         ``(batch, channel, freq, frame)`` in and out.
     """
-    place = torch.arange(specgram.shape[dim], device=specgram.device)
     shape = start.shape + (1,) * (specgram.ndim - 1 - start.ndim)
-    start, width = start.reshape(*shape, 1), width.reshape(*shape, 1)
-    masked = (place >= start) & (place < start + width)
+    masked = spans(start.reshape(shape), width.reshape(shape), specgram.shape[dim])
     masked = masked if dim == -1 else masked.transpose(-1, -2)
     if lengths is not None:
         frame = torch.arange(specgram.shape[-1], device=specgram.device)
         masked = masked & (frame < lengths[:, None])[:, None, None]
     return torch.where(masked, value, specgram)
+
+
+def spans(start: Tensor, width: Tensor, size: int) -> Tensor:
+    """Say which of ``size`` places lie in ``start <= i < start + width``.
+
+    Args:
+        start: First place of each span, any shape, int64.
+        width: Number of places, of the shape of ``start``.
+        size: Number of places there are.
+
+    Returns:
+        bool, the shape of ``start`` and ``(size,)``.
+    """
+    place = torch.arange(size, device=start.device)
+    return (place >= start[..., None]) & (place < (start + width)[..., None])

@@ -14,12 +14,15 @@ from augspec.transforms.distortion import (
 )
 from augspec.transforms.dynamics import Compressor, Limiter
 from augspec.transforms.edit import Mute, RepeatPart, Shift, TimeReverse
+from augspec.transforms.filter_augment import FilterAugment
 from augspec.transforms.formant import VTLP, FormantShift
 from augspec.transforms.level import Gain, GainTransition, PolarityInversion
 from augspec.transforms.mask import FrequencyMask, TimeMask
 from augspec.transforms.normalize import LoudnessNormalize, PeakNormalize, RMSNormalize
 from augspec.transforms.pad import PadTo
 from augspec.transforms.resample import Resample
+from augspec.transforms.resize import FrequencyShift, RandomResizeCrop, TimeWarp
+from augspec.transforms.specaugment import Cutout, SpecAugment
 from augspec.transforms.stretch import PitchAndTempo, PitchShift, Speed, TimeStretch
 
 __all__ = [
@@ -61,4 +64,10 @@ __all__ = [
     "Resample",
     "TimeMask",
     "FrequencyMask",
+    "SpecAugment",
+    "TimeWarp",
+    "RandomResizeCrop",
+    "FilterAugment",
+    "FrequencyShift",
+    "Cutout",
 ]

@@ -8,6 +8,7 @@ References:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import torch
@@ -16,14 +17,37 @@ from torch import Tensor
 from augspec.functional import mask
 from augspec.functional.checks import check_finite
 from augspec.functional.mask import MaskValue
-from augspec.functional.shapes import span_start
+from augspec.functional.shapes import ends_of, span_start
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
 
 __all__ = ["FrequencyMask", "TimeMask"]
 
 
+def check_count(name: str, value: int, at_least: int = 0) -> int:
+    """Check that a setting is a whole number, ``at_least`` or more, and give it back."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ValueError(f"`{name}` must be a whole number, {at_least} or more, got {value!r}")
+    return value
+
+
+def check_mask_value(mask_value: MaskValue) -> MaskValue:
+    """Check what masked cells get, and give it back."""
+    if not isinstance(mask_value, str):
+        return check_finite("mask_value", mask_value)
+    if mask_value not in ("mean", "min"):
+        raise ValueError(f'`mask_value` must be a number, "mean" or "min", got {mask_value!r}')
+    return mask_value
+
+
+def draw_several(draw: Draw, name: str, count: int) -> Tensor:
+    """Draw ``count`` places in [0, 1) for each example, ``(batch, count)``."""
+    return replace(draw, channels=count).per_channel().uniform(name)
+
+
 class _Mask(SpecgramTransform, ABC):
+    neutral = {"width": 0.0}
+    neutral_is_exact = True
     dim: ClassVar[int]
 
     def __init__(
@@ -35,17 +59,8 @@ class _Mask(SpecgramTransform, ABC):
         per_channel: bool = False,
     ) -> None:
         super().__init__(p=p, per_channel=per_channel)
-        if isinstance(max_width, bool) or not isinstance(max_width, int) or max_width < 0:
-            raise ValueError(f"`max_width` must be a whole number, 0 or more, got {max_width!r}")
-        if isinstance(mask_value, str):
-            if mask_value not in ("mean", "min"):
-                raise ValueError(
-                    f'`mask_value` must be a number, "mean" or "min", got {mask_value!r}'
-                )
-        else:
-            check_finite("mask_value", mask_value)
-        self.max_width = max_width
-        self.mask_value = mask_value
+        self.max_width = check_count("max_width", max_width)
+        self.mask_value = check_mask_value(mask_value)
 
     @abstractmethod
     def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
@@ -99,8 +114,7 @@ class TimeMask(_Mask):
     dim = -1
 
     def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
-        frames = torch.full((specgram.shape[0],), specgram.shape[-1], device=specgram.device)
-        return frames if lengths is None else lengths
+        return ends_of(specgram, lengths)
 
 
 class FrequencyMask(_Mask):

@@ -1,0 +1,150 @@
+"""Moving the bins and frames of a spectrogram: warps, crops that are resized, shifts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from augspec.functional.shapes import span_start
+
+__all__ = [
+    "frequency_shift",
+    "interpolate_at",
+    "interpolate_bins",
+    "resize_places",
+    "time_warp_places",
+]
+
+
+def interpolate_at(
+    specgram: Tensor,
+    place: Tensor,
+    *,
+    ends: Tensor | None = None,
+    fill: Tensor | None = None,
+) -> Tensor:
+    """Read each example at places between its frames, by linear interpolation.
+
+    Args:
+        specgram: The batch.
+        place: Where to read, in frames, ``(batch, size)``.
+        ends: Valid frames per example, ``(batch,)``; None is all.
+        fill: What lies outside, broadcasts with ``specgram``; None repeats the first and the last.
+
+    Shape:
+        ``(batch, ..., frame)`` to ``(batch, ..., size)``.
+    """
+    shape = (len(place), *[1] * (specgram.ndim - 2), place.shape[-1])
+    size = (*specgram.shape[:-1], place.shape[-1])
+    last = specgram.new_full((1,), specgram.shape[-1] - 1, dtype=torch.int64)
+    last = last if ends is None else (ends - 1)[:, None]
+
+    def read(index: Tensor) -> tuple[Tensor, Tensor]:
+        inside = torch.minimum(index, last).clamp(min=0)
+        values = specgram.gather(-1, inside.reshape(shape).expand(size))
+        return values, (inside == index).reshape(shape)
+
+    low = torch.floor(place)
+    part = (place - low).reshape(shape).to(specgram.dtype)
+    (below, low_inside), (above, high_inside) = read(low.long()), read(low.long() + 1)
+    if fill is None:
+        return torch.lerp(below, above, part)
+    below_share, above_share = (1.0 - part) * low_inside, part * high_inside
+    mixed = torch.addcmul(below * below_share, above, above_share)
+    return mixed + (1.0 - below_share - above_share) * fill
+
+
+def interpolate_bins(specgram: Tensor, place: Tensor, fill: Tensor) -> Tensor:
+    """Read each example at places between its bins: `interpolate_at` as a matrix product.
+
+    Args:
+        specgram: The batch, floating point.
+        place: Where to read, in bins, ``(batch, size)``.
+        fill: What lies outside; broadcasts with ``specgram``.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` to ``(batch, channel, size, frame)``.
+    """
+    bins = torch.arange(specgram.shape[-2], device=place.device)
+    shares = (1.0 - (place[..., None] - bins).abs()).clamp(min=0.0).to(specgram.dtype)[:, None]
+    outside = 1.0 - shares.sum(-1, keepdim=True)
+    # Autocast would take half precision, in which nothing else here is computed.
+    with torch.autocast(specgram.device.type, enabled=False):
+        return shares @ specgram + outside * fill
+
+
+def time_warp_places(
+    center: Tensor, warp: Tensor, max_warp: int, lengths: Tensor, frames: int, dtype: torch.dtype
+) -> Tensor:
+    """Say where each frame comes from when a frame is moved, and the ends stay.
+
+    An example of at most ``2 * max_warp`` frames is warped by as much as fits.
+
+    Args:
+        center: Which frame is moved, in [0, 1), ``(batch,)``: 0 is the first that may move.
+        warp: Where to, in [0, 1), ``(batch,)``: 0 is ``max_warp`` frames earlier, 0.5 nowhere.
+        max_warp: Largest move in frames.
+        lengths: Valid frames per example, ``(batch,)``.
+        frames: Frames of the result.
+        dtype: The result's dtype.
+
+    Returns:
+        ``(batch, frames)``; frames behind ``lengths`` come from the last.
+    """
+    most = torch.clamp((lengths - 1) // 2, 0, max_warp)
+    source = most + span_start(center, lengths - 1 - 2 * most)
+    target = source + span_start(warp, 2 * most) - most
+    last = lengths - 1
+    source, target, last = (x.to(dtype)[:, None] for x in (source, target, last))
+    frame = torch.arange(frames, device=lengths.device, dtype=dtype)
+    left = frame * (source / target.clamp(min=1.0))
+    right = source + (frame - target) * ((last - source) / (last - target).clamp(min=1.0))
+    moved = torch.where(frame <= target, left, right)
+    return torch.minimum(moved, last)
+
+
+def resize_places(
+    scale: Tensor,
+    start: Tensor,
+    virtual_scale: float,
+    sizes: Tensor,
+    count: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Say where each bin or frame comes from when a part of a larger canvas is resized.
+
+    Args:
+        scale: Size of the part as a multiple of the example's, ``(batch,)``.
+        start: Where it lies, in [0, 1), ``(batch,)``: 0 is at the beginning of the canvas.
+        virtual_scale: Size of the canvas, with the example in its middle, as a multiple.
+        sizes: Bins or valid frames of each example, ``(batch,)``.
+        count: Bins or frames of the result.
+        dtype: The result's dtype.
+
+    Returns:
+        ``(batch, count)``; what lies outside of an example is negative or at least its size.
+    """
+    canvas = (sizes * virtual_scale).long()
+    part = torch.minimum((sizes * scale).long(), canvas).clamp(min=1)
+    first = span_start(start, (canvas - part).clamp(min=0)) - (canvas - sizes) // 2
+    step = (part - 1).to(dtype) / (sizes - 1).clamp(min=1)
+    place = torch.arange(count, device=sizes.device)
+    return first[:, None] + place * step[:, None]
+
+
+def frequency_shift(specgram: Tensor, shift: Tensor, fill: Tensor) -> Tensor:
+    """Move each example up by its own number of bins; ``fill`` follows.
+
+    Args:
+        specgram: The batch.
+        shift: Bins, ``(batch,)`` int64; positive is up.
+        fill: What comes in at the edge; broadcasts with ``specgram``.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+    """
+    source = torch.arange(specgram.shape[-2], device=specgram.device) - shift[:, None]
+    index = source.clamp(0, specgram.shape[-2] - 1)[:, None, :, None].expand(specgram.shape)
+    moved = specgram.gather(-2, index)
+    inside = (source >= 0) & (source < specgram.shape[-2])
+    return torch.where(inside[:, None, :, None], moved, fill)

@@ -1,0 +1,248 @@
+"""Spectrogram transforms that move bins and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from augspec.functional.checks import check_range
+from augspec.functional.mask import MaskValue, mask_value_of
+from augspec.functional.resize import (
+    frequency_shift,
+    interpolate_at,
+    interpolate_bins,
+    resize_places,
+    time_warp_places,
+)
+from augspec.functional.shapes import ends_of, like
+from augspec.functional.spectrum import valid_frames
+from augspec.random import Draw
+from augspec.transforms.base import SpecgramTransform
+from augspec.transforms.mask import check_count, check_mask_value
+
+__all__ = ["FrequencyShift", "RandomResizeCrop", "TimeWarp"]
+
+
+def warp_frames(specgram: Tensor, params: dict[str, Tensor], max_warp: int, ends: Tensor) -> Tensor:
+    """Warp picked examples in time by the params of a `TimeWarp`."""
+    center, warp, frames = params["center"], params["warp"], specgram.shape[-1]
+    place = time_warp_places(center, warp, max_warp, ends, frames, specgram.dtype)
+    warped = interpolate_at(specgram, place, ends=ends)
+    moved = valid_frames(specgram, ends) & like(params["applied"], specgram)
+    return torch.where(moved, warped, specgram)
+
+
+def warp_source(
+    position: Tensor, time: int, params: dict[str, Tensor], max_warp: int, lengths: Tensor
+) -> Tensor:
+    """Say which frame is nearest to the one that `warp_frames` reads at ``position``."""
+    center, warp = params["center"], params["warp"]
+    place = time_warp_places(center, warp, max_warp, lengths, time, torch.float32)
+    return _nearest(place, position)
+
+
+def _nearest(place: Tensor, position: Tensor) -> Tensor:
+    return torch.floor(place[:, position.flatten()] + 0.5).to(torch.int64)
+
+
+class TimeWarp(SpecgramTransform):
+    """Move a random frame of each example earlier or later; what lies around it gives way.
+
+    The map of time is linear from the first frame to the moved one, and from there to the last:
+    the paper's warp without its spline, in which the two differ by little. ``frames`` labels are
+    warped alike.
+
+    Args:
+        max_warp: Largest move in frames; the moved frame lies at least as far from both ends. An
+            example too short for it is warped by less.
+        p: Probability that an example is warped.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+
+    Raises:
+        ValueError: If ``max_warp`` is negative or no integer.
+
+    References:
+        Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
+        Recognition", Interspeech 2019, https://arxiv.org/abs/1904.08779.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.TimeWarp(20)(torch.randn(4, 1, 64, 250)).shape
+        torch.Size([4, 1, 64, 250])
+    """
+
+    # The warp is applied to picked examples only.
+    neutral_is_exact = True
+
+    def __init__(self, max_warp: int = 20, *, p: float = 1.0) -> None:
+        super().__init__(p=p)
+        self.max_warp = check_count("max_warp", max_warp)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {"center": draw.uniform("center"), "warp": draw.uniform("warp")}
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        return warp_frames(waveform, params, self.max_warp, ends_of(waveform, lengths))
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return warp_source(position, time, params, self.max_warp, lengths)
+
+
+class RandomResizeCrop(SpecgramTransform):
+    """Cut a random part out of each example, or of a larger canvas around it, and resize it.
+
+    Changes tempo, pitch and position of an event at once, by linear interpolation. What lies around
+    the example on the canvas is ``mask_value``. ``frames`` labels are cut and resized alike, with
+    zeros around.
+
+    Args:
+        freq_scale: Range of the part's height as a multiple of the bins.
+        time_scale: Range of the part's width as a multiple of the example's frames.
+        virtual_crop_scale: Height and width of the canvas, as multiples, at least 1; a part is at
+            most as large.
+        mask_value: What the canvas has around the example: a number, or the example's ``"mean"`` or
+            ``"min"``.
+        p: Probability that an example is changed.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out; lengths stay.
+
+    Raises:
+        ValueError: If a range is reversed or leaves [0.05, 4], or a canvas is smaller than the
+            example or more than 4 times as large.
+
+    References:
+        Niizumi et al., "BYOL for Audio: Self-Supervised Learning for General-Purpose Audio
+        Representation", IJCNN 2021, https://arxiv.org/abs/2103.06695 (with bicubic interpolation).
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.RandomResizeCrop()(torch.randn(4, 1, 64, 250)).shape
+        torch.Size([4, 1, 64, 250])
+    """
+
+    def __init__(
+        self,
+        freq_scale: float | Sequence[float] = (0.6, 1.5),
+        time_scale: float | Sequence[float] = (0.6, 1.5),
+        *,
+        virtual_crop_scale: Sequence[float] = (1.0, 1.5),
+        mask_value: MaskValue = "mean",
+        p: float = 1.0,
+    ) -> None:
+        super().__init__(p=p)
+        self.freq_scale = check_range("freq_scale", freq_scale, at_least=0.05, at_most=4.0)
+        self.time_scale = check_range("time_scale", time_scale, at_least=0.05, at_most=4.0)
+        if not isinstance(virtual_crop_scale, tuple | list) or len(virtual_crop_scale) != 2:
+            raise ValueError(
+                f"`virtual_crop_scale` must be (freq, time), got {virtual_crop_scale!r}"
+            )
+        height, width = (
+            check_range("virtual_crop_scale", scale, at_least=1.0, at_most=4.0)[0]
+            for scale in virtual_crop_scale
+        )
+        self.virtual_crop_scale = (height, width)
+        self.mask_value = check_mask_value(mask_value)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "freq_scale": draw.uniform("freq_scale", *self.freq_scale),
+            "freq_start": draw.uniform("freq_start"),
+            "time_scale": draw.uniform("time_scale", *self.time_scale),
+            "time_start": draw.uniform("time_start"),
+        }
+
+    def _frame_places(
+        self, params: dict[str, Tensor], ends: Tensor, frames: int, dtype: torch.dtype
+    ) -> Tensor:
+        return resize_places(
+            params["time_scale"],
+            params["time_start"],
+            self.virtual_crop_scale[1],
+            ends,
+            frames,
+            dtype,
+        )
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        ends, dtype = ends_of(waveform, lengths), waveform.dtype
+        freq, frames = waveform.shape[-2:]
+        fill = mask_value_of(waveform, self.mask_value, lengths)
+        bins = resize_places(
+            params["freq_scale"],
+            params["freq_start"],
+            self.virtual_crop_scale[0],
+            torch.full_like(ends, freq),
+            freq,
+            dtype,
+        )
+        out = interpolate_bins(waveform, bins, fill)
+        place = self._frame_places(params, ends, frames, dtype)
+        out = interpolate_at(out, place, ends=ends, fill=fill)
+        return out if lengths is None else torch.where(valid_frames(out, lengths), out, waveform)
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return _nearest(self._frame_places(params, lengths, time, torch.float32), position)
+
+
+class FrequencyShift(SpecgramTransform):
+    """Move each example up or down by a random number of bins.
+
+    On the bins of a mel spectrogram or a CQT that is close to a change of pitch, and costs a copy;
+    ``pitch`` labels stay, since only the bins' scale says by how much. What comes in at the edge is
+    ``mask_value``.
+
+    Args:
+        max_shift: Largest shift in bins; uniform over the whole numbers from ``-max_shift`` to
+            ``max_shift``.
+        mask_value: What comes in: a number, or the example's ``"mean"`` or ``"min"``.
+        p: Probability that an example is shifted.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+
+    Raises:
+        ValueError: If ``max_shift`` is negative or no integer, or ``mask_value`` is not known.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.FrequencyShift(4)(torch.randn(4, 1, 64, 250)).shape
+        torch.Size([4, 1, 64, 250])
+    """
+
+    neutral = {"shift": 0}
+    neutral_is_exact = True
+
+    def __init__(
+        self, max_shift: int = 4, *, mask_value: MaskValue = "mean", p: float = 1.0
+    ) -> None:
+        super().__init__(p=p)
+        self.max_shift = check_count("max_shift", max_shift)
+        self.mask_value = check_mask_value(mask_value)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {"shift": draw.integers("shift", -self.max_shift, self.max_shift + 1)}
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        fill = mask_value_of(waveform, self.mask_value, lengths)
+        moved = frequency_shift(waveform, params["shift"], fill)
+        if lengths is None:
+            return moved
+        return torch.where(valid_frames(waveform, lengths), moved, waveform)
