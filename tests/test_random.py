@@ -29,6 +29,29 @@ def test_normal_draws_are_normal(keys):
     assert abs(scipy.stats.kurtosis(draws)) < 0.02
 
 
+@pytest.mark.parametrize("alpha", [0.1, 0.2, 0.4, 0.5, 1.0, 2.0, 8.0])
+def test_beta_draws_are_beta(keys, alpha):
+    draws = random.beta(keys[:200_000], "Mixup", "lam", alpha).double().numpy()
+    assert draws.min() >= 0.0
+    assert draws.max() <= 1.0
+    distribution = scipy.stats.beta(alpha, alpha)
+    # Above one half float32 rounds what lies next to 1: there some quantiles stand for all.
+    low = draws[draws < 0.5]
+    assert scipy.stats.kstest(low, lambda x: 2.0 * distribution.cdf(x)).pvalue > 0.01
+    for point in (0.5, 0.6, 0.9, 0.99, 0.9999):
+        count = int((draws < point).sum())
+        assert scipy.stats.binomtest(count, len(draws), distribution.cdf(point)).pvalue > 0.005
+
+
+def test_beta_draws_are_the_same_in_any_order_and_compiled(keys):
+    some = keys[:1000]
+    draws = random.beta(some, "Mixup", "lam", 0.4)
+    assert draws.dtype == torch.float32
+    assert torch.equal(random.beta(some.flip(0), "Mixup", "lam", 0.4).flip(0), draws)
+    compiled = torch.compile(random.beta, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(some, "Mixup", "lam", 0.4), draws, rtol=1e-6, atol=1e-7)
+
+
 def test_each_bit_is_fair_and_bits_are_independent(keys):
     draws = random.bits(keys, "Gain", "gain_db").numpy().view(np.uint64)
     bits = np.unpackbits(draws.view(np.uint8).reshape(MILLION, 8), axis=1).astype(np.float32)

@@ -27,6 +27,7 @@ from augspec.functional.level import (
 )
 from augspec.functional.loudness import loudness, loudness_normalize
 from augspec.functional.mask import mask_span, mask_value_of, spans
+from augspec.functional.mix import cut_segment, cutmix, mix_background, mixup, next_larger
 from augspec.functional.pcen import exponential_average, pcen, smoothing_coefficient
 from augspec.functional.resample import resample, resample_rate, resampled_lengths
 from augspec.functional.resize import (
@@ -96,6 +97,11 @@ __all__ = [
     "mu_law",
     "aliasing",
     "blend",
+    "mixup",
+    "cutmix",
+    "cut_segment",
+    "mix_background",
+    "next_larger",
     "mask_span",
     "mask_value_of",
     "spans",

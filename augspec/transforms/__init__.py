@@ -18,6 +18,7 @@ from augspec.transforms.filter_augment import FilterAugment
 from augspec.transforms.formant import VTLP, FormantShift
 from augspec.transforms.level import Gain, GainTransition, PolarityInversion
 from augspec.transforms.mask import FrequencyMask, TimeMask
+from augspec.transforms.mix import CutMix, MixBackground, Mixup
 from augspec.transforms.normalize import LoudnessNormalize, PeakNormalize, RMSNormalize
 from augspec.transforms.pad import PadTo
 from augspec.transforms.resample import Resample
@@ -62,6 +63,9 @@ __all__ = [
     "VTLP",
     "Speed",
     "Resample",
+    "Mixup",
+    "CutMix",
+    "MixBackground",
     "TimeMask",
     "FrequencyMask",
     "SpecAugment",

@@ -55,6 +55,7 @@ CATALOGUE |= {
         [T.TimeStretch((0.8, 1.25), n_fft=256), T.RandomCrop(2000), T.Gain(p=0.5)]
     ),
     "Chain, two masks": T.Chain([T.TimeMask(9), T.TimeMask(9)]),
+    "MixBackground, soft": T.MixBackground(labels="soft", p=0.5),
     "SpecAugment, several": T.SpecAugment("SS", max_warp=8, max_time_width=12, p=0.5),
     "Cutout, several": T.Cutout(6, 9, n_masks=3, mask_value="min", p=0.5),
     "FilterAugment, steps": T.FilterAugment(n_bands=4, mode="step", stype="power", p=0.5),
@@ -64,7 +65,7 @@ CATALOGUE |= {
 # One class a family: compiling for real takes seconds each.
 COMPILED = ["Gain", "RandomCrop", "Speed", "TimeStretch", "VTLP", "TimeMask", "LogMelSpectrogram"]
 COMPILED += ["LoudnessNormalize", "Compressor", "TanhDistortion", "RepeatPart", "ChannelShuffle"]
-COMPILED += ["RandomResizeCrop"]
+COMPILED += ["Mixup", "RandomResizeCrop"]
 ALL = [(name, check) for name, made in CATALOGUE.items() for check in testing.checks_for(made)]
 
 
