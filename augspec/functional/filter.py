@@ -70,7 +70,8 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
     Equal to ``scipy.signal.sosfilt`` with zero initial state, and differentiable in both
     arguments. Filters must be stable: poles on or outside of the unit circle give NaN or infinity.
     Coefficients in float64 are used as they are, also for float32 audio: below 1 % of the sample
-    rate float32 coefficients are too coarse.
+    rate float32 coefficients are too coarse. (On a GPU with TF32 matrix products switched on,
+    rounding noise lies near -70 dB.)
 
     Args:
         waveform: Float audio.
