@@ -198,7 +198,7 @@ class BackgroundNoise(WaveformTransform):
 
 
 class ShortNoises(WaveformTransform):
-    """Add several bursts of white noise at random places, of random width and level.
+    """Add several bursts of noise at random places, of random width and level.
 
     Each burst lies within the example as far as it fits, may overlap others, and fades in and out.
     Its level is its mean power in relation to the mean power of the whole example; silence stays
@@ -210,6 +210,7 @@ class ShortNoises(WaveformTransform):
         count: Range of the number of bursts, 1 to 64, each number equally likely. The cost is that
             of the largest.
         duration: Range of the duration in seconds, above 0, drawn uniformly.
+        bank: Sounds from which bursts are cut, at any place; None makes white noise.
         fade: Seconds over which a burst fades in and out.
         sample_rate: Sample rate in Hz.
         p: Probability that an example gets bursts.
@@ -234,6 +235,7 @@ class ShortNoises(WaveformTransform):
         count: int | Sequence[int] = (1, 5),
         duration: float | Sequence[float] = (0.02, 0.3),
         *,
+        bank: Bank | None = None,
         fade: float = 0.005,
         sample_rate: int,
         p: float = 1.0,
@@ -245,6 +247,7 @@ class ShortNoises(WaveformTransform):
         self.duration = check_range(
             "duration", duration, at_least=1.0 / sample_rate, at_most=3600.0
         )
+        self.bank = None if bank is None else check_bank(bank)
         if check_finite("fade", fade) < 0:
             raise ValueError(f"`fade` must not be negative, in seconds, got {fade!r}")
         self.fade = float(fade)
@@ -256,31 +259,41 @@ class ShortNoises(WaveformTransform):
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         bursts = range(self.count[1])
-        return {
+
+        def each(name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
+            return torch.stack([draw.uniform(f"{name}_{i}", low, high) for i in bursts], 1)
+
+        params = {
             "count": draw.integers("count", self.count[0], self.count[1] + 1),
-            "snr_db": torch.stack([draw.uniform(f"snr_db_{i}", *self.snr_db) for i in bursts], 1),
-            "duration": torch.stack(
-                [draw.uniform(f"duration_{i}", *self.duration) for i in bursts], 1
-            ),
-            "start": torch.stack([draw.uniform(f"start_{i}") for i in bursts], 1),
-            "noise": torch.stack([draw.key(f"noise_{i}") for i in bursts], 1),
+            "snr_db": each("snr_db", *self.snr_db),
+            "duration": each("duration", *self.duration),
+            "start": each("start"),
         }
+        if self.bank is None:
+            return {**params, "noise": torch.stack([draw.key(f"noise_{i}") for i in bursts], 1)}
+        sounds = [draw.integers(f"sound_{i}", 0, len(self.bank)) for i in bursts]
+        return {**params, "sound": torch.stack(sounds, 1), "offset": each("offset")}
+
+    def _bursts(self, params: dict[str, Tensor], channels: int, size: int) -> Tensor:
+        """Give the noise of every burst: (batch, burst, channel, size)."""
+        if self.bank is None:
+            key = params["noise"]
+            return noise.white_noise(key.flatten(), channels, size).view(*key.shape, channels, size)
+        sound = params["sound"]
+        start = span_start(params["offset"], self.bank.length_of(sound) - 1)
+        return self.bank.take(sound, start, size)[:, :, None].expand(-1, -1, channels, -1)
 
     def _transform(
         self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        batch, channels, _ = waveform.shape
-        bursts = params["start"].shape[1]
         longest = round(self.duration[1] * self.sample_rate)
         width = (params["duration"] * self.sample_rate).round().long().clamp(1, longest)
-        silent = torch.arange(bursts, device=width.device) >= params["count"][:, None]
+        silent = torch.arange(width.shape[1], device=width.device) >= params["count"][:, None]
         room = (ends_of(waveform, lengths)[:, None] - width).clamp(min=0)
-        added = noise.white_noise(
-            params["noise"].flatten(), channels, longest, dtype=waveform.dtype
-        )
+        added = self._bursts(params, waveform.shape[1], longest).to(waveform.dtype)
         return noise.short_noises(
             waveform,
-            added.view(batch, bursts, channels, longest),
+            added,
             span_start(params["start"], room),
             torch.where(silent, 0, width),
             params["snr_db"],

@@ -63,6 +63,7 @@ CATALOGUE |= {
     "RandomEQ, per channel": T.RandomEQ(3, sample_rate=16_000, per_channel=True),
     "ColoredNoise, per channel": T.ColoredNoise(p=0.5, per_channel=True),
     "BackgroundNoise, per channel": T.BackgroundNoise(example_bank(), p=0.5, per_channel=True),
+    "ShortNoises, from a bank": T.ShortNoises(bank=example_bank(), sample_rate=16_000),
     "ImpulseResponse, as it is": T.ImpulseResponse(
         example_bank(), mix=(0.2, 0.8), align=False, keep_level=False, p=0.5, per_channel=True
     ),

@@ -108,6 +108,20 @@ def test_bursts_are_as_many_as_drawn_and_within_the_example():
     assert width.max() <= 160
 
 
+def test_bursts_can_be_cut_from_a_bank():
+    # Two constant sounds: a burst has the sign of the one that it was cut from.
+    bank = augspec.Bank([torch.ones(50), -torch.ones(3000)], 8000)
+    transform = T.ShortNoises(6.0, 1, (0.01, 0.1), bank=bank, fade=0.0, sample_rate=8000)
+    waveform = torch.ones(64, 2, 4000)
+    added = transform(waveform, keys=KEYS) - waveform
+    assert torch.equal(added[:, 0], added[:, 1])
+    level = added[:, 0].abs().amax(1)
+    torch.testing.assert_close(level, torch.full((64,), 10 ** (-6 / 20)), rtol=0, atol=1e-5)
+    heard = added[:, 0] != 0
+    torch.testing.assert_close(added[:, 0].abs(), level[:, None] * heard, rtol=0, atol=1e-6)
+    assert 10 < (added[:, 0].sum(1) > 0).sum() < 54
+
+
 def test_silence_stays_silent():
     silence = torch.zeros(3, 1, 400)
     for transform in (T.WhiteNoise(), T.ColoredNoise(), T.ShortNoises(sample_rate=8000)):
