@@ -50,15 +50,15 @@ def white_noise(
     key = key if key.dim() == 2 else key[:, None].expand(-1, channels)
     channel = torch.arange(channels, device=key.device) << _CHANNEL_BIT
     first = (channel + start // 2).expand_as(key)
-    noise = _normal_pairs(key.flatten(), first.flatten(), -(-time // 2))
+    pair = torch.arange(-(-time // 2), device=key.device)
+    noise = _normal_pairs(key.flatten(), first.flatten(), pair)
     return noise.view(batch, channels, -1)[..., :time].to(dtype)
 
 
 @compiled
-def _normal_pairs(key: Tensor, first: Tensor, pairs: int) -> Tensor:
-    """Draw (row, 2 * pairs) normal values: each hash gives two, by Box and Muller."""
-    counter = first[:, None] + torch.arange(pairs, device=key.device)
-    random_bits = bits(key[:, None], "noise", "pair", counter)
+def _normal_pairs(key: Tensor, first: Tensor, pair: Tensor) -> Tensor:
+    """Draw (row, 2 * pair) normal values: each hash gives two, by Box and Muller."""
+    random_bits = bits(key[:, None], "noise", "pair", first[:, None] + pair)
     unit = ((random_bits >> 40) & 0xFFFFFF).float() * 2.0**-24
     radius = torch.sqrt(-2.0 * torch.log(1.0 - unit))
     angle = (random_bits & 0xFFFFFF).float() * (2.0 * math.pi * 2.0**-24)
