@@ -2,6 +2,7 @@
 
 from augspec import datasets, features, functional, plot, transforms
 from augspec.backbones import adapt_input, create_backbone
+from augspec.bank import Bank
 from augspec.batches import collate
 from augspec.config import from_config, load, to_config
 from augspec.frontend import Frontend
@@ -28,4 +29,5 @@ __all__ = [
     "load",
     "create_backbone",
     "adapt_input",
+    "Bank",
 ]

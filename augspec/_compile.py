@@ -4,12 +4,14 @@ Set the environment variable ``AUGSPEC_COMPILE=0`` to keep every kernel eager: t
 same within rounding, only slower.
 """
 
+import contextlib
+import contextvars
 import functools
 import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
@@ -37,6 +39,17 @@ if sys.platform != "win32":
     os.register_at_fork(after_in_child=_note_fork)
 
 _log = logging.getLogger(__name__)
+_eager = contextvars.ContextVar("eager", default=False)
+
+
+@contextlib.contextmanager
+def eager_kernels() -> Iterator[None]:
+    """Keep kernels eager within: for work of many shapes, each of which would compile again."""
+    token = _eager.set(True)
+    try:
+        yield
+    finally:
+        _eager.reset(token)
 
 
 class _CompiledKernel(Generic[P, R]):
@@ -61,7 +74,11 @@ class _CompiledKernel(Generic[P, R]):
             return result
 
     def _can_compile(self, args: tuple[object, ...]) -> bool:
-        if self.failure is not None or os.environ.get("AUGSPEC_COMPILE", "1") == "0":
+        if (
+            self.failure is not None
+            or _eager.get()
+            or os.environ.get("AUGSPEC_COMPILE", "1") == "0"
+        ):
             return False
         tensors = [arg for arg in args if isinstance(arg, Tensor)]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):

@@ -77,6 +77,7 @@ def _classes() -> dict[str, type]:
     """List what configs can name."""
     # Not at the top: classes of these modules may register themselves while they are imported.
     from augspec import features, transforms
+    from augspec.bank import Bank
     from augspec.frontend import Frontend
 
     found = {
@@ -85,7 +86,7 @@ def _classes() -> dict[str, type]:
         for name in module.__all__
         if inspect.isclass(value := getattr(module, name)) and not inspect.isabstract(value)
     }
-    return {**found, "Frontend": Frontend, "Sequential": nn.Sequential, **_registered}
+    return {**found, "Bank": Bank, "Frontend": Frontend, "Sequential": nn.Sequential, **_registered}
 
 
 def is_known(kind: type) -> bool:

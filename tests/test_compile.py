@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from augspec import _compile
-from augspec._compile import compiled
+from augspec._compile import compiled, eager_kernels
 
 
 @compiled
@@ -36,6 +36,15 @@ def test_the_environment_variable_keeps_it_eager(monkeypatch):
     before = graphs()
     double_product(torch.randn(4, 11), torch.randn(4, 11))
     assert graphs() == before
+
+
+def test_kernels_stay_eager_within_a_block():
+    before = graphs()
+    with eager_kernels():
+        double_product(torch.randn(4, 13), torch.randn(4, 13))
+    assert graphs() == before
+    double_product(torch.randn(4, 13), torch.randn(4, 13))
+    assert graphs() == before + 1
 
 
 def test_gradients_and_transforms_pass_through():

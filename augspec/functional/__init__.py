@@ -15,6 +15,17 @@ from augspec.functional.distortion import (
 )
 from augspec.functional.dynamics import compressor, limiter
 from augspec.functional.edit import mute, pad_start, pad_to, repeat_part, shift, time_reverse
+from augspec.functional.equalizer import (
+    band_pass,
+    band_stop,
+    high_pass,
+    high_shelf,
+    low_pass,
+    low_shelf,
+    parametric_eq,
+    peaking_eq,
+    tilt_eq,
+)
 from augspec.functional.filter import biquad, sosfilt
 from augspec.functional.filter_augment import band_edges, band_gain
 from augspec.functional.formant import formant_shift, vtlp
@@ -28,6 +39,7 @@ from augspec.functional.level import (
 from augspec.functional.loudness import loudness, loudness_normalize
 from augspec.functional.mask import mask_span, mask_value_of, spans
 from augspec.functional.mix import cut_segment, cutmix, mix_background, mixup, next_larger
+from augspec.functional.noise import add_noise, colored_noise, short_noises, white_noise
 from augspec.functional.pcen import exponential_average, pcen, smoothing_coefficient
 from augspec.functional.resample import resample, resample_rate, resampled_lengths
 from augspec.functional.resize import (
@@ -36,6 +48,13 @@ from augspec.functional.resize import (
     interpolate_bins,
     resize_places,
     time_warp_places,
+)
+from augspec.functional.reverb import (
+    air_absorption,
+    air_attenuation,
+    convolve,
+    match_power,
+    room_response,
 )
 from augspec.functional.scale import (
     amplitude_to_db,
@@ -132,4 +151,22 @@ __all__ = [
     "time_stretch",
     "biquad",
     "sosfilt",
+    "low_pass",
+    "high_pass",
+    "band_pass",
+    "band_stop",
+    "low_shelf",
+    "high_shelf",
+    "peaking_eq",
+    "parametric_eq",
+    "tilt_eq",
+    "air_absorption",
+    "air_attenuation",
+    "white_noise",
+    "colored_noise",
+    "add_noise",
+    "short_noises",
+    "convolve",
+    "match_power",
+    "room_response",
 ]

@@ -3,15 +3,16 @@
 A cascade of second-order sections is one linear system with a state ``s``: cut into blocks of
 ``_BLOCK`` samples, the output of block ``k`` is ``H x[k] + O s[k]`` and the state after it is
 ``s[k + 1] = P s[k] + R x[k]``. ``H`` holds the first samples of the impulse response, so that one
-batched matrix product does nearly all the work; the states of all blocks come from a parallel
-prefix sum in ``log2(blocks)`` steps. The result is that of the recursion, not an approximation.
+batched matrix product does nearly all the work; the states of all blocks come from joining blocks
+to larger ones in the same way. The result is that of the recursion, not an approximation.
 
 The state is scaled so that each part of it has unit power for white noise. In these coordinates a
 section's transition matrix is nearly a rotation, and float32 stays accurate for poles next to the
 unit circle. The matrices, small next to the audio, are made in float64.
 
 References:
-    Blelloch, "Prefix sums and their applications", CMU-CS-90-190, 1990.
+    Burrus, "Block realization of digital filters", IEEE Transactions on Audio and Electroacoustics
+    20(4), 1972.
     Mullis and Roberts, "Synthesis of minimum roundoff noise fixed point digital filters", IEEE
     Transactions on Circuits and Systems 23(9), 1976.
 """
@@ -23,11 +24,12 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec.functional.checks import check_waveform, compute_dtype
-from augspec.functional.shapes import silence_after
+from augspec.functional.shapes import fit, silence_after
 
 __all__ = ["biquad", "sosfilt"]
 
-_BLOCK = 32  # a power of two: smaller makes more states to sum, larger makes larger matrices
+_BLOCK = 32  # samples, a power of two: fewer make more states, more make larger matrices
+_JOINED_STATES = 64  # states of all the blocks that are joined to a larger one, at most
 
 
 def biquad(waveform: Tensor, b: Tensor, a: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -68,7 +70,8 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
     Equal to ``scipy.signal.sosfilt`` with zero initial state, and differentiable in both
     arguments. Filters must be stable: poles on or outside of the unit circle give NaN or infinity.
     Coefficients in float64 are used as they are, also for float32 audio: below 1 % of the sample
-    rate float32 coefficients are too coarse.
+    rate float32 coefficients are too coarse. (On a GPU with TF32 matrix products switched on,
+    rounding noise lies near -70 dB.)
 
     Args:
         waveform: Float audio.
@@ -151,7 +154,7 @@ def _filter_blocks(
     batch, channel, time = waveform.shape
     groups, states = enter.shape[:2]
     blocks = -(-time // _BLOCK)
-    x = nnf.pad(waveform, (0, blocks * _BLOCK - time)).reshape(groups, -1, _BLOCK)
+    x = fit(waveform, blocks * _BLOCK).reshape(groups, -1, _BLOCK)
 
     observe, reach, power, n = leave, enter, transition, 1
     while n < _BLOCK:
@@ -160,27 +163,51 @@ def _filter_blocks(
         power, n = power @ power, 2 * n
     response = torch.cat([direct, observe[:, :-1] @ enter], 1).squeeze(2).to(x.dtype)
 
-    out = x @ _toeplitz(response)
+    out = torch.bmm(x, _toeplitz(response))
     if blocks > 1:
-        ahead = reach.to(x.dtype) @ x.transpose(1, 2)
-        ahead = ahead.view(groups, states, -1, blocks).transpose(1, 2)
-        state = _prefix_sum(ahead[..., :-1], power)
-        state = nnf.pad(state, (1, 0)).permute(0, 1, 3, 2).reshape(groups, -1, states)
-        out = torch.baddbmm(out, state, observe.transpose(1, 2).to(x.dtype))
-    return out.reshape(batch, channel, -1)[..., :time].contiguous()
+        ahead = torch.bmm(x, reach.transpose(1, 2).to(x.dtype))
+        state = _states(ahead.view(groups, -1, blocks, states), power.transpose(1, 2))
+        state = state.reshape(groups, -1, states)
+        out = out.baddbmm_(state, observe.transpose(1, 2).to(x.dtype))
+    return out.view(batch, channel, -1)[..., :time].contiguous()
 
 
 def _toeplitz(response: Tensor) -> Tensor:
     """Make matrices that convolve rows of ``_BLOCK`` samples with (group, ``_BLOCK``) responses."""
-    sample = torch.arange(_BLOCK, device=response.device)
-    return nnf.pad(response, (_BLOCK, 0))[:, sample - sample[:, None] + _BLOCK]
+    return nnf.pad(response, (_BLOCK - 1, 0)).unfold(1, _BLOCK, 1).flip(1)
 
 
-def _prefix_sum(ahead: Tensor, power: Tensor) -> Tensor:
-    """Solve ``s[k] = power @ s[k - 1] + ahead[k]`` over the last dimension by doubling."""
-    step, blocks = 1, ahead.shape[-1]
-    while step < blocks:
-        carried = power[:, None].to(ahead.dtype) @ ahead[..., :-step]
-        ahead = torch.cat([ahead[..., :step], ahead[..., step:] + carried], -1)
-        power, step = power @ power, 2 * step
-    return ahead
+def _states(ahead: Tensor, power: Tensor) -> Tensor:
+    """Solve ``s[k + 1] = s[k] @ power + ahead[k]`` from ``s[0] = 0``.
+
+    Blocks are joined to larger ones, as samples were to blocks, until one is left.
+
+    Args:
+        ahead: What each block adds to the state after it, (group, row, block, state).
+        power: Transition over a block, float64, (group, state, state), for states as rows.
+
+    Returns:
+        The state before each block, in the shape of ``ahead``.
+    """
+    groups, rows, blocks, states = ahead.shape
+    if blocks == 1:
+        return torch.zeros_like(ahead)
+    joined = 1 << max(1, (_JOINED_STATES // states).bit_length() - 1)  # a power of two
+    powers = torch.eye(states, dtype=power.dtype, device=power.device).expand_as(power)[:, None]
+    while powers.shape[1] < joined:
+        powers = torch.cat([powers, powers @ power[:, None]], 1)
+        power = power @ power
+    powers = powers.to(ahead.dtype)
+
+    # Within the larger block: power ** (to - of - 1) leads from one block to another after it.
+    place = torch.arange(joined, device=ahead.device)
+    within = nnf.pad(powers, (0, 0, 0, 0, joined, 0))[:, place - place[:, None] - 1 + joined]
+    within = within.transpose(2, 3).reshape(groups, joined * states, joined * states)
+    over = powers.flip(1).reshape(groups, joined * states, states)
+    onward = powers.transpose(1, 2).reshape(groups, states, joined * states)
+
+    ahead = nnf.pad(ahead, (0, 0, 0, -blocks % joined)).reshape(groups, -1, joined * states)
+    larger = torch.bmm(ahead, over).view(groups, rows, -1, states)
+    before = _states(larger, power).reshape(groups, -1, states)
+    state = torch.bmm(ahead, within).baddbmm_(before, onward)
+    return state.view(groups, rows, -1, states)[:, :, :blocks]

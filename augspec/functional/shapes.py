@@ -68,8 +68,7 @@ def blend(dry: Tensor, wet: Tensor, mix: Tensor) -> Tensor:
     Shape:
         Tensors of one shape in and out.
     """
-    mix = like(mix.to(wet.dtype), wet)
-    return mix * wet + (1.0 - mix) * dry
+    return torch.lerp(dry, wet, like(mix.to(wet.dtype), wet))
 
 
 def span_start(fraction: Tensor, room: Tensor | int) -> Tensor:

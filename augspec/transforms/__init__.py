@@ -2,6 +2,7 @@
 
 from augspec.transforms.base import RandomTransform, SpecgramTransform, WaveformTransform
 from augspec.transforms.channels import ChannelDrop, ChannelShuffle, StereoWidth, ToMono
+from augspec.transforms.coloration import AirAbsorption, RandomEQ, TiltEQ
 from augspec.transforms.compose import Chain
 from augspec.transforms.crop import CenterCrop, RandomCrop
 from augspec.transforms.distortion import (
@@ -14,15 +15,19 @@ from augspec.transforms.distortion import (
 )
 from augspec.transforms.dynamics import Compressor, Limiter
 from augspec.transforms.edit import Mute, RepeatPart, Shift, TimeReverse
+from augspec.transforms.equalizer import HighShelf, LowShelf, PeakingEQ
+from augspec.transforms.filter import BandPass, BandStop, HighPass, LowPass
 from augspec.transforms.filter_augment import FilterAugment
 from augspec.transforms.formant import VTLP, FormantShift
 from augspec.transforms.level import Gain, GainTransition, PolarityInversion
 from augspec.transforms.mask import FrequencyMask, TimeMask
 from augspec.transforms.mix import CutMix, MixBackground, Mixup
+from augspec.transforms.noise import BackgroundNoise, ColoredNoise, ShortNoises, WhiteNoise
 from augspec.transforms.normalize import LoudnessNormalize, PeakNormalize, RMSNormalize
 from augspec.transforms.pad import PadTo
 from augspec.transforms.resample import Resample
 from augspec.transforms.resize import FrequencyShift, RandomResizeCrop, TimeWarp
+from augspec.transforms.reverb import ImpulseResponse, RoomReverb
 from augspec.transforms.specaugment import Cutout, SpecAugment
 from augspec.transforms.stretch import PitchAndTempo, PitchShift, Speed, TimeStretch
 
@@ -74,4 +79,20 @@ __all__ = [
     "FilterAugment",
     "FrequencyShift",
     "Cutout",
+    "LowPass",
+    "HighPass",
+    "BandPass",
+    "BandStop",
+    "LowShelf",
+    "HighShelf",
+    "PeakingEQ",
+    "RandomEQ",
+    "TiltEQ",
+    "AirAbsorption",
+    "WhiteNoise",
+    "ColoredNoise",
+    "BackgroundNoise",
+    "ShortNoises",
+    "ImpulseResponse",
+    "RoomReverb",
 ]

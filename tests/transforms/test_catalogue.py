@@ -8,6 +8,7 @@ import torch
 from augspec import features as F
 from augspec import testing
 from augspec import transforms as T
+from augspec.bank import example_bank
 from augspec.testing.case import make_case
 from augspec.testing.numbers import compiles_with
 
@@ -61,11 +62,23 @@ CATALOGUE |= {
     "FilterAugment, steps": T.FilterAugment(n_bands=4, mode="step", stype="power", p=0.5),
     "Delta, one": F.Delta(5, mode="nearest"),
     "Normalize, data set": F.Normalize(-40.0, 15.0),
+    "LowPass, odd and mixed": T.LowPass(
+        (20.0, 7000.0), sample_rate=16_000, order=5, mix=(0.0, 1.0), p=0.5, per_channel=True
+    ),
+    "RandomEQ, per channel": T.RandomEQ(3, sample_rate=16_000, per_channel=True),
+    "ColoredNoise, per channel": T.ColoredNoise(p=0.5, per_channel=True),
+    "BackgroundNoise, per channel": T.BackgroundNoise(example_bank(), p=0.5, per_channel=True),
+    "ShortNoises, from a bank": T.ShortNoises(bank=example_bank(), sample_rate=16_000),
+    "ImpulseResponse, as it is": T.ImpulseResponse(
+        example_bank(), mix=(0.2, 0.8), align=False, keep_level=False, p=0.5, per_channel=True
+    ),
+    "RoomReverb, per channel": T.RoomReverb(0.2, sample_rate=16_000, p=0.5, per_channel=True),
 }
 # One class a family: compiling for real takes seconds each.
 COMPILED = ["Gain", "RandomCrop", "Speed", "TimeStretch", "VTLP", "TimeMask", "LogMelSpectrogram"]
 COMPILED += ["LoudnessNormalize", "Compressor", "TanhDistortion", "RepeatPart", "ChannelShuffle"]
 COMPILED += ["Mixup", "RandomResizeCrop"]
+COMPILED += ["LowPass", "WhiteNoise", "RoomReverb"]
 ALL = [(name, check) for name, made in CATALOGUE.items() for check in testing.checks_for(made)]
 
 

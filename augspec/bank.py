@@ -1,0 +1,233 @@
+"""Sounds kept on the device for transforms to take from: background noise, impulse responses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from augspec._compile import eager_kernels
+from augspec.datasets._audio import SUFFIXES, header_sample_rate, read_audio
+from augspec.functional.checks import check_finite, check_sample_rate
+from augspec.functional.resample import resample_rate
+
+__all__ = ["Bank"]
+
+_CHUNK = 64  # samples read at a time
+
+
+class Bank(nn.Module):
+    """Hold many sounds of any length in one tensor.
+
+    Files are decoded once, when the bank is made, mixed down to one channel and resampled. The
+    tensor follows ``.to(device)`` with the transform that uses the bank, and is no part of a
+    ``state_dict``: a checkpoint does not hold the sounds.
+
+    Args:
+        sounds: A folder, which stands for its audio files and those of its folders in sorted order;
+            a list of files; or a list of waveforms ``(time,)`` or ``(channel, time)``, at
+            ``sample_rate``.
+        sample_rate: Sample rate in Hz at which the sounds are kept: that of the audio they are for.
+        max_duration: Seconds after which a sound is cut; None keeps all. Impulse responses that end
+            in silence cost less when cut.
+        dtype: ``"float32"``, or ``"float16"`` for half of the memory and errors near -70 dB of each
+            sample.
+
+    Raises:
+        FileNotFoundError: If a file or the folder is not there.
+        ValueError: If there is no sound, a file cannot be decoded, a sound is empty or not finite,
+            or a setting is out of range; the message names the sound.
+
+    Example:
+        >>> bank = Bank([torch.randn(16000), torch.randn(2, 8000)], sample_rate=16000)
+        >>> len(bank), bank.max_length
+        (2, 16000)
+    """
+
+    _flat: Tensor
+    _starts: Tensor
+    _lengths: Tensor
+
+    def __init__(
+        self,
+        sounds: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | Tensor],
+        sample_rate: int,
+        *,
+        max_duration: float | None = None,
+        dtype: Literal["float32", "float16"] = "float32",
+    ) -> None:
+        super().__init__()
+        self.sample_rate = check_sample_rate(sample_rate)
+        if max_duration is not None and check_finite("max_duration", max_duration) <= 0:
+            raise ValueError(f"`max_duration` must be positive, in seconds, got {max_duration!r}")
+        if dtype not in ("float32", "float16"):
+            raise ValueError(f'`dtype` must be "float32" or "float16", got {dtype!r}')
+        self.max_duration = max_duration
+        self.dtype = dtype
+        if isinstance(sounds, str | os.PathLike):
+            self._source: str | list[str] | None = os.fspath(sounds)
+            sounds = list(_audio_files(Path(sounds)))
+        elif sounds and not any(isinstance(sound, Tensor) for sound in sounds):
+            self._source = [os.fspath(sound) for sound in sounds if not isinstance(sound, Tensor)]
+        else:
+            self._source = None
+        if not sounds:
+            raise ValueError("`sounds` must hold at least one sound, got none")
+        with eager_kernels():  # each length would compile the resampler again
+            self._fill([self._read(sound, place) for place, sound in enumerate(sounds)])
+
+    @classmethod
+    def from_folder(
+        cls,
+        path: str | os.PathLike[str],
+        sample_rate: int,
+        *,
+        max_duration: float | None = None,
+        dtype: Literal["float32", "float16"] = "float32",
+    ) -> Self:
+        """Read all audio files of a folder and of the folders within it; see the class."""
+        return cls(path, sample_rate, max_duration=max_duration, dtype=dtype)
+
+    @classmethod
+    def from_files(
+        cls,
+        paths: Sequence[str | os.PathLike[str]],
+        sample_rate: int,
+        *,
+        max_duration: float | None = None,
+        dtype: Literal["float32", "float16"] = "float32",
+    ) -> Self:
+        """Read audio files; see the class."""
+        return cls(paths, sample_rate, max_duration=max_duration, dtype=dtype)
+
+    @property
+    def sounds(self) -> str | list[str] | list[Tensor]:
+        """What the bank was made from: the folder, the files, or else the waveforms."""
+        return self._tensors() if self._source is None else self._source
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def take(self, sound: Tensor, start: Tensor, size: int) -> Tensor:
+        """Cut ``size`` samples out of sounds, which begin again where they end.
+
+        Args:
+            sound: Place of the sound in the bank, int64, any shape.
+            start: First sample within the sound, int64, of that shape.
+            size: Samples to take.
+
+        Shape:
+            That of ``sound`` with one more dimension, ``size``; float32, or float64 in a bank put
+            to ``.double()``.
+        """
+        chunk = torch.arange(0, size, _CHUNK, device=self._on(sound))
+        begin = (start[..., None] + chunk) % self._lengths[sound][..., None]
+        begin = begin + self._starts[sound][..., None]
+        return self._values(self._flat.unfold(0, _CHUNK, 1)[begin]).flatten(-2)[..., :size]
+
+    def whole(self, sound: Tensor) -> Tensor:
+        """Give sounds from their beginning, with zeros up to `max_length` behind them.
+
+        Args:
+            sound: Place of the sound in the bank, int64, any shape.
+
+        Shape:
+            That of ``sound`` with one more dimension, `max_length`; float32, or float64 in a bank
+            put to ``.double()``.
+        """
+        sample = torch.arange(self.max_length, device=self._on(sound))
+        inside = sample < self._lengths[sound][..., None]
+        place = self._starts[sound][..., None] + torch.where(inside, sample, 0)
+        return torch.where(inside, self._values(self._flat[place]), 0.0)
+
+    def length_of(self, sound: Tensor) -> Tensor:
+        """Count the samples of sounds, int64, in the shape of ``sound``."""
+        self._on(sound)
+        return self._lengths[sound]
+
+    def extra_repr(self) -> str:
+        """Show how much the bank holds."""
+        seconds = int(self._lengths.sum()) / self.sample_rate
+        settings = f"sample_rate={self.sample_rate}, max_duration={self.max_duration}"
+        return f"{len(self)} sounds, {seconds:.1f} s, {settings}, dtype={self.dtype!r}"
+
+    def _values(self, values: Tensor) -> Tensor:
+        return values if values.dtype == torch.float64 else values.float()
+
+    def _on(self, sound: Tensor) -> torch.device:
+        if sound.device != self._flat.device:
+            raise ValueError(
+                f"the bank must be on the device of the audio, {sound.device}, got "
+                f"{self._flat.device}; move the transform with `.to(waveform.device)`"
+            )
+        return sound.device
+
+    def _read(self, sound: str | os.PathLike[str] | Tensor, place: int) -> Tensor:
+        """Give a sound as ``(time,)`` at the bank's sample rate."""
+        if isinstance(sound, Tensor):
+            name, waveform = f"`sounds[{place}]`", sound
+            if waveform.dim() not in (1, 2) or not waveform.is_floating_point():
+                raise ValueError(
+                    f"{name} must be float, (time,) or (channel, time), got {waveform.dtype} of "
+                    f"shape {tuple(waveform.shape)}"
+                )
+            waveform = waveform.detach().float().cpu()
+            waveform = waveform if waveform.dim() == 1 else waveform.mean(0)
+        else:
+            path = Path(sound)
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"`sounds[{place}]` must be a file, but {path} is not there"
+                )
+            rate, name = header_sample_rate(path), str(path)
+            waveform = read_audio(path, rate).mean(0)
+            waveform = resample_rate(waveform[None, None], rate, self.sample_rate)[0, 0]
+        if self.max_duration is not None:
+            waveform = waveform[: max(1, round(self.max_duration * self.sample_rate))]
+        if not len(waveform) or not waveform.isfinite().all():
+            raise ValueError(f"{name} must hold finite samples, and at least one")
+        return waveform
+
+    def _fill(self, waveforms: list[Tensor]) -> None:
+        lengths = torch.tensor([len(waveform) for waveform in waveforms])
+        self.max_length = int(lengths.max())
+        # Behind each sound its beginning: a chunk can be read from any sample at once.
+        looped = [sound.repeat(2 + _CHUNK // len(sound)) for sound in waveforms]
+        kept = [sound[: len(own) + _CHUNK] for sound, own in zip(looped, waveforms, strict=True)]
+        held = lengths + _CHUNK
+        flat = torch.cat(kept).to(getattr(torch, self.dtype))
+        self.register_buffer("_flat", flat, persistent=False)
+        self.register_buffer("_starts", held.cumsum(0) - held, persistent=False)
+        self.register_buffer("_lengths", lengths, persistent=False)
+
+    def _tensors(self) -> list[Tensor]:
+        parts = self._flat.split((self._lengths + _CHUNK).tolist())
+        return [part[:-_CHUNK] for part in parts]
+
+
+def _audio_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"`sounds` must be a folder or a list, but {folder} is no folder")
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise ValueError(f"`sounds` must be a folder with audio files, got {folder} with none")
+    return found
+
+
+def check_bank(bank: Bank) -> Bank:
+    """Check that a transform was given a bank and give it back."""
+    if not isinstance(bank, Bank):
+        raise TypeError(f"`bank` must be an augspec.Bank, got {type(bank).__name__}")
+    return bank
+
+
+def example_bank() -> Bank:
+    """Give a bank of two short notes that come with the package."""
+    folder = resources.files("augspec.datasets") / "gm_notes_data"
+    files = [str(folder / name) for name in ("guitar_fluid_024.ogg", "mallet_fluid_012.ogg")]
+    return Bank.from_files(files, 16_000, max_duration=0.25)

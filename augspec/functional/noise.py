@@ -1,0 +1,192 @@
+"""Noise from keys, and adding it at a given distance from the sound."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from augspec._compile import compiled
+from augspec.functional import coefficients
+from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.filter import sosfilt
+from augspec.functional.level import amplitude
+from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
+from augspec.random import bits
+
+__all__ = ["add_noise", "colored_noise", "short_noises", "white_noise"]
+
+_WARM_UP = 4096  # samples of noise that settle the filter before the first one that is heard
+_CHANNEL_BIT = 40  # place of the channel in the counter: above that of any sample
+
+
+def white_noise(
+    key: Tensor, channels: int, time: int, *, start: int = 0, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Make normal noise of unit power, a pure function of key, channel and sample.
+
+    A sample does not depend on how many there are: noise for longer audio begins with the same.
+
+    Args:
+        key: int64 key of each example or of each channel: `augspec.random.Draw.key`.
+        channels: Number of channels; each has its own noise.
+        time: Number of samples.
+        start: Number of the first sample, even; it may be negative.
+        dtype: dtype of the result; values have the precision of float32.
+
+    Shape:
+        ``key``: (batch,) or (batch, channel); the output is (batch, channel, time).
+
+    Example:
+        >>> import augspec
+        >>> noise = white_noise(augspec.example_keys(0, 0, range(2)), 1, 16000)
+        >>> noise.shape, round(noise.var().item(), 1)
+        (torch.Size([2, 1, 16000]), 1.0)
+    """
+    batch = key.shape[0]
+    if batch == 0:
+        return torch.zeros(batch, channels, time, dtype=dtype, device=key.device)
+    key = key if key.dim() == 2 else key[:, None].expand(-1, channels)
+    channel = torch.arange(channels, device=key.device) << _CHANNEL_BIT
+    first = (channel + start // 2).expand_as(key)
+    pair = torch.arange(-(-time // 2), device=key.device)
+    noise = _normal_pairs(key.flatten(), first.flatten(), pair)
+    return noise.view(batch, channels, -1)[..., :time].to(dtype)
+
+
+@compiled
+def _normal_pairs(key: Tensor, first: Tensor, pair: Tensor) -> Tensor:
+    """Draw (row, 2 * pair) normal values: each hash gives two, by Box and Muller."""
+    random_bits = bits(key[:, None], "noise", "pair", first[:, None] + pair)
+    unit = ((random_bits >> 40) & 0xFFFFFF).float() * 2.0**-24
+    radius = torch.sqrt(-2.0 * torch.log(1.0 - unit))
+    angle = (random_bits & 0xFFFFFF).float() * (2.0 * math.pi * 2.0**-24)
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], -1).flatten(1)
+
+
+def colored_noise(
+    key: Tensor, slope_db: Tensor, channels: int, time: int, *, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Make noise whose spectrum has a constant slope: `white_noise` through a tilting filter.
+
+    The slope holds within 0.1 dB an octave from 1/1024 of the sample rate to Nyquist, below it the
+    spectrum is flat. The power is not normalised.
+
+    Args:
+        key: int64 key of each example or of each channel.
+        slope_db: Slope in dB an octave, within +-12: -3.01 is pink, -6.02 brown, 6.02 violet.
+        channels: Number of channels.
+        time: Number of samples.
+        dtype: dtype of the result.
+
+    Shape:
+        ``key``, ``slope_db``: (batch,) or (batch, channel); the output is (batch, channel, time).
+    """
+    noise = white_noise(key, channels, _WARM_UP + time, start=-_WARM_UP, dtype=dtype)
+    check_parameter("slope_db", slope_db, noise)
+    return sosfilt(noise, coefficients.tilt(slope_db))[..., _WARM_UP:]
+
+
+def add_noise(
+    waveform: Tensor, noise: Tensor, snr_db: Tensor, lengths: Tensor | None = None
+) -> Tensor:
+    """Add noise so that its mean power lies ``snr_db`` below that of the example.
+
+    Both powers are measured over the valid samples, those of all channels together if there is one
+    ratio an example. Silence stays silent, and silent noise adds nothing.
+
+    Args:
+        waveform: Float audio.
+        noise: What to add, at any level.
+        snr_db: Signal-to-noise ratio in dB.
+        lengths: Valid samples of each example, all by default; none is added beyond.
+
+    Shape:
+        ``waveform``, ``noise``: (batch, channel, time), also the output; ``snr_db``: (batch,) or
+        (batch, channel).
+
+    Raises:
+        ValueError: If a shape does not fit.
+
+    Example:
+        >>> out = add_noise(torch.ones(1, 1, 4), torch.full((1, 1, 4), 7.0), torch.tensor([20.0]))
+        >>> out[0, 0, 0].item()
+        1.100000023841858
+    """
+    check_waveform(waveform, lengths)
+    check_parameter("snr_db", snr_db, waveform)
+    noise = silence_after(noise, lengths)
+    scale = safe_ratio(norm(silence_after(waveform, lengths), snr_db), norm(noise, snr_db))
+    scale = scale * amplitude(-snr_db.to(scale.dtype))
+    return torch.addcmul(waveform, like(scale, noise).to(noise.dtype), noise)
+
+
+def short_noises(
+    waveform: Tensor,
+    noise: Tensor,
+    start: Tensor,
+    width: Tensor,
+    snr_db: Tensor,
+    *,
+    fade: int = 0,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Add bursts of noise, each at its own place and level.
+
+    The level of a burst is its mean power, weighted with the square of its fades, in relation to
+    the mean power of the example. Silence stays silent.
+
+    Args:
+        waveform: Float audio.
+        noise: A burst of the greatest width for each place, at any level.
+        start: First sample of each burst, int64.
+        width: Samples of each burst, int64; 0 leaves it out.
+        snr_db: Signal-to-noise ratio of each burst in dB.
+        fade: Samples over which a burst fades in and out, by a raised cosine.
+        lengths: Valid samples of each example, all by default; none is added beyond.
+
+    Shape:
+        ``waveform``: (batch, channel, time) in and out; ``noise``: (batch, burst, channel,
+        width); ``start``, ``width``, ``snr_db``: (batch, burst).
+
+    Raises:
+        ValueError: If a shape does not fit.
+    """
+    check_waveform(waveform, lengths)
+    batch, channel, time = waveform.shape
+    if noise.dim() != 4 or noise.shape[:3] != (batch, start.shape[-1], channel):
+        raise ValueError(
+            "`noise` must be (batch, burst, channel, width) for `start` (batch, burst), got "
+            f"{tuple(noise.shape)} and {tuple(start.shape)}"
+        )
+    ends = ends_of(waveform, lengths)
+    sample = torch.arange(noise.shape[-1], device=waveform.device)
+    since = sample.to(noise.dtype)
+    edge = torch.minimum(since + 1, width[..., None] - since)  # samples to the nearer end
+    window = (1 - torch.cos(math.pi * (edge / (fade + 1)).clamp(0, 1))) / 2
+    window = torch.where(sample < (ends[:, None] - start)[..., None], window, 0.0)
+    bursts = window[:, :, None] * noise
+    level = norm(silence_after(waveform, lengths), ends) / ends.clamp(min=1).sqrt()
+    wanted = torch.linalg.vector_norm(window, dim=-1) * level[:, None]
+    scale = safe_ratio(wanted, torch.linalg.vector_norm(bursts, dim=(2, 3)))
+    scale = scale * amplitude(-snr_db.to(scale.dtype))
+    bursts = (scale[..., None, None] * bursts).to(waveform.dtype)
+    place = (start[..., None] + sample).clamp(max=time - 1)[:, :, None].expand(bursts.shape)
+    out = waveform.clone()
+    for i in range(start.shape[1]):  # one after the other: sums in a fixed order, on a GPU too
+        out.scatter_add_(-1, place[:, i], bursts[:, i])
+    return out
+
+
+def norm(waveform: Tensor, parameter: Tensor) -> Tensor:
+    """Take the root of the energy of each example, or each channel where ``parameter`` has some."""
+    dims, dtype = pooled_dims(parameter), compute_dtype(waveform)
+    norms: Tensor = torch.linalg.vector_norm(waveform, dim=dims, dtype=dtype)
+    return norms
+
+
+def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Divide numbers that are not negative; 0, with gradient 0, where the divisor is 0."""
+    known = denominator > 0
+    return torch.where(known, numerator / torch.where(known, denominator, 1.0), 0.0)

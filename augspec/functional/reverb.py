@@ -1,0 +1,228 @@
+"""Convolution with impulse responses, measured or made, and the absorption of air."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from augspec.functional import noise
+from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.coefficients import wide
+from augspec.functional.shapes import like, silence_after
+
+__all__ = [
+    "air_absorption",
+    "air_attenuation",
+    "convolve",
+    "match_power",
+    "room_response",
+]
+
+_AIR_TAPS = 512  # within 0.1 dB down to -40 dB for distances up to 500 m
+_DECAY_60_DB = 3.0 * math.log(10.0)  # of the amplitude, in nepers
+
+
+def convolve(
+    waveform: Tensor,
+    response: Tensor,
+    *,
+    delay: Tensor | int = 0,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Convolve each example with its own impulse response, by FFT; the length stays.
+
+    Args:
+        waveform: Float audio.
+        response: Impulse responses; shorter ones end in zeros.
+        delay: Sample of the response that counts as time 0, int64, less than its size: the output
+            begins there, so that a delay of the direct sound is taken back.
+        lengths: Valid samples of each example, all by default. What lies beyond is not heard, and
+            the output is zero there: a tail does not ring on into the padding.
+
+    Shape:
+        ``waveform``: (batch, channel, time) in and out; ``response``: (tap,), (batch, tap) or
+        (batch, channel, tap); ``delay``: as ``response`` without its last dimension.
+
+    Raises:
+        ValueError: If a shape does not fit.
+        TypeError: If ``waveform`` is not of a floating-point type.
+
+    Example:
+        >>> waveform, echo = torch.tensor([[[1.0, 2.0, 3.0]]]), torch.tensor([1.0, 0.0, 0.5])
+        >>> convolve(waveform, echo).round(decimals=4)
+        tensor([[[1.0000, 2.0000, 3.5000]]])
+    """
+    check_waveform(waveform, lengths)
+    batch, channel, time = waveform.shape
+    leading = tuple(response.shape[:-1])
+    if response.dim() < 1 or leading not in ((), (batch,), (batch, channel)):
+        raise ValueError(
+            f"`response` must be (tap,), ({batch}, tap) or ({batch}, {channel}, tap), "
+            f"got {tuple(response.shape)}"
+        )
+    if waveform.numel() == 0:
+        return waveform
+    dtype = compute_dtype(waveform)
+    size = fast_length(time + response.shape[-1] - 1)
+    response = response.unsqueeze(1) if response.dim() == 2 else response
+    source = silence_after(waveform, lengths).to(dtype)
+    with torch.autocast(waveform.device.type, enabled=False):
+        spectrum = torch.fft.rfft(source, n=size) * torch.fft.rfft(response.to(dtype), n=size)
+        out = torch.fft.irfft(spectrum, n=size)
+    if isinstance(delay, int):
+        out = out[..., delay : delay + time]
+    else:
+        place = like(delay, out) + torch.arange(time, device=out.device)
+        out = out.gather(-1, place.expand(batch, channel, time))
+    return silence_after(out.to(waveform.dtype), lengths)
+
+
+def match_power(waveform: Tensor, reference: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Scale each example to the power that ``reference`` has over its valid samples.
+
+    Args:
+        waveform: Float audio; silence stays silent.
+        reference: Audio of the wanted power.
+        lengths: Valid samples of each example, all by default.
+
+    Shape:
+        ``waveform``, ``reference``: (batch, channel, time), also the output.
+    """
+    whole = waveform.new_zeros(1)  # one level for all channels
+    wanted = noise.norm(silence_after(reference, lengths), whole)
+    present = noise.norm(silence_after(waveform, lengths), whole)
+    return waveform * like(noise.safe_ratio(wanted, present), waveform).to(waveform.dtype)
+
+
+def room_response(
+    key: Tensor, rt60: Tensor, drr_db: Tensor, size: int, *, sample_rate: int
+) -> Tensor:
+    """Make the impulse response of a room: a direct sound and noise that decays exponentially.
+
+    A statistical model without early reflections or colour; its energy is 1.
+
+    Args:
+        key: int64 key of each example or of each channel.
+        rt60: Time in which the reverberation decays by 60 dB, in seconds, positive.
+        drr_db: Energy of the direct sound in relation to that of the reverberation, in dB.
+        size: Samples of the response. It should hold the longest ``rt60``.
+        sample_rate: Sample rate in Hz.
+
+    Shape:
+        The parameters: (batch,) or (batch, channel); the output has one more dimension, ``size``.
+
+    References:
+        Moorer, "About this reverberation business", Computer Music Journal 3(2), 1979.
+        Polack, "La transmission de l'energie sonore dans les salles", thesis, Le Mans, 1988.
+    """
+    channels = key.shape[1] if key.dim() == 2 else 1
+    tail = noise.white_noise(key, channels, size).view(*key.shape, size)
+    sample = torch.arange(size, device=key.device)
+    tail = tail * torch.exp(sample * (-_DECAY_60_DB / sample_rate / rt60[..., None]))
+    tail = torch.where(sample > 0, tail, 0.0)
+    ratio = torch.pow(10.0, drr_db / 10.0)[..., None]
+    power = tail.square().sum(-1, keepdim=True).clamp(min=1e-30)
+    direct = torch.where(sample > 0, 0.0, (ratio / (1 + ratio)).sqrt())
+    return direct + tail / (power * (1 + ratio)).sqrt()
+
+
+def air_attenuation(
+    freq: Tensor, temperature: Tensor, humidity: Tensor, pressure: float = 101.325
+) -> Tensor:
+    """Give the attenuation of a pure tone by air in dB a metre.
+
+    Args:
+        freq: Frequency in Hz.
+        temperature: Temperature in degrees Celsius, -20 to 50.
+        humidity: Relative humidity in percent, 10 to 100.
+        pressure: Ambient pressure in kPa.
+
+    Shape:
+        The arguments broadcast.
+
+    References:
+        ISO 9613-1:1993, "Attenuation of sound during propagation outdoors", equations 3 to 5 and
+        annex B.
+
+    Example:
+        >>> db = air_attenuation(torch.tensor(1000.0), torch.tensor(20.0), torch.tensor(70.0))
+        >>> round(db.item() * 1000, 1)  # dB a kilometre
+        5.0
+    """
+    kelvin = temperature + 273.15
+    relative, pressure = kelvin / 293.15, pressure / 101.325
+    saturation = torch.pow(10.0, -6.8346 * (273.16 / kelvin) ** 1.261 + 4.6151)
+    water = humidity * saturation / pressure  # molar concentration in percent
+    oxygen = pressure * (24 + 4.04e4 * water * (0.02 + water) / (0.391 + water))
+    nitrogen = 9 + 280 * water * torch.exp(-4.170 * (relative ** (-1 / 3) - 1))
+    nitrogen = pressure * relative**-0.5 * nitrogen
+    square = freq * freq
+    classical = 1.84e-11 / pressure * relative.sqrt()
+    relaxation = 0.01275 * torch.exp(-2239.1 / kelvin) / (oxygen + square / oxygen)
+    relaxation = relaxation + 0.1068 * torch.exp(-3352.0 / kelvin) / (nitrogen + square / nitrogen)
+    return 8.686 * square * (classical + relative**-2.5 * relaxation)
+
+
+def air_absorption(
+    waveform: Tensor,
+    distance: Tensor,
+    temperature: Tensor,
+    humidity: Tensor,
+    *,
+    sample_rate: int,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Filter each example as the air between source and listener does.
+
+    The attenuation of pure tones by ISO 9613-1, within 0.1 dB down to -40 dB for distances up to
+    500 m, without delay or phase shift: a symmetric filter. The loss by spreading is left out.
+
+    Args:
+        waveform: Float audio.
+        distance: Distance in metres, not negative.
+        temperature: Temperature in degrees Celsius, -20 to 50.
+        humidity: Relative humidity in percent, 10 to 100.
+        sample_rate: Sample rate in Hz.
+        lengths: Valid samples of each example, all by default; the output is zero beyond.
+
+    Shape:
+        ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
+        channel).
+
+    Raises:
+        ValueError: If a shape does not fit.
+
+    References:
+        ISO 9613-1:1993, "Attenuation of sound during propagation outdoors, part 1".
+    """
+    check_waveform(waveform, lengths)
+    for name, values in (
+        ("distance", distance),
+        ("temperature", temperature),
+        ("humidity", humidity),
+    ):
+        check_parameter(name, values, waveform)
+    if waveform.numel() == 0:
+        return waveform
+    bins = torch.arange(_AIR_TAPS // 2 + 1, device=waveform.device)
+    freq = wide(bins) * (sample_rate / _AIR_TAPS)
+    loss = air_attenuation(freq, wide(temperature)[..., None], wide(humidity)[..., None])
+    loss = loss * wide(distance)[..., None]
+    response = torch.fft.irfft(torch.pow(10.0, -loss / 20)).roll(_AIR_TAPS // 2, -1)
+    return convolve(waveform, response, delay=_AIR_TAPS // 2, lengths=lengths)
+
+
+def fast_length(size: int) -> int:
+    """Give the smallest size, at least ``size``, without prime factors above 5: FFTs are fast."""
+    best = 1 << (size - 1).bit_length()
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            power = max(0, (-(-size // three) - 1).bit_length())
+            best = min(best, three << power)
+            three *= 3
+        five *= 5
+    return best

@@ -1,0 +1,248 @@
+"""Bending the whole spectrum: random curves, slopes and the absorption of air."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from augspec.functional import equalizer, reverb
+from augspec.functional.checks import check_range, check_sample_rate
+from augspec.random import Draw
+from augspec.transforms.base import WaveformTransform
+from augspec.transforms.equalizer import check_gain
+from augspec.transforms.ranges import check_freq, check_q, log_uniform
+
+__all__ = ["AirAbsorption", "RandomEQ", "TiltEQ"]
+
+
+class RandomEQ(WaveformTransform):
+    """Bend the whole spectrum by several bands of random place, width and gain.
+
+    The range of frequencies is cut into as many parts, equal in octaves, as there are bands, and
+    each band's centre lies uniformly, in octaves, within its own. All are applied in one pass.
+
+    Args:
+        bands: Number of bands, 1 to 16.
+        gain_db: Range of each band's gain in dB, within +-60.
+        q: Range of centre divided by the width between the points of half of the gain in dB, 0.01
+            to 1000.
+        center_freq: Frequencies in Hz over which the bands are spread, above 0 and below half of
+            the sample rate.
+        sample_rate: Sample rate in Hz.
+        p: Probability that an example is filtered.
+        per_channel: Draw for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out. Parameters are ``(batch, bands)`` or ``(batch,
+        channel, bands)``.
+
+    Raises:
+        ValueError: If a range is reversed or out of its bounds, ``bands`` or ``sample_rate`` is not
+            positive, or ``p`` is not in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.RandomEQ(6, (-9.0, 9.0), sample_rate=16000)(torch.randn(4, 1, 800)).shape
+        torch.Size([4, 1, 800])
+    """
+
+    neutral = {"gain_db": 0.0}
+
+    def __init__(
+        self,
+        bands: int = 4,
+        gain_db: float | Sequence[float] = (-9.0, 9.0),
+        q: float | Sequence[float] = (0.5, 2.0),
+        *,
+        sample_rate: int,
+        center_freq: tuple[float, float] | None = None,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        if isinstance(bands, bool) or not isinstance(bands, int) or not 1 <= bands <= 16:
+            raise ValueError(f"`bands` must be an integer from 1 to 16, got {bands!r}")
+        self.bands = bands
+        self.gain_db = check_gain(gain_db)
+        self.q = check_q(q)
+        self.sample_rate = check_sample_rate(sample_rate)
+        if center_freq is None:
+            center_freq = (sample_rate / 320, sample_rate * 0.45)  # 50 Hz to 7.2 kHz at 16 kHz
+        self.center_freq = check_freq("center_freq", center_freq, sample_rate)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(sample_rate=16_000)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        low, high = self.center_freq
+        edges = [low * (high / low) ** (i / self.bands) for i in range(self.bands)] + [high]
+        bands = range(self.bands)
+        return {
+            "center_freq": torch.stack(
+                [log_uniform(draw, f"center_freq_{i}", *edges[i : i + 2]) for i in bands], -1
+            ),
+            "gain_db": torch.stack(
+                [draw.uniform(f"gain_db_{i}", *self.gain_db) for i in bands], -1
+            ),
+            "q": torch.stack([log_uniform(draw, f"q_{i}", *self.q) for i in bands], -1),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        return equalizer.parametric_eq(
+            waveform,
+            params["center_freq"],
+            params["gain_db"],
+            params["q"],
+            sample_rate=self.sample_rate,
+            lengths=lengths,
+        )
+
+
+class TiltEQ(WaveformTransform):
+    """Tilt the spectrum by a random slope, as a distant, dull or bright microphone does.
+
+    The level at ``center_freq`` stays. The slope holds within 0.07 dB for each 6 dB an octave down
+    to 1/1024 of the sample rate; below it the gain goes over to a constant.
+
+    Args:
+        slope_db: Range of the slope in dB an octave, within +-12, drawn uniformly; positive is
+            brighter. A number is a constant.
+        center_freq: Range of the frequency of 0 dB in Hz, drawn uniformly in octaves.
+        sample_rate: Sample rate in Hz.
+        p: Probability that an example is filtered.
+        per_channel: Draw for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
+            ``p`` is not in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.TiltEQ((-3.0, 3.0), sample_rate=16000)(torch.randn(4, 1, 800)).shape
+        torch.Size([4, 1, 800])
+    """
+
+    neutral = {"slope_db": 0.0}
+
+    def __init__(
+        self,
+        slope_db: float | Sequence[float] = (-3.0, 3.0),
+        center_freq: float | Sequence[float] = 1000.0,
+        *,
+        sample_rate: int,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.slope_db = check_range("slope_db", slope_db, at_least=-12.0, at_most=12.0)
+        self.sample_rate = check_sample_rate(sample_rate)
+        self.center_freq = check_freq("center_freq", center_freq, sample_rate)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(sample_rate=16_000)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "slope_db": draw.uniform("slope_db", *self.slope_db),
+            "center_freq": log_uniform(draw, "center_freq", *self.center_freq),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        return equalizer.tilt_eq(
+            waveform,
+            params["slope_db"],
+            params["center_freq"],
+            sample_rate=self.sample_rate,
+            lengths=lengths,
+        )
+
+
+class AirAbsorption(WaveformTransform):
+    """Take away high frequencies as the air over a random distance does.
+
+    Attenuation of pure tones by ISO 9613-1 at normal pressure, without delay, phase shift or the
+    loss by spreading.
+
+    Args:
+        distance: Range of the distance in metres, 0 to 500, drawn uniformly; a number is a
+            constant.
+        temperature: Range of the temperature in degrees Celsius, -20 to 50.
+        humidity: Range of the relative humidity in percent, 10 to 100.
+        sample_rate: Sample rate in Hz.
+        p: Probability that an example is filtered.
+        per_channel: Draw for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
+            ``p`` is not in [0, 1].
+
+    References:
+        ISO 9613-1:1993, "Attenuation of sound during propagation outdoors, part 1".
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.AirAbsorption((5.0, 50.0), sample_rate=16000)(torch.randn(4, 1, 800)).shape
+        torch.Size([4, 1, 800])
+    """
+
+    neutral = {"distance": 0.0}
+
+    def __init__(
+        self,
+        distance: float | Sequence[float] = (10.0, 100.0),
+        temperature: float | Sequence[float] = (10.0, 30.0),
+        humidity: float | Sequence[float] = (30.0, 90.0),
+        *,
+        sample_rate: int,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.distance = check_range("distance", distance, at_least=0.0, at_most=500.0)
+        self.temperature = check_range("temperature", temperature, at_least=-20.0, at_most=50.0)
+        self.humidity = check_range("humidity", humidity, at_least=10.0, at_most=100.0)
+        self.sample_rate = check_sample_rate(sample_rate)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(sample_rate=16_000)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "distance": draw.uniform("distance", *self.distance),
+            "temperature": draw.uniform("temperature", *self.temperature),
+            "humidity": draw.uniform("humidity", *self.humidity),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        return reverb.air_absorption(
+            waveform,
+            params["distance"],
+            params["temperature"],
+            params["humidity"],
+            sample_rate=self.sample_rate,
+            lengths=lengths,
+        )

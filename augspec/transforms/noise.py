@@ -1,0 +1,302 @@
+"""Noise at a random distance below the sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from augspec.bank import Bank, check_bank, example_bank
+from augspec.functional import noise
+from augspec.functional.checks import (
+    check_finite,
+    check_integer_range,
+    check_range,
+    check_sample_rate,
+)
+from augspec.functional.shapes import ends_of, like, span_start
+from augspec.random import Draw
+from augspec.transforms.base import WaveformTransform
+
+__all__ = ["BackgroundNoise", "ColoredNoise", "ShortNoises", "WhiteNoise"]
+
+
+def _check_snr(snr_db: float | Sequence[float]) -> tuple[float, float]:
+    return check_range("snr_db", snr_db, at_least=-100.0, at_most=200.0)
+
+
+class WhiteNoise(WaveformTransform):
+    """Add white normal noise at a random signal-to-noise ratio, other noise in each channel.
+
+    The ratio is that of the mean powers over an example's valid samples. Silence stays silent.
+
+    Args:
+        snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
+            a constant.
+        p: Probability that noise is added to an example.
+        per_channel: Draw a ratio for each channel, which then holds for that channel alone.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If the range is reversed or out of its bounds, or ``p`` is not in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> waveform = torch.ones(1, 1, 16000)
+        >>> noise = T.WhiteNoise(20.0)(waveform) - waveform
+        >>> round(noise.square().mean().item(), 4)
+        0.01
+    """
+
+    def __init__(
+        self,
+        snr_db: float | Sequence[float] = (5.0, 40.0),
+        *,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.snr_db = _check_snr(snr_db)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {"snr_db": draw.uniform("snr_db", *self.snr_db), "noise": draw.key("noise")}
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        _, channels, time = waveform.shape
+        added = noise.white_noise(params["noise"], channels, time, dtype=waveform.dtype)
+        return noise.add_noise(waveform, added, params["snr_db"], lengths)
+
+
+class ColoredNoise(WaveformTransform):
+    """Add noise of a random spectral slope at a random signal-to-noise ratio.
+
+    Other noise of the same slope in each channel. The ratio is that of the mean powers over an
+    example's valid samples; silence stays silent. The slope holds from 1/1024 of the sample rate to
+    Nyquist.
+
+    Args:
+        snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
+            a constant.
+        slope_db: Range of the slope in dB an octave, within +-12, drawn uniformly: -6.02 is brown,
+            -3.01 pink, 0 white, 3.01 blue, 6.02 violet.
+        p: Probability that noise is added to an example.
+        per_channel: Draw ratio and slope for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If a range is reversed or out of its bounds, or ``p`` is not in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.ColoredNoise((5.0, 30.0), (-6.0, 3.0))(torch.randn(4, 1, 800)).shape
+        torch.Size([4, 1, 800])
+    """
+
+    def __init__(
+        self,
+        snr_db: float | Sequence[float] = (5.0, 40.0),
+        slope_db: float | Sequence[float] = (-6.0, 6.0),
+        *,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.snr_db = _check_snr(snr_db)
+        self.slope_db = check_range("slope_db", slope_db, at_least=-12.0, at_most=12.0)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "snr_db": draw.uniform("snr_db", *self.snr_db),
+            "slope_db": draw.uniform("slope_db", *self.slope_db),
+            "noise": draw.key("noise"),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        _, channels, time = waveform.shape
+        added = noise.colored_noise(
+            params["noise"], params["slope_db"], channels, time, dtype=waveform.dtype
+        )
+        return noise.add_noise(waveform, added, params["snr_db"], lengths)
+
+
+class BackgroundNoise(WaveformTransform):
+    """Add a random part of a random sound of a bank at a random signal-to-noise ratio.
+
+    All channels get the same. A sound that is longer than the example is cut at a random place; a
+    shorter one begins again where it ends, from a random place. Silence stays silent, and a silent
+    part of a sound adds nothing.
+
+    Args:
+        bank: The sounds, at the sample rate of the audio.
+        snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
+            a constant.
+        p: Probability that noise is added to an example.
+        per_channel: Draw sound, place and ratio for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        TypeError: If ``bank`` is no `augspec.Bank`.
+        ValueError: If the range is reversed or out of its bounds, or ``p`` is not in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> import augspec
+        >>> from augspec import transforms as T
+        >>> bank = augspec.Bank([torch.randn(4000), torch.randn(300)], sample_rate=16000)
+        >>> T.BackgroundNoise(bank, (5.0, 20.0))(torch.randn(4, 1, 800)).shape
+        torch.Size([4, 1, 800])
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        snr_db: float | Sequence[float] = (3.0, 30.0),
+        *,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.bank = check_bank(bank)
+        self.snr_db = _check_snr(snr_db)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings; two notes stand for the noise."""
+        return cls(example_bank())
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "snr_db": draw.uniform("snr_db", *self.snr_db),
+            "sound": draw.integers("sound", 0, len(self.bank)),
+            "offset": draw.uniform("offset"),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        sound = params["sound"]
+        missing = self.bank.length_of(sound) - like(ends_of(waveform, lengths), sound)
+        room = torch.where(missing >= 0, missing, self.bank.length_of(sound) - 1)
+        start = span_start(params["offset"], room)
+        added = self.bank.take(sound, start, waveform.shape[-1]).to(waveform.dtype)
+        added = added if added.dim() == 3 else added[:, None].expand_as(waveform)
+        return noise.add_noise(waveform, added, params["snr_db"], lengths)
+
+
+class ShortNoises(WaveformTransform):
+    """Add several bursts of noise at random places, of random width and level.
+
+    Each burst lies within the example as far as it fits, may overlap others, and fades in and out.
+    Its level is its mean power in relation to the mean power of the whole example; silence stays
+    silent.
+
+    Args:
+        snr_db: Range of each burst's signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a
+            number is a constant.
+        count: Range of the number of bursts, 1 to 64, each number equally likely. The cost is that
+            of the largest.
+        duration: Range of the duration in seconds, above 0, drawn uniformly.
+        bank: Sounds from which bursts are cut, at any place; None makes white noise.
+        fade: Seconds over which a burst fades in and out.
+        sample_rate: Sample rate in Hz.
+        p: Probability that an example gets bursts.
+
+    Shape:
+        ``(batch, channel, time)`` in and out. Parameters of the bursts are ``(batch, burst)``.
+
+    Raises:
+        ValueError: If a range is reversed or out of its bounds, ``fade`` is negative,
+            ``sample_rate`` is not positive, or ``p`` is not in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.ShortNoises((0.0, 20.0), (1, 3), sample_rate=16000)(torch.randn(4, 1, 8000)).shape
+        torch.Size([4, 1, 8000])
+    """
+
+    def __init__(
+        self,
+        snr_db: float | Sequence[float] = (0.0, 24.0),
+        count: int | Sequence[int] = (1, 5),
+        duration: float | Sequence[float] = (0.02, 0.3),
+        *,
+        bank: Bank | None = None,
+        fade: float = 0.005,
+        sample_rate: int,
+        p: float = 1.0,
+    ) -> None:
+        super().__init__(p=p)
+        self.snr_db = _check_snr(snr_db)
+        self.count = check_integer_range("count", count, at_least=1, at_most=64)
+        self.sample_rate = check_sample_rate(sample_rate)
+        self.duration = check_range(
+            "duration", duration, at_least=1.0 / sample_rate, at_most=3600.0
+        )
+        self.bank = None if bank is None else check_bank(bank)
+        if check_finite("fade", fade) < 0:
+            raise ValueError(f"`fade` must not be negative, in seconds, got {fade!r}")
+        self.fade = float(fade)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(sample_rate=16_000)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        bursts = range(self.count[1])
+
+        def each(name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
+            return torch.stack([draw.uniform(f"{name}_{i}", low, high) for i in bursts], 1)
+
+        params = {
+            "count": draw.integers("count", self.count[0], self.count[1] + 1),
+            "snr_db": each("snr_db", *self.snr_db),
+            "duration": each("duration", *self.duration),
+            "start": each("start"),
+        }
+        if self.bank is None:
+            return {**params, "noise": torch.stack([draw.key(f"noise_{i}") for i in bursts], 1)}
+        sounds = [draw.integers(f"sound_{i}", 0, len(self.bank)) for i in bursts]
+        return {**params, "sound": torch.stack(sounds, 1), "offset": each("offset")}
+
+    def _bursts(self, params: dict[str, Tensor], channels: int, size: int) -> Tensor:
+        """Give the noise of every burst: (batch, burst, channel, size)."""
+        if self.bank is None:
+            key = params["noise"]
+            return noise.white_noise(key.flatten(), channels, size).view(*key.shape, channels, size)
+        sound = params["sound"]
+        start = span_start(params["offset"], self.bank.length_of(sound) - 1)
+        return self.bank.take(sound, start, size)[:, :, None].expand(-1, -1, channels, -1)
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        longest = round(self.duration[1] * self.sample_rate)
+        width = (params["duration"] * self.sample_rate).round().long().clamp(1, longest)
+        silent = torch.arange(width.shape[1], device=width.device) >= params["count"][:, None]
+        room = (ends_of(waveform, lengths)[:, None] - width).clamp(min=0)
+        added = self._bursts(params, waveform.shape[1], longest).to(waveform.dtype)
+        return noise.short_noises(
+            waveform,
+            added,
+            span_start(params["start"], room),
+            torch.where(silent, 0, width),
+            params["snr_db"],
+            fade=round(self.fade * self.sample_rate),
+            lengths=lengths,
+        )

@@ -1,0 +1,176 @@
+"""Rooms: measured impulse responses from a bank, and made ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Self
+
+from torch import Tensor
+
+from augspec.bank import Bank, check_bank, example_bank
+from augspec.functional import reverb
+from augspec.functional.checks import check_range, check_sample_rate
+from augspec.functional.shapes import blend
+from augspec.random import Draw
+from augspec.transforms.base import WaveformTransform
+
+__all__ = ["ImpulseResponse", "RoomReverb"]
+
+
+class ImpulseResponse(WaveformTransform):
+    """Convolve each example with a random impulse response of a bank: a room, a loudspeaker.
+
+    By FFT; the length stays, and a tail does not ring on beyond the end of an example. All channels
+    get the same response.
+
+    Args:
+        bank: The impulse responses, at the sample rate of the audio. The longest sets the cost.
+        mix: Part of the convolved sound, in [0, 1], drawn uniformly; the rest is the input.
+        align: Take the delay of a response back: its largest sample counts as time 0, so that
+            onsets stay where they are.
+        keep_level: Scale the convolved sound to the power of the input; otherwise the level is that
+            of the response.
+        p: Probability that an example is convolved.
+        per_channel: Draw a response for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        TypeError: If ``bank`` is no `augspec.Bank`.
+        ValueError: If the range is reversed or out of its bounds, or ``p`` is not in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> import augspec
+        >>> from augspec import transforms as T
+        >>> decay = torch.exp(-torch.arange(2000) / 300)
+        >>> bank = augspec.Bank([decay * torch.randn(2000)], sample_rate=16000)
+        >>> T.ImpulseResponse(bank)(torch.randn(4, 1, 800)).shape
+        torch.Size([4, 1, 800])
+    """
+
+    neutral = {"mix": 0.0}
+
+    def __init__(
+        self,
+        bank: Bank,
+        *,
+        mix: float | Sequence[float] = 1.0,
+        align: bool = True,
+        keep_level: bool = True,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.bank = check_bank(bank)
+        self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
+        self.align = bool(align)
+        self.keep_level = bool(keep_level)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings; two plucked notes stand for the responses."""
+        return cls(example_bank())
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "sound": draw.integers("sound", 0, len(self.bank)),
+            "mix": draw.uniform("mix", *self.mix),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        response = self.bank.whole(params["sound"])
+        delay = response.abs().argmax(-1) if self.align else 0
+        wet = reverb.convolve(waveform, response, delay=delay, lengths=lengths)
+        if self.keep_level:
+            wet = reverb.match_power(wet, waveform, lengths)
+        return blend(waveform, wet, params["mix"])
+
+
+class RoomReverb(WaveformTransform):
+    """Put each example into a room of random reverberation, made without files.
+
+    The room's impulse response is a direct sound, which stays where it is, and normal noise that
+    decays exponentially: diffuse and without colour or early reflections. Use `ImpulseResponse` for
+    real rooms.
+
+    Args:
+        rt60: Range of the time in which the reverberation decays by 60 dB, in seconds, 0.01 to 20,
+            drawn uniformly; a number is a constant. The longest sets the cost.
+        drr_db: Range of the energy of the direct sound in relation to that of the reverberation in
+            dB, within +-60, drawn uniformly.
+        sample_rate: Sample rate in Hz.
+        mix: Part of the reverberated sound, in [0, 1], drawn uniformly; the rest is the input.
+        keep_level: Scale the reverberated sound to the power of the input; otherwise the energy of
+            the impulse response is 1.
+        p: Probability that an example is reverberated.
+        per_channel: Draw a room for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
+            ``p`` is not in [0, 1].
+
+    References:
+        Moorer, "About this reverberation business", Computer Music Journal 3(2), 1979.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.RoomReverb((0.2, 0.6), sample_rate=16000)(torch.randn(4, 1, 8000)).shape
+        torch.Size([4, 1, 8000])
+    """
+
+    neutral = {"mix": 0.0}
+
+    def __init__(
+        self,
+        rt60: float | Sequence[float] = (0.2, 1.0),
+        drr_db: float | Sequence[float] = (-5.0, 15.0),
+        *,
+        sample_rate: int,
+        mix: float | Sequence[float] = 1.0,
+        keep_level: bool = True,
+        p: float = 1.0,
+        per_channel: bool = False,
+    ) -> None:
+        super().__init__(p=p, per_channel=per_channel)
+        self.rt60 = check_range("rt60", rt60, at_least=0.01, at_most=20.0)
+        self.drr_db = check_range("drr_db", drr_db, at_least=-60.0, at_most=60.0)
+        self.sample_rate = check_sample_rate(sample_rate)
+        self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
+        self.keep_level = bool(keep_level)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls((0.1, 0.5), sample_rate=16_000)
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return {
+            "rt60": draw.uniform("rt60", *self.rt60),
+            "drr_db": draw.uniform("drr_db", *self.drr_db),
+            "noise": draw.key("noise"),
+            "mix": draw.uniform("mix", *self.mix),
+        }
+
+    def _transform(
+        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        response = reverb.room_response(
+            params["noise"],
+            params["rt60"],
+            params["drr_db"],
+            math.ceil(self.rt60[1] * self.sample_rate),
+            sample_rate=self.sample_rate,
+        )
+        wet = reverb.convolve(waveform, response, lengths=lengths)
+        if self.keep_level:
+            wet = reverb.match_power(wet, waveform, lengths)
+        return blend(waveform, wet, params["mix"])
