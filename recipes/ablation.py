@@ -1,4 +1,4 @@
-"""Which augmentation of the waveform helps, by how much, and what does it cost?
+"""Which augmentation of the waveform helps, by how much, how sure is that, and what does it cost?
 
 Trains the same backbone once for each arm and seed, on log-mel spectrograms that are made from
 augmented waveforms in every step, and compares each arm with the arm ``none``. Scores are of
@@ -6,44 +6,49 @@ instruments that training has never seen.
 
     python recipes/ablation.py --data gm-notes --arms none,pitch,stretch,all
     python recipes/ablation.py --data nsynth --root DIR --seeds 3
+    python recipes/ablation.py --study recipes/configs/study.yaml --jobs 2
+    python recipes/ablation.py --data gm-notes --out DIR --status
 
-writes one JSON a run to OUT/runs, and OUT/summary.csv, OUT/figure.png and OUT/report.html. A run
-that is finished is not repeated: after Ctrl-C the same command goes on. Read from top to bottom.
+writes one JSON a run to OUT/runs, and OUT/summary.csv, OUT/summary.md, OUT/figure.png and
+OUT/report.html. A run that is finished is not repeated, and one that was stopped goes on from its
+last epoch: after Ctrl-C, or a power cut, the same command goes on. Read from top to bottom; the
+engine is in ablation/.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import os
-import platform
 import shlex
 import sys
-import time
-from importlib import metadata
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from ablation_report import Run, report, write
+import yaml
+from ablation import plan
+from ablation.analyse import Row, Run, summarise
+from ablation.execute import Place, Runner, is_first, over_cluster, side_by_side, state_of
+from ablation.plan import BASELINE, Config, Planned
+from ablation.report import HEADINGS, ON_SCREEN, cells, describe, report
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from rich.table import Table
 
-import augspec
-from augspec import features as F
 from augspec import transforms as T
-
-Notes = Dataset[dict[str, Any]] | list[dict[str, Any]]
 
 # --- The arms: what is done to a waveform in training ---------------------------------------------
 # Ranges are narrow on purpose. A note's family is told by its attack and its spectrum, and every
 # augmentation distorts one of the two: in probes on nsynth, 4 semitones together with stretch, crop
 # and gain lost 7 points of macro recall.
-ARMS: dict[str, list[T.RandomTransform]] = {
+ALL: list[T.RandomTransform] = [
+    T.TimeStretch((0.9, 1.1)),
+    T.PitchShift((-1.0, 1.0)),
+    T.RandomCrop(56_000),
+    T.Gain((-6.0, 6.0)),
+]
+ARMS: dict[str, Any] = {
     "none": [],
     # Level says little about the family; the notes differ by about this much in it already.
     "gain": [T.Gain((-6.0, 6.0))],
@@ -53,245 +58,216 @@ ARMS: dict[str, list[T.RandomTransform]] = {
     "pitch": [T.PitchShift((-1.0, 1.0))],
     # Slower and faster decays, the same spectrum.
     "stretch": [T.TimeStretch((0.9, 1.1))],
-    "all": [
-        T.TimeStretch((0.9, 1.1)),
-        T.PitchShift((-1.0, 1.0)),
-        T.RandomCrop(56_000),
-        T.Gain((-6.0, 6.0)),
-    ],
+    "all": ALL,
 }
+# What is asked for by name with --preset: settings as in a study's file.
+PRESETS: dict[str, dict[str, Any]] = {
+    # The article of 2018: mel pictures written beforehand, or spectrograms made in training?
+    "article": {
+        "arms": {"none": [], "images": plan.IMAGES},
+        "backbone": "resnet18",
+        "epochs": 3,
+        "batch_size": 64,
+        "features": {"hop_length": 256, "n_mels": 40, "f_min": 20.0, "f_max": 8000.0},
+    },
+    # Its open question: do weights of photographs help? Give the file with --pretrained.
+    "imagenet": {"arms": {"none": []}, "backbone": "tf_efficientnet_lite0", "epochs": 8},
+}
+PLANS = {"leave-one-in": plan.leave_one_in, "leave-one-out": plan.leave_one_out}
+PLANS["factorial"] = plan.factorial
 
 # --- Hyperparameters, the same for every arm ------------------------------------------------------
-SAMPLE_RATE = 16_000  # of both data sets
-N_FFT = 1024  # 64 ms: tells harmonics of the lowest notes apart
-HOP_LENGTH = 512  # 32 ms; 16 ms doubles the cost of the backbone
-N_MELS = 64  # 128 doubles the cost, too
-# Mean and standard deviation in dB of the training notes' log-mel, between those of the two data
-# sets (gm-notes -40 and 37, nsynth -33 and 37): fixed numbers, so that level stays a cue.
-# (Normalising each example by itself would make the arm "gain" a second "none".)
-MEAN_DB, STD_DB = -36.0, 37.0
-BATCH_SIZE = 32
-LEARNING_RATE = 2e-3  # peak of one cycle of AdamW, usual for a small network from scratch
-WEIGHT_DECAY = 0.05
-WARM_UP = 0.2  # share of the steps in which the learning rate rises
-PRELOAD = 8_000  # notes that are held in memory at most, 2 GB; beyond that workers read files
+FEATURES: dict[str, Any] = {
+    "kind": "LogMelSpectrogram",
+    "sample_rate": 16_000,  # of both data sets
+    "n_fft": 1024,  # 64 ms: tells harmonics of the lowest notes apart
+    "hop_length": 512,  # 32 ms; 16 ms doubles the cost of the backbone
+    "n_mels": 64,  # 128 doubles the cost, too
+    # Mean and standard deviation in dB of the training notes' log-mel, between those of the two
+    # data sets (gm-notes -40 and 37, nsynth -33 and 37): fixed numbers, so that level stays a cue.
+    # (Normalising each example by itself would make the arm "gain" a second "none".)
+    "mean": -36.0,
+    "std": 37.0,
+}
+DEFAULTS: dict[str, Any] = {
+    "data": "gm-notes",
+    "backbone": "resnet10t",
+    "seeds": 2,
+    # The training loss is near zero after six epochs of either data set.
+    "epochs": 4,
+    "batch_size": 32,
+    "accumulate": 1,
+    "learning_rate": 2e-3,  # peak of one cycle of AdamW, usual for a small network from scratch
+    "weight_decay": 0.05,
+    "warm_up": 0.2,  # share of the steps in which the learning rate rises
+    "precision": "32-true",
+}
 
 
-def make_frontend(arm: str) -> augspec.Frontend:
-    """Make the arm's front end; in ``eval()`` all arms give the same plain features."""
-    log_mel = F.LogMelSpectrogram(
-        sample_rate=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP_LENGTH, n_mels=N_MELS
-    )
-    return augspec.Frontend(
-        waveform=T.Chain(ARMS[arm]), features=nn.Sequential(log_mel, F.Normalize(MEAN_DB, STD_DB))
-    )
+# --- The command line -----------------------------------------------------------------------------
 
 
-# --- Data -----------------------------------------------------------------------------------------
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; what it does not say comes from the study, then from `DEFAULTS`."""
+    parser = argparse.ArgumentParser(description="Compare augmentations of the waveform with none.")
+    what = parser.add_argument_group("what is compared")
+    what.add_argument("--study", type=Path, help="YAML file: arms, axes and any setting below")
+    what.add_argument("--preset", choices=list(PRESETS), help="a study by name")
+    what.add_argument("--data", choices=["gm-notes", "nsynth"])
+    what.add_argument("--root", help="folder with nsynth-train and nsynth-valid (nsynth only)")
+    what.add_argument("--arms", help="names, with commas between")
+    what.add_argument("--plan", choices=list(PLANS), help="make arms of the parts of arm `all`")
+    what.add_argument("--backbone", help="name of a timm model")
+    what.add_argument("--pretrained", help="file of weights of the backbone")
+    what.add_argument("--task", choices=plan.TASKS, help="what is told (default: family)")
+    what.add_argument("--share", type=float, help="share of each instrument's training notes")
+    what.add_argument("--fold", help="K/N: score the K-th of N parts of the training instruments")
+    what.add_argument("--seeds", type=int, help="runs of each arm")
+    what.add_argument("--epochs", type=int, help="passes over the training notes")
+    what.add_argument("--batch-size", type=int, help="notes a step, of all devices together")
+    what.add_argument("--accumulate", type=int, help="parts that a batch is computed in")
+    what.add_argument("--precision", help="such as 32-true or bf16-mixed")
+    what.add_argument("--smoke", action="store_true", help="try it: an eighth of the notes")
+    how = parser.add_argument_group("how it is computed")
+    how.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    how.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    how.add_argument("--devices", type=int, default=1, help="devices that share each run")
+    how.add_argument("--num-nodes", type=int, default=1, help="machines that share each run")
+    how.add_argument("--executor", choices=["local", "ray"], default="local")
+    how.add_argument("--address", help="of a Ray cluster that shares OUT; default: a local one")
+    how.add_argument("--only", help=argparse.SUPPRESS)  # the one run of a process of --jobs
+    how.add_argument("--out", type=Path, help="folder of the results (default: out/DATA)")
+    how.add_argument("--status", action="store_true", help="say what is done, and do nothing")
+    options = parser.parse_args(arguments)
+    try:
+        study = {} if options.study is None else _read_study(options.study)
+        _complete(options, {**PRESETS.get(options.preset, {}), **study})
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    return options
 
 
-def load(options: argparse.Namespace, split: str, progress: Progress) -> tuple[Notes, list[str]]:
-    """Open a split, read it into memory if it is small, and name its classes."""
-    notes: augspec.datasets.NSynth | augspec.datasets.GMNotes
-    if options.data == "nsynth":
-        notes = augspec.datasets.NSynth(options.root, split)
-    else:
-        notes = augspec.datasets.GMNotes(split)
-    chosen = range(0, len(notes), 8 if options.smoke else 1)
-    if len(chosen) > PRELOAD:
-        return notes, list(notes.classes)
-    task = progress.add_task(f"reading {split}", total=len(chosen))
-    examples = []
-    for index in chosen:
-        examples.append(notes[index])
-        progress.advance(task)
-    progress.remove_task(task)
-    return examples, list(notes.classes)
+def _read_study(path: Path) -> dict[str, Any]:
+    try:
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"--study: {path} is not YAML: {error}") from error
+    known = {"arms", "axes", "features", "root", "plan", "fold", *plan.AXES, *DEFAULTS}
+    if not isinstance(study, dict) or not study.keys() <= known:
+        unknown = sorted(map(str, study.keys() - known)) if isinstance(study, dict) else study
+        raise ValueError(f"--study: {path} must have keys among {sorted(known)}, got {unknown!r}")
+    return study
 
 
-def make_loader(notes: Notes, batch_size: int, seed: int | None) -> DataLoader[dict[str, Any]]:
-    """Batch notes: in an order that follows from ``seed``, or all of them in theirs."""
-    shuffle = seed is not None
-    return DataLoader(
-        notes,  # type: ignore[arg-type]
-        batch_size=batch_size,
-        shuffle=shuffle,
-        drop_last=shuffle,  # batch norm does not like a last batch of one
-        generator=torch.Generator().manual_seed(seed or 0),
-        num_workers=0 if isinstance(notes, list) else min(8, os.cpu_count() or 1),
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
-# --- One run --------------------------------------------------------------------------------------
-
-
-def train(
-    config: Run, train_notes: Notes, valid_notes: Notes, classes: list[str], progress: Progress
-) -> Run:
-    """Train one arm with one seed and score it.
-
-    The seed governs the initial weights, the order of the notes and the draws of the augmentation,
-    so that arms are paired by seed: in each step they see the same notes with the same weights.
-    """
-    started = time.perf_counter()
-    arm, seed, epochs = config["arm"], config["seed"], config["epochs"]
-    device = torch.device(config["device"])
-    torch.manual_seed(seed)
-    model = augspec.create_backbone(config["backbone"], num_classes=len(classes)).to(device)
-    model = model.to(memory_format=torch.channels_last)  # twice as fast on a CPU
-    frontend = make_frontend(arm)
-    loader = make_loader(train_notes, config["batch_size"], seed)
-    batches = augspec.DeviceLoader(loader, frontend, device=device, seed=seed)
-    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, LEARNING_RATE, total_steps=epochs * len(loader), pct_start=WARM_UP
-    )
-    losses: list[float] = []
-    task = progress.add_task(f"{arm}, seed {seed}", total=epochs * len(loader))
-    for epoch in range(epochs):
-        model.train()
-        frontend.train()
-        total = torch.zeros((), device=device)
-        for batch in batches:
-            loss = nn.functional.cross_entropy(model(batch["specgram"]), batch["label"])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += loss.detach()
-            progress.advance(task)
-        losses.append(total.item() / len(loader))
-        at = f"{arm}, seed {seed}: epoch {epoch + 1}/{epochs}, loss {losses[-1]:.3f}"
-        progress.update(task, description=at)
-    # Scored once, at the end: with no choice made on the validation notes, none can flatter.
-    scores = evaluate(model, frontend, valid_notes, classes, device)
-    progress.remove_task(task)
-    return {"config": config, "losses": losses, **scores, "seconds": time.perf_counter() - started}
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module,
-    frontend: augspec.Frontend,
-    notes: Notes,
-    classes: list[str],
-    device: torch.device,
-) -> Run:
-    """Classify every note from its plain features; keep each prediction for the bootstrap."""
-    model.eval()
-    frontend.eval()
-    labels: list[int] = []
-    predictions: list[int] = []
-    instruments: list[str] = []
-    loader = make_loader(notes, 64, seed=None)
-    for batch in augspec.DeviceLoader(loader, frontend, device=device):
-        labels += batch["label"].tolist()
-        predictions += model(batch["specgram"]).argmax(-1).tolist()
-        instruments += [str(name) for name in batch["instrument"]]
-    confusion = np.zeros((len(classes), len(classes)), dtype=int)  # rows: what it is
-    np.add.at(confusion, (labels, predictions), 1)
-    present = confusion.sum(axis=1) > 0
-    recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
-    return {
-        "accuracy": float(confusion.trace() / confusion.sum()),
-        "macro_recall": float(recall.mean()),
-        "recall": dict(zip(np.array(classes)[present].tolist(), recall.tolist(), strict=True)),
-        "confusion": confusion.tolist(),
-        "classes": classes,
-        "labels": labels,
-        "predictions": predictions,
-        "instruments": instruments,
+def _complete(options: argparse.Namespace, study: dict[str, Any]) -> None:
+    """Fill in what the command line leaves open, and check all of it."""
+    for name, value in {**DEFAULTS, **study}.items():
+        if name not in ("arms", "axes", "features") and getattr(options, name, None) is None:
+            setattr(options, name, value)
+    if options.smoke:
+        options.seeds = options.epochs = 1
+    if options.data == "nsynth" and options.root is None:
+        raise ValueError("--data nsynth needs --root DIR, the folder with nsynth-train and -valid")
+    if options.data == "gm-notes" and options.root is not None:
+        raise ValueError("--root is for --data nsynth; the gm-notes are inside augspec")
+    for name in ("seeds", "epochs", "batch_size", "accumulate", "jobs", "devices", "num_nodes"):
+        if not isinstance(getattr(options, name), int) or getattr(options, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+    options.features = {**FEATURES, **study.get("features", {})}
+    options.arms = _choose_arms(options, study.get("arms"))
+    options.axes = {
+        "backbone": [options.backbone],
+        "pretrained": _choose_pretrained(options),
+        "features": [{}],
+        "share": [1.0 if options.share is None else options.share],
+        "task": [options.task or "family"],
+        **study.get("axes", {}),
     }
+    options.fold = _read_fold(options.fold)
+    options.out = options.out or Path("out") / options.data
 
 
-def versions() -> dict[str, str]:
-    """Name what the numbers may depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("augspec", "torch", "timm", "numpy"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # run from a clone that is not installed
-            found[name] = "not installed"
-    return found
+def _choose_arms(options: argparse.Namespace, of_study: Any) -> dict[str, Any]:
+    """Take the arms that are asked for; the baseline is always there, and first."""
+    arms = dict(ARMS if of_study is None else of_study)
+    if options.plan is not None:
+        arms = dict(PLANS[options.plan](plan.make_arm(arms.get("all", ALL), "all")["waveform"]))
+    arms = {BASELINE: [], **arms}
+    if options.arms is None:
+        return arms
+    asked = [name.strip() for name in options.arms.split(",") if name.strip()]
+    unknown = [name for name in asked if name not in arms]
+    if unknown:
+        raise ValueError(f"--arms: no arm named {', '.join(unknown)}; there are {', '.join(arms)}")
+    return {name: arms[name] for name in dict.fromkeys([BASELINE, *asked])}
+
+
+def _choose_pretrained(options: argparse.Namespace) -> list[str | None]:
+    if options.preset != "imagenet":
+        return [options.pretrained]
+    if options.pretrained is None:
+        raise ValueError("--preset imagenet needs --pretrained FILE, weights of its backbone")
+    return [None, options.pretrained]
+
+
+def _read_fold(text: Any) -> list[int] | None:
+    if text is None:
+        return None
+    part, _, count = str(text).partition("/")
+    if not (part.isdecimal() and count.isdecimal() and 1 <= int(part) <= int(count) > 1):
+        raise ValueError(f"--fold must be K/N such as 1/4, got {text!r}")
+    return [int(part) - 1, int(count)]
 
 
 # --- The plan -------------------------------------------------------------------------------------
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description="Compare augmentations of the waveform with none.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--data", choices=["gm-notes", "nsynth"], default="gm-notes")
-    parser.add_argument("--root", help="folder with nsynth-train and nsynth-valid (nsynth only)")
-    parser.add_argument("--backbone", default="resnet10t", help="name of a timm model")
-    parser.add_argument("--arms", default=",".join(ARMS), help="names, with commas between")
-    parser.add_argument("--seeds", type=int, default=2, help="runs of each arm")
-    # The training loss is near zero after six epochs of either data set.
-    parser.add_argument("--epochs", type=int, default=4, help="passes over the training notes")
-    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument(
-        "--smoke", action="store_true", help="try it: one seed, one epoch, an eighth of the notes"
-    )
-    parser.add_argument("--out", type=Path, help="folder of the results (default: out/DATA)")
-    options = parser.parse_args(arguments)
-    if options.data == "nsynth" and options.root is None:
-        parser.error(
-            "--data nsynth needs --root DIR, the folder with nsynth-train and nsynth-valid"
-        )
-    if options.data == "gm-notes" and options.root is not None:
-        parser.error("--root is for --data nsynth; the gm-notes are inside augspec")
-    for name in ("seeds", "epochs", "batch_size"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
-    asked = [arm.strip() for arm in options.arms.split(",") if arm.strip()]
-    unknown = [arm for arm in asked if arm not in ARMS]
-    if unknown:
-        parser.error(f"--arms: no arm named {', '.join(unknown)}; there are {', '.join(ARMS)}")
-    options.arms = list(dict.fromkeys(["none", *asked]))  # the baseline is always there, and first
-    if options.smoke:
-        options.seeds = options.epochs = 1
-    options.out = options.out or Path("out") / options.data
-    return options
-
-
-def plan(options: argparse.Namespace, notes: tuple[int, int]) -> list[Run]:
-    """List the configs of all runs: seeds outside, so that early rows are already comparable."""
+def make_plan(options: argparse.Namespace) -> list[Planned]:
+    """List all runs: seeds outside, so that all rows of the table grow alike."""
+    found = plan.cells(options.axes)
     return [
-        {
-            "data": options.data,
-            "notes": list(notes),
-            "arm": arm,
-            "transforms": " ".join(repr(T.Chain(ARMS[arm])).split()),
-            "seed": seed,
-            "backbone": options.backbone,
-            "epochs": options.epochs,
-            "batch_size": options.batch_size,
-            "device": options.device,
-            "learning_rate": LEARNING_RATE,
-            "weight_decay": WEIGHT_DECAY,
-            "warm_up": WARM_UP,
-            "features": {
-                "n_fft": N_FFT,
-                "hop_length": HOP_LENGTH,
-                "n_mels": N_MELS,
-                "mean_db": MEAN_DB,
-                "std_db": STD_DB,
-            },
-        }
+        Planned(arm, name, make_config(options, cell, arm, chain, seed))
         for seed in range(options.seeds)
-        for arm in options.arms
+        for cell, name in zip(found, plan.name_cells(found), strict=True)
+        for arm, chain in options.arms.items()
     ]
 
 
-def place(config: Run, out: Path) -> Path:
-    """Name the file of a run: the same config, the same file."""
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
-    return out / "runs" / f"{config['arm']}-{config['seed']}-{digest}.json"
+def make_config(
+    options: argparse.Namespace, cell: dict[str, Any], arm: str, chain: Any, seed: int
+) -> Config:
+    """Write down all that decides a run."""
+    if cell["task"] not in plan.TASKS or not 0.0 < cell["share"] <= 1.0:
+        raise ValueError(f"a task must be among {plan.TASKS}, and a share in (0, 1], got {cell}")
+    settings = ("data", "epochs", "batch_size", "accumulate", "precision", "smoke", "fold")
+    settings += ("learning_rate", "weight_decay", "warm_up")
+    return {
+        "arm": arm,
+        "transforms": plan.arm_config(chain, arm),
+        "seed": seed,
+        "backbone": cell["backbone"],
+        "pretrained": plan.weights_of(cell["pretrained"]),
+        "features": {**options.features, **cell["features"]},
+        "share": cell["share"],
+        "task": cell["task"],
+        **{name: getattr(options, name) for name in settings},
+    }
+
+
+def make_place(options: argparse.Namespace) -> Place:
+    """Say where it is computed."""
+    files = [file for file in options.axes["pretrained"] if file is not None]
+    return Place(
+        out=options.out,
+        root=options.root,
+        weights=tuple((plan.weights_of(file)["sha256"], file) for file in files),  # type: ignore[index]
+        accelerator=options.device,
+        devices=options.devices,
+        nodes=options.num_nodes,
+    )
+
+
+# --- Doing it -------------------------------------------------------------------------------------
 
 
 def command_line() -> str:
@@ -299,43 +275,132 @@ def command_line() -> str:
     return shlex.join(["python", *sys.argv])
 
 
-def ablate(options: argparse.Namespace) -> dict[str, list[Run]]:
-    """Do every run that is not finished, and return all of them by arm."""
-    (options.out / "runs").mkdir(parents=True, exist_ok=True)
-    runs: dict[str, list[Run]] = {arm: [] for arm in options.arms}
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        train_notes, classes = load(options, "train", progress)
-        valid_notes, _ = load(options, "valid", progress)
-        configs = plan(options, (len(train_notes), len(valid_notes)))  # type: ignore[arg-type]
+def do_all(configs: Sequence[Config], place: Place, options: argparse.Namespace) -> Counter[str]:
+    """Do every run that is not finished, with a progress bar, and count how they ended."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    text = TextColumn("{task.description}", markup=False)
+    states: Counter[str] = Counter()
+    console = Console(stderr=True)
+    with Progress(*columns, text, console=console, disable=not is_first()) as progress:
         whole = progress.add_task("runs", total=len(configs))
-        for config in configs:
-            path = place(config, options.out)
-            if path.exists():
-                run = json.loads(path.read_text(encoding="utf-8"))
-            else:
-                run = train(config, train_notes, valid_notes, classes, progress)
-                run |= {"versions": versions(), "command": command_line()}
-                write(path, json.dumps(run))
-                progress.console.print(
-                    f"{config['arm']}, seed {config['seed']}: accuracy {run['accuracy']:.3f}, "
-                    f"macro recall {run['macro_recall']:.3f}, {run['seconds']:.1f} s"
-                )
-            runs[config["arm"]].append(run)
+        for config, state in _run(configs, place, options, progress):
+            states[state] += 1
             progress.advance(whole)
-    return runs
+            name = f"{config['arm']}, seed {config['seed']}"
+            if state == "failed":
+                kept = place.folder(config) / "failed.txt"
+                last = kept.read_text().strip().splitlines()[-1]
+                progress.console.print(f"{name}: failed: {last} ({kept})", markup=False)
+            elif state == "running":
+                progress.console.print(f"{name}: another process is at it", markup=False)
+    return states
+
+
+def _run(
+    configs: Sequence[Config], place: Place, options: argparse.Namespace, progress: Progress
+) -> Iterator[tuple[Config, str]]:
+    if options.executor == "ray":
+        yield from over_cluster(configs, place, options.address, command_line())
+    elif options.jobs > 1:
+        words = [sys.executable, *sys.argv, "--jobs", "1", "--only"]
+        open_ = [config for config in configs if state_of(config, place) != "done"]
+        yield from ((config, "done") for config in configs if config not in open_)
+        yield from side_by_side(
+            open_, place, options.jobs, lambda config: [*words, plan.run_name(config)]
+        )
+    else:
+        runner = Runner(place, command_line())
+        task = progress.add_task("", total=None)
+        for config in configs:
+            name = f"{config['arm']}, seed {config['seed']}"
+
+            def tell(what: str, done: int, total: int, name: str = name) -> None:
+                progress.update(task, description=f"{name}: {what}", completed=done, total=total)
+
+            yield config, runner.do(config, tell)
+        progress.remove_task(task)
+
+
+def read_runs(planned: Sequence[Planned], place: Place) -> dict[str, list[Run]]:
+    """Read the finished runs of each row, of the seeds that all rows have: all are paired."""
+    rows = list(dict.fromkeys(one.row for one in planned))
+    runs: dict[tuple[str, int], Run] = {}
+    for one in planned:
+        record = place.record(one.config)
+        if record.exists():
+            runs[one.row, one.config["seed"]] = plan.read_json(record)
+    seeds = sorted({seed for _, seed in runs})
+    whole = [seed for seed in seeds if all((row, seed) in runs for row in rows)]
+    return {row: [runs[row, seed] for seed in whole] for row in rows} if whole else {}
+
+
+def compare(planned: Sequence[Planned], runs: dict[str, list[Run]]) -> list[Row]:
+    """Compare the arms of every cell with the cell's baseline."""
+    of_cells: dict[str, dict[str, str]] = {}
+    for one in planned:
+        of_cells.setdefault(one.cell, {})[one.arm] = one.row
+    return [
+        {**result, "arm": rows[result["arm"]]}
+        for rows in of_cells.values()
+        for result in summarise({arm: runs[row] for arm, row in rows.items()})
+    ]
+
+
+def print_table(title: str, rows: list[Row], out: Path) -> None:
+    """Print what came out; the path of the figure comes last."""
+    table = Table(title=title)
+    for place in ON_SCREEN:
+        table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=True)
+    for row in rows:
+        texts = cells(row)
+        table.add_row(*(texts[place] for place in ON_SCREEN))
+    console = Console()
+    console.print(describe(rows), highlight=False)
+    console.print(table)
+    # Not through the console, which would break a long path into lines.
+    print(f"Report: {out / 'report.html'}")
+    print(f"Figure: {out / 'figure.png'}")
+
+
+def print_status(planned: Sequence[Planned], place: Place) -> None:
+    """Say of every run where it stands."""
+    counts: Counter[str] = Counter()
+    for one in planned:
+        state = state_of(one.config, place)
+        counts[state] += 1
+        print(f"{state:8} {one.row}, seed {one.config['seed']}: {place.record(one.config)}")
+    print(", ".join(f"{count} {state}" for state, count in counts.items()))
+
+
+def ablate(options: argparse.Namespace) -> int:
+    """Do the study of the command line, and report it."""
+    planned, place = make_plan(options), make_place(options)
+    if options.status:
+        print_status(planned, place)
+        return 0
+    if options.only is not None:
+        planned = [one for one in planned if plan.run_name(one.config) == options.only]
+    (place.out / "runs").mkdir(parents=True, exist_ok=True)
+    states = do_all([one.config for one in planned], place, options)
+    if options.only is not None or not is_first():
+        return 0 if states["failed"] == 0 else 1
+    runs = read_runs(planned, place)
+    if not runs:
+        print("No seed has a finished run of every arm yet: nothing to compare.", file=sys.stderr)
+        return 1
+    rows = compare(planned, runs)
+    title = f"{options.data}, epochs: {options.epochs}, seeds: {rows[0]['seeds']}"
+    notes = Runner(place, "").data(planned[0].config, lambda *_: None).valid
+    report(title, runs, rows, notes, options.out)
+    print_table(title, rows, options.out)
+    return 0 if states["failed"] == 0 else 1
 
 
 def main() -> int:
     """Run the ablation of the command line."""
     options = parse()
     try:
-        runs = ablate(options)
+        return ablate(options)
     except KeyboardInterrupt:
         kept = len(list((options.out / "runs").glob("*.json")))
         print(
@@ -346,10 +411,8 @@ def main() -> int:
     except (FileNotFoundError, ValueError) as error:
         print(f"ablation.py: {error}", file=sys.stderr)
         return 2
-    title = f"{options.data}, {options.backbone}, epochs: {options.epochs}, seeds: {options.seeds}"
-    report(runs, title, command_line(), options.out)
-    return 0
 
 
 if __name__ == "__main__":
+    torch.backends.cudnn.benchmark = False
     sys.exit(main())

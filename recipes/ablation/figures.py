@@ -1,0 +1,106 @@
+"""The pictures of a report, as PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from ablation.analyse import Row, Run
+from ablation.plan import BASELINE
+
+mpl.use("Agg")
+
+
+def to_png(figure: Figure, dpi: int = 150) -> bytes:
+    """Render a figure."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=dpi)
+    return file.getvalue()
+
+
+def forest(rows: Sequence[Row], title: str) -> Figure:
+    """Draw the difference of each arm from the baseline, with its interval."""
+    figure = Figure(figsize=(7.0, 1.4 + 0.4 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        low, high = 100 * row["difference_low"], 100 * row["difference_high"]
+        sure = row["verdict"] in ("helps", "hurts")
+        axes.plot([low, high], [place, place], color="tab:blue", linewidth=2)
+        axes.plot(
+            100 * row["difference"], place, "o", color="tab:blue", mfc="tab:blue" if sure else "w"
+        )
+    axes.axvline(0.0, color="0.6", linewidth=1)
+    axes.set_yticks(range(len(rows)), [row["arm"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"macro recall: difference from {BASELINE}, points (95 % interval)")
+    axes.set_title(title, fontsize="medium")
+    return figure
+
+
+def learning_curves(runs: Mapping[str, Sequence[Run]]) -> Figure:
+    """Draw the training loss of each arm: the mean over seeds, and their range."""
+    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for arm, of_arm in runs.items():
+        losses = np.array([run["losses"] for run in of_arm])
+        epoch = np.arange(1, losses.shape[1] + 1)
+        (line,) = axes.plot(epoch, losses.mean(0), label=arm, marker="." if len(epoch) < 30 else "")
+        axes.fill_between(
+            epoch, losses.min(0), losses.max(0), color=line.get_color(), alpha=0.15, linewidth=0
+        )
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
+    axes.legend(fontsize="small")
+    return figure
+
+
+def confusions(base: Sequence[Run], best: Sequence[Run], name: str) -> Figure:
+    """Draw the confusions of the baseline and of another arm, in percent, and what changed."""
+    first, second = _shares(base), _shares(best)
+    present = np.flatnonzero(np.isfinite(first).all(axis=1))
+    classes = [base[0]["classes"][i] for i in present]
+    parts = [(first, BASELINE, "Blues", 0, 100), (second, name, "Blues", 0, 100)]
+    parts.append((second - first, f"{name} less {BASELINE}", "RdBu", -50, 50))
+    side = 1.5 + 0.33 * len(classes)
+    figure = Figure(figsize=(3 * side, side + 0.4), layout="constrained")
+    for axes, (values, title, colors, low, high) in zip(figure.subplots(1, 3), parts, strict=True):
+        shown = values[np.ix_(present, present)]
+        axes.imshow(shown, cmap=colors, vmin=low, vmax=high)
+        for (i, j), value in np.ndenumerate(shown):
+            if round(value):
+                dark = abs(value) > 0.6 * high
+                text = f"{value:.0f}" if low == 0 else f"{value:+.0f}"
+                axes.text(
+                    j, i, text, ha="center", va="center", fontsize=6, color="w" if dark else "k"
+                )
+        axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize="small")
+        axes.set_yticks(range(len(classes)), classes, fontsize="small")
+        axes.set(title=title, xlabel="taken for")
+    figure.axes[0].set_ylabel("is")
+    return figure
+
+
+def _shares(runs: Sequence[Run]) -> Any:
+    total = np.sum([run["confusion"] for run in runs], axis=0).astype(float)
+    counted = total.sum(axis=1, keepdims=True)
+    return np.divide(100 * total, counted, out=np.full_like(total, np.nan), where=counted > 0)
+
+
+def log_mel(specgram: Any, title: str, seconds: float) -> Figure:
+    """Draw a log-mel spectrogram."""
+    figure = Figure(figsize=(4.0, 2.2), layout="constrained")
+    axes = figure.subplots()
+    top = float(specgram.max())
+    image = axes.imshow(
+        specgram, origin="lower", aspect="auto", vmin=top - 80, vmax=top,
+        extent=(0.0, seconds, 0, len(specgram)),
+    )  # fmt: skip
+    axes.set(xlabel="s", ylabel="mel band")
+    axes.set_title(title, fontsize="small")
+    figure.colorbar(image, label="dB")
+    return figure

@@ -1,0 +1,188 @@
+"""From a study to its runs: every arm in every cell of the axes with every seed, one config a run.
+
+A config is plain data that decides a run: the hash of it names the run, so that a finished run is
+never repeated and any change of a setting makes a new one. Paths are not in it: a moved folder of
+notes changes nothing, and weights are named by what they hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+import augspec
+from augspec import features as F
+from augspec import transforms as T
+
+Config = dict[str, Any]  # of one run
+BASELINE = "none"
+IMAGES = "images"  # an arm that trains on pictures written beforehand
+TASKS = ("family", "pitch", "velocity")
+AXES = ("backbone", "pretrained", "features", "share", "task")
+
+
+def make_arm(chain: Any, name: str) -> dict[str, list[T.RandomTransform]]:
+    """Read an arm of a study: a list of transforms of the waveform, or both lists by name.
+
+    Args:
+        chain: Transforms or their configs: ``[...]`` or ``{"waveform": [...], "specgram": [...]}``.
+        name: The arm's name, for messages.
+
+    Raises:
+        ValueError: If it is neither, or a config is not one.
+    """
+    parts = {"waveform": chain} if isinstance(chain, Sequence) else chain
+    if not isinstance(parts, Mapping) or not parts.keys() <= {"waveform", "specgram"}:
+        raise ValueError(
+            f"arm {name!r} must be a list of transforms, or a mapping of `waveform` and `specgram` "
+            f"to lists, got {chain!r:.80}"
+        )
+    made: dict[str, list[T.RandomTransform]] = {"waveform": [], "specgram": []}
+    for part, entries in parts.items():
+        for entry in entries or ():
+            one = entry if isinstance(entry, T.RandomTransform) else augspec.from_config(entry)
+            if not isinstance(one, T.RandomTransform):
+                raise ValueError(f"arm {name!r} must hold transforms, got {type(one).__name__}")
+            made[part].append(one)
+    return made
+
+
+def arm_config(chain: Any, name: str) -> Any:
+    """Write an arm as plain data, or leave it if it is the one of pictures."""
+    if chain == IMAGES:
+        return IMAGES
+    made = make_arm(chain, name)
+    return {part: [augspec.to_config(one) for one in chain] for part, chain in made.items()}
+
+
+def make_frontend(chain: Any, features: Mapping[str, Any], name: str = "arm") -> augspec.Frontend:
+    """Make an arm's front end; in ``eval()`` all arms of a cell give the same plain features.
+
+    Args:
+        chain: The arm: see `make_arm`.
+        features: ``kind``, the name of a class of `augspec.features`; ``mean`` and ``std`` that it
+            is normalised by; any other entry is an argument of the class.
+        name: The arm's name, for messages.
+    """
+    arguments = dict(features)
+    kind, mean, std = arguments.pop("kind"), arguments.pop("mean"), arguments.pop("std")
+    feature = augspec.from_config({kind: arguments})
+    parts = make_arm([] if chain == IMAGES else chain, name)
+    return augspec.Frontend(
+        waveform=T.Chain(parts["waveform"]),
+        features=nn.Sequential(feature, F.Normalize(mean, std)),
+        specgram=T.Chain(parts["specgram"]),
+    )
+
+
+def leave_one_in(parts: Sequence[T.RandomTransform]) -> dict[str, list[T.RandomTransform]]:
+    """Make an arm of each transform alone, and one of all."""
+    arms = {f"only {name}": [part] for name, part in zip(_names(parts), parts, strict=True)}
+    return {BASELINE: [], **arms, "all": list(parts)}
+
+
+def leave_one_out(parts: Sequence[T.RandomTransform]) -> dict[str, list[T.RandomTransform]]:
+    """Make an arm of all transforms but one, for each of them, and one of all."""
+    arms = {
+        f"without {name}": [*parts[:place], *parts[place + 1 :]]
+        for place, name in enumerate(_names(parts))
+    }
+    return {BASELINE: [], "all": list(parts), **arms}
+
+
+def factorial(parts: Sequence[T.RandomTransform]) -> dict[str, list[T.RandomTransform]]:
+    """Make an arm of every subset of the transforms, in their order."""
+    names = _names(parts)
+    arms: dict[str, list[T.RandomTransform]] = {BASELINE: []}
+    for size in range(1, len(parts) + 1):
+        for places in itertools.combinations(range(len(parts)), size):
+            arms["+".join(names[i] for i in places)] = [parts[i] for i in places]
+    return arms
+
+
+def _names(parts: Iterable[T.RandomTransform]) -> list[str]:
+    kinds = [type(part).__name__ for part in parts]
+    return [
+        kind if kinds.count(kind) == 1 else f"{kind}{kinds[: place + 1].count(kind)}"
+        for place, kind in enumerate(kinds)
+    ]
+
+
+class Planned(NamedTuple):
+    """A run in its place of the table."""
+
+    arm: str
+    cell: str  # the axes that differ between cells, as text
+    config: Config
+
+    @property
+    def row(self) -> str:
+        """Name the row of the table that the run belongs to."""
+        return f"{self.arm} ({self.cell})" if self.cell else self.arm
+
+
+def cells(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """List every combination of the axes' values.
+
+    Raises:
+        ValueError: If an axis is not known or has no value.
+    """
+    for name, values in axes.items():
+        if name not in AXES:
+            raise ValueError(f"`axes` must be among {', '.join(AXES)}, got {name!r}")
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise ValueError(f"`axes`: {name} must be a list of values, got {values!r}")
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def name_cells(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name each cell by the axes that differ between cells; one cell alone has no name."""
+    texts = [{axis: _short(value) for axis, value in cell.items()} for cell in found]
+    differ = [axis for axis in texts[0] if len({text[axis] for text in texts}) > 1]
+    return [", ".join(f"{axis}={text[axis]}" for axis in differ) for text in texts]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}:{entry}" for key, entry in value.items())
+    return Path(value).stem if isinstance(value, str) and "/" in value else str(value)
+
+
+def weights_of(file: str | None) -> dict[str, str] | None:
+    """Name weights by file name and SHA-256.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if file is None:
+        return None
+    path = Path(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"pretrained: there is no file {file}")
+    with path.open("rb") as opened:
+        return {"file": path.name, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
+
+
+def read_json(path: Path) -> Any:
+    """Read a record.
+
+    Raises:
+        ValueError: If it is damaged; the message names the file.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it to repeat its run") from error
+
+
+def run_name(config: Config) -> str:
+    """Name a run: the same config, the same name."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+    label = "".join(c if c.isalnum() or c in "+-_." else "_" for c in config["arm"])[:60]
+    return f"{label}-{config['seed']}-{digest}"

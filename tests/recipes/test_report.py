@@ -1,0 +1,112 @@
+"""What a study leaves, read as a program and as a person would."""
+
+import contextlib
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+HEADER = "arm,seeds,accuracy,macro_recall,difference,difference_low,difference_high,seconds"
+
+
+@pytest.fixture(scope="module")
+def study(script, root, tmp_path_factory):
+    """Two arms, one of them with a hostile name, two seeds: the folder and what was printed."""
+    out = tmp_path_factory.mktemp("study")
+    file = out / "study.yaml"
+    arms = {"<script>alert(1)</script>": [{"Gain": {"gain_db": [-6.0, 6.0]}}], "b|c": []}
+    file.write_text(json.dumps({"arms": arms, "backbone": "test_convnext", "batch_size": 8}))
+    words = ["--study", str(file), "--data", "nsynth", "--root", str(root), "--out", str(out)]
+    before, printed = sys.argv, io.StringIO()
+    sys.argv = ["ablation.py", *words, "--seeds", "2", "--epochs", "2", "--device", "cpu"]
+    try:
+        with contextlib.redirect_stdout(printed):
+            assert script.main() == 0
+    finally:
+        sys.argv = before
+    return out, printed.getvalue()
+
+
+def test_summary_has_a_row_an_arm_and_no_empty_cell(study):
+    out, printed = study
+    assert (out / "summary.csv").read_text().splitlines()[0] == HEADER
+    with (out / "summary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["arm"] for row in rows] == ["none", "<script>alert(1)</script>", "b|c"]
+    for row in rows:
+        numbers = {name: float(value) for name, value in row.items() if name != "arm"}
+        assert numbers["seeds"] == 2
+        assert 0.0 <= numbers["accuracy"] <= 1.0
+        assert numbers["difference_low"] <= numbers["difference_high"]
+        assert numbers["seconds"] > 0.0
+    assert float(rows[0]["difference"]) == 0.0
+    base = float(rows[0]["macro_recall"])
+    assert float(rows[1]["difference"]) == pytest.approx(
+        float(rows[1]["macro_recall"]) - base, abs=2e-6
+    )
+    assert printed.strip().splitlines()[-1] == f"Figure: {out / 'figure.png'}"
+    assert "macro recall" in printed
+
+
+def test_an_arm_that_does_nothing_changes_nothing(study):
+    """Paired by seed: the same weights, order and draws."""
+    from recipe_runs import records
+
+    out, _ = study
+    found = records(out)
+    assert found["none", 0]["losses"] == found["b|c", 0]["losses"]
+    assert found["none", 1]["losses"] == found["b|c", 1]["losses"]
+    assert found["none", 0]["losses"] != found["none", 1]["losses"]
+    with (out / "summary.csv").open(newline="") as file:
+        idle = list(csv.DictReader(file))[2]
+    for name in ("difference", "difference_low", "difference_high"):
+        assert float(idle[name]) == 0.0
+
+
+def test_the_table_to_paste_is_markdown(study):
+    text = (study[0] / "summary.md").read_text()
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 3
+    widths = {line.replace("\\|", "").count("|") for line in table}
+    assert len(widths) == 1
+    assert "b\\|c" in table[4]
+
+
+def test_the_page_opens_offline_and_escapes_names(study):
+    html = (study[0] / "report.html").read_text()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "http" not in html.split("</style>")[1]
+    for name in ("figure", "curves", "confusions"):
+        assert (study[0] / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_in_a_browser(study):
+    """No error, all pictures are drawn, players have sound, a phone needs no sideways scroll."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for width in (1280, 390):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            problems = []
+            page.on("pageerror", lambda error: problems.append(str(error)))  # noqa: B023
+            page.on("requestfailed", lambda request: problems.append(request.url[:80]))  # noqa: B023
+            page.goto((study[0] / "report.html").as_uri())
+            page.wait_for_function(
+                "[...document.querySelectorAll('audio')].every(a => a.readyState >= 1)"
+            )
+            pictures = page.eval_on_selector_all("img", "all => all.map(i => i.naturalWidth)")
+            assert len(pictures) >= 4
+            assert all(pictures)
+            lengths = page.eval_on_selector_all("audio", "all => all.map(a => a.duration)")
+            assert lengths
+            assert all(length == pytest.approx(0.5, abs=0.01) for length in lengths)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert not problems
+            page.close()
+        browser.close()

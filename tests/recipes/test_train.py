@@ -1,0 +1,135 @@
+"""One run: its record, going on where it was killed, several processes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from ablation.train import targets_of
+from recipe_runs import RECIPES, environment, numbers, records
+from sklearn import metrics
+
+
+def test_record_of_a_run(run, tmp_path):
+    assert run(tmp_path, "--arms", "none", "--seeds", "1", "--epochs", "2") == 0
+    (record,) = records(tmp_path).values()
+    assert record["config"]["arm"] == "none"
+    assert record["config"]["seed"] == 0
+    assert len(record["losses"]) == 2
+    assert record["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert record["seconds"] > record["seconds_per_epoch"] > 0.0
+    assert record["peak_memory_mb"] > 100
+    assert len(record["predictions"]) == 12
+    truth, guess = record["labels"], record["predictions"]
+    confusion = np.array(record["confusion"])
+    np.testing.assert_array_equal(
+        confusion, metrics.confusion_matrix(truth, guess, labels=range(10))
+    )
+    assert record["accuracy"] == pytest.approx(metrics.accuracy_score(truth, guess))
+    assert record["macro_recall"] == pytest.approx(
+        metrics.recall_score(truth, guess, labels=[0, 3, 9], average="macro", zero_division=0)
+    )
+    assert all(1 / 10 <= confidence <= 1.0 for confidence in record["confidences"])
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch_and_ends_with_the_same_numbers(
+    run, arguments, tmp_path
+):
+    words = ["--arms", "all", "--seeds", "1", "--epochs", "6"]
+    assert run(tmp_path / "undisturbed", *words) == 0
+    out = tmp_path / "killed"
+    command = [sys.executable, str(RECIPES / "ablation.py"), *arguments(out, *words)]
+    for _ in range(3):
+        before = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/checkpoint.pt")}
+        process = subprocess.Popen(
+            command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None:
+            now = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/checkpoint.pt")}
+            if now and now != before:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert run(out, *words) == 0
+    expected, found = records(tmp_path / "undisturbed"), records(out)
+    assert expected.keys() == found.keys()
+    for key, record in expected.items():
+        assert numbers(found[key]) == numbers(record)
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_loss_curve_of_one(run, arguments, tmp_path):
+    """A network without batch norm: the same batches, draws and gradients, within float noise."""
+    words = ["--arms", "all", "--seeds", "1", "--epochs", "3"]
+    assert run(tmp_path / "one", *words) == 0
+    assert run(tmp_path / "parts", *words, "--accumulate", "2") == 0
+    two = [*arguments(tmp_path / "two", *words), "--devices", "2"]
+    done = subprocess.run(
+        [sys.executable, str(RECIPES / "ablation.py"), *two],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    one, parts, both = (records(tmp_path / name) for name in ("one", "parts", "two"))
+    for key, record in one.items():
+        assert both[key]["processes"] == 2
+        np.testing.assert_allclose(both[key]["losses"], record["losses"], rtol=1e-4)
+        np.testing.assert_allclose(parts[key]["losses"], record["losses"], rtol=1e-4)
+        assert both[key]["predictions"] == record["predictions"]
+
+
+def test_the_pitch_task_follows_the_shift():
+    batch = {"label": torch.tensor([1, 2]), "pitch": torch.tensor([60.4, 130.0])}
+    assert targets_of(batch, "pitch").tolist() == [60, 127]
+    assert targets_of(batch, "family").tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("task", ["pitch", "velocity"])
+def test_other_tasks_train(run, tmp_path, task):
+    assert run(tmp_path, "--arms", "pitch", "--seeds", "1", "--task", task) == 0
+    for record in records(tmp_path).values():
+        assert record["config"]["task"] == task
+        assert set(record["labels"]) == ({60, 61} if task == "pitch" else {3})
+
+
+def test_a_share_and_a_fold_train(run, tmp_path):
+    assert run(tmp_path, "--arms", "none", "--seeds", "1", "--share", "0.67", "--fold", "1/3") == 0
+    (record,) = records(tmp_path).values()
+    assert sorted(set(record["instruments"])) == [
+        f"{family}_acoustic_000" for family in ("bass", "guitar", "vocal")
+    ]
+
+
+def test_pictures_are_written_once_and_cost_what_they_cost(run, tmp_path):
+    words = ["--preset", "article", "--seeds", "1", "--backbone", "test_convnext"]
+    assert run(tmp_path, *words) == 0
+    images = records(tmp_path)["images", 0]
+    files = list(tmp_path.glob("runs/images-*/images/*/*.png"))
+    assert len(files) == 27 + 12
+    assert images["bytes_written"] == sum(path.stat().st_size for path in files)
+    assert images["seconds"] > images["seconds_writing"] > 0.0
+    none = records(tmp_path)["none", 0]
+    # A picture holds a level within half of a step of 0.55 dB: both learn nearly the same.
+    np.testing.assert_allclose(images["losses"], none["losses"], rtol=0.05)
+    features = none["config"]["features"]
+    assert (features["n_fft"], features["hop_length"], features["n_mels"]) == (1024, 256, 40)
+    assert (features["f_min"], features["f_max"]) == (20.0, 8000.0)
+
+
+def test_weights_carry_config_and_classes(run, tmp_path):
+    from safetensors import safe_open
+
+    assert run(tmp_path, "--arms", "none", "--seeds", "1") == 0
+    (path,) = tmp_path.glob("runs/*/model.safetensors")
+    with safe_open(path, framework="pt") as file:
+        held = file.metadata()
+    (record,) = records(tmp_path).values()
+    assert json.loads(held["config"]) == record["config"]
+    assert json.loads(held["classes"]) == record["classes"]
