@@ -180,8 +180,8 @@ def sign_flip_test(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> f
     )
     parts = np.bincount(groups.cells[:, 0], difference * share)
     parts = parts[parts != 0]  # a sign makes no difference to them
-    if len(parts) == 0:
-        return 1.0
+    if len(parts) < 2:
+        return 1.0  # either sign is as far from zero
     result = stats.permutation_test(
         (parts,),
         lambda x, axis: np.sum(x, axis=axis),

@@ -52,7 +52,7 @@ def root(tmp_path_factory):
                 for pitch in range(60, 60 + notes):
                     name = f"{family}_acoustic_{number:03d}-{pitch:03d}-100"
                     examples[name] = {"sample_rate": 16_000}
-                    noise = np.convolve(rng.normal(size=8_000), np.ones(1 + 4 * label), "same")
+                    noise = np.convolve(rng.normal(size=20_000), np.ones(1 + 4 * label), "same")
                     path = root / f"nsynth-{split}" / "audio" / f"{name}.wav"
                     soundfile.write(path, 0.1 * noise / noise.std(), 16_000)
         (root / f"nsynth-{split}" / "examples.json").write_text(json.dumps(examples))

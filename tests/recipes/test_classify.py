@@ -14,7 +14,7 @@ def test_files_get_the_predictions_that_the_run_recorded(run, root, tmp_path, mo
     record = records(tmp_path)["gain", 0]
     files = sorted((root / "nsynth-valid" / "audio").glob("*.wav"))
     # The notes of these tests are shorter than those of NSynth, to which files are padded.
-    monkeypatch.setattr(classify, "SIZE", 8_000)
+    monkeypatch.setattr(classify, "SIZE", 20_000)
     found = classify.classify(files, checkpoint, top=10)
     for (path, texts), index in zip(found, range(len(files)), strict=True):
         assert path == str(files[index])

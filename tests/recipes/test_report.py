@@ -105,7 +105,7 @@ def test_the_page_in_a_browser(study):
             assert all(pictures)
             lengths = page.eval_on_selector_all("audio", "all => all.map(a => a.duration)")
             assert lengths
-            assert all(length == pytest.approx(0.5, abs=0.01) for length in lengths)
+            assert all(length == pytest.approx(1.25, abs=0.01) for length in lengths)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert not problems
             page.close()

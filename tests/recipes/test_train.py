@@ -53,6 +53,7 @@ def test_a_killed_run_goes_on_from_its_last_epoch_and_ends_with_the_same_numbers
             if now and now != before:
                 break
             time.sleep(0.02)
+        assert now != before, "it ended before it was killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert run(out, *words) == 0
