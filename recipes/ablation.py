@@ -59,6 +59,8 @@ ARMS: dict[str, Any] = {
     # Slower and faster decays, the same spectrum.
     "stretch": [T.TimeStretch((0.9, 1.1))],
     "all": ALL,
+    # The same draws, computed stage by stage on the waveform: what does fusion change? By name only.
+    "all-unfused": {"waveform": ALL, "fuse": "never"},
 }
 # What is asked for by name with --preset: settings as in a study's file.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -194,7 +196,7 @@ def _choose_arms(options: argparse.Namespace, of_study: Any) -> dict[str, Any]:
         arms = dict(PLANS[options.plan](plan.make_arm(arms.get("all", ALL), "all")["waveform"]))
     arms = {BASELINE: [], **arms}
     if options.arms is None:
-        return arms
+        return {name: chain for name, chain in arms.items() if name != "all-unfused"}
     asked = [name.strip() for name in options.arms.split(",") if name.strip()]
     unknown = [name for name in asked if name not in arms]
     if unknown:
@@ -239,8 +241,7 @@ def make_config(
     """Write down all that decides a run."""
     if cell["task"] not in plan.TASKS or not 0.0 < cell["share"] <= 1.0:
         raise ValueError(f"a task must be among {plan.TASKS}, and a share in (0, 1], got {cell}")
-    settings = ("data", "epochs", "batch_size", "accumulate", "precision", "smoke", "fold")
-    settings += ("learning_rate", "weight_decay", "warm_up")
+    settings = [*DEFAULTS.keys() - {"backbone", "seeds"}, "smoke", "fold"]
     return {
         "arm": arm,
         "transforms": plan.arm_config(chain, arm),

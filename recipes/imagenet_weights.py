@@ -33,7 +33,7 @@ def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def main() -> int:
     """Convert the installed package's weights."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description="Write EfficientNet-Lite0's weights for timm.")
     parser.add_argument("out", type=Path, help="file to write, .safetensors")
     options = parser.parse_args()
     try:

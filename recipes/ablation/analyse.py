@@ -136,7 +136,9 @@ class Groups:
 
     def hits(self, run: Run) -> Floats:
         """Count the right notes of each cell."""
-        return np.bincount(self.cell, np.equal(run["labels"], run["predictions"]))
+        right = np.equal(run["labels"], run["predictions"]).astype(np.float64)
+        counts: Floats = np.bincount(self.cell, right)
+        return counts
 
     def macro_recalls(self, runs: Sequence[Run], weights: Ints) -> Floats:
         """Score each resample of the instruments and each run: (resample, run).

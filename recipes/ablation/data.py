@@ -155,7 +155,7 @@ def make_loader(
 class _Shuffled(DistributedSampler[Batch]):
     """A new order every epoch, cut to whole batches: batch norm does not like a last one of one."""
 
-    def __init__(self, notes: Dataset[Batch], whole: int, rank: int, world: int, seed: int) -> None:
+    def __init__(self, notes: Any, whole: int, rank: int, world: int, seed: int) -> None:
         super().__init__(notes, num_replicas=world, rank=rank, seed=seed, drop_last=True)
         self.total_size = len(notes) // whole * whole
         self.num_samples = self.total_size // world

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ablation.analyse import Row, Run
 from ablation.plan import BASELINE
@@ -53,7 +54,7 @@ def learning_curves(runs: Mapping[str, Sequence[Run]]) -> Figure:
         axes.fill_between(
             epoch, losses.min(0), losses.max(0), color=line.get_color(), alpha=0.15, linewidth=0
         )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     axes.legend(fontsize="small")
     return figure

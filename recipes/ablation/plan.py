@@ -31,21 +31,22 @@ def make_arm(chain: Any, name: str) -> dict[str, list[T.RandomTransform]]:
     """Read an arm of a study: a list of transforms of the waveform, or both lists by name.
 
     Args:
-        chain: Transforms or their configs: ``[...]`` or ``{"waveform": [...], "specgram": [...]}``.
+        chain: Transforms or their configs: ``[...]`` or ``{"waveform": [...], "specgram": [...]}``;
+            the latter may also say how a front end is to ``fuse``.
         name: The arm's name, for messages.
 
     Raises:
         ValueError: If it is neither, or a config is not one.
     """
     parts = {"waveform": chain} if isinstance(chain, Sequence) else chain
-    if not isinstance(parts, Mapping) or not parts.keys() <= {"waveform", "specgram"}:
+    if not isinstance(parts, Mapping) or not parts.keys() <= {"waveform", "specgram", "fuse"}:
         raise ValueError(
             f"arm {name!r} must be a list of transforms, or a mapping of `waveform` and `specgram` "
             f"to lists, got {chain!r:.80}"
         )
     made: dict[str, list[T.RandomTransform]] = {"waveform": [], "specgram": []}
-    for part, entries in parts.items():
-        for entry in entries or ():
+    for part in made:
+        for entry in parts.get(part) or ():
             one = entry if isinstance(entry, T.RandomTransform) else augspec.from_config(entry)
             if not isinstance(one, T.RandomTransform):
                 raise ValueError(f"arm {name!r} must hold transforms, got {type(one).__name__}")
@@ -58,7 +59,10 @@ def arm_config(chain: Any, name: str) -> Any:
     if chain == IMAGES:
         return IMAGES
     made = make_arm(chain, name)
-    return {part: [augspec.to_config(one) for one in chain] for part, chain in made.items()}
+    config: dict[str, Any] = {part: list(map(augspec.to_config, own)) for part, own in made.items()}
+    if isinstance(chain, Mapping) and "fuse" in chain:
+        config["fuse"] = chain["fuse"]
+    return config
 
 
 def make_frontend(chain: Any, features: Mapping[str, Any], name: str = "arm") -> augspec.Frontend:
@@ -78,6 +82,7 @@ def make_frontend(chain: Any, features: Mapping[str, Any], name: str = "arm") ->
         waveform=T.Chain(parts["waveform"]),
         features=nn.Sequential(feature, F.Normalize(mean, std)),
         specgram=T.Chain(parts["specgram"]),
+        fuse=chain.get("fuse", "auto") if isinstance(chain, Mapping) else "auto",
     )
 
 

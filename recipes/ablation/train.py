@@ -90,6 +90,8 @@ def train(
     """
     frontend = make_frontend(config["transforms"], config["features"], config["arm"])
     more: Run = {}
+    batches: Batches
+    scored: Batches
     if config["transforms"] == IMAGES:
         batches, scored, more = _use_images(config, data, fabric, frontend, folder, progress)
     else:
@@ -110,8 +112,8 @@ def train(
         loss = _train_epoch(
             config, epoch, batches, fabric, model, optimizer, training.schedule, progress
         )
-        loss = fabric.all_reduce(loss, reduce_op="mean")
-        training.losses.append(float(loss))
+        mean: Any = fabric.all_reduce(loss, reduce_op="mean")
+        training.losses.append(float(mean))
         training.seconds.append(time.perf_counter() - started)
         if fabric.is_global_zero and epoch + 1 < config["epochs"]:
             training.save(folder / "checkpoint.pt")

@@ -45,6 +45,8 @@ def test_an_arm_is_plain_data_that_makes_the_same_transforms():
     assert repr(list(frontend.waveform)) == repr(PARTS[:2])
     assert repr(list(frontend.specgram)) == repr(PARTS[2:])
     assert isinstance(frontend.features[1], augspec.features.Normalize)
+    unfused = plan.arm_config({"waveform": PARTS[:1], "fuse": "never"}, "arm")
+    assert plan.make_frontend(unfused, features).fuse == "never"
     with pytest.raises(ValueError, match="arm 'loud' must be a list of transforms"):
         plan.arm_config({"wave": []}, "loud")
 
