@@ -59,7 +59,7 @@ ARMS: dict[str, Any] = {
     # Slower and faster decays, the same spectrum.
     "stretch": [T.TimeStretch((0.9, 1.1))],
     "all": ALL,
-    # The same draws, computed stage by stage on the waveform: what does fusion change? By name only.
+    # The same draws, computed stage by stage on the waveform; only when it is asked for.
     "all-unfused": {"waveform": ALL, "fuse": "never"},
 }
 # What is asked for by name with --preset: settings as in a study's file.
