@@ -41,7 +41,7 @@ Class = TypeVar("Class", bound=type)
 _MAX_DEPTH = 50
 _MAX_VALUES = 100_000  # aliases let a short YAML file describe more than fits into memory
 # Arguments that hold transforms or features, where a name alone is a class and a list is a chain.
-_PARTS = ("waveform", "features", "specgram", "transform")
+_PARTS = ("waveform", "features", "specgram", "body")
 _PLAIN = (bool, int, float, str, type(None))
 _registered: dict[str, type] = {}
 

@@ -132,6 +132,17 @@ class Frontend(nn.Module):
         params = self.make_params(waveform, lengths, keys=keys, generator=generator)
         return self.run(waveform, params, lengths, by_mode=True)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Tell every `augspec.transforms.Schedule` inside at which epoch it is.
+
+        A `augspec.DeviceLoader` does so by itself.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
+        self.waveform.set_epoch(epoch)
+        self.specgram.set_epoch(epoch)
+
     def acts(self) -> bool:
         """Whether ``forward`` augments in the present mode."""
         return self.waveform.acts() or self.specgram.acts()

@@ -98,6 +98,8 @@ class DeviceLoader:
         check_batch(batch, "loader")
         batch = {name: _move(value, self.device) for name, value in batch.items()}
         keys = example_keys(self.seed, epoch, batch["index"])
+        # Here, not once an epoch: another loader may use the front end in between.
+        self.frontend.set_epoch(epoch)
         return add_specgram(batch, self.frontend, keys, num_classes=self.num_classes)
 
 

@@ -2,8 +2,9 @@
 
 from augspec.transforms.base import RandomTransform, SpecgramTransform, WaveformTransform
 from augspec.transforms.channels import ChannelDrop, ChannelShuffle, StereoWidth, ToMono
+from augspec.transforms.choice import OneOf, RandomOrder, SomeOf
 from augspec.transforms.coloration import AirAbsorption, RandomEQ, TiltEQ
-from augspec.transforms.compose import Chain
+from augspec.transforms.compose import Chain, Repeat
 from augspec.transforms.crop import CenterCrop, RandomCrop
 from augspec.transforms.distortion import (
     Aliasing,
@@ -25,9 +26,11 @@ from augspec.transforms.mix import CutMix, MixBackground, Mixup
 from augspec.transforms.noise import BackgroundNoise, ColoredNoise, ShortNoises, WhiteNoise
 from augspec.transforms.normalize import LoudnessNormalize, PeakNormalize, RMSNormalize
 from augspec.transforms.pad import PadTo
+from augspec.transforms.policy import RandAugment, TrivialAugment
 from augspec.transforms.resample import Resample
 from augspec.transforms.resize import FrequencyShift, RandomResizeCrop, TimeWarp
 from augspec.transforms.reverb import ImpulseResponse, RoomReverb
+from augspec.transforms.schedule import Schedule
 from augspec.transforms.specaugment import Cutout, SpecAugment
 from augspec.transforms.stretch import PitchAndTempo, PitchShift, Speed, TimeStretch
 
@@ -36,6 +39,13 @@ __all__ = [
     "WaveformTransform",
     "SpecgramTransform",
     "Chain",
+    "Repeat",
+    "OneOf",
+    "SomeOf",
+    "RandomOrder",
+    "RandAugment",
+    "TrivialAugment",
+    "Schedule",
     "Gain",
     "GainTransition",
     "PeakNormalize",

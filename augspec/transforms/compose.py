@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,8 +16,9 @@ from augspec.random import Draw
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.crop import RandomCrop
 from augspec.transforms.level import Gain
+from augspec.transforms.mask import TimeMask
 
-__all__ = ["Chain"]
+__all__ = ["Chain", "Repeat"]
 
 
 def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
@@ -30,7 +32,50 @@ def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
     return names
 
 
-class Chain(RandomTransform):
+class Composite(RandomTransform, ABC):
+    """The base of transforms made of transforms.
+
+    Args:
+        transforms: The transforms.
+
+    Raises:
+        TypeError: If an entry is not a `RandomTransform`.
+    """
+
+    def __init__(self, transforms: Iterable[RandomTransform]) -> None:
+        super().__init__()
+        transforms = list(transforms)
+        for place, transform in enumerate(transforms):
+            if not isinstance(transform, RandomTransform):
+                raise TypeError(
+                    f"`transforms` must hold augspec transforms, got {type(transform).__name__} at "
+                    f"place {place}"
+                )
+        self.transforms = nn.ModuleList(transforms)
+        self._names = names_in_order(transforms)
+        # What one of them cannot promise, the whole cannot.
+        self.mixes_examples = any(transform.mixes_examples for transform in transforms)
+        self.compilable = all(transform.compilable for transform in transforms)
+        self.differentiable = all(transform.differentiable for transform in transforms)
+
+    def __iter__(self) -> Iterator[RandomTransform]:
+        return (t for t in self.transforms if isinstance(t, RandomTransform))
+
+    def __len__(self) -> int:
+        return len(self.transforms)
+
+    def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
+        """Raise a clear error if the input does not suit the first transform."""
+        for transform in self:
+            return transform.check(waveform, lengths)
+        return None if lengths is None else check_lengths(lengths, "waveform", waveform)
+
+    def acts(self) -> bool:
+        """Whether any of the transforms acts in the present mode."""
+        return any(transform.acts() for transform in self)
+
+
+class Chain(Composite):
     """Apply transforms one after the other.
 
     A chain knows where each example's sound ends, also when no ``lengths`` were passed: a crop
@@ -55,33 +100,12 @@ class Chain(RandomTransform):
     """
 
     def __init__(self, transforms: Iterable[RandomTransform] = ()) -> None:
-        super().__init__()
-        transforms = list(transforms)
-        for place, transform in enumerate(transforms):
-            if not isinstance(transform, RandomTransform):
-                raise TypeError(
-                    f"`transforms` must hold augspec transforms, got {type(transform).__name__} at "
-                    f"place {place}"
-                )
-        self.transforms = nn.ModuleList(transforms)
-        self._names = names_in_order(transforms)
+        super().__init__(transforms)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings: the one that checks and docs use."""
         return cls([RandomCrop(2000), Gain()])
-
-    def __iter__(self) -> Iterator[RandomTransform]:
-        return (t for t in self.transforms if isinstance(t, RandomTransform))
-
-    def __len__(self) -> int:
-        return len(self.transforms)
-
-    def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
-        """Raise a clear error if the input does not suit the first transform."""
-        for transform in self:
-            return transform.check(waveform, lengths)
-        return None if lengths is None else check_lengths(lengths, "waveform", waveform)
 
     def draw_params(self, draw: Draw) -> Params:
         """Draw the params of each transform: a list in their order."""
@@ -97,9 +121,12 @@ class Chain(RandomTransform):
             channels = transform.out_channels(channels)
         return channels
 
-    def acts(self) -> bool:
-        """Whether any of the transforms acts in the present mode."""
-        return any(transform.acts() for transform in self)
+    def scale_params(self, params: Any, magnitude: Tensor) -> Any:
+        """Bring each transform's params nearer to the identity."""
+        return [
+            transform.scale_params(own, magnitude)
+            for transform, own in zip(self, params, strict=True)
+        ]
 
     def run(
         self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
@@ -143,3 +170,51 @@ class Chain(RandomTransform):
             raise ValueError(
                 f"`params` must be a list of {len(self)} transforms' params, got {got}"
             )
+
+
+class Repeat(Chain):
+    """Apply a transform several times, each time with draws of its own.
+
+    Its params are a list, one entry a time.
+
+    Args:
+        body: The transform.
+        times: How often, 1 or more.
+
+    Shape:
+        As the transform has it.
+
+    Raises:
+        TypeError: If ``body`` is not a `RandomTransform`.
+        ValueError: If ``times`` is not a positive integer.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> two_masks = T.Repeat(T.TimeMask(20), 2)
+        >>> two_masks(torch.randn(4, 1, 64, 250)).shape
+        torch.Size([4, 1, 64, 250])
+    """
+
+    def __init__(self, body: RandomTransform, times: int) -> None:
+        check_body(body)
+        if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+            raise ValueError(f"`times` must be a positive whole number, got {times!r}")
+        super().__init__([body] * times)
+        self.times = times
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(TimeMask(8), 2)
+
+    @property
+    def body(self) -> RandomTransform:
+        """The transform that is repeated."""
+        return next(iter(self))
+
+
+def check_body(body: Any) -> None:
+    """Raise a clear error unless ``body`` is a transform."""
+    if not isinstance(body, RandomTransform):
+        raise TypeError(f"`body` must be an augspec transform, got {type(body).__name__}")

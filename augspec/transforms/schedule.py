@@ -1,0 +1,140 @@
+"""Settings that change from epoch to epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from augspec.params import Params
+from augspec.random import Draw
+from augspec.transforms._dispatch import NOTHING, Options
+from augspec.transforms.base import RandomTransform
+from augspec.transforms.choice import Stepwise
+from augspec.transforms.compose import check_body
+from augspec.transforms.level import Gain
+
+__all__ = ["Schedule"]
+
+_SETTINGS = ("p", "magnitude")
+
+
+class Schedule(Stepwise):
+    """Let the probability or the strength of a transform follow the epoch.
+
+    Between the given epochs values are interpolated linearly, outside they stay. The epoch decides
+    what `make_params` draws, and nothing else: ``transform`` depends on its params alone, which are
+    what the transform got at that epoch. A `augspec.DeviceLoader` sets the epoch by itself; in a
+    loop of your own call ``set_epoch`` of the front end, or of any transform that holds schedules.
+
+    In ``params``, ``options`` holds the one transform's params and ``choice`` is 0.
+
+    Args:
+        body: The transform; a `Chain` is one too.
+        settings: ``{"p": [(epoch, value), ...]}`` for the probability per example that ``body`` is
+            applied, beside the probabilities inside it; ``"magnitude"``, likewise, for its
+            strength: 1 for what it draws, 0 for the neutral value of every parameter that has one.
+
+    Shape:
+        As ``body`` has it.
+
+    Raises:
+        TypeError: If ``body`` is not a `RandomTransform`.
+        ValueError: If a setting is not known, epochs are not whole and rising, or a value is not in
+            [0, 1]; in use, if ``body`` cuts examples that may not be picked.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> shift = T.Schedule(T.PitchShift(), {"p": [(0, 0.0), (10, 1.0)]})
+        >>> waveform = torch.zeros(1000, 1, 100)
+        >>> shift.make_params(waveform)["applied"].any()
+        tensor(False)
+        >>> shift.set_epoch(10)
+        >>> shift.make_params(waveform)["applied"].all()
+        tensor(True)
+    """
+
+    epoch: Tensor
+
+    def __init__(
+        self, body: RandomTransform, settings: Mapping[str, Sequence[Sequence[float]]]
+    ) -> None:
+        check_body(body)
+        super().__init__([body])
+        self.settings = _check_settings(settings)
+        # A tensor, so that a compiled function takes the epoch as an input; an integer, so that
+        # `half()` leaves it alone.
+        self.register_buffer("epoch", torch.zeros((), dtype=torch.int64), persistent=False)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(Gain(), {"p": [(0, 0.5), (10, 1.0)], "magnitude": [(0, 0.2), (20, 1.0)]})
+
+    @property
+    def body(self) -> RandomTransform:
+        """The transform that follows the schedule."""
+        return next(iter(self))
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Take note of the epoch."""
+        self.epoch.fill_(epoch)
+
+    def draw_params(self, draw: Draw) -> Params:
+        """Draw the params of the transform as they are at this epoch."""
+        applied = draw.uniform("applied") < self._value("p")
+        options = self._draw_options(draw)
+        if "magnitude" in self.settings:
+            options = self._scale_options(options, self._value("magnitude"))
+        return {"applied": applied, "choice": torch.zeros_like(draw.keys), "options": options}
+
+    def _value(self, name: str) -> Tensor:
+        """Interpolate a setting at the epoch."""
+        points = self.settings.get(name, [(0, 1.0)])
+        value = torch.full((), points[0][1], device=self.epoch.device)
+        for (start, low), (stop, high) in pairwise(points):
+            passed = ((self.epoch - start) / (stop - start)).clamp(0.0, 1.0)
+            value = value + (high - low) * passed
+        return value
+
+    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Options]:
+        choice = torch.where(params["applied"], params["choice"], NOTHING)
+        may_pass = "p" in self.settings
+        yield Options("Schedule", list(self), params["options"], choice, by_mode, may_pass)
+
+    def extra_repr(self) -> str:
+        """Show the settings and the epoch."""
+        return f"settings={self.settings}, epoch={self.epoch.item()}"
+
+
+def _check_settings(
+    settings: Mapping[str, Sequence[Sequence[float]]],
+) -> dict[str, list[tuple[int, float]]]:
+    if not isinstance(settings, Mapping) or not set(settings) <= set(_SETTINGS) or not settings:
+        got = sorted(settings) if isinstance(settings, Mapping) else settings
+        raise ValueError(f"`settings` must have `p`, `magnitude` or both, got {got!r}")
+    return {name: _check_points(name, points) for name, points in settings.items()}
+
+
+def _check_points(name: str, points: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
+    message = f"`settings` must give `{name}` as (epoch, value), ..., got {points!r}"
+    if isinstance(points, str) or not isinstance(points, Sequence) or not points:
+        raise ValueError(message)
+    checked = []
+    for point in points:
+        if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != 2:
+            raise ValueError(message)
+        epoch, value = point
+        if not isinstance(epoch, int) or isinstance(epoch, bool):
+            raise ValueError(f"`settings` must have whole epochs for `{name}`, got {epoch!r}")
+        if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+            raise ValueError(f"`settings` must have `{name}` in [0, 1], got {value!r}")
+        checked.append((epoch, float(value)))
+    epochs = [epoch for epoch, _ in checked]
+    if epochs != sorted(set(epochs)):
+        raise ValueError(f"`settings` must have rising epochs for `{name}`, got {epochs}")
+    return checked
