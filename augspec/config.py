@@ -102,8 +102,7 @@ def to_config(obj: Any) -> dict[str, Any]:
             ``nn.Sequential`` of those.
 
     Returns:
-        Dictionaries, lists, numbers and strings: JSON and YAML can hold them, and `from_config`
-        makes an equal object of them.
+        What JSON and YAML can hold, and of which `from_config` makes an equal object.
 
     Raises:
         TypeError: If a part or an argument cannot be described.

@@ -117,7 +117,7 @@ def _check_settings(
     if not isinstance(settings, Mapping) or not set(settings) <= set(_SETTINGS) or not settings:
         got = sorted(settings) if isinstance(settings, Mapping) else settings
         raise ValueError(f"`settings` must have `p`, `magnitude` or both, got {got!r}")
-    return {name: _check_points(name, points) for name, points in settings.items()}
+    return {name: _check_points(name, settings[name]) for name in _SETTINGS if name in settings}
 
 
 def _check_points(name: str, points: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
