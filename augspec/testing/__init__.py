@@ -58,7 +58,7 @@ def run_check(
 
     Raises:
         AssertionError: If the check fails; the message says what broke.
-        ValueError: If there is no check of that name.
+        ValueError: If there is no check of that name, or ``batch`` has less than four examples.
     """
     if name not in CHECKS:
         raise ValueError(f"`name` must be one of {list(CHECKS)}, got {name!r}")
@@ -89,6 +89,7 @@ def check_transform(
 
     Raises:
         AssertionError: If a check fails; the message names the check and says what broke.
+        ValueError: If ``batch`` has less than four examples.
 
     Example:
         >>> from augspec import transforms as T

@@ -20,8 +20,8 @@ def examples_come_out_as_if_alone(case: Case) -> None:
         close(alone[0], whole[i], f"example {i} alone differs from the same in a batch")
     if isinstance(case.module, RandomTransform):
         params = case.transform.make_params(case.batch, keys=case.keys)
-        some: Any = case.transform.transform(case.batch[2:], select(params, [2, 3]))
-        close(some[:2], whole[2:4], "examples taken out of params and batch by `select` differ")
+        some: Any = case.transform.transform(case.batch[2:4], select(params, [2, 3]))
+        close(some, whole[2:4], "examples taken out of params and batch by `select` differ")
 
 
 @check()
@@ -41,11 +41,21 @@ def padding_changes_no_valid_sample(case: Case) -> None:
     )
     in_range = (ends >= 0) & (ends <= out.shape[-1])
     require(in_range.all(), f"lengths {ends.tolist()} do not lie in [0, {out.shape[-1]}]")
-    loud = case.on(batch=torch.where(case.padding(), torch.nan, case.batch))
-    other, again = loud.run_ragged()
-    equal(again, ends, "padding changes the lengths")
-    for i, end in enumerate(ends.tolist()):
-        close(other[i, ..., :end], out[i, ..., :end], f"padding changes example {i}")
+    for content in (torch.nan, 7.0):
+        filled = case.on(batch=torch.where(case.padding(), content, case.batch))
+        other, again = filled.run_ragged()
+        equal(again, ends, f"padding of {content} changes the lengths")
+        for i, end in enumerate(ends.tolist()):
+            message = f"padding of {content} changes example {i}"
+            close(other[i, ..., :end], out[i, ..., :end], message)
+
+
+@check()
+def full_lengths_are_no_lengths(case: Case) -> None:
+    """Where every example is as long as the batch, lengths change nothing."""
+    full = torch.full_like(case.lengths, case.batch.shape[-1])
+    out, _ = case.on(lengths=full).run_ragged()
+    close(out, case.run(), "lengths of the whole time give something else than none")
 
 
 @check(unless="mixes_examples")

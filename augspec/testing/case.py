@@ -166,6 +166,8 @@ def make_case(
     """
     if batch is None:
         batch = _make_batch(takes_specgram(module))
+    if len(batch) < 4:
+        raise ValueError(f"`batch` must have at least four examples, got {len(batch)}")
     if device is not None:
         batch, module = batch.to(device), copy.deepcopy(module).to(device)
     time = batch.shape[-1]

@@ -127,7 +127,9 @@ class LeafTransform(RandomTransform, ABC):
         if name not in self.neutral or not math.isfinite(self.neutral[name]):
             return value
         neutral = self.neutral[name]
-        return neutral + like(magnitude, value) * (value - neutral)
+        # One number may lie on the CPU while the params lie on a GPU, as long as it has no shape.
+        scale = like(magnitude, value) if magnitude.ndim else magnitude
+        return neutral + scale * (value - neutral)
 
     def acts(self) -> bool:
         """Whether ``forward`` does anything in the present mode."""

@@ -60,6 +60,17 @@ class HearsPadding(Mine):
         return out + waveform.mean(-1, keepdim=True)
 
 
+class CountsLoudPadding(Mine):
+    def _transform(self, waveform, params, lengths):
+        return waveform + (waveform > 5.0).sum(-1, keepdim=True)  # NaN is not counted
+
+
+class TreatsLengthsApart(Mine):
+    def _transform(self, waveform, params, lengths):
+        out = super()._transform(waveform, params, lengths)
+        return out if lengths is None else 0.5 * out
+
+
 class MixesExamples(Mine):
     def _transform(self, waveform, params, lengths):
         return waveform + waveform.mean(0, keepdim=True)
@@ -181,6 +192,8 @@ def test_a_transform_of_a_user_passes():
         (LandsInPadding, "padding_stays_silent"),
         (HearsPadding, "padding_changes_no_valid_sample"),
         (HearsPadding, "an_example_ends_at_its_own_end"),
+        (CountsLoudPadding, "padding_changes_no_valid_sample"),
+        (TreatsLengthsApart, "full_lengths_are_no_lengths"),
         (MixesExamples, "examples_come_out_as_if_alone"),
         (MixesExamples, "nan_stays_in_its_example"),
         (DependsOnOrder, "the_order_of_the_batch_is_irrelevant"),
@@ -273,5 +286,8 @@ def test_a_batch_of_the_user_is_used_and_unknown_checks_are_named():
         testing.run_check("same_keys_give_same_output", NeedsLong())
     batch = torch.randn(4, 1, 3000)
     testing.run_check("same_keys_give_same_output", NeedsLong(), batch=batch)
+    testing.check_transform(Mine(), batch=torch.randn(6, 1, 700))
+    with pytest.raises(ValueError, match="`batch` must have at least four examples, got 3"):
+        testing.check_transform(Mine(), batch=batch[:3])
     with pytest.raises(ValueError, match="`name` must be one of .*got 'nothing'"):
         testing.run_check("nothing", Mine())

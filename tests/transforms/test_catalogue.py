@@ -55,6 +55,7 @@ CATALOGUE |= {
     "Chain, stretched and cut": T.Chain(
         [T.TimeStretch((0.8, 1.25), n_fft=256), T.RandomCrop(2000), T.Gain(p=0.5)]
     ),
+    "SomeOf, spectrograms": T.SomeOf([T.TimeMask(9), T.FrequencyMask(4)], k=(1, 2), p=0.5),
     "Chain, two masks": T.Chain([T.TimeMask(9), T.TimeMask(9)]),
     "MixBackground, soft": T.MixBackground(labels="soft", p=0.5),
     "SpecAugment, several": T.SpecAugment("SS", max_warp=8, max_time_width=12, p=0.5),
