@@ -50,6 +50,10 @@ class Stepwise(Composite, ABC):
             for name, transform in zip(self._names, self, strict=True)
         ]
 
+    def out_channels(self, channels: int) -> int:
+        """Say how many channels come out: as many whatever is chosen."""
+        return next(iter(self)).out_channels(channels)
+
     def _scale_options(self, options: Sequence[Any], magnitude: Tensor) -> list[Any]:
         return [
             transform.scale_params(params, magnitude)
