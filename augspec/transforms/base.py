@@ -129,7 +129,8 @@ class LeafTransform(RandomTransform, ABC):
         neutral = self.neutral[name]
         # One number may lie on the CPU while the params lie on a GPU, as long as it has no shape.
         scale = like(magnitude, value) if magnitude.ndim else magnitude
-        return neutral + scale * (value - neutral)
+        scaled = neutral + scale * (value - neutral)
+        return scaled if value.is_floating_point() else scaled.round().to(value.dtype)
 
     def acts(self) -> bool:
         """Whether ``forward`` does anything in the present mode."""

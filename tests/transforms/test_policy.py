@@ -48,6 +48,13 @@ def test_magnitude_0_is_the_identity_and_what_has_no_neutral_value_is_left():
     assert drawn["start"].max() > 0.99
 
 
+def test_whole_numbers_stay_whole():
+    policy = T.RandAugment([T.RepeatPart(repeats=(3, 4))], n=1, magnitude=0.4)
+    repeats = policy.make_params(NOTHING, keys=KEYS)["options"][0][0]["repeats"]
+    assert repeats.dtype == torch.int64
+    assert repeats.unique().tolist() == [1, 2]  # 1.2 and 1.6, rounded
+
+
 def test_trivial_augment_draws_a_magnitude_for_each_example():
     policy = T.TrivialAugment([T.Gain(10.0), T.PitchShift((-6.0, 6.0))])
     params = policy.make_params(NOTHING, keys=KEYS)
