@@ -23,26 +23,22 @@ Only classes of augspec, and those given to `register`, can be named: a file nev
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from torch import nn
 
+from augspec._build import PLAIN, Builder, check_size
+
 __all__ = ["from_config", "load", "register", "to_config"]
 
 Class = TypeVar("Class", bound=type)
 
-_MAX_DEPTH = 50
-_MAX_VALUES = 100_000  # aliases let a short YAML file describe more than fits into memory
-# Arguments that hold transforms or features, where a name alone is a class and a list is a chain.
-_PARTS = ("waveform", "features", "specgram", "body")
-_PLAIN = (bool, int, float, str, type(None))
 _registered: dict[str, type] = {}
 
 
@@ -141,7 +137,7 @@ def _with_lists(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _to_data(value: Any, place: str) -> Any:
-    if isinstance(value, _PLAIN):
+    if isinstance(value, PLAIN):
         return value
     if isinstance(value, Mapping):
         return {str(name): _to_data(own, f"{place}.{name}") for name, own in value.items()}
@@ -179,8 +175,8 @@ def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
         Traceback (most recent call last):
         ValueError: PitchShift has no argument `semitone`; nearest: semitones
     """
-    _check_size(config)
-    return _make(config, "")
+    check_size(config)
+    return Builder(_classes()).make(config, "")
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -205,106 +201,3 @@ def load(path: str | os.PathLike[str]) -> Any:
         return from_config(data)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _check_size(config: Any) -> None:
-    """Refuse what is nested too deeply or holds too much, without recursion."""
-    left, values = [(config, 0)], 0
-    while left:
-        value, depth = left.pop()
-        values += 1
-        if depth > _MAX_DEPTH:
-            raise ValueError(f"`config` must not be nested more than {_MAX_DEPTH} deep")
-        if values > _MAX_VALUES:
-            raise ValueError(f"`config` must not hold more than {_MAX_VALUES} values")
-        if isinstance(value, Mapping | list | tuple):
-            inside = value.values() if isinstance(value, Mapping) else value
-            left += [(own, depth + 1) for own in inside]
-
-
-def _make(config: Any, place: str) -> Any:
-    """Make the object at ``place``, where one must be."""
-    if isinstance(config, list):
-        return _make_list(config, place)
-    if isinstance(config, str):
-        config = {config: {}}
-    if not isinstance(config, Mapping) or len(config) != 1:
-        raise ValueError(
-            f"{place or '`config`'} must be a mapping of one class to its arguments, "
-            f"got {_brief(config)}"
-        )
-    ((name, arguments),) = config.items()
-    classes = _classes()
-    if name not in classes:
-        where = f"{place}: " if place else ""
-        raise ValueError(f"{where}there is no class {name!r}{_nearest(str(name), classes)}")
-    place = f"{place}.{name}" if place else name
-    kind = classes[name]
-    if kind is nn.Sequential:
-        if not isinstance(arguments, list):
-            raise ValueError(f"{place} must be a list, got {_brief(arguments)}")
-        return nn.Sequential(*_make_each(arguments, place))
-    if name == "Chain" and isinstance(arguments, list):
-        arguments = {"transforms": arguments}
-    return _call(kind, {} if arguments is None else arguments, place)
-
-
-def _make_list(config: list[Any], place: str) -> Any:
-    """Make a chain of transforms, or features one after the other: what the first one is."""
-    from augspec.transforms import Chain, RandomTransform
-
-    parts = _make_each(config, place)
-    if not parts or isinstance(parts[0], RandomTransform):
-        return _construct(Chain, {"transforms": parts}, place or "Chain")
-    return nn.Sequential(*parts)
-
-
-def _make_each(config: list[Any], place: str) -> list[Any]:
-    return [_make(own, f"{place}[{i}]") for i, own in enumerate(config)]
-
-
-def _call(kind: type, arguments: Any, place: str) -> Any:
-    if not isinstance(arguments, Mapping):
-        raise ValueError(
-            f"{place} must have a mapping of arguments by name, got {_brief(arguments)}"
-        )
-    signature = inspect.signature(kind)
-    for name in arguments:
-        if name not in signature.parameters:
-            nearest = _nearest(str(name), signature.parameters)
-            raise ValueError(f"{place} has no argument `{name}`{nearest}")
-    for name, argument in signature.parameters.items():
-        if argument.default is argument.empty and name not in arguments:
-            raise ValueError(f"{place} needs the argument `{name}`")
-    values = {name: _from_data(value, f"{place}.{name}", name) for name, value in arguments.items()}
-    return _construct(kind, values, place)
-
-
-def _construct(kind: type, arguments: dict[str, Any], place: str) -> Any:
-    try:
-        return kind(**arguments)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{place}: {error}") from error
-
-
-def _from_data(value: Any, place: str, argument: str) -> Any:
-    if argument in _PARTS and value is not None:
-        return _make(value, place)
-    if argument == "transforms":
-        if not isinstance(value, list):
-            raise ValueError(f"{place} must be a list, got {_brief(value)}")
-        return _make_each(value, place)
-    if isinstance(value, Mapping) and len(value) == 1 and str(next(iter(value)))[:1].isupper():
-        return _make(value, place)  # arguments have small letters, classes a capital
-    return value
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = {one.lower(): one for one in known}
-    found = difflib.get_close_matches(name.lower(), names, n=3)
-    found = found or difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.0)
-    return f"; nearest: {', '.join(names[one] for one in found)}" if found else ""
-
-
-def _brief(value: Any) -> str:
-    return f"{value!r:.60}" if isinstance(value, _PLAIN) else f"a {type(value).__name__}"

@@ -74,7 +74,13 @@ class Options:
         out = torch.cat(outs)[place_of]
         if all(end is None for end in ends):
             return out, None
-        filled = [_ends(end, len(group), waveform) for end, group in zip(ends, groups, strict=True)]
+        times = [made.shape[-1] for made in outs]
+        if self.may_pass:
+            times[-1] = waveform.shape[-1]
+        filled = [
+            torch.full_like(group, time) if end is None else end
+            for end, group, time in zip(ends, groups, times, strict=True)
+        ]
         return out, torch.cat(filled)[place_of]
 
     def _run_all(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -83,18 +89,24 @@ class Options:
             for transform, params in zip(self.transforms, self.params, strict=True)
         ]
         size = self._check_sizes([out for out, _ in made], waveform)
-        result, result_ends = (fit(waveform, size), lengths) if self.may_pass else made[0]
-        tracked = result_ends is not None or any(ends is not None for _, ends in made)
-        for place, (out, ends) in enumerate(made):
-            chosen = self.choice == place
-            result = torch.where(like(chosen, out), out, result)
-            if tracked:
-                result_ends = torch.where(
-                    chosen,
-                    _ends(ends, len(chosen), waveform),
-                    _ends(result_ends, len(chosen), waveform),
-                )
-        return result, result_ends
+        result = fit(waveform, size) if self.may_pass else made[0][0]
+        for place, (out, _) in enumerate(made):
+            result = torch.where(like(self.choice == place, out), out, result)
+        ends = [ends for _, ends in made]
+        return result, self._merge_ends(waveform.shape[-1], size, lengths, ends)
+
+    def _merge_ends(
+        self, time: int, size: int, lengths: Tensor | None, made: list[Tensor | None]
+    ) -> Tensor | None:
+        """Say where examples end: at the size of their choice where no lengths are known."""
+        before = lengths if self.may_pass else None
+        if before is None and all(ends is None for ends in made):
+            return None
+        result = torch.full_like(self.choice, time) if before is None else before
+        for place, ends in enumerate(made):
+            own = torch.full_like(self.choice, size) if ends is None else ends
+            result = torch.where(self.choice == place, own, result)
+        return result
 
     def _check_sizes(self, outs: list[Tensor], waveform: Tensor) -> int:
         """Raise a clear error unless every choice ends in the same shape; give its last size."""
@@ -150,20 +162,4 @@ class Options:
             for transform, params in zip(self.transforms, self.params, strict=True)
         ]
         size = made[0][0]
-        result = lengths if self.may_pass else made[0][1]
-        if result is None and all(ends is None for _, ends in made):
-            return size, None
-        for place, (_, ends) in enumerate(made):
-            chosen = self.choice == place
-            full = torch.full_like(self.choice, time)
-            result = torch.where(
-                chosen, full if ends is None else ends, full if result is None else result
-            )
-        return size, result
-
-
-def _ends(ends: Tensor | None, count: int, waveform: Tensor) -> Tensor:
-    """Say where examples end: with the waveform where no lengths are known."""
-    if ends is not None:
-        return ends
-    return torch.full((count,), waveform.shape[-1], dtype=torch.int64, device=waveform.device)
+        return size, self._merge_ends(time, size, lengths, [ends for _, ends in made])

@@ -77,6 +77,7 @@ CATALOGUE |= {
 }
 # One class a family: compiling for real takes seconds each.
 COMPILED = ["Gain", "RandomCrop", "Speed", "TimeStretch", "VTLP", "TimeMask", "LogMelSpectrogram"]
+COMPILED += ["OneOf"]
 COMPILED += ["LoudnessNormalize", "Compressor", "TanhDistortion", "RepeatPart", "ChannelShuffle"]
 COMPILED += ["Mixup", "RandomResizeCrop"]
 COMPILED += ["LowPass", "WhiteNoise", "RoomReverb"]

@@ -65,6 +65,24 @@ def test_groups_and_whole_batches_give_the_same(composite, ragged, monkeypatch):
     torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_examples_end_where_their_choice_says(whole, monkeypatch):
+    """Where no lengths are passed a choice still knows them, as a chain does."""
+    if whole:
+        on_every_example(monkeypatch)
+    halve = T.Resample(16_000, 8000)
+    one = T.OneOf([halve, T.Chain([T.Speed(2.0), halve])])
+    params = one.make_params(noise(), keys=KEYS)
+    _, ends = one.run(noise(), params, None, by_mode=False)
+    assert torch.equal(ends, torch.where(params["choice"] == 0, 450, 225))
+    assert torch.equal(one.run_lengths(900, params, None, by_mode=False)[1], ends)
+    longer = T.OneOf([T.Speed(0.5, keep_length=False)], p=0.5)
+    params = longer.make_params(noise(), keys=KEYS)
+    out, ends = longer.run(noise(), params, None, by_mode=False)
+    assert torch.equal(ends, torch.where(params["applied"], 1800, 900))
+    assert not out[~params["applied"], :, 900:].any()
+
+
 def test_each_option_is_what_it_would_be_alone():
     options = [T.Speed(0.9), T.Gain(-6.0), T.PolarityInversion()]
     one = T.OneOf(options)

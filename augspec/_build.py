@@ -1,0 +1,143 @@
+"""Making the objects that a config describes, with errors that say where it is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+__all__ = ["PLAIN", "Builder", "check_size"]
+
+_MAX_DEPTH = 50
+_MAX_VALUES = 100_000  # aliases let a short YAML file describe more than fits into memory
+# Arguments that hold transforms or features, where a name alone is a class and a list is a chain.
+_PARTS = ("waveform", "features", "specgram", "body")
+PLAIN = (bool, int, float, str, type(None))
+
+
+def check_size(config: Any) -> None:
+    """Refuse what is nested too deeply or holds too much, without recursion."""
+    left, values = [(config, 0)], 0
+    while left:
+        value, depth = left.pop()
+        values += 1
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"`config` must not be nested more than {_MAX_DEPTH} deep")
+        if values > _MAX_VALUES:
+            raise ValueError(f"`config` must not hold more than {_MAX_VALUES} values")
+        if isinstance(value, Mapping | list | tuple):
+            inside = value.values() if isinstance(value, Mapping) else value
+            left += [(own, depth + 1) for own in inside]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Make what a config describes.
+
+    Args:
+        classes: What configs can name.
+    """
+
+    classes: Mapping[str, type]
+
+    def make(self, config: Any, place: str) -> Any:
+        """Make the object at ``place``, where one must be."""
+        if isinstance(config, list):
+            return self._make_list(config, place)
+        if isinstance(config, str):
+            config = {config: {}}
+        if not isinstance(config, Mapping) or len(config) != 1:
+            raise ValueError(
+                f"{place or '`config`'} must be a mapping of one class to its arguments, "
+                f"got {_brief(config)}"
+            )
+        ((name, arguments),) = config.items()
+        if name not in self.classes:
+            where = f"{place}: " if place else ""
+            raise ValueError(
+                f"{where}there is no class {name!r}{_nearest(str(name), self.classes)}"
+            )
+        place = f"{place}.{name}" if place else name
+        kind = self.classes[name]
+        if kind is nn.Sequential:
+            if not isinstance(arguments, list):
+                raise ValueError(f"{place} must be a list, got {_brief(arguments)}")
+            return nn.Sequential(*self._make_each(arguments, place))
+        if name == "Chain" and isinstance(arguments, list):
+            arguments = {"transforms": arguments}
+        return self._call(kind, {} if arguments is None else arguments, place)
+
+    def _make_list(self, config: list[Any], place: str) -> Any:
+        """Make a chain of transforms, or features one after the other: what the first one is."""
+        from augspec.transforms import Chain, RandomTransform
+
+        parts = self._make_each(config, place)
+        if not parts or isinstance(parts[0], RandomTransform):
+            return _construct(Chain, {"transforms": parts}, place or "Chain")
+        return nn.Sequential(*parts)
+
+    def _make_each(self, config: list[Any], place: str) -> list[Any]:
+        return [self.make(own, f"{place}[{i}]") for i, own in enumerate(config)]
+
+    def _call(self, kind: type, arguments: Any, place: str) -> Any:
+        if not isinstance(arguments, Mapping):
+            raise ValueError(
+                f"{place} must have a mapping of arguments by name, got {_brief(arguments)}"
+            )
+        signature = inspect.signature(kind)
+        for name in arguments:
+            if name not in signature.parameters:
+                nearest = _nearest(str(name), signature.parameters)
+                raise ValueError(f"{place} has no argument `{name}`{nearest}")
+        for name, argument in signature.parameters.items():
+            if argument.default is argument.empty and name not in arguments:
+                raise ValueError(f"{place} needs the argument `{name}`")
+        values = {
+            name: self._from_data(value, f"{place}.{name}", name)
+            for name, value in arguments.items()
+        }
+        return _construct(kind, values, place)
+
+    def _from_data(self, value: Any, place: str, argument: str) -> Any:
+        if argument in _PARTS and value is not None:
+            return self.make(value, place)
+        if argument == "transforms":
+            if not isinstance(value, list):
+                raise ValueError(f"{place} must be a list, got {_brief(value)}")
+            return self._make_each(value, place)
+        if isinstance(value, Mapping) and len(value) == 1 and str(next(iter(value)))[:1].isupper():
+            return self.make(value, place)  # arguments have small letters, classes a capital
+        return value
+
+
+def _construct(kind: type, arguments: dict[str, Any], place: str) -> Any:
+    try:
+        return kind(**arguments)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{place}: {error}{_hint(arguments)}") from error
+
+
+def _hint(arguments: Mapping[str, Any]) -> str:
+    """Point at numbers that YAML takes for text."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and re.fullmatch(
+            r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.IGNORECASE
+        ):
+            return f"; `{name}` is text: YAML wants a point and a sign, as in 1.0e-5, in a number"
+    return ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), names, n=3)
+    found = found or difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.0)
+    return f"; nearest: {', '.join(names[one] for one in found)}" if found else ""
+
+
+def _brief(value: Any) -> str:
+    return f"{value!r:.60}" if isinstance(value, PLAIN) else f"a {type(value).__name__}"
