@@ -123,7 +123,7 @@ class FrontendTransform(Transform):  # type: ignore[misc]
 
     def __init__(self, frontend: Frontend) -> None:
         super().__init__()
-        for module in frontend.modules():
+        for module in reversed([*frontend.modules()]):  # a chain comes before what is in it
             if getattr(module, "mixes_examples", False):
                 raise ValueError(
                     f"`frontend` must not mix examples, got {type(module).__name__}; use fastai's "

@@ -170,6 +170,7 @@ class AudioClassifier(nn.Module):
             keys = fresh_keys(len(waveform), waveform.device)
         else:
             keys = example_keys(self.seed, self.epoch, index)
+        self.frontend.set_epoch(self.epoch)
         batch = add_specgram(batch, self.frontend, keys, num_classes=self.num_classes)
         output: Any = self.model(batch["specgram"])
         logits: Tensor = getattr(output, "logits", output)

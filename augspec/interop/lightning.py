@@ -53,5 +53,6 @@ class FrontendMixin:
         # A data module is no nn.Module: nobody else moves its front end.
         frontend = self.frontend.to(batch["waveform"].device)
         keys = example_keys(self.seed, self.trainer.current_epoch, batch["index"])
+        frontend.set_epoch(self.trainer.current_epoch)
         with augmenting(frontend, bool(self.trainer.training)):
             return add_specgram(batch, frontend, keys, num_classes=self.num_classes)

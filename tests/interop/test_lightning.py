@@ -26,7 +26,8 @@ NOTES = [
 
 
 def make_frontend():
-    return augspec.Frontend(T.Gain((-6.0, 6.0)), F.LogMelSpectrogram(n_fft=256, n_mels=20))
+    gain = T.Schedule(T.Gain((-6.0, 6.0)), {"magnitude": [(0, 0.2), (1, 1.0)]})
+    return augspec.Frontend(gain, F.LogMelSpectrogram(n_fft=256, n_mels=20))
 
 
 def make_model():
