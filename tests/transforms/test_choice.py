@@ -256,6 +256,15 @@ class MixesNeighbours(SoftLabels):
         return waveform + waveform.flip(0)
 
 
+def test_the_whole_promises_what_every_part_does():
+    for make in (T.Chain, T.OneOf, T.RandAugment, lambda parts: T.Repeat(parts[0], 2)):
+        assert make([T.Gain()]).differentiable
+        assert not make([T.Chain([T.BitCrush()]), T.Gain()]).differentiable
+        assert not make([T.BitCrush(), T.Gain()]).mixes_examples
+        assert make([MixesNeighbours()]).mixes_examples
+        assert make([T.BitCrush()]).compilable
+
+
 def test_a_transform_that_mixes_examples_sees_all_of_them():
     one = T.OneOf([MixesNeighbours(), T.Gain(0.0)])
     assert one.mixes_examples
