@@ -56,6 +56,8 @@ class LeafTransform(RandomTransform, ABC):
     #: Value of each parameter at which the function is the identity or close to it. An example that
     #: is not picked gets it, so that the branch not taken gives no NaN gradient.
     neutral: ClassVar[Mapping[str, float]] = {}
+    #: Whether frame labels move the same at any time: by rates and shares, not by samples.
+    moves_at_any_time: ClassVar[bool] = False
     #: Whether the function at `neutral` is the identity bit for bit.
     neutral_is_exact: ClassVar[bool] = False
 
@@ -164,6 +166,8 @@ class LeafTransform(RandomTransform, ABC):
         targets = self._targets(targets, params, lengths)
         if "frames" not in targets or type(self)._source is LeafTransform._source:
             return targets
+        if time is None and lengths is None and self.moves_at_any_time:
+            time = targets["frames"].shape[-1] << 12
         if time is None:
             raise ValueError(
                 f"`targets` has `frames`, which {type(self).__name__} moves: give `time`, the "

@@ -127,6 +127,8 @@ class TimeReverse(WaveformTransform):
         tensor([[[2., 1., 0.]]])
     """
 
+    moves_at_any_time = True
+
     def __init__(self, *, p: float = 1.0) -> None:
         super().__init__(p=p)
 

@@ -37,6 +37,7 @@ def _shift_labels(targets: dict[str, Any], semitones: Tensor) -> dict[str, Any]:
 class _TempoTransform(FusableTransform, ABC):
     """A transform that makes examples longer or shorter, each by its own rate."""
 
+    moves_at_any_time = True
     #: Name of the parameter that divides the duration.
     tempo: ClassVar[str]
 

@@ -117,7 +117,8 @@ class RandomTransform(nn.Module, ABC):
             params: What `make_params` gave.
             lengths: Valid samples per example before the transform.
             time: Samples of the waveform before the transform; None takes them from the
-                ``waveform`` in ``targets``, if it is there. Only ``frames`` need it.
+                ``waveform`` in ``targets``, if it is there. Only ``frames`` need it, and only where
+                something has a size in samples: lengths, a crop.
 
         Raises:
             ValueError: If ``frames`` are to be moved and the time is not known.

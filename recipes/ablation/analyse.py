@@ -137,8 +137,7 @@ class Groups:
     def hits(self, run: Run) -> Floats:
         """Count the right notes of each cell."""
         right = np.equal(run["labels"], run["predictions"]).astype(np.float64)
-        counts: Floats = np.bincount(self.cell, right)
-        return counts
+        return np.bincount(self.cell, right).astype(np.float64)
 
     def macro_recalls(self, runs: Sequence[Run], weights: Ints) -> Floats:
         """Score each resample of the instruments and each run: (resample, run).

@@ -144,3 +144,14 @@ def test_an_example_that_is_not_picked_keeps_its_frames():
     picked = params["applied"]
     assert torch.equal(new[~picked], frames[~picked])
     assert not torch.equal(new[picked], frames[picked])
+
+
+@pytest.mark.parametrize(
+    "transform", [T.TimeStretch((0.7, 1.4), p=0.7), T.Speed((0.7, 1.4)), T.TimeReverse()], ids=repr
+)
+def test_rates_and_shares_need_no_time(transform):
+    frames = torch.rand(BATCH, 3, FRAMES)
+    params = transform.make_params(torch.zeros(BATCH, 1, TIME), keys=KEYS)
+    expected = transform.targets({"frames": frames}, params, time=FRAMES << 12)["frames"]
+    assert torch.equal(transform.targets({"frames": frames}, params)["frames"], expected)
+    assert not torch.equal(expected, frames)
