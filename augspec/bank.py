@@ -107,7 +107,7 @@ class Bank(nn.Module):
 
     @property
     def sounds(self) -> str | list[str] | list[Tensor]:
-        """What the bank was made from: the folder, the files, or else the waveforms."""
+        """Say what the bank was made from, the folder, the files or the waveforms."""
         return self._tensors() if self._source is None else self._source
 
     def __len__(self) -> int:
@@ -131,13 +131,13 @@ class Bank(nn.Module):
         return self._values(self._flat.unfold(0, _CHUNK, 1)[begin]).flatten(-2)[..., :size]
 
     def whole(self, sound: Tensor) -> Tensor:
-        """Give sounds from their beginning, with zeros up to `max_length` behind them.
+        """Give sounds from their beginning, with zeros up to ``max_length`` behind them.
 
         Args:
             sound: Place of the sound in the bank, int64, any shape.
 
         Shape:
-            That of ``sound`` with one more dimension, `max_length`; float32, or float64 in a bank
+            That of ``sound`` with one more dimension, ``max_length``; float32, or float64 in a bank
             put to ``.double()``.
         """
         sample = torch.arange(self.max_length, device=self._on(sound))
