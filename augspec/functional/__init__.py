@@ -73,7 +73,7 @@ from augspec.functional.spectrum import (
     spectrum,
     valid_frames,
 )
-from augspec.functional.stretch import pitch_and_tempo, pitch_shift, time_stretch
+from augspec.functional.stretch import pitch_and_tempo, pitch_shift, speed, time_stretch
 
 __all__ = [
     "check_specgram",
@@ -148,6 +148,7 @@ __all__ = [
     "valid_frames",
     "pitch_and_tempo",
     "pitch_shift",
+    "speed",
     "time_stretch",
     "biquad",
     "sosfilt",

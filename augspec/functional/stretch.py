@@ -13,6 +13,45 @@ from augspec.functional.resample import resample
 from augspec.functional.vocoder import stretch_rows
 
 
+def speed(
+    waveform: Tensor,
+    factor: Tensor,
+    *,
+    size: int | None = None,
+    lengths: Tensor | None = None,
+    max_factor: float = 2.0,
+) -> Tensor:
+    """Play each example by its own factor: pitch and tempo change together, as of a record.
+
+    `augspec.functional.resample` under the name that it has in music.
+
+    Args:
+        waveform: Float audio.
+        factor: Speed of each example or of each channel, in (0, ``max_factor``]: 2 is twice as
+            fast, half as long and an octave higher.
+        size: Output time in samples, the input's by default.
+        lengths: Valid samples of each example, all by default.
+        max_factor: Largest factor to expect. It sets the cost, never the result.
+
+    Shape:
+        (batch, channel, time) to (batch, channel, size); ``factor`` is (batch,) or (batch,
+        channel).
+
+    Raises:
+        ValueError: If a shape does not fit, or ``size`` or ``max_factor`` is not positive.
+        TypeError: If ``waveform`` or ``factor`` is not of a floating-point type.
+
+    Example:
+        >>> speed(torch.randn(2, 1, 16_000), torch.tensor([0.8, 1.25])).shape
+        torch.Size([2, 1, 16000])
+    """
+    check_waveform(waveform, lengths)
+    check_parameter("factor", factor, waveform)
+    if not 0 < max_factor < math.inf:
+        raise ValueError(f"`max_factor` must be positive, got {max_factor}")
+    return resample(waveform, factor, size=size, lengths=lengths, max_ratio=max_factor)
+
+
 def time_stretch(
     waveform: Tensor,
     rate: Tensor,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from augspec.functional import stretch
 from augspec.functional.checks import check_n_fft, check_range
-from augspec.functional.resample import resample, resampled_lengths
+from augspec.functional.resample import resampled_lengths
 from augspec.random import Draw
 from augspec.transforms.warp import FusableTransform, Warp
 
@@ -175,12 +175,12 @@ class Speed(_TempoTransform):
     def _transform(
         self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        return resample(
+        return stretch.speed(
             waveform,
             params["factor"],
             size=self._size(waveform.shape[-1]),
             lengths=lengths,
-            max_ratio=max(self.factor[1], 1.0),
+            max_factor=max(self.factor[1], 1.0),
         )
 
     def _targets(

@@ -335,3 +335,13 @@ def test_wrong_settings_are_named():
         time_stretch(waveform, ones, size=0)
     with pytest.raises(ValueError, match="`max_semitones` must be at least"):
         pitch_shift(waveform, ones, min_semitones=2.0, max_semitones=1.0)
+
+
+def test_speed_is_resampling_and_names_its_own_argument():
+    waveform = torch.randn(2, 1, 4000)
+    factor = torch.tensor([0.8, 1.25])
+    assert torch.equal(functional.speed(waveform, factor), functional.resample(waveform, factor))
+    with pytest.raises(ValueError, match="`factor` must be"):
+        functional.speed(waveform, torch.ones(3))
+    with pytest.raises(ValueError, match="`max_factor` must be positive, got 0"):
+        functional.speed(waveform, factor, max_factor=0.0)
