@@ -6,6 +6,7 @@ import pytest
 import torch
 from ideal_tones import SAMPLE_RATE, cases, mel_error
 
+from augspec import functional
 from augspec.functional import onset, resampled_lengths, vocoder
 from augspec.functional.stretch import (
     pitch_and_tempo,
