@@ -2,6 +2,7 @@
 
 from augspec.functional.channels import channel_drop, channel_shuffle, stereo_width, to_mono
 from augspec.functional.checks import check_specgram, check_waveform, compute_dtype
+from augspec.functional.codec import codec
 from augspec.functional.constant_q import constant_q_filters, decimate
 from augspec.functional.crop import crop, crop_start, cropped_lengths
 from augspec.functional.delta import delta
@@ -79,6 +80,7 @@ __all__ = [
     "check_specgram",
     "check_waveform",
     "compute_dtype",
+    "codec",
     "constant_q_filters",
     "decimate",
     "exponential_average",

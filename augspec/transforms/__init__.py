@@ -3,6 +3,7 @@
 from augspec.transforms.base import RandomTransform, SpecgramTransform, WaveformTransform
 from augspec.transforms.channels import ChannelDrop, ChannelShuffle, StereoWidth, ToMono
 from augspec.transforms.choice import OneOf, RandomOrder, SomeOf
+from augspec.transforms.codec import Codec
 from augspec.transforms.coloration import AirAbsorption, RandomEQ, TiltEQ
 from augspec.transforms.compose import Chain, Repeat
 from augspec.transforms.crop import CenterCrop, RandomCrop
@@ -78,6 +79,7 @@ __all__ = [
     "VTLP",
     "Speed",
     "Resample",
+    "Codec",
     "Mixup",
     "CutMix",
     "MixBackground",
