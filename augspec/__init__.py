@@ -1,6 +1,6 @@
 """Batches of raw waveforms into augmented, training-ready spectrograms."""
 
-from augspec import datasets, features, functional, plot, transforms
+from augspec import datasets, features, functional, interop, plot, transforms
 from augspec.backbones import adapt_input, create_backbone
 from augspec.bank import Bank
 from augspec.batches import collate
@@ -14,6 +14,7 @@ __all__ = [
     "datasets",
     "features",
     "functional",
+    "interop",
     "plot",
     "transforms",
     "Frontend",

@@ -11,11 +11,7 @@ import torch
 
 import augspec
 
-MODULES = sorted(
-    module.name
-    for module in pkgutil.walk_packages(augspec.__path__, "augspec.")
-    if not module.name.startswith("augspec.interop")
-)
+MODULES = sorted(module.name for module in pkgutil.walk_packages(augspec.__path__, "augspec."))
 
 
 @pytest.mark.parametrize("name", MODULES)
