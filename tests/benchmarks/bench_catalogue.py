@@ -1,0 +1,157 @@
+"""Every transform beside the batched peers that have it, and what it costs beside our log-mel.
+
+Run ``python tests/benchmarks/bench_catalogue.py`` on a machine at rest; name classes to run only
+those. Each row is one comparison with interleaved rounds in one process. Our transforms draw for
+every example; so does torch-audiomentations, while torchaudio mostly has one setting for the batch
+and draws nothing: two columns. audiomentations, in a loop, is for information. On a busy machine
+``--clock cpu --threads 1`` counts the time of the process alone.
+"""
+
+import argparse
+import inspect
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from common import Timing, compare, environment
+from peer_rows import FIXED, RATE, ROWS, Row
+from torch import Tensor, nn
+
+from augspec import features as F
+from augspec import transforms as T
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def classes() -> Iterator[tuple[str, Any]]:
+    """Give every public class that can be made, in the order of the docs."""
+    for module in (T, F):
+        for name in module.__all__:
+            cls = getattr(module, name)
+            if inspect.isclass(cls) and issubclass(cls, nn.Module) and not inspect.isabstract(cls):
+                yield name, cls
+
+
+def inputs(batch: int, seconds: float) -> dict[str, Tensor]:
+    """Make what the contestants are given."""
+    generator = torch.Generator().manual_seed(0)
+    size = round(seconds * RATE)
+    mono = 0.1 * torch.randn(batch, 1, size, generator=generator)
+    stereo = 0.1 * torch.randn(batch // 2, 2, size, generator=generator)
+    return {"mono": mono, "stereo": stereo, "specgram": log_mel()(mono)}
+
+
+def log_mel() -> nn.Module:
+    """Make the feature that is the unit of cost."""
+    return F.LogMelSpectrogram(sample_rate=RATE, n_fft=1024, hop_length=256, n_mels=64)
+
+
+def make_ours(cls: Any, row: Row | None) -> nn.Module:
+    """Make our transform with a row's arguments; those it does not have are left out."""
+    if row is None or (not row.ours and hasattr(cls, "example")):
+        return cls.example()
+    known = inspect.signature(cls).parameters
+    return cls(**{name: value for name, value in row.ours.items() if name in known})
+
+
+def suited(transform: nn.Module, data: dict[str, Tensor], shape: str) -> Tensor:
+    """Give the input that a transform takes: a spectrogram where waveforms are refused."""
+    waveform = data[shape]
+    try:
+        with torch.no_grad():
+            transform(waveform[:1, :, :4000])
+    except (TypeError, ValueError, RuntimeError):
+        return data["specgram"]
+    return waveform
+
+
+def call(function: Callable[[Tensor], Any], data: Tensor) -> Callable[[], Any]:
+    """Bind the input, without gradients."""
+
+    def run() -> Any:
+        with torch.no_grad():
+            return function(data)
+
+    return run
+
+
+def looped(transform: Any, data: Tensor) -> Callable[[], Any]:
+    """Bind a transform of audiomentations to every example in turn."""
+    examples = [example[0] for example in data.numpy()]
+    return lambda: [transform(example, RATE) for example in examples]
+
+
+def contest(name: str, cls: Any, row: Row, data: dict[str, Tensor], **settings: Any) -> str:
+    """Time one row and lay it out."""
+    waveform = data[row.shape]
+    contestants = {"ours": call(make_ours(cls, row), waveform)}
+    for peer, make in row.peers.items():
+        contestants[peer] = call(make(), waveform)
+    if row.loop is not None:
+        contestants["loop"] = looped(row.loop(), waveform)
+    timings = compare(contestants, **settings)
+    loop = timings.pop("loop", None)
+    ours = timings.pop("ours")
+    others = ", ".join(f"{peer} {ms(timing)}" for peer, timing in timings.items())
+    note = f" ({row.note})" if row.note else ""
+    fixed = {peer: timing for peer, timing in timings.items() if peer.endswith(FIXED)}
+    drawn = {peer: timing for peer, timing in timings.items() if peer not in fixed}
+    cells = [name, ms(ours), others + note, against(ours, drawn), against(ours, fixed)]
+    return f"| {' | '.join(cells)} | {'-' if loop is None else ms(loop)} |"
+
+
+def against(ours: Timing, peers: dict[str, Timing]) -> str:
+    """Give the ratio to the fastest of the peers."""
+    if not peers:
+        return "-"
+    ratio = ours.median / min(timing.median for timing in peers.values())
+    return f"{ratio:.2f}" + (" **loses**" if ratio > 1.0 else "")
+
+
+def ms(timing: Timing) -> str:
+    """Write a median in ms."""
+    return f"{1e3 * timing.median:.1f}"
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="classes to run; all by default")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    warnings.simplefilter("ignore")
+    data = inputs(arguments.batch, arguments.seconds)
+    settings = {"rounds": arguments.rounds, "clock": CLOCKS[arguments.clock]}
+    picked = {n: c for n, c in classes() if not arguments.names or n in arguments.names}
+
+    packages = ("torchaudio", "torch-audiomentations", "audiomentations", "nnAudio")
+    print(environment(*packages), f", clock {arguments.clock}\n", sep="")
+    print("| | ours, ms | batched peers, ms | ours / peer | / one for all | a loop, ms |")
+    print("|---|---:|---|---:|---:|---:|")
+    for name, cls in picked.items():
+        if name in ROWS:
+            print(contest(name, cls, ROWS[name], data, **settings), flush=True)
+
+    print("\n| | ms | log-mel = 1 |\n|---|---:|---:|")
+    for name, cls in picked.items():
+        if not hasattr(cls, "example"):
+            continue
+        transform = cls.example()
+        own = suited(transform, data, "mono")
+        timings = compare(
+            {"unit": call(log_mel(), data["mono"]), "own": call(transform, own)}, **settings
+        )
+        ratio = timings["own"].median / timings["unit"].median
+        print(f"| {name} | {ms(timings['own'])} | {ratio:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
