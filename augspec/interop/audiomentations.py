@@ -29,8 +29,8 @@ class FromAudiomentations(PeerTransform):
 
     differentiable = False
 
-    def __init__(self, t: Callable[..., Samples], sample_rate: int, *, p: float = 1.0) -> None:
-        super().__init__(t, p=p)
+    def __init__(self, peer: Callable[..., Samples], sample_rate: int, *, p: float = 1.0) -> None:
+        super().__init__(peer, p=p)
         self.sample_rate = sample_rate
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:

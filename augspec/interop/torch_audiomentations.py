@@ -25,8 +25,8 @@ class FromTorchAudiomentations(PeerTransform):
     # Several of them edit in place what autograd needs.
     differentiable = False
 
-    def __init__(self, t: torch.nn.Module, sample_rate: int, *, p: float = 1.0) -> None:
-        super().__init__(t, p=p)
+    def __init__(self, peer: torch.nn.Module, sample_rate: int, *, p: float = 1.0) -> None:
+        super().__init__(peer, p=p)
         self.peer.train()  # in eval() it would do nothing; the wrapper looks at its own mode
         self.sample_rate = sample_rate
 

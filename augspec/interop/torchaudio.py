@@ -23,9 +23,9 @@ _SPECGRAM_ARGUMENTS = {"specgram", "spectrogram", "complex_specgrams", "melspec"
 class FromTorchaudio(PeerTransform):
     """A torchaudio module in a chain: see `from_torchaudio`."""
 
-    def __init__(self, module: torch.nn.Module, *, p: float = 1.0) -> None:
-        super().__init__(module, p=p)
-        parts = [part for part in module.modules() if not isinstance(part, torch.nn.Sequential)]
+    def __init__(self, peer: torch.nn.Module, *, p: float = 1.0) -> None:
+        super().__init__(peer, p=p)
+        parts = [part for part in peer.modules() if not isinstance(part, torch.nn.Sequential)]
         # What is not torchaudio's may draw, or look at the other examples.
         self._deterministic = all(
             type(part).__module__.startswith("torchaudio.") and type(part).__name__ not in _RANDOM

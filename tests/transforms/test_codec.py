@@ -7,7 +7,7 @@ import torch
 from scipy import signal
 
 import augspec
-from augspec import functional
+from augspec import functional, testing
 from augspec import transforms as T
 
 FORMATS = ("mp3", "vorbis", "opus")
@@ -32,6 +32,11 @@ def delay(out, waveform):
 def snr_db(out, waveform):
     error = (out - waveform).square().sum(-1)
     return 10 * torch.log10(waveform.square().sum(-1) / error).squeeze(1)
+
+
+@pytest.mark.parametrize("check", testing.checks_for(T.Codec.example()))
+def test_it_keeps_the_contract(check):
+    testing.run_check(check, T.Codec(16_000, FORMATS, p=0.7))
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 16_000, 48_000])
