@@ -109,7 +109,7 @@ _SHELF = {"cutoff_freq": (200.0, 4000.0), "gain_db": (-12.0, 12.0), **_FILTER}
 ROWS: dict[str, Row] = {
     "Gain": Row({}, ta("Gain") | once(lambda x: taf.gain(x, 3.0)), am("Gain")),
     "PolarityInversion": Row({}, ta("PolarityInversion"), am("PolarityInversion")),
-    "PeakNormalize": Row({}, ta("PeakNormalization"), am("Normalize")),
+    "PeakNormalize": Row({"peak_db": 0.0}, ta("PeakNormalization"), am("Normalize")),
     "LoudnessNormalize": Row(
         _FILTER,
         once(lambda x: taf.loudness(x, RATE)),
@@ -117,9 +117,9 @@ ROWS: dict[str, Row] = {
         note="theirs only measures",
     ),
     "GainTransition": Row(
-        _FILTER, module(lambda: tat.Fade(RATE, RATE)), am("GainTransition"), note="theirs: Fade"
+        {}, module(lambda: tat.Fade(RATE, RATE)), am("GainTransition"), note="theirs: Fade"
     ),
-    "Shift": Row({}, ta("Shift"), am("Shift")),
+    "Shift": Row({"shift": (-0.5, 0.5)}, ta("Shift"), am("Shift")),
     "TimeReverse": Row({}, ta("TimeInversion"), am("Reverse")),
     "ChannelShuffle": Row({}, ta("ShuffleChannels"), shape="stereo"),
     "PitchShift": Row(
@@ -186,7 +186,18 @@ ROWS: dict[str, Row] = {
         shape="specgram",
     ),
     "SpecAugment": Row(
-        {}, same(lambda: tat.SpecAugment(2, 40, 2, 12, iid_masks=True)), shape="specgram"
+        {
+            "policy": None,
+            "max_warp": 0,
+            "n_time_masks": 2,
+            "max_time_width": 40,
+            "n_freq_masks": 2,
+            "max_freq_width": 12,
+            "max_time_fraction": 1.0,
+            "mask_value": 0.0,
+        },
+        same(lambda: tat.SpecAugment(2, 40, 2, 12, iid_masks=True, zero_masking=True)),
+        shape="specgram",
     ),
     "OneOf": Row(
         {},
@@ -203,13 +214,16 @@ ROWS: dict[str, Row] = {
     "Resample": Row(
         {"orig_freq": 44_100, "new_freq": RATE}, same(lambda: tat.Resample(44_100, RATE))
     ),
-    "MuLaw": Row({}, same(lambda: lambda x: taf.mu_law_decoding(taf.mu_law_encoding(x, 256), 256))),
+    "MuLaw": Row(
+        {"quantization_channels": 256},
+        same(lambda: lambda x: taf.mu_law_decoding(taf.mu_law_encoding(x, 256), 256)),
+    ),
     "Spectrogram": Row({}, same(tat.Spectrogram)),
     "MelSpectrogram": Row(_FILTER, same(lambda: tat.MelSpectrogram(RATE))),
     "MFCC": Row(_FILTER, same(lambda: tat.MFCC(RATE))),
-    "AmplitudeToDB": Row({}, same(tat.AmplitudeToDB), shape="specgram"),
-    "Delta": Row({}, same(tat.ComputeDeltas), shape="specgram"),
-    "CQT": Row(_FILTER, same(_nnaudio_cqt, "nnAudio")),
+    "AmplitudeToDB": Row({"stype": "power"}, same(tat.AmplitudeToDB), shape="specgram"),
+    "Delta": Row({"width": 5, "mode": "nearest"}, same(tat.ComputeDeltas), shape="specgram"),
+    "CQT": Row({"hop_length": 256, **_FILTER}, same(_nnaudio_cqt, "nnAudio")),
 }
 
 #: What `docs/migration.md` names as the counterpart of a batched peer's without a row of its own.
