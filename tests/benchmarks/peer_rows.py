@@ -112,8 +112,7 @@ ROWS: dict[str, Row] = {
     "PeakNormalize": Row({"peak_db": 0.0}, ta("PeakNormalization"), am("Normalize")),
     "LoudnessNormalize": Row(
         _FILTER,
-        once(lambda x: taf.loudness(x, RATE)),
-        am("LoudnessNormalization"),
+        same(lambda: lambda x: taf.loudness(x, RATE)),
         note="theirs only measures",
     ),
     "GainTransition": Row(
