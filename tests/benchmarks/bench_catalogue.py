@@ -98,7 +98,7 @@ def contest(name: str, cls: Any, row: Row, data: dict[str, Tensor], **settings: 
     note = f" ({row.note})" if row.note else ""
     fixed = {peer: timing for peer, timing in timings.items() if peer.endswith(FIXED)}
     drawn = {peer: timing for peer, timing in timings.items() if peer not in fixed}
-    cells = [name, ms(ours), others + note, against(ours, drawn), against(ours, fixed)]
+    cells = [name, ms(ours), others + note or "-", against(ours, drawn), against(ours, fixed)]
     return f"| {' | '.join(cells)} | {'-' if loop is None else ms(loop)} |"
 
 

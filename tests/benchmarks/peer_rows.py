@@ -26,7 +26,7 @@ class Row:
 
     #: Arguments of our class.
     ours: dict[str, Any]
-    #: Batched peers by name; each gives the call. `FIXED` at the end of a name says that all
+    #: Batched peers by name, if there are any; each gives the call. `FIXED` at the end of a name says that all
     #: examples have the same setting.
     peers: dict[str, Callable[[], Call]]
     #: An audiomentations transform, run in a loop: for information.
@@ -166,9 +166,16 @@ ROWS: dict[str, Row] = {
     "ColoredNoise": Row({"snr_db": (3.0, 30.0)}, ta("AddColoredNoise"), am("AddColorNoise")),
     "BackgroundNoise": Row({}, module(_file_noise), note="theirs has its noise ready"),
     "ImpulseResponse": Row({}, module(_reverb), note="theirs: one response for all"),
-    "TanhDistortion": Row(
-        {}, once(lambda x: taf.contrast(x, 50.0)), am("TanhDistortion"), note="theirs: contrast"
-    ),
+    "TanhDistortion": Row({}, {}, am("TanhDistortion")),
+    "GainTransition": Row({}, {}, am("GainTransition")),
+    "Clip": Row({}, {}, am("Clip", a_min=-0.1, a_max=0.1)),
+    "ClippingDistortion": Row({}, {}, am("ClippingDistortion")),
+    "BitCrush": Row({}, {}, am("BitCrush")),
+    "Aliasing": Row({}, {}, am("Aliasing", min_sample_rate=4000, max_sample_rate=12_000)),
+    "Mute": Row({}, {}, am("TimeMask")),
+    "RepeatPart": Row({}, {}, am("RepeatPart")),
+    "RandomEQ": Row({"bands": 7, **_FILTER}, {}, am("SevenBandParametricEQ")),
+    "AirAbsorption": Row({}, {}, am("AirAbsorption")),
     "TimeMask": Row(
         {"max_width": 40, "mask_value": 0.0},
         same(lambda: lambda x: taf.mask_along_axis_iid(x, 40, 0.0, 3))
@@ -224,12 +231,10 @@ ROWS: dict[str, Row] = {
 
 #: What `docs/migration.md` names as the counterpart of a batched peer's without a row of its own.
 NOT_COMPARED = {
-    "GainTransition": "theirs, Fade, is one fixed envelope",
+    "RandomOrder": "as Chain",
     "Chain": "calls its transforms and nothing else",
     "SomeOf": "as OneOf",
-    "Mute": "theirs, SpliceOut, does something else",
     "MixBackground": "as BackgroundNoise",
-    "BitCrush": "theirs, dither, does something else",
     "TiltEQ": "theirs is one fixed filter",
     "LogMelSpectrogram": "bench_features.py",
     "Normalize": "theirs, SlidingWindowCmn, does something else",
