@@ -107,7 +107,10 @@ class ToTorchAudiomentations(BaseWaveformTransform):  # type: ignore[misc]
         ours = targets.transpose(2, 3).reshape(batch, channels * classes, frames)
         ours = ours.squeeze(2) if frames == 1 else ours
         params = self.transform.make_params(samples, keys=keys)
-        made: Tensor = self.transform.run_targets({name: ours}, params, None, by_mode=True)[name]
+        new = self.transform.run_targets(
+            {name: ours}, params, None, samples.shape[-1], by_mode=True
+        )
+        made: Tensor = new[name]
         return made.reshape(batch, channels, classes, -1).transpose(2, 3)
 
 

@@ -37,7 +37,7 @@ class ToTorchvision(nn.Module):
         params = self.transform.make_params(waveform[None], keys=keys)
         labels = {name: value for name, value in sample.items() if name in _LABELS}
         batched = {name: torch.as_tensor(value)[None] for name, value in labels.items()}
-        new = self.transform.run_targets(batched, params, None, by_mode=True)
+        new = self.transform.run_targets(batched, params, None, waveform.shape[-1], by_mode=True)
         new = {
             name: value[0] if isinstance(labels.get(name), Tensor) else value[0].tolist()
             for name, value in new.items()

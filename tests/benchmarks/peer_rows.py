@@ -26,8 +26,8 @@ class Row:
 
     #: Arguments of our class.
     ours: dict[str, Any]
-    #: Batched peers by name, if there are any; each gives the call. `FIXED` at the end of a name says that all
-    #: examples have the same setting.
+    #: Batched peers by name, if there are any; each gives the call. `FIXED` at the end of a name
+    #: says that all examples have the same setting.
     peers: dict[str, Callable[[], Call]]
     #: An audiomentations transform, run in a loop: for information.
     loop: Callable[[], Any] | None = None

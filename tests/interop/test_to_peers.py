@@ -132,15 +132,11 @@ class _Reverse(T.WaveformTransform):
     def _transform(self, waveform, params, lengths):
         return waveform.flip(-1)
 
+    def _source(self, position, time, params, lengths):
+        return lengths[:, None] - 1 - position
+
     def _targets(self, targets, params, lengths):
-        new = dict(targets)
-        if "frames" in new:
-            new["frames"] = torch.where(
-                params["applied"][:, None, None], new["frames"].flip(-1), new["frames"]
-            )
-        if "label" in new:
-            new["label"] = -new["label"]
-        return new
+        return {**targets, "label": -targets["label"]} if "label" in targets else targets
 
 
 def test_their_targets_follow_ours():
@@ -174,6 +170,12 @@ def test_a_dictionary_keeps_its_keys_and_its_labels_follow():
     assert torch.equal(sample["waveform"], TONE[None])
     tensors = {**sample, "label": torch.tensor(4), "pitch": torch.tensor(60)}
     assert torch.equal(interop.to_torchvision(shift)(tensors)["pitch"], torch.tensor(63.0))
+
+
+def test_frames_of_a_dictionary_are_cut_with_the_sound():
+    crop = interop.to_torchvision(T.CenterCrop(1000))
+    out = crop({"waveform": TONE[None], "frames": torch.eye(3)})
+    assert torch.equal(out["frames"], torch.tensor([[0.0], [1.0], [0.0]]))
 
 
 def test_a_whole_front_end_in_torchvision_compose():
