@@ -1,0 +1,120 @@
+"""Resampling between two fixed sample rates.
+
+With rates of a large common divisor, such as 44.1 and 16 kHz (441 to 160), the filter repeats with
+every period of the two. A period is cut into blocks of some 32 output samples; a block is a
+matrix product of the input around it and the block's own interpolation matrix, and frames of the
+input that begin a period apart are a view. Other rates go the way of `resample`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from augspec.functional.checks import check_waveform, compute_dtype
+from augspec.functional.resample import (
+    _CHUNK_VALUES,
+    _ONE,
+    _TAPS,
+    _interpolation_matrix,
+    _resample,
+)
+
+__all__ = ["resample_rate"]
+
+_BLOCK = 32  # output samples a block at most
+_LONGEST_PERIOD = 1024  # samples, in and out; the matrices of a longer one would not stay in cache
+
+
+def resample_rate(
+    waveform: Tensor, orig_freq: int, new_freq: int, *, lengths: Tensor | None = None
+) -> Tensor:
+    """Resample from one sample rate to another; the quality is that of `resample` or better.
+
+    Args:
+        waveform: Float audio at ``orig_freq``.
+        orig_freq: Sample rate of the input in Hz.
+        new_freq: Sample rate of the output in Hz.
+        lengths: Valid samples of each example, all by default; the output's are
+            ``ceil(lengths * new_freq / orig_freq)``.
+
+    Shape:
+        (batch, channel, time) in, (batch, channel, ceil(time * new_freq / orig_freq)) out.
+
+    Raises:
+        ValueError: If a rate is not positive or a shape does not fit.
+        TypeError: If ``waveform`` is not of a floating-point type.
+
+    Example:
+        >>> resample_rate(torch.randn(2, 1, 44_100), 44_100, 16_000).shape
+        torch.Size([2, 1, 16000])
+    """
+    check_waveform(waveform, lengths)
+    for name, freq in (("orig_freq", orig_freq), ("new_freq", new_freq)):
+        if freq < 1:
+            raise ValueError(f"`{name}` must be a positive number of Hz, got {freq}")
+    if orig_freq == new_freq:
+        return waveform
+    common = math.gcd(orig_freq, new_freq)
+    period, new_period = orig_freq // common, new_freq // common
+    batch, channel, time = waveform.shape
+    size = -(-time * new_period // period)
+    if max(period, new_period) > _LONGEST_PERIOD or batch == 0:
+        step = (orig_freq * _ONE + new_freq // 2) // new_freq
+        steps = torch.full((batch * channel,), step, device=waveform.device)
+        return _resample(waveform, steps, size, lengths, orig_freq / new_freq)
+    sound = waveform.to(compute_dtype(waveform))
+    if lengths is not None:
+        sound = torch.where(_within(time, lengths), sound, 0.0)
+    with torch.autocast(waveform.device.type, enabled=False):
+        out = _by_period(sound.reshape(-1, time), period, new_period, size)
+    out = out.reshape(batch, channel, size)
+    if lengths is not None:
+        out = torch.where(_within(size, -(-lengths * new_period // period)), out, 0.0)
+    return out.to(waveform.dtype)
+
+
+def _within(time: int, lengths: Tensor) -> Tensor:
+    return (torch.arange(time, device=lengths.device) < lengths[:, None])[:, None]
+
+
+def _by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
+    """Resample rows (row, time) by ``period / new_period``: (row, size)."""
+    ratio = period / new_period
+    several = -(-_BLOCK // new_period)  # short periods are taken several at a time
+    period, new_period = several * period, several * new_period
+    blocks = -(-new_period // _BLOCK)
+    block = -(-new_period // blocks)
+    half = _TAPS / 2 * max(1.0, ratio)
+    reach = math.ceil(half) - 1
+    width = reach + math.ceil((block - 1) * ratio + half) + 1
+    # Where the outputs of a period lie, in input samples, and where the frame of a block begins.
+    place = torch.arange(blocks * block, device=rows.device).reshape(blocks, block) * period
+    starts = [k * block * period // new_period for k in range(blocks)]
+    origin = torch.tensor(starts, device=rows.device)[:, None]
+    offset = (place - origin * new_period) * _ONE // new_period
+    ratios = rows.new_full((blocks,), ratio)
+    matrices = _interpolation_matrix(offset, ratios, reach, width, ratio)
+
+    # Rows of whole periods: frames a period apart then run on from each row to the next.
+    periods = -(-size // new_period)
+    long = (periods + -(-(width + reach) // period)) * period
+    count = long // period
+
+    def convolve(part: Tensor) -> Tensor:
+        padded = nnf.pad(part, (reach, max(0, long - reach - part.shape[1])))[:, :long]
+        line = nnf.pad(padded.reshape(-1), (0, period + width))
+        frames = [line[start:].unfold(0, width, period)[: len(part) * count] for start in starts]
+        out = torch.cat([torch.mm(f, m) for f, m in zip(frames, matrices, strict=True)], dim=-1)
+        return out[:, :new_period].reshape(len(part), -1)[:, :size]
+
+    per_chunk = max(1, _CHUNK_VALUES // (4 * long))
+    if rows.device.type != "cpu" or torch.compiler.is_compiling() or per_chunk >= len(rows):
+        return convolve(rows)
+    out = rows.new_empty(len(rows), size)
+    for i in range(0, len(rows), per_chunk):
+        out[i : i + per_chunk] = convolve(rows[i : i + per_chunk])
+    return out
