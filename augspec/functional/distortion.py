@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from augspec._compile import compiled
 from augspec.functional.level import amplitude, rms
 from augspec.functional.shapes import like, pooled_dims, silence_after
 
@@ -147,7 +148,11 @@ def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
     References:
         ITU-T G.711, "Pulse code modulation (PCM) of voice frequencies", 1988.
     """
-    mu = like((quantization_channels - 1).to(waveform.dtype), waveform)
+    return _mu_law(waveform, like((quantization_channels - 1).to(waveform.dtype), waveform))
+
+
+@compiled
+def _mu_law(waveform: Tensor, mu: Tensor) -> Tensor:
     steps = 0.5 * mu / torch.log1p(mu)  # steps of the code to each unit of the logarithm
     pressed = torch.log1p(mu * waveform.abs().clamp(max=1.0)) * steps
     codes = torch.floor(torch.copysign(pressed, waveform) + (0.5 * mu + 0.5)) - 0.5 * mu

@@ -16,7 +16,7 @@ from augspec.functional.checks import (
     check_sample_rate,
 )
 from augspec.functional.edit import RepeatMode
-from augspec.functional.shapes import ends_of, span_start
+from augspec.functional.shapes import ends_of, like, span_start
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
 
@@ -63,6 +63,7 @@ class Shift(WaveformTransform):
     """
 
     neutral = {"shift": 0.0}
+    neutral_is_exact = True
 
     def __init__(
         self,
@@ -92,7 +93,9 @@ class Shift(WaveformTransform):
         self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         samples = self._samples(params["shift"], ends_of(waveform, lengths))
-        return edit.shift(waveform, samples, rollover=self.rollover, lengths=lengths)
+        out = edit.shift(waveform, samples, rollover=self.rollover, lengths=lengths)
+        # No shift is the identity but for padding, which is silenced.
+        return out if lengths is None else torch.where(like(params["applied"], out), out, waveform)
 
     def _source(
         self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor

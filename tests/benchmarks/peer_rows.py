@@ -173,7 +173,6 @@ ROWS: dict[str, Row] = {
     "BitCrush": Row({}, {}, am("BitCrush")),
     "Aliasing": Row({}, {}, am("Aliasing", min_sample_rate=4000, max_sample_rate=12_000)),
     "Mute": Row({}, {}, am("TimeMask")),
-    "RepeatPart": Row({}, {}, am("RepeatPart")),
     "RandomEQ": Row({"bands": 7, **_FILTER}, {}, am("SevenBandParametricEQ")),
     "AirAbsorption": Row({}, {}, am("AirAbsorption")),
     "TimeMask": Row(
