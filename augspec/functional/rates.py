@@ -14,74 +14,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec.functional.checks import check_waveform, compute_dtype
 from augspec.functional.resample import (
     _CHUNK_VALUES,
     _ONE,
     _TAPS,
     _interpolation_matrix,
-    _resample,
 )
 
-__all__ = ["resample_rate"]
+__all__ = ["LONGEST_PERIOD", "by_period"]
 
 _BLOCK = 32  # output samples a block at most
-_LONGEST_PERIOD = 1024  # samples, in and out; the matrices of a longer one would not stay in cache
+LONGEST_PERIOD = 1024  # samples, in and out; the matrices of a longer one would not stay in cache
 
 
-def resample_rate(
-    waveform: Tensor, orig_freq: int, new_freq: int, *, lengths: Tensor | None = None
-) -> Tensor:
-    """Resample from one sample rate to another; the quality is that of `resample` or better.
-
-    Args:
-        waveform: Float audio at ``orig_freq``.
-        orig_freq: Sample rate of the input in Hz.
-        new_freq: Sample rate of the output in Hz.
-        lengths: Valid samples of each example, all by default; the output's are
-            ``ceil(lengths * new_freq / orig_freq)``.
-
-    Shape:
-        (batch, channel, time) in, (batch, channel, ceil(time * new_freq / orig_freq)) out.
-
-    Raises:
-        ValueError: If a rate is not positive or a shape does not fit.
-        TypeError: If ``waveform`` is not of a floating-point type.
-
-    Example:
-        >>> resample_rate(torch.randn(2, 1, 44_100), 44_100, 16_000).shape
-        torch.Size([2, 1, 16000])
-    """
-    check_waveform(waveform, lengths)
-    for name, freq in (("orig_freq", orig_freq), ("new_freq", new_freq)):
-        if freq < 1:
-            raise ValueError(f"`{name}` must be a positive number of Hz, got {freq}")
-    if orig_freq == new_freq:
-        return waveform
-    common = math.gcd(orig_freq, new_freq)
-    period, new_period = orig_freq // common, new_freq // common
-    batch, channel, time = waveform.shape
-    size = -(-time * new_period // period)
-    if max(period, new_period) > _LONGEST_PERIOD or batch == 0:
-        step = (orig_freq * _ONE + new_freq // 2) // new_freq
-        steps = torch.full((batch * channel,), step, device=waveform.device)
-        return _resample(waveform, steps, size, lengths, orig_freq / new_freq)
-    sound = waveform.to(compute_dtype(waveform))
-    if lengths is not None:
-        sound = torch.where(_within(time, lengths), sound, 0.0)
-    with torch.autocast(waveform.device.type, enabled=False):
-        out = _by_period(sound.reshape(-1, time), period, new_period, size)
-    out = out.reshape(batch, channel, size)
-    if lengths is not None:
-        out = torch.where(_within(size, -(-lengths * new_period // period)), out, 0.0)
-    return out.to(waveform.dtype)
-
-
-def _within(time: int, lengths: Tensor) -> Tensor:
-    return (torch.arange(time, device=lengths.device) < lengths[:, None])[:, None]
-
-
-def _by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
+def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
     """Resample rows (row, time) by ``period / new_period``: (row, size)."""
     ratio = period / new_period
     several = -(-_BLOCK // new_period)  # short periods are taken several at a time

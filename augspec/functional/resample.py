@@ -1,4 +1,4 @@
-"""Resampling by a ratio of its own for every example.
+"""Resampling by a ratio of its own for every example, and between two fixed sample rates.
 
 The output is cut into blocks. Output ``n`` of a block that starts at input position ``i + f``
 (``i`` whole, ``f`` a fraction) lies at ``i + f + n * ratio``, so two short filters do the work:
@@ -99,6 +99,60 @@ def resampled_lengths(lengths: Tensor, ratio: Tensor, size: int | None = None) -
         step = step.amin(1)
     resampled = _divide_up(lengths * _ONE, step)
     return resampled if size is None else resampled.clamp(max=size)
+
+
+def resample_rate(
+    waveform: Tensor, orig_freq: int, new_freq: int, *, lengths: Tensor | None = None
+) -> Tensor:
+    """Resample from one sample rate to another; the quality is that of `resample` or better.
+
+    Args:
+        waveform: Float audio at ``orig_freq``.
+        orig_freq: Sample rate of the input in Hz.
+        new_freq: Sample rate of the output in Hz.
+        lengths: Valid samples of each example, all by default; the output's are
+            ``ceil(lengths * new_freq / orig_freq)``.
+
+    Shape:
+        (batch, channel, time) in, (batch, channel, ceil(time * new_freq / orig_freq)) out.
+
+    Raises:
+        ValueError: If a rate is not positive or a shape does not fit.
+        TypeError: If ``waveform`` is not of a floating-point type.
+
+    Example:
+        >>> resample_rate(torch.randn(2, 1, 44_100), 44_100, 16_000).shape
+        torch.Size([2, 1, 16000])
+    """
+    check_waveform(waveform, lengths)
+    for name, freq in (("orig_freq", orig_freq), ("new_freq", new_freq)):
+        if freq < 1:
+            raise ValueError(f"`{name}` must be a positive number of Hz, got {freq}")
+    if orig_freq == new_freq:
+        return waveform
+    from augspec.functional.rates import LONGEST_PERIOD, by_period  # which import this module
+
+    common = math.gcd(orig_freq, new_freq)
+    period, new_period = orig_freq // common, new_freq // common
+    batch, channel, time = waveform.shape
+    size = -(-time * new_period // period)
+    if max(period, new_period) > LONGEST_PERIOD or batch == 0:
+        step = (orig_freq * _ONE + new_freq // 2) // new_freq
+        steps = torch.full((batch * channel,), step, device=waveform.device)
+        return _resample(waveform, steps, size, lengths, orig_freq / new_freq)
+    sound = waveform.to(compute_dtype(waveform))
+    if lengths is not None:
+        sound = torch.where(_within(time, lengths), sound, 0.0)
+    with torch.autocast(waveform.device.type, enabled=False):
+        out = by_period(sound.reshape(-1, time), period, new_period, size)
+    out = out.reshape(batch, channel, size)
+    if lengths is not None:
+        out = torch.where(_within(size, -(-lengths * new_period // period)), out, 0.0)
+    return out.to(waveform.dtype)
+
+
+def _within(time: int, lengths: Tensor) -> Tensor:
+    return (torch.arange(time, device=lengths.device) < lengths[:, None])[:, None]
 
 
 def _fixed_point(ratio: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from augspec.functional.rates import resample_rate
+from augspec.functional.resample import resample_rate
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
 

@@ -9,12 +9,12 @@ import scipy.signal
 import torch
 from torch import Tensor
 
-from augspec.functional.rates import resample_rate
 from augspec.functional.resample import (
     _delay,
     _delay_weights,
     _interpolation_matrix,
     resample,
+    resample_rate,
     resampled_lengths,
 )
 
