@@ -86,7 +86,7 @@ class ToAudiomentations(BaseWaveformTransform):  # type: ignore[misc]
 
     def randomize_parameters(self, samples: Samples, sample_rate: int) -> None:
         """Draw the example's key from torch's default generator."""
-        key = fresh_keys(1, torch.device("cpu")).item()
+        key = int(fresh_keys(1, torch.device("cpu")).item())
         self.parameters = {"should_apply": True, "key": key}
 
     def apply(self, samples: Samples, sample_rate: int) -> Samples:

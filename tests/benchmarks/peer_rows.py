@@ -15,6 +15,8 @@ import torch_audiomentations
 from torchaudio import functional as taf
 from torchaudio import transforms as tat
 
+from augspec import transforms as T
+
 RATE = 16_000
 Call = Callable[[torch.Tensor], Any]
 FIXED = ", one for all"
@@ -202,7 +204,7 @@ ROWS: dict[str, Row] = {
         shape="specgram",
     ),
     "OneOf": Row(
-        {},
+        {"transforms": [T.Gain(), T.PolarityInversion()]},
         {
             f"torch-audiomentations{FIXED}": lambda: torch_audiomentations.OneOf(
                 [
