@@ -42,7 +42,6 @@ from augspec.functional.mask import mask_span, mask_value_of, spans
 from augspec.functional.mix import cut_segment, cutmix, mix_background, mixup, next_larger
 from augspec.functional.noise import add_noise, colored_noise, short_noises, white_noise
 from augspec.functional.pcen import exponential_average, pcen, smoothing_coefficient
-from augspec.functional.rates import resample_rate
 from augspec.functional.resample import resample, resample_rate, resampled_lengths
 from augspec.functional.resize import (
     frequency_shift,

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as nnf
 
 __all__ = ["delta"]
 
@@ -34,23 +35,33 @@ def delta(
         ``(batch, ..., frame)`` in and out.
     """
     frames, half = specgram.shape[-1], width // 2
-    batch = specgram.shape[0]
-    ends = torch.full((batch,), frames, device=specgram.device) if lengths is None else lengths
-    ends = ends.reshape(-1, *[1] * (specgram.ndim - 1))
     weights = _fit_weights(width, order).to(specgram.device, specgram.dtype)
+    if lengths is None:
+        rows = specgram.reshape(-1, 1, frames)
+        if mode == "interp" and frames >= width:
+            # The derivative of the polynomial's own order is the same all over a fit.
+            slope = nnf.pad(_fit(rows, weights), (half, half), mode="replicate")
+        else:
+            slope = _fit(nnf.pad(rows, (half, half), mode="replicate"), weights)
+        return slope.reshape(specgram.shape)
+    ends = lengths.reshape(-1, *[1] * (specgram.ndim - 1))
 
     def take(values: Tensor, index: Tensor) -> Tensor:
         return values.gather(-1, index.expand(*values.shape[:-1], -1))
 
     place = torch.arange(-half, frames + half, device=specgram.device)
     around = take(specgram, torch.minimum(place.clamp(min=0), (ends - 1).clamp(min=0)))
-    slope = around.unfold(-1, width, 1) @ weights
+    slope = _fit(around.reshape(-1, 1, frames + 2 * half), weights).reshape(specgram.shape)
     place = torch.arange(frames, device=specgram.device)
     if mode == "interp":
-        # The derivative of the polynomial's own order is the same all over a fit.
         middle = torch.minimum(place.clamp(min=half), (ends - 1 - half).clamp(min=0))
         slope = take(slope, torch.where(ends >= width, middle, place))
-    return slope if lengths is None else torch.where(place < ends, slope, 0.0)
+    return torch.where(place < ends, slope, 0.0)
+
+
+def _fit(rows: Tensor, weights: Tensor) -> Tensor:
+    """Weigh the frames around each frame of ``(row, 1, frame)``, where there are enough."""
+    return nnf.conv1d(rows, weights[None, None])
 
 
 def _fit_weights(width: int, order: int) -> Tensor:

@@ -49,8 +49,6 @@ class _Mask(SpecgramTransform, ABC):
     neutral = {"width": 0.0}
     neutral_is_exact = True
     dim: ClassVar[int]
-    neutral = {"width": 0.0}
-    neutral_is_exact = True
 
     def __init__(
         self,
