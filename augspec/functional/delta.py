@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._compile import compiled
+
 __all__ = ["delta"]
 
 
@@ -51,7 +53,7 @@ def delta(
 
     place = torch.arange(-half, frames + half, device=specgram.device)
     around = take(specgram, torch.minimum(place.clamp(min=0), (ends - 1).clamp(min=0)))
-    slope = _fit(around.reshape(-1, 1, frames + 2 * half), weights).reshape(specgram.shape)
+    slope = _fit(around, weights)
     place = torch.arange(frames, device=specgram.device)
     if mode == "interp":
         middle = torch.minimum(place.clamp(min=half), (ends - 1 - half).clamp(min=0))
@@ -59,9 +61,14 @@ def delta(
     return torch.where(place < ends, slope, 0.0)
 
 
+@compiled
 def _fit(rows: Tensor, weights: Tensor) -> Tensor:
-    """Weigh the frames around each frame of ``(row, 1, frame)``, where there are enough."""
-    return nnf.conv1d(rows, weights[None, None])
+    """Weigh the frames around each frame, where there are enough."""
+    count = rows.shape[-1] - len(weights) + 1
+    slope = rows[..., :count] * weights[0]
+    for i in range(1, len(weights)):
+        slope = torch.addcmul(slope, rows[..., i : i + count], weights[i])
+    return slope
 
 
 def _fit_weights(width: int, order: int) -> Tensor:
