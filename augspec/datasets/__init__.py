@@ -3,7 +3,17 @@
 from augspec.datasets._download import download
 from augspec.datasets.folder import AudioFolder
 from augspec.datasets.gm_notes import GMNotes
-from augspec.datasets.nsynth import NSynth
+from augspec.datasets.nsynth import NSynth, nsynth_article
 from augspec.datasets.packed import Packed, pack
+from augspec.datasets.split import split_by_group
 
-__all__ = ["AudioFolder", "GMNotes", "NSynth", "Packed", "download", "pack"]
+__all__ = [
+    "AudioFolder",
+    "GMNotes",
+    "NSynth",
+    "Packed",
+    "download",
+    "nsynth_article",
+    "pack",
+    "split_by_group",
+]

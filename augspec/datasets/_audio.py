@@ -73,13 +73,16 @@ def header_sample_rate(path: Path) -> int:
         ) from error
 
 
+def is_cut(file: BinaryIO, size: int) -> bool:
+    """Say whether the sound chunk of a WAVE or AIFF file of ``size`` bytes reaches beyond it."""
+    file.seek(0)
+    form = file.read(4)
+    return form in _CHUNKS and _sound_chunk_end(file, *_CHUNKS[form]) > size
+
+
 def _is_cut(path: Path) -> bool:
-    """Say whether the sound chunk of a WAVE or AIFF file reaches beyond the end of the file."""
     with path.open("rb") as file:
-        form = file.read(4)
-        if form not in _CHUNKS:
-            return False
-        return _sound_chunk_end(file, *_CHUNKS[form]) > path.stat().st_size
+        return is_cut(file, path.stat().st_size)
 
 
 def _sound_chunk_end(file: BinaryIO, pattern: str, sound: bytes) -> int:

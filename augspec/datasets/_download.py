@@ -94,6 +94,7 @@ class _Transfer:
                     return
                 error: Exception = http.client.IncompleteRead(b"")
             except urllib.error.HTTPError as refused:
+                refused.close()
                 if refused.code not in _TRANSIENT:
                     raise OSError(f"{self.url} cannot be had: {refused}") from refused
                 error = refused
@@ -120,6 +121,7 @@ class _Transfer:
         except urllib.error.HTTPError as refused:
             if refused.code != 416:
                 raise
+            refused.close()
             # Nothing follows what is there: either that is all, or the file has shrunk.
             if refused.headers.get("Content-Range", "") == f"bytes */{have}":
                 return True

@@ -27,7 +27,7 @@ MAGIC = b"augspec\x00"
 VERSION = 1
 AUDIO_START = 4096
 ALIGNMENT = 64
-SAMPLE_TYPES = {"int16": np.dtype("<i2"), "float32": np.dtype("<f4")}
+SAMPLE_TYPES: dict[str, np.dtype[Any]] = {"int16": np.dtype("<i2"), "float32": np.dtype("<f4")}
 ROW = np.dtype(
     [
         ("start", "<i8"),  # first byte of the audio
@@ -40,7 +40,9 @@ ROW = np.dtype(
         ("spare", "<u4"),
     ]
 )
-_HEADER = struct.Struct("<8sIQQII")  # magic, version, contents: start, bytes, CRC; CRC of the header
+_HEADER = struct.Struct(
+    "<8sIQQII"
+)  # magic, version, contents: start, bytes, CRC; CRC of the header
 _CRC = struct.Struct("<I")
 
 
@@ -86,7 +88,7 @@ def read_tables(
     """Map the rows and the records, and check that they are undamaged and within the file."""
     start, middle, end = contents["rows"], contents["records"], contents["end"]
     mapped = np.memmap(file, np.uint8, "r", start, end - start)
-    if zlib.crc32(mapped) != contents["crc"]:
+    if zlib.crc32(mapped.data) != contents["crc"]:
         raise ValueError(f"{path} has damaged rows or records (their checksum differs)")
     rows = np.asarray(mapped[: middle - start]).view(ROW)
     sizes = rows["time"] * rows["channels"] * SAMPLE_TYPES[contents["dtype"]].itemsize

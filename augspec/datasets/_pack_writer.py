@@ -37,6 +37,7 @@ class PackWriter:
         self._dtype = SAMPLE_TYPES[about["dtype"]]
         self._partial = path.with_name(path.name + ".partial")
         self._journal_path = path.with_name(path.name + ".journal")
+        self.count, self._end = 0, AUDIO_START
         self._audio = open_or_create(self._partial)
         if not lock(self._audio):
             self._audio.close()
@@ -177,7 +178,7 @@ class PackWriter:
     def _is_whole(self, text: bytes) -> bool:
         line = json.loads(text)
         self._audio.seek(line["start"])
-        return zlib.crc32(self._audio.read(self._bytes(line))) == line["crc"]
+        return bool(zlib.crc32(self._audio.read(self._bytes(line))) == line["crc"])
 
 
 def open_or_create(path: Path) -> BinaryIO:
@@ -199,7 +200,7 @@ def lock(file: BinaryIO) -> bool:
 
 
 def _encode(waveform: Any, dtype: np.dtype[Any], number: int) -> NDArray[Any]:
-    samples = torch.as_tensor(waveform).detach().cpu().numpy()
+    samples: NDArray[Any] = torch.as_tensor(waveform).detach().cpu().numpy()
     if samples.ndim != 2:
         raise ValueError(
             f"`waveform` of item {number} must be (channel, time), got shape {samples.shape}"
@@ -215,7 +216,8 @@ def _encode(waveform: Any, dtype: np.dtype[Any], number: int) -> NDArray[Any]:
             f"`waveform` of item {number} must be within -1 and 1 to be kept as int16, "
             f"got {samples.min()} to {samples.max()}; use dtype='float32'"
         )
-    return np.minimum(np.rint(samples * 32_768), 32_767).astype(dtype)
+    steps: NDArray[Any] = np.minimum(np.rint(samples * 32_768), 32_767).astype(dtype)
+    return steps
 
 
 def _plain(value: Any) -> Any:

@@ -36,4 +36,4 @@ def progress_bar(
     except ImportError:
         return _NoBar()
     scale = unit == "B"
-    return tqdm(desc=title, total=total, initial=done, unit=unit, unit_scale=scale)  # type: ignore[no-any-return]
+    return tqdm(desc=title, total=total, initial=done, unit=unit, unit_scale=scale)

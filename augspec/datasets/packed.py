@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zlib
@@ -25,10 +26,11 @@ _SCALE = np.float32(2.0**-15)
 class Packed(Dataset[dict[str, Any]]):
     """Read a file that `pack` wrote.
 
-    An item is the dictionary that the packed data set gave: ``waveform`` (float32 tensor), ``index``
-    (int), ``label`` and whatever else there was; tensors other than ``waveform`` come back as
-    lists. The file is mapped, not read: opening takes milliseconds, the pages are shared by all
-    processes on the machine, and an object that is pickled opens the file again where it arrives.
+    An item is the dictionary that the packed data set gave: ``waveform`` (float32 tensor),
+    ``index`` (int), ``label`` and whatever else there was; tensors other than ``waveform`` come
+    back as lists. The file is mapped, not read: opening takes milliseconds, the pages are shared by
+    all processes on the machine, and an object that is pickled opens the file again where it
+    arrives.
 
     Opening checks the header, the size and the tables. The audio has a checksum an item, which
     ``verify`` compares; reading an item does not.
@@ -104,7 +106,9 @@ class Packed(Dataset[dict[str, Any]]):
     def column(self, name: str) -> list[Any]:
         """Return what every item holds under ``name``, ``None`` where an item holds nothing."""
         text = self._records.tobytes()
-        places = zip(self._rows["record"].tolist(), self._rows["record_bytes"].tolist(), strict=True)
+        places = zip(
+            self._rows["record"].tolist(), self._rows["record_bytes"].tolist(), strict=True
+        )
         return [json.loads(text[start : start + size]).get(name) for start, size in places]
 
     def verify(self) -> None:
@@ -114,11 +118,25 @@ class Packed(Dataset[dict[str, Any]]):
             ValueError: If one differs; the message names the item.
         """
         for index in range(len(self)):
-            if zlib.crc32(self._block(index)) != self._rows["crc"][index]:
+            if zlib.crc32(self._block(index).data) != self._rows["crc"][index]:
                 raise ValueError(
                     f"{self.path} is damaged: the audio of item {index} differs from its checksum; "
                     "copy or pack it again"
                 )
+
+    def hashes(self, indices: NDArray[np.int64]) -> list[bytes]:
+        """Return a value for the audio of each item that only the same audio has too.
+
+        The checksums tell most apart; only audio that shares one is read and hashed.
+        """
+        crcs = self._rows["crc"][indices]
+        _, inverse, counts = np.unique(crcs, return_inverse=True, return_counts=True)
+        return [
+            hashlib.blake2b(self._block(index).data, digest_size=16).hexdigest().encode()
+            if count > 1
+            else b"%d" % crc
+            for index, crc, count in zip(indices, crcs, counts[inverse], strict=True)
+        ]
 
     def _block(self, index: int) -> NDArray[Any]:
         row = self._rows[index]
@@ -216,5 +234,5 @@ def _decode(
     return iter(DataLoader(rest, None, num_workers=workers, collate_fn=_as_it_is))
 
 
-def _as_it_is(item: dict[str, Any]) -> dict[str, Any]:
+def _as_it_is(item: Any) -> Any:
     return item

@@ -35,13 +35,14 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         server = self.server
         fault = server.faults.pop(0) if server.faults else ""
         wanted = self.headers.get("Range")
         if fault.isdigit():
             server.requests.append((wanted, int(fault), 0))
-            return self.send_error(int(fault))
+            self.send_error(int(fault))
+            return
         body, start = server.data, 0
         if wanted and server.ranges and self.headers.get("If-Range") == server.etag:
             start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
@@ -50,7 +51,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(body)}")
                 self.send_header("Content-Length", "0")
-                return self.end_headers()
+                self.end_headers()
+                return
         body = body[start:]
         self.send_response(206 if start else 200)
         if start:

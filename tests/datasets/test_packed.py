@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,11 +155,13 @@ pack(Steady(60), sys.argv[2], progress=False, workers=int(sys.argv[3]))
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_pack_resumes_to_the_same_bytes(path, workers):
     journal = path.with_name("sounds.packed.journal")
-    folder = os.path.dirname(__file__)
+    folder = str(Path(__file__).parent)
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, folder, str(path), str(workers)], start_new_session=True
     )
-    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > 5):
+    while process.poll() is None and not (
+        journal.exists() and journal.read_bytes().count(b"\n") > 5
+    ):
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -214,8 +217,10 @@ def test_torn_last_line_of_the_journal_is_dropped(path):
     assert path.read_bytes() == pack(sounds, path.with_name("w"), progress=False).path.read_bytes()
 
 
-@pytest.mark.parametrize(("other", "message"), [(Sounds(21), "begun with another data set"),
-                                                (Sounds(20, seed=1), "holds another item 11")])
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [(Sounds(21), "begun with another data set"), (Sounds(20, seed=1), "holds another item 11")],
+)
 def test_partial_file_of_another_data_set_is_not_continued(path, other, message):
     interrupted(path, Sounds(), 12)
     with pytest.raises(ValueError, match=message):
@@ -295,7 +300,9 @@ def test_unfinished_file_is_refused(path):
         Packed(path.with_name("sounds.packed.partial"))
 
 
-@pytest.mark.parametrize(("field", "value"), [("start", 1 << 40), ("time", -5), ("record", 1 << 30)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("start", 1 << 40), ("time", -5), ("record", 1 << 30)]
+)
 def test_rows_that_point_outside_are_refused(path, raw, field, value):
     """Even with checksums in order: a file may come from anyone."""
     import json
