@@ -5,6 +5,7 @@ from augspec.datasets.folder import AudioFolder
 from augspec.datasets.gm_notes import GMNotes
 from augspec.datasets.nsynth import NSynth, nsynth_article
 from augspec.datasets.packed import Packed, pack
+from augspec.datasets.shards import Shards, write_shards
 from augspec.datasets.split import split_by_group
 
 __all__ = [
@@ -12,8 +13,10 @@ __all__ = [
     "GMNotes",
     "NSynth",
     "Packed",
+    "Shards",
     "download",
     "nsynth_article",
     "pack",
     "split_by_group",
+    "write_shards",
 ]

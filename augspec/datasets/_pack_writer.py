@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from augspec.datasets._items import split_item
 from augspec.datasets._pack_format import ALIGNMENT, AUDIO_START, ROW, SAMPLE_TYPES, write_header
 
 _SAFE = 256  # items between two times that everything is forced to the disk
@@ -67,20 +67,10 @@ class PackWriter:
 
     def entry(self, item: dict[str, Any], number: int) -> tuple[bytes, dict[str, Any]]:
         """Encode an item: its audio, and its line of the journal without the place."""
-        if "waveform" not in item:
-            raise KeyError(f"item {number} must hold a `waveform`, got {sorted(item)}")
-        samples = _encode(item["waveform"], self._dtype, number)
+        samples, record = split_item(item, self._dtype, number)
         audio = samples.tobytes()
-        record = {k: _plain(v) for k, v in item.items() if k not in ("waveform", "index")}
         channels, time = samples.shape
         line = {"channels": channels, "time": time, "crc": zlib.crc32(audio), "record": record}
-        try:
-            json.dumps(line)
-        except TypeError as error:
-            raise TypeError(
-                f"item {number} must hold numbers, strings, lists and tensors, got {record} "
-                f"({error})"
-            ) from error
         return audio, line
 
     def add(self, item: dict[str, Any]) -> None:
@@ -197,28 +187,3 @@ def lock(file: BinaryIO) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _encode(waveform: Any, dtype: np.dtype[Any], number: int) -> NDArray[Any]:
-    samples: NDArray[Any] = torch.as_tensor(waveform).detach().cpu().numpy()
-    if samples.ndim != 2:
-        raise ValueError(
-            f"`waveform` of item {number} must be (channel, time), got shape {samples.shape}"
-        )
-    if samples.dtype == dtype:
-        return samples
-    if dtype.kind == "f":
-        return samples.astype(dtype)
-    if samples.dtype.kind != "f":
-        raise TypeError(f"`waveform` of item {number} must be float or int16, got {samples.dtype}")
-    if not (np.abs(samples) <= 1).all():  # NaN is not
-        raise ValueError(
-            f"`waveform` of item {number} must be within -1 and 1 to be kept as int16, "
-            f"got {samples.min()} to {samples.max()}; use dtype='float32'"
-        )
-    steps: NDArray[Any] = np.minimum(np.rint(samples * 32_768), 32_767).astype(dtype)
-    return steps
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value
