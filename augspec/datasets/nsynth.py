@@ -205,7 +205,7 @@ class NSynth(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         index = range(len(self))[index]
-        path = self._audio / f"{self._notes.names[index].decode()}.wav"
+        path = f"{self._audio}{os.sep}{self._notes.names[index].decode()}.wav"
         return {
             "waveform": self._waveform(index, path),
             "label": int(self.labels[index]),
@@ -213,12 +213,12 @@ class NSynth(Dataset[dict[str, Any]]):
             "instrument": str(self._notes.instrument_names[self._notes.instruments[index]]),
             "pitch": int(self._notes.pitches[index]),
             "velocity": int(self._notes.velocities[index]),
-            "path": str(path),
+            "path": path,
         }
 
-    def _waveform(self, index: int, path: Path) -> Tensor:
+    def _waveform(self, index: int, path: str) -> Tensor:
         if self._packed is None or self._places is None:
-            return read_audio(path, self.sample_rate)
+            return read_audio(Path(path), self.sample_rate)
         return self._packed.waveform(int(self._places[index]))
 
 
