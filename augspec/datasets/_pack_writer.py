@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from augspec.datasets._items import split_item
 from augspec.datasets._pack_format import ALIGNMENT, AUDIO_START, ROW, SAMPLE_TYPES, write_header
 
+_PATIENCE = 15.0  # seconds: workers of a process that was killed notice within five
 _SAFE = 256  # items between two times that everything is forced to the disk
 
 
@@ -39,7 +41,7 @@ class PackWriter:
         self._journal_path = path.with_name(path.name + ".journal")
         self.count, self._end = 0, AUDIO_START
         self._audio = open_or_create(self._partial)
-        if not lock(self._audio):
+        if not lock(self._audio, _PATIENCE):
             self._audio.close()
             raise BlockingIOError(f"another process is writing {self._partial}; wait for it")
         self._journal = open_or_create(self._journal_path)
@@ -69,8 +71,8 @@ class PackWriter:
         """Encode an item: its audio, and its line of the journal without the place."""
         samples, record = split_item(item, self._dtype, number)
         audio = samples.tobytes()
-        channels, time = samples.shape
-        line = {"channels": channels, "time": time, "crc": zlib.crc32(audio), "record": record}
+        channels, length = samples.shape
+        line = {"channels": channels, "time": length, "crc": zlib.crc32(audio), "record": record}
         return audio, line
 
     def add(self, item: dict[str, Any]) -> None:
@@ -176,14 +178,22 @@ def open_or_create(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
 
 
-def lock(file: BinaryIO) -> bool:
-    """Take the lock of a file if it is free; it is released with the file or the process."""
+def lock(file: BinaryIO, patience: float = 0.0) -> bool:
+    """Take the lock of a file if it is free within ``patience`` seconds.
+
+    It is released with the file, or when the process and what it has forked have ended.
+    """
     try:
         import fcntl
     except ImportError:  # Windows: there two writers must not be started at once
         return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.05)
+        else:
+            return True

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from augspec.datasets import GMNotes, Packed, pack
+from augspec.datasets import GMNotes, Packed, _pack_writer, pack
 from augspec.datasets._pack_format import AUDIO_START, ROW
 
 
@@ -228,7 +228,9 @@ def test_partial_file_of_another_data_set_is_not_continued(path, other, message)
     pack(Sounds(), path, progress=False)  # what was there is still good
 
 
-def test_two_writers_at_once_are_refused(path):
+def test_two_writers_at_once_are_refused(path, monkeypatch):
+    monkeypatch.setattr(_pack_writer, "_PATIENCE", 0.0)
+
     class Nested(Sounds):
         def __getitem__(self, index):
             with pytest.raises(BlockingIOError, match="another process is writing"):
