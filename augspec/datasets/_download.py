@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from augspec.datasets._pack_writer import lock, open_or_create
+from augspec.datasets._locks import open_locked, put_in_place
 from augspec.datasets._progress import progress_bar
 
 _CHUNK = 1 << 18
@@ -59,9 +59,10 @@ def download(
     part = path.with_name(path.name + ".part")
     tag = path.with_name(path.name + ".part.tag")  # the server's name for this version of the file
     transfer = _Transfer(url, part, tag, attempts, progress)
-    with open_or_create(part) as file:
-        if not lock(file):
-            raise BlockingIOError(f"another process is downloading {part}; wait for it")
+    with open_locked(part) as file:
+        if path.exists():  # another process has finished meanwhile
+            part.unlink()
+            return path
         for _ in range(attempts):
             transfer.run()
             found = None if sha256 is None else _digest(part)
@@ -73,8 +74,8 @@ def download(
                 f"{url} must have the SHA-256 checksum {sha256}, got {found} in {attempts} "
                 "downloads"
             )
-    part.replace(path)
-    tag.unlink(missing_ok=True)
+        tag.unlink(missing_ok=True)
+        put_in_place(file, part, path)
     return path
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augspec.datasets._items import split_item
+from augspec.datasets._locks import open_locked, put_in_place
 from augspec.datasets._pack_format import ALIGNMENT, AUDIO_START, ROW, SAMPLE_TYPES, write_header
 
 _PATIENCE = 15.0  # seconds: workers of a process that was killed notice within five
@@ -31,20 +31,23 @@ class PackWriter:
         path: The file to make.
         about: ``dtype``, ``sample_rate`` and ``classes``, and whatever else tells this data set
             from another; a partial file is continued only if all of it agrees.
+        overwrite: Replace a finished file.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+    def __init__(self, path: Path, about: dict[str, Any], overwrite: bool = False) -> None:
         self.path = path
         self.about = about
         self._dtype = SAMPLE_TYPES[about["dtype"]]
         self._partial = path.with_name(path.name + ".partial")
         self._journal_path = path.with_name(path.name + ".journal")
         self.count, self._end = 0, AUDIO_START
-        self._audio = open_or_create(self._partial)
-        if not lock(self._audio, _PATIENCE):
+        self._audio = open_locked(self._partial, _PATIENCE)
+        if path.exists() and not overwrite:
+            self._partial.unlink()
             self._audio.close()
-            raise BlockingIOError(f"another process is writing {self._partial}; wait for it")
-        self._journal = open_or_create(self._journal_path)
+            raise FileExistsError(f"{path} is there already; delete it or set `overwrite`")
+        self._journal_path.touch()
+        self._journal = self._journal_path.open("r+b")
         try:
             self.last = self._recover()
         except BaseException:
@@ -111,9 +114,10 @@ class PackWriter:
         if not labelled:
             rows["label"] = 0
         self._write_tables(rows, b"".join(records), labelled)
-        self.close()
-        self._partial.replace(self.path)
+        put_in_place(self._audio, self._partial, self.path)
+        self._journal.close()
         self._journal_path.unlink()
+        self.close()
 
     def _write_tables(self, rows: NDArray[Any], records: bytes, labelled: bool) -> None:
         start = -(-self._end // ALIGNMENT) * ALIGNMENT
@@ -171,29 +175,3 @@ class PackWriter:
         line = json.loads(text)
         self._audio.seek(line["start"])
         return bool(zlib.crc32(self._audio.read(self._bytes(line))) == line["crc"])
-
-
-def open_or_create(path: Path) -> BinaryIO:
-    """Open a file for reading and writing, whether it is there or not, without cutting it."""
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
-
-
-def lock(file: BinaryIO, patience: float = 0.0) -> bool:
-    """Take the lock of a file if it is free within ``patience`` seconds.
-
-    It is released with the file, or when the process and what it has forked have ended.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows: there two writers must not be started at once
-        return True
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.05)
-        else:
-            return True

@@ -268,6 +268,8 @@ def _prepare(
             unpack(root / name, folder, split, progress)
         except BlockingIOError:
             time.sleep(1.0)
+        except FileExistsError:  # another one has finished meanwhile
+            continue
     if not root.is_dir():
         raise FileNotFoundError(f"`root` must be an existing folder, got {root}")
     if not (folder / "examples.json").is_file():

@@ -60,7 +60,7 @@ class Packed(Dataset[dict[str, Any]]):
         >>> notes = pack(torch.utils.data.Subset(GMNotes("valid"), range(3)), path,
         ...              sample_rate=16_000, progress=False)
         >>> Packed(path)[2]["instrument"]
-        'bass_fluid_033'
+        'bass_fluid_035'
     """
 
     def __init__(self, path: str | os.PathLike[str], verify: bool = False) -> None:
@@ -203,7 +203,9 @@ def pack(
         raise ValueError("`dataset` must hold at least one item")
     classes = getattr(dataset, "classes", None)
     about = {"dtype": dtype, "sample_rate": int(rate), "classes": classes}
-    with PackWriter(path, {**about, "source": [type(dataset).__name__, count]}) as writer:
+    with PackWriter(
+        path, {**about, "source": [type(dataset).__name__, count]}, overwrite
+    ) as writer:
         _check_same(writer, dataset)
         bar = progress_bar(f"packing {path.name}", count, writer.count, progress)
         with bar:

@@ -214,7 +214,7 @@ def test_two_downloads_to_one_path_are_refused(server, tmp_path):
     thread.start()
     while not (tmp_path / "f.part").exists() or not server.requests:
         time.sleep(0.005)
-    with pytest.raises(BlockingIOError, match="another process is downloading"):
+    with pytest.raises(BlockingIOError, match="another process is writing"):
         get(server, tmp_path / "f")
     thread.join()
     assert (tmp_path / "f").read_bytes() == DATA
