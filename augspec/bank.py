@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from augspec._compile import eager_kernels
-from augspec.datasets._audio import SUFFIXES, header_sample_rate, read_audio
+from augspec.datasets._audio import SUFFIXES, audio_info, read_audio
 from augspec.functional.checks import check_finite, check_sample_rate
 from augspec.functional.resample import resample_rate
 
@@ -184,7 +184,7 @@ class Bank(nn.Module):
                 raise FileNotFoundError(
                     f"`sounds[{place}]` must be a file, but {path} is not there"
                 )
-            rate, name = header_sample_rate(path), str(path)
+            rate, name = audio_info(path).sample_rate, str(path)
             waveform = read_audio(path, rate).mean(0)
             waveform = resample_rate(waveform[None, None], rate, self.sample_rate)[0, 0]
         if self.max_duration is not None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from augspec.datasets.nsynth import FAMILIES
+from augspec.datasets._nsynth_examples import FAMILIES
 
 FOLDER = Path(__file__).with_name("gm_notes_data")
 SAMPLE_RATE = 16_000

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import os
-import re
-from collections.abc import Iterable
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
+from augspec.datasets import _nsynth_clean
 from augspec.datasets._audio import read_audio
+from augspec.datasets._download import download as fetch
+from augspec.datasets._nsynth_archive import unpack
+from augspec.datasets._nsynth_examples import FAMILIES, QUALITIES, SOURCES, Notes, read_examples
+from augspec.datasets._nsynth_filters import Filters, Names, Range
+from augspec.datasets.packed import Packed
+from augspec.datasets.split import split_by_group
+from augspec.features import LogMelSpectrogram
 
-# The official order, but for synth_lead (officially 9, before vocal): only the train split has it,
-# and so that the ten families of the benchmark are 0 to 9 in every split, it comes last.
-FAMILIES = (
-    *("bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string", "vocal"),
-    "synth_lead",
-)
-SOURCES = ("acoustic", "electronic", "synthetic")
 SPLITS = ("train", "valid", "test")
-SAMPLE_RATE = 16_000
-
-_NAME = re.compile(
-    rf"(?P<instrument>(?P<family>{'|'.join(FAMILIES)})_(?P<source>{'|'.join(SOURCES)})_\d+)"
-    r"-(?P<pitch>\d+)-(?P<velocity>\d+)"
-)
+SOURCE_URL = "http://download.magenta.tensorflow.org/datasets/nsynth"
 
 
 class NSynth(Dataset[dict[str, Any]]):
@@ -38,6 +34,13 @@ class NSynth(Dataset[dict[str, Any]]):
     ``instrument`` (str), ``pitch`` (MIDI number), ``velocity`` (0 to 127) and ``path`` (str). The
     notes are in the order of their names.
 
+    ``root`` holds ``nsynth-{split}`` with ``examples.json`` and ``audio/*.wav``, or the archive
+    ``nsynth-{split}.jsonwav.tar.gz`` as it is downloaded. Of an archive you need not unpack
+    anything, but it does take space: a gzip stream cannot be read at random, so the first opening
+    reads it once and leaves the decoded notes in one file, ``nsynth-{split}/audio.packed`` (the
+    size of the wav files: 37 GB for train), with ``examples.json`` beside it. From then on the
+    archive is not needed. A pass that is killed goes on where it stopped.
+
     Labels are the same numbers in every split: 0 to 9 are the ten families in the official order
     (``bass brass flute guitar keyboard mallet organ reed string vocal``), and 10 is ``synth_lead``.
     They differ from ``instrument_family`` in ``examples.json``, which has ``synth_lead`` at 9 and
@@ -45,21 +48,33 @@ class NSynth(Dataset[dict[str, Any]]):
     official splits only train does: size a classifier by the training set's ``classes``.
 
     A field that ``examples.json`` lacks is taken from the name of the note
-    (``family_source_number-pitch-velocity``).
+    (``family_source_number-pitch-velocity``); a note without ``qualities_str`` has no qualities.
 
     Args:
-        root: The folder that holds ``nsynth-train``, ``nsynth-valid`` and ``nsynth-test``, each
-            with ``examples.json`` and ``audio/*.wav``.
+        root: The folder of the splits or the archives.
         split: ``"train"``, ``"valid"`` or ``"test"``.
         sources: Keep only these of ``"acoustic"``, ``"electronic"`` and ``"synthetic"``; ``None``
-            keeps all.
+            keeps all, here and below.
+        families: Keep only these families.
+        pitch: Keep one MIDI number, or a range from the first to the second, both included.
+        velocity: Keep one velocity, or a range. The official ones are 25, 50, 75, 100 and 127.
+        qualities: Keep the notes that have all of these, such as ``"bright"``.
+        instruments: Keep only these instruments, such as ``"reed_acoustic_011"``.
+        clean: Drop notes with the same samples as one before them among the chosen ones, whatever
+            their instruments, and the notes of brass_acoustic_046 from pitch 84 up, which are
+            noise. The first time this reads all chosen audio of a folder (a minute or more for
+            train) and keeps its hashes in ``nsynth-{split}/audio.b2sums``; delete that file when
+            the audio changes.
+        download: Fetch the archive if neither it nor the split is there.
+        source_url: Where archives are; ``/nsynth-{split}.jsonwav.tar.gz`` is added.
+        sha256: Checksum that the downloaded archive must have. Without it the size is checked, and
+            the archive's own checksum when it is read.
+        progress: Show progress bars while downloading and while reading an archive.
 
     Attributes:
         classes: Names of the families; ``classes[label]`` is the name of a label.
         sample_rate: Sampling rate in Hz.
         labels: Label of every note, int64.
-        pitches: MIDI number of every note.
-        velocities: MIDI velocity of every note.
 
     Shape:
         ``waveform`` is ``(1, 64000)``.
@@ -67,7 +82,8 @@ class NSynth(Dataset[dict[str, Any]]):
     Raises:
         FileNotFoundError: If the root, the split, ``examples.json`` or a file that it names is
             missing.
-        ValueError: If an argument is not one of those above, ``examples.json`` is damaged, or no
+        ValueError: If an argument is not one of those above, ``examples.json`` or the archive is
+            damaged, the archive holds what could write or fill up outside of its folder, or no
             note is left. Reading an item raises it if the file is damaged or cut.
 
     References:
@@ -79,151 +95,228 @@ class NSynth(Dataset[dict[str, Any]]):
         self,
         root: str | os.PathLike[str],
         split: str,
-        sources: str | Iterable[str] | None = None,
+        sources: Names = None,
+        families: Names = None,
+        *,
+        pitch: Range = None,
+        velocity: Range = None,
+        qualities: Names = None,
+        instruments: Names = None,
+        clean: bool = False,
+        download: bool = False,
+        source_url: str = SOURCE_URL,
+        sha256: str | None = None,
+        progress: bool = True,
     ) -> None:
-        folder = _split_folder(Path(root), split)
+        if split not in SPLITS:
+            raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, got {split!r}")
+        kept = Filters(sources, families, pitch, velocity, qualities, instruments).checked()
         self.split = split
-        self._audio = folder / "audio"
+        folder = _prepare(Path(root), split, source_url if download else None, sha256, progress)
         examples = folder / "examples.json"
-        kept = _check_sources(sources)
-        notes = [note for note in _read_examples(examples) if note.source in kept]
-        if not notes:
-            raise ValueError(f"{examples} must hold at least one note of `sources` {sorted(kept)}")
-        notes.sort(key=lambda note: note.name)
-        self._check_files(examples, [note.name for note in notes])
-
-        # Compact arrays instead of a dictionary a note: 300,000 notes take about 20 MB, and workers
-        # that are forked share the pages, which reference counts of Python objects would unshare.
-        self._names = np.array([note.name.encode() for note in notes])
-        names, codes = np.unique([note.instrument for note in notes], return_inverse=True)
-        self._instruments: NDArray[np.str_] = names
-        self._instrument_codes = codes.astype(np.int32)
-        self.labels: NDArray[np.int64] = np.array([FAMILIES.index(note.family) for note in notes])
-        self.pitches: NDArray[np.int64] = np.array([note.pitch for note in notes])
-        self.velocities: NDArray[np.int64] = np.array([note.velocity for note in notes])
-        self.classes = list(FAMILIES if self.labels.max() == 10 else FAMILIES[:10])
+        notes = read_examples(examples)
+        notes = notes.select(kept.mask(notes, examples))
+        if len(notes) == 0:
+            raise ValueError(f"{examples} must hold at least one note of {kept.describe()}")
         self.sample_rate = _common_sample_rate(examples, notes)
+        self._audio = folder / "audio"
+        self._packed: Packed | None = None
+        self._places: NDArray[np.int64] | None = None  # of the notes in the packed file
+        if self._audio.is_dir() or not (folder / "audio.packed").is_file():
+            _check_files(self._audio, examples, notes.names)
+        else:
+            self._audio = folder / "audio.packed"
+            self._packed = Packed(self._audio)
+            self._places = _places(self._packed, examples, notes.names)
+        self._set(notes)
+        if clean:
+            self._set_subset(_nsynth_clean.clean(notes, self._audio, self._packed, self._places))
+
+    def _set(self, notes: Notes) -> None:
+        self._notes = notes
+        self.labels: NDArray[np.int64] = notes.families.astype(np.int64)
+        self.classes = list(FAMILIES if self.labels.max() == 10 else FAMILIES[:10])
+
+    def _set_subset(self, index: NDArray[Any]) -> None:
+        if self._places is not None:
+            self._places = self._places[index]
+        self._set(self._notes.select(index))
+
+    @property
+    def pitches(self) -> NDArray[np.int64]:
+        """MIDI number of every note."""
+        return self._notes.pitches.astype(np.int64)
+
+    @property
+    def velocities(self) -> NDArray[np.int64]:
+        """MIDI velocity of every note."""
+        return self._notes.velocities.astype(np.int64)
 
     @property
     def instruments(self) -> NDArray[np.str_]:
         """Name of the instrument of every note, such as ``"reed_acoustic_011"``."""
-        return self._instruments[self._instrument_codes]
+        return self._notes.instrument_names[self._notes.instruments]
+
+    @property
+    def sources(self) -> NDArray[np.str_]:
+        """Source of every note: acoustic, electronic or synthetic."""
+        return np.array(SOURCES)[self._notes.sources]
+
+    @property
+    def families(self) -> NDArray[np.str_]:
+        """Family of every note."""
+        return np.array(FAMILIES)[self._notes.families]
+
+    @property
+    def qualities(self) -> NDArray[np.bool_]:
+        """Which of NSynth's ten qualities (``QUALITIES``) every note has, ``(notes, 10)``."""
+        bits = np.uint16(1) << np.arange(len(QUALITIES), dtype=np.uint16)
+        return np.not_equal(self._notes.qualities[:, None] & bits, 0)
+
+    def select(self, index: ArrayLike) -> NSynth:
+        """Return the data set of some notes, by their places or by a mask; ``index`` counts anew.
+
+        ``classes`` stay as they are.
+
+        Raises:
+            ValueError: If no note is chosen.
+        """
+        places = np.asarray(index)
+        chosen = np.arange(len(self))[places] if places.size else places
+        if len(chosen) == 0:
+            raise ValueError("`index` must choose at least one note")
+        other = copy.copy(self)
+        other._set_subset(chosen)
+        other.classes = self.classes
+        return other
+
+    def split_by_instrument(self, valid: float = 0.2, seed: int = 0) -> tuple[NSynth, NSynth]:
+        """Split the notes in two so that no instrument is in both; see `split_by_group`.
+
+        Args:
+            valid: Share of each family's instruments that go to the second part.
+            seed: Another seed gives another split.
+        """
+        first, second = split_by_group(self.instruments, self.labels, valid=valid, seed=seed)
+        return self.select(first), self.select(second)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         index = range(len(self))[index]
-        path = self._audio / f"{self._names[index].decode()}.wav"
+        path = f"{self._audio}{os.sep}{self._notes.names[index].decode()}.wav"
         return {
-            "waveform": read_audio(path, self.sample_rate),
+            "waveform": self._waveform(index, path),
             "label": int(self.labels[index]),
             "index": index,
-            "instrument": str(self._instruments[self._instrument_codes[index]]),
-            "pitch": int(self.pitches[index]),
-            "velocity": int(self.velocities[index]),
-            "path": str(path),
+            "instrument": str(self._notes.instrument_names[self._notes.instruments[index]]),
+            "pitch": int(self._notes.pitches[index]),
+            "velocity": int(self._notes.velocities[index]),
+            "path": path,
         }
 
-    def _check_files(self, examples: Path, names: list[str]) -> None:
-        """Compare the names with one listing; asking for each file would take minutes."""
-        if not self._audio.is_dir():
-            raise FileNotFoundError(f"{self._audio} is missing; unpack the split again")
-        present = {file.name for file in self._audio.iterdir()}
-        missing = [f"{name}.wav" for name in names if f"{name}.wav" not in present]
-        if missing:
-            raise FileNotFoundError(
-                f"{examples} names {len(missing)} files that {self._audio} does not hold, "
-                f"the first is {missing[0]}; unpack the split again or take them out of it"
-            )
+    def _waveform(self, index: int, path: str) -> Tensor:
+        if self._packed is None or self._places is None:
+            return read_audio(Path(path), self.sample_rate)
+        return self._packed.waveform(int(self._places[index]))
 
 
-class _Note(NamedTuple):
-    name: str
-    family: str
-    source: str
-    instrument: str
-    pitch: int
-    velocity: int
-    sample_rate: int
+class Article(NamedTuple):
+    """What the article of 2018 trained on: two data sets and the features."""
+
+    train: NSynth
+    valid: NSynth
+    features: LogMelSpectrogram
 
 
-def _split_folder(root: Path, split: str) -> Path:
-    if split not in SPLITS:
-        raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, got {split!r}")
+def nsynth_article(root: str | os.PathLike[str], **options: Any) -> Article:
+    """Return the subset and the settings of the article that augspec grew out of.
+
+    The acoustic notes of the official train and valid splits, and log-mel spectrograms with
+    ``n_fft`` 1024, hop 256 and 40 bands from 20 to 8000 Hz.
+
+    Args:
+        root: As in `NSynth`.
+        options: Other arguments of `NSynth`, such as ``download``.
+    """
+    train, valid = (NSynth(root, split, "acoustic", **options) for split in ("train", "valid"))
+    features = LogMelSpectrogram(
+        sample_rate=train.sample_rate,
+        n_fft=1024,
+        hop_length=256,
+        n_mels=40,
+        f_min=20.0,
+        f_max=8_000.0,
+    )
+    return Article(train, valid, features)
+
+
+def _prepare(
+    root: Path, split: str, source_url: str | None, sha256: str | None, progress: bool
+) -> Path:
+    """Return the folder of the split; make it from the archive, and get that, if need be."""
+    folder = root / f"nsynth-{split}"
+    name = f"nsynth-{split}.jsonwav.tar.gz"
+    # Several processes, such as the ranks of a training, may open the split at once.
+    while not ((folder / "examples.json").is_file() and _has_audio(folder, root / name)):
+        try:
+            if not (root / name).is_file():
+                if source_url is None:
+                    break
+                fetch(f"{source_url}/{name}", root / name, sha256=sha256, progress=progress)
+            unpack(root / name, folder, split, progress)
+        except BlockingIOError:
+            time.sleep(1.0)
+        except FileExistsError:  # another one has finished meanwhile
+            continue
     if not root.is_dir():
         raise FileNotFoundError(f"`root` must be an existing folder, got {root}")
-    folder = root / f"nsynth-{split}"
     if not (folder / "examples.json").is_file():
         raise FileNotFoundError(
-            f"`root` must hold nsynth-{split}/examples.json, got {root}; unpack "
-            f"nsynth-{split}.jsonwav.tar.gz there, and give the folder that holds the splits"
+            f"`root` must hold {name} or nsynth-{split}/examples.json, got {root}; download the "
+            "archive there (`download=True`), and give the folder that holds it"
         )
     return folder
 
 
-def _check_sources(sources: str | Iterable[str] | None) -> set[str]:
-    if sources is None:
-        return set(SOURCES)
-    kept = {sources} if isinstance(sources, str) else set(sources)
-    if not kept or kept - set(SOURCES):
-        raise ValueError(f"`sources` must be some of {', '.join(SOURCES)}, got {sources!r}")
-    return kept
-
-
-def _read_examples(path: Path) -> list[_Note]:
-    try:
-        records = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); unpack the split again") from error
-    if not isinstance(records, dict):
-        raise ValueError(f"{path} must hold an object with one entry a note")
-    return [_parse(path, name, record) for name, record in records.items()]
-
-
-def _parse(path: Path, name: str, record: Any) -> _Note:
-    if not isinstance(record, dict):
-        raise ValueError(f"{path}: the entry of {name!r} must be an object, got {record!r}")
-    match = _NAME.fullmatch(name)
-    from_name: dict[str, Any] = match.groupdict() if match else {}
-
-    def field(key: str, group: str) -> Any:
-        value = record.get(key, from_name.get(group))
-        if value is None:
-            raise ValueError(
-                f"{path}: {name!r} has no {key}, and its name does not tell it; names are "
-                "family_source_number-pitch-velocity"
-            )
-        return value
-
-    note = _Note(
-        name=name,
-        family=field("instrument_family_str", "family"),
-        source=field("instrument_source_str", "source"),
-        instrument=str(field("instrument_str", "instrument")),
-        pitch=_midi(path, name, "pitch", field("pitch", "pitch")),
-        velocity=_midi(path, name, "velocity", field("velocity", "velocity")),
-        sample_rate=record.get("sample_rate", SAMPLE_RATE),
+def _has_audio(folder: Path, archive: Path) -> bool:
+    return (
+        (folder / "audio").is_dir() or (folder / "audio.packed").is_file() or not archive.is_file()
     )
-    if note.family not in FAMILIES or note.source not in SOURCES:
-        raise ValueError(
-            f"{path}: {name!r} must be of a family of NSynth ({', '.join(FAMILIES)}) and a source "
-            f"({', '.join(SOURCES)}), got {note.family!r} and {note.source!r}"
+
+
+def _check_files(audio: Path, examples: Path, names: NDArray[np.bytes_]) -> None:
+    """Compare the names with one listing; asking for each file would take minutes."""
+    if not audio.is_dir():
+        raise FileNotFoundError(f"{audio} is missing; unpack the split again")
+    present = np.array([os.fsencode(entry.name) for entry in os.scandir(audio)], np.bytes_)
+    missing = names[~np.isin(np.char.add(names, b".wav"), present)]
+    if len(missing):
+        raise FileNotFoundError(
+            f"{examples} names {len(missing)} files that {audio} does not hold, the first is "
+            f"{missing[0].decode()}.wav; unpack the split again or take them out of it"
         )
-    if "/" in name or "\\" in name:
-        raise ValueError(f"{path}: {name!r} must be a plain file name")
-    return note
 
 
-def _midi(path: Path, name: str, key: str, value: Any) -> int:
-    number = int(value) if isinstance(value, int) or str(value).isdecimal() else -1
-    if not 0 <= number <= 127:
-        raise ValueError(f"{path}: {key} of {name!r} must be from 0 to 127, got {value!r}")
-    return number
+def _places(packed: Packed, examples: Path, names: NDArray[np.bytes_]) -> NDArray[np.int64]:
+    """Find the notes in the packed file, which has them in the order of the archive."""
+    there = np.array([name.encode() for name in packed.column("name")], np.bytes_)
+    order = np.argsort(there)
+    places: NDArray[np.int64] = order[
+        np.searchsorted(there, names, sorter=order).clip(max=len(there) - 1)
+    ]
+    missing = names[there[places] != names]
+    if len(missing):
+        raise FileNotFoundError(
+            f"{examples} names {len(missing)} notes that {packed.path} does not hold, the first "
+            f"is {missing[0].decode()}; delete both, so that the archive is read again"
+        )
+    return places
 
 
-def _common_sample_rate(path: Path, notes: list[_Note]) -> int:
-    rates = {note.sample_rate for note in notes}
+def _common_sample_rate(path: Path, notes: Notes) -> int:
+    rates = np.unique(notes.rates).tolist()
     if len(rates) != 1:
         raise ValueError(f"{path} must have one sample_rate for all notes, got {rates}")
-    return int(rates.pop())
+    return int(rates[0])

@@ -1,0 +1,151 @@
+"""One pass over an archive of NSynth that leaves its notes ready to be read at random."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from augspec.datasets._audio import is_cut
+from augspec.datasets._nsynth_examples import SAMPLE_RATE
+from augspec.datasets._pack_writer import PackWriter
+from augspec.datasets._progress import progress_bar
+
+# The official train split has notes of 128,044 bytes, 37 GB of them, and an index of some 150 MB.
+_MAX_NOTE = 1 << 20
+_MAX_EXAMPLES = 1 << 30
+_MAX_ALL = 64 << 30
+_MAX_READ = 1 << 21  # of one read by tarfile: headers say how much to read and may lie
+_MAX_END = 1 << 20
+
+
+def unpack(archive: Path, folder: Path, split: str, progress: bool = True) -> None:
+    """Put the notes of an archive into ``folder/audio.packed``, and examples.json beside it.
+
+    The archive is read once, from its beginning to its end. Nothing else is written, whatever the
+    names in the archive are, and nothing is left in place unless the whole archive is good: a pass
+    that was killed is taken up again, and decoded notes are kept.
+
+    Raises:
+        ValueError: If the archive is damaged or cut, or holds what an archive of NSynth does not:
+            links, devices, sparse members, names outside of the folder, members that are too large.
+        BlockingIOError: If another process is at it.
+    """
+    folder.mkdir(exist_ok=True)
+    size = archive.stat().st_size
+    about = {"dtype": "int16", "sample_rate": SAMPLE_RATE, "classes": None}
+    examples = folder / "examples.json.partial"
+    with (
+        PackWriter(folder / "audio.packed", {**about, "source": [archive.name, size]}) as writer,
+        _naming(archive),
+        archive.open("rb") as raw,
+        progress_bar(f"indexing {archive.name}", size, 0, progress, unit="B") as bar,
+    ):
+        seen: set[str] = set()
+        position = 0
+        for name, data in _members(archive, raw, split):
+            if name == "":
+                with examples.open("wb") as file:
+                    shutil.copyfileobj(data, file)
+                continue
+            if name in seen:
+                raise ValueError(f"{archive} holds {name}.wav twice")
+            seen.add(name)
+            if len(seen) > writer.count:
+                samples = _decode(archive, name, data.read())
+                writer.add({"waveform": samples, "name": name})
+            bar.update(raw.tell() - position)
+            position = raw.tell()
+        if not seen or not examples.is_file():
+            raise ValueError(f"{archive} must hold nsynth-{split}/examples.json and notes")
+        examples.replace(folder / "examples.json")
+        writer.finish()
+
+
+def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield the notes, by name, and examples.json as ``""``; refuse what is not safe."""
+    pattern = re.compile(rf"(?:\./)?nsynth-{split}/(?:audio/([^/\\]+)\.wav|examples\.json)")
+    with gzip.open(raw) as stream:
+        bounded = cast("IO[bytes]", _Bounded(stream))
+        with tarfile.open(fileobj=bounded, mode="r:", errorlevel=2) as tar:
+            total = 0
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined]  # or it would keep 300,000
+                match = pattern.fullmatch(member.name)
+                limit = _MAX_NOTE if match and match[1] else _MAX_EXAMPLES
+                total += member.size
+                _check(archive, member, limit, total)
+                if match and member.isreg():
+                    yield match[1] or "", cast("IO[bytes]", tar.extractfile(member))
+        # The checksum of the gzip stream is at its end, behind the padding.
+        if len(stream.read(_MAX_END)) == _MAX_END:
+            raise ValueError(f"{archive} goes on after its end; it is not safe")
+
+
+@contextmanager
+def _naming(archive: Path) -> Iterator[None]:
+    """Say which archive it was that could not be read."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{archive} is damaged or cut ({error}); download it again") from error
+
+
+def _check(archive: Path, member: tarfile.TarInfo, limit: int, total: int) -> None:
+    name = member.name
+    if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name:
+        reason = "a name outside of its folder"
+    elif member.issparse():
+        reason = "a sparse member"
+    elif not (member.isreg() or member.isdir()):
+        reason = "a link or device"
+    elif member.size > limit:
+        reason = f"a member of {member.size:,} bytes"
+    elif total > _MAX_ALL:
+        reason = f"more than {_MAX_ALL:,} bytes up to"
+    else:
+        return
+    raise ValueError(f"{archive} is not safe and was refused: {reason}, {name!r}")
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that never gives more than `_MAX_READ` bytes at once, whatever is asked for."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MAX_READ:
+            raise tarfile.ReadError(f"a header asks for {size:,} bytes")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+def _decode(archive: Path, name: str, data: bytes) -> NDArray[Any]:
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            fine = (file.samplerate, file.subtype) == (SAMPLE_RATE, "PCM_16")
+            samples = file.read(dtype="int16", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{archive}: {name}.wav cannot be decoded ({error})") from error
+    if not fine or len(samples) == 0 or is_cut(io.BytesIO(data), len(data)):
+        raise ValueError(
+            f"{archive}: {name}.wav must be 16 bit audio at {SAMPLE_RATE} Hz, whole and not empty"
+        )
+    return np.ascontiguousarray(samples.T)

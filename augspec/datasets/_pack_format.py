@@ -1,0 +1,100 @@
+"""The layout of a packed file: what `pack` writes and `Packed` maps.
+
+All numbers are little-endian:
+
+- a header of 40 bytes in the first page: magic, version, where the contents are, checksums;
+- from `AUDIO_START` on the audio of the items, one after the other, each (channel, time) in C order
+  and beginning at a multiple of `ALIGNMENT` bytes;
+- ``rows``: one `ROW` an item, which says where its audio and its record are, with a checksum;
+- ``records``: what else each item holds, as JSON;
+- ``contents``: JSON with the count, the type of the samples, the sampling rate, the classes, and
+  where rows and records lie, with a checksum.
+
+A writer knows the contents last, so they are at the end; the header is written when all else is.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"augspec\x00"
+VERSION = 1
+AUDIO_START = 4096
+ALIGNMENT = 64
+SAMPLE_TYPES: dict[str, np.dtype[Any]] = {"int16": np.dtype("<i2"), "float32": np.dtype("<f4")}
+ROW = np.dtype(
+    [
+        ("start", "<i8"),  # first byte of the audio
+        ("time", "<i8"),
+        ("record", "<i8"),  # first byte of the record, from the start of the records
+        ("label", "<i8"),
+        ("channels", "<i4"),
+        ("record_bytes", "<i4"),
+        ("crc", "<u4"),  # CRC-32 of the audio
+        ("spare", "<u4"),
+    ]
+)
+_HEADER = struct.Struct(
+    "<8sIQQII"
+)  # magic, version, contents: start, bytes, CRC; CRC of the header
+_CRC = struct.Struct("<I")
+
+
+def write_header(file: BinaryIO, start: int, contents: bytes) -> None:
+    """Write the header of a file whose ``contents`` begin at byte ``start``."""
+    fields = _HEADER.pack(MAGIC, VERSION, start, len(contents), zlib.crc32(contents), 0)
+    file.seek(0)
+    file.write(fields + _CRC.pack(zlib.crc32(fields)))
+
+
+def read_contents(file: BinaryIO, size: int, path: object) -> dict[str, Any]:
+    """Read and check the header and the contents of a file of ``size`` bytes."""
+    file.seek(0)
+    header = file.read(_HEADER.size + _CRC.size)
+    if header[: len(MAGIC)] != MAGIC:
+        raise ValueError(f"{path} is not a file that augspec.datasets.pack has finished")
+    if len(header) < _HEADER.size + _CRC.size:
+        raise ValueError(f"{path} is cut within its header; pack it again")
+    if _CRC.unpack(header[_HEADER.size :])[0] != zlib.crc32(header[: _HEADER.size]):
+        raise ValueError(f"{path} has a damaged header (its checksum differs); pack it again")
+    _, version, start, length, crc, _ = _HEADER.unpack(header[: _HEADER.size])
+    if version != VERSION:
+        raise ValueError(
+            f"{path} has version {version} of the format and this augspec reads {VERSION}; "
+            "pack it again or use the augspec that wrote it"
+        )
+    if start + length != size:
+        raise ValueError(
+            f"{path} must have {start + length} bytes, got {size}; it is cut or was added to, "
+            "so copy or pack it again"
+        )
+    file.seek(start)
+    contents = file.read(length)
+    if zlib.crc32(contents) != crc:
+        raise ValueError(f"{path} has a damaged table of contents (its checksum differs)")
+    loaded: dict[str, Any] = json.loads(contents)
+    return loaded
+
+
+def read_tables(
+    file: BinaryIO, contents: dict[str, Any], path: object
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Map the rows and the records, and check that they are undamaged and within the file."""
+    start, middle, end = contents["rows"], contents["records"], contents["end"]
+    mapped = np.memmap(file, np.uint8, "r", start, end - start)
+    if zlib.crc32(mapped.data) != contents["crc"]:
+        raise ValueError(f"{path} has damaged rows or records (their checksum differs)")
+    rows = np.asarray(mapped[: middle - start]).view(ROW)
+    sizes = rows["time"] * rows["channels"] * SAMPLE_TYPES[contents["dtype"]].itemsize
+    outside = (rows["start"] < AUDIO_START) | (rows["start"] + sizes > start) | (sizes < 0)
+    ends = rows["record"] + rows["record_bytes"]
+    outside |= (rows["record"] < 0) | (ends > end - middle) | (rows["record_bytes"] < 2)
+    if len(rows) != contents["count"] or outside.any():
+        raise ValueError(f"{path} has rows that point outside of the file")
+    return rows, np.asarray(mapped[middle - start :])

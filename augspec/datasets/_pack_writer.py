@@ -1,0 +1,177 @@
+"""Writing a packed file so that a kill at any moment costs little and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augspec.datasets._items import split_item
+from augspec.datasets._locks import open_locked, put_in_place
+from augspec.datasets._pack_format import ALIGNMENT, AUDIO_START, ROW, SAMPLE_TYPES, write_header
+
+_PATIENCE = 15.0  # seconds: workers of a process that was killed notice within five
+_SAFE = 256  # items between two times that everything is forced to the disk
+
+
+class PackWriter:
+    """Append items to ``path.partial`` and rename it to ``path`` in the end.
+
+    What is complete is noted in ``path.journal``, a line of JSON an item. A writer that finds the
+    two goes on after the last complete item, so that the finished file has the same bytes as one
+    written in one go.
+
+    Args:
+        path: The file to make.
+        about: ``dtype``, ``sample_rate`` and ``classes``, and whatever else tells this data set
+            from another; a partial file is continued only if all of it agrees.
+        overwrite: Replace a finished file.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any], overwrite: bool = False) -> None:
+        self.path = path
+        self.about = about
+        self._dtype = SAMPLE_TYPES[about["dtype"]]
+        self._partial = path.with_name(path.name + ".partial")
+        self._journal_path = path.with_name(path.name + ".journal")
+        self.count, self._end = 0, AUDIO_START
+        self._audio = open_locked(self._partial, _PATIENCE)
+        if path.exists() and not overwrite:
+            self._partial.unlink()
+            self._audio.close()
+            raise FileExistsError(f"{path} is there already; delete it or set `overwrite`")
+        self._journal_path.touch()
+        self._journal = self._journal_path.open("r+b")
+        try:
+            self.last = self._recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> PackWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files; the lock goes with them."""
+        self._audio.close()
+        self._journal.close()
+
+    def entry(self, item: dict[str, Any], number: int) -> tuple[bytes, dict[str, Any]]:
+        """Encode an item: its audio, and its line of the journal without the place."""
+        samples, record = split_item(item, self._dtype, number)
+        audio = samples.tobytes()
+        channels, length = samples.shape
+        line = {"channels": channels, "time": length, "crc": zlib.crc32(audio), "record": record}
+        return audio, line
+
+    def add(self, item: dict[str, Any]) -> None:
+        """Append an item."""
+        audio, line = self.entry(item, self.count)
+        start = -(-self._end // ALIGNMENT) * ALIGNMENT
+        self._audio.seek(start)
+        self._audio.write(audio)
+        self._audio.flush()  # before the journal says that it is there
+        self._journal.write(json.dumps({"start": start, **line}).encode() + b"\n")
+        self._journal.flush()
+        self.count += 1
+        self._end = start + len(audio)
+        if self.count % _SAFE == 0:
+            os.fsync(self._audio.fileno())
+            os.fsync(self._journal.fileno())
+
+    def finish(self) -> None:
+        """Write the tables and the header, and put the file in its place."""
+        rows = np.zeros(self.count, ROW)
+        records: list[bytes] = []
+        labelled, record_start = True, 0
+        self._journal.seek(0)
+        self._journal.readline()
+        for row, text in zip(rows, self._journal, strict=True):
+            line = json.loads(text)
+            record = json.dumps(line["record"]).encode()
+            label = line["record"].get("label")
+            labelled = labelled and isinstance(label, int)
+            for name in ("start", "time", "channels", "crc"):
+                row[name] = line[name]
+            row["record"], row["record_bytes"] = record_start, len(record)
+            row["label"] = label if labelled else 0
+            records.append(record)
+            record_start += len(record)
+        if not labelled:
+            rows["label"] = 0
+        self._write_tables(rows, b"".join(records), labelled)
+        put_in_place(self._audio, self._partial, self.path)
+        self._journal.close()
+        self._journal_path.unlink()
+        self.close()
+
+    def _write_tables(self, rows: NDArray[Any], records: bytes, labelled: bool) -> None:
+        start = -(-self._end // ALIGNMENT) * ALIGNMENT
+        self._audio.truncate(start)
+        self._audio.seek(start)
+        tables = rows.tobytes() + records
+        self._audio.write(tables)
+        contents = json.dumps(
+            {
+                **self.about,
+                "count": len(rows),
+                "labelled": labelled,
+                "rows": start,
+                "records": start + rows.nbytes,
+                "end": start + len(tables),
+                "crc": zlib.crc32(tables),
+            }
+        ).encode()
+        self._audio.write(contents)
+        self._audio.flush()
+        os.fsync(self._audio.fileno())
+        write_header(self._audio, start + len(tables), contents)
+        self._audio.flush()
+        os.fsync(self._audio.fileno())
+
+    def _recover(self) -> dict[str, Any] | None:
+        """Find what an earlier writer completed, drop the rest, and return its last entry."""
+        head = json.dumps(self.about).encode() + b"\n"
+        lines = self._journal.read().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()  # torn by the kill
+        if lines and lines[0] != head:
+            raise ValueError(
+                f"{self._partial} was begun with another data set ({lines[0].decode().strip()}); "
+                "delete it and its journal, or choose another path"
+            )
+        entries = lines[1:]
+        # Older ones were forced to the disk; the latest may be lost in a power cut.
+        while entries and not all(map(self._is_whole, entries[-_SAFE:])):
+            entries = entries[: max(0, len(entries) - _SAFE)]
+        last = json.loads(entries[-1]) if entries else None
+        self.count = len(entries)
+        self._end = AUDIO_START if last is None else last["start"] + self._bytes(last)
+        self._audio.truncate(self._end)
+        self._journal.seek(0)
+        self._journal.truncate(len(head) + sum(map(len, entries)))
+        self._journal.write(head)
+        self._journal.seek(0, os.SEEK_END)
+        return last
+
+    def _bytes(self, line: dict[str, Any]) -> int:
+        return int(line["channels"] * line["time"] * self._dtype.itemsize)
+
+    def _is_whole(self, text: bytes) -> bool:
+        line = json.loads(text)
+        self._audio.seek(line["start"])
+        return bool(zlib.crc32(self._audio.read(self._bytes(line))) == line["crc"])
