@@ -39,6 +39,10 @@ class Packed(Dataset[dict[str, Any]]):
     Args:
         path: The file.
         verify: Check all audio now, which reads the whole file.
+        copy: Give each item audio of its own. Without it a ``waveform`` is a view of the mapped
+            file, for files of float32: reading an item moves nothing, and a loader's batch is the
+            only copy. Whoever edits a view in place edits what this process reads from then on,
+            never the file.
 
     Attributes:
         classes: The labels' names, as the packed data set had them, or ``None``.
@@ -51,7 +55,8 @@ class Packed(Dataset[dict[str, Any]]):
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is not one of `pack`, is cut or damaged, or has another version.
+        ValueError: If the file is not one of `pack`, is cut or damaged, or has another version, or
+            if ``copy`` is off and it does not hold float32.
 
     Example:
         >>> import tempfile
@@ -63,8 +68,11 @@ class Packed(Dataset[dict[str, Any]]):
         'bass_fluid_035'
     """
 
-    def __init__(self, path: str | os.PathLike[str], verify: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], verify: bool = False, *, copy: bool = True
+    ) -> None:
         self.path = Path(path)
+        self.copy = copy
         if not self.path.is_file():
             raise FileNotFoundError(f"`path` must be a packed file, got {self.path}")
         with self.path.open("rb") as file:
@@ -73,7 +81,12 @@ class Packed(Dataset[dict[str, Any]]):
             self._records = records.data  # a memoryview is sliced faster than an array
             dtype = SAMPLE_TYPES[contents["dtype"]]
             shape = (contents["rows"] // dtype.itemsize,)
-            self._samples = np.asarray(np.memmap(file, dtype, "r", shape=shape))
+            if not copy and dtype != np.float32:
+                raise ValueError(
+                    f"`copy` must be on for {self.path}, which holds {dtype} and not float32"
+                )
+            # "c" maps pages that become this process's own when they are written to.
+            self._samples = np.asarray(np.memmap(file, dtype, "r" if copy else "c", shape=shape))
         self.classes: list[str] | None = contents["classes"]
         self.sample_rate = int(contents["sample_rate"])
         self.labels: NDArray[np.int64] | None = (
@@ -95,10 +108,10 @@ class Packed(Dataset[dict[str, Any]]):
         return item  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
+        return {"path": self.path, "copy": self.copy}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def waveform(self, index: int) -> Tensor:
         """Return the audio of an item alone, ``(channel, time)``."""
@@ -147,7 +160,9 @@ class Packed(Dataset[dict[str, Any]]):
 
     def _waveform(self, start: int, channels: int, time: int) -> Tensor:
         first = start // self._samples.itemsize
-        samples = self._samples[first : first + channels * time].astype(np.float32)
+        samples = self._samples[first : first + channels * time]
+        if self.copy:
+            samples = samples.astype(np.float32)
         if self._samples.itemsize == 2:
             samples *= _SCALE
         return torch.from_numpy(samples.reshape(channels, time))

@@ -85,6 +85,7 @@ def readers(root: Path, scratch: Path) -> tuple[dict[str, Callable[[int], Any]],
     found |= {
         "Packed, int16": packs["int16"].__getitem__,
         "Packed, float32": packs["float32"].__getitem__,
+        "Packed, float32, copy=False": Packed(scratch / "float32.packed", copy=False).__getitem__,
         "numpy.memmap of int16, copied to float32": as_float,
         "numpy.memmap of float32, copied": lambda i: np.array(single[i]),
         "numpy.memmap of int16, copied as int16": lambda i: np.array(short[i]),

@@ -356,3 +356,24 @@ def test_embedded_notes_come_out_as_they_were(path):
         assert item["waveform"].equal(notes[24 * i]["waveform"])
         assert item["instrument"] == notes.instruments[24 * i]
     assert packed._rows["start"][0] == AUDIO_START
+
+
+def test_without_copies_audio_is_the_mapped_file_itself(path):
+    packed = pack(Sounds(3), path, dtype="float32", progress=False)
+    raw = path.read_bytes()
+    views = pickle.loads(pickle.dumps(Packed(path, copy=False)))  # noqa: S301
+    assert not views.copy
+    for index in range(3):
+        assert torch.equal(views[index]["waveform"], packed[index]["waveform"])
+    waveform = views[1]["waveform"]
+    assert waveform.data_ptr() == views[1]["waveform"].data_ptr()
+    waveform.zero_()  # an edit stays in this process
+    assert not views[1]["waveform"].any()
+    assert packed[1]["waveform"].any()
+    assert path.read_bytes() == raw
+
+
+def test_views_need_float32(path):
+    pack(Sounds(3), path, progress=False)
+    with pytest.raises(ValueError, match="`copy` must be on for .*, which holds int16"):
+        Packed(path, copy=False)
