@@ -114,7 +114,7 @@ def test_fused_equals_unfused(name, feature, ragged):
     (assert_equal_ragged if ragged else assert_equal)(found, expected)
 
 
-@pytest.mark.parametrize("name", ["mel", "log-mel", "mfcc", "magnitude"])
+@pytest.mark.parametrize("name", ["mel", "log-mel", "mfcc", "pcen", "magnitude"])
 @pytest.mark.parametrize("ragged", [False, True])
 def test_every_feature_equals_its_unfused_self(name, ragged):
     chain = [T.Speed((0.8, 1.25), p=0.7), T.RandomCrop(4000), T.Gain((-12.0, 6.0), p=0.7)]
