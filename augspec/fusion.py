@@ -19,7 +19,7 @@ from torch import Tensor
 
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.crop import crop
-from augspec.functional.onset import Grid, find_onsets
+from augspec.functional.onset import find_onsets, resample_onsets
 from augspec.functional.resample import resample
 from augspec.functional.timemap import ONE, map_time, take_frames
 from augspec.transforms.base import RandomTransform
@@ -32,7 +32,6 @@ Part: TypeAlias = tuple[RandomTransform, Any]
 FusablePart: TypeAlias = tuple[FusableTransform, Any]
 
 _CHUNK = 4  # examples on a CPU at a time, so that they stay in its cache
-_FAR = 1 << 28  # where `find_onsets` puts an onset that there is not
 
 
 def split_chain(
@@ -141,18 +140,19 @@ def _warp_and_project(
     centers = _map_frames(waveform, warp, ratio, middle, size, feature.n_fft)
     ends = warp.ends if ragged else torch.full_like(warp.ends, warp.size)
     edges = _find_edges(middle, ends, feature) if feature.center else None
+    window = feature.make_window(waveform.dtype)
 
     def project(some: slice) -> Tensor:
         rows = waveform[some]
         if ratio is not None:
             lengths = None if warp.source_ends is None else warp.source_ends[some]
             rows = resample(rows, ratio[some], size=size, lengths=lengths, max_ratio=high)
-        # A reflection at an end may need the sample before a frame.
-        start = centers[some].flatten(0, 1) - feature.n_fft // 2 - 1
-        frames = take_frames(rows.flatten(0, 1), start, feature.n_fft + 1)
+        rows, start = rows.flatten(0, 1), centers[some].flatten(0, 1) - feature.n_fft // 2
+        frames = take_frames(rows, start, feature.n_fft, window)
         if edges is not None:
-            frames = _pad_edges(frames, [e[some].repeat_interleave(channels, 0) for e in edges])
-        return feature.project(frames[..., 1:].unflatten(0, (-1, channels)))
+            own = [edge[some].repeat_interleave(channels, 0) for edge in edges]
+            frames = _pad_edges(frames, rows, start, window, own)
+        return feature.project(frames.unflatten(0, (-1, channels)), windowed=True)
 
     return torch.cat([project(some) for some in _chunks(waveform)])
 
@@ -189,8 +189,7 @@ def _map_frames(
     """
     grid = 32 * math.ceil(n_fft / 32)
     rows = waveform.detach().flatten(0, 1)
-    found = [find_onsets(rows[some], grid) for some in _chunks(rows)]
-    last, first = (torch.cat(parts) for parts in zip(*found, strict=True))
+    onsets = find_onsets(rows, grid)
     shape = waveform.shape[:2]
     one = torch.ones(shape, device=waveform.device)
     pitch = (one if ratio is None else ratio).reshape(-1, 1)
@@ -198,24 +197,12 @@ def _map_frames(
     offset = torch.zeros_like(warp.ends) if warp.offset is None else warp.offset
     offset = offset[:, None].expand(shape).reshape(-1, 1)
     if ratio is not None:
-        last, first = _move_onsets((last, first), pitch, grid, size)
+        onsets = resample_onsets(onsets, pitch, size, grid)
         # Exact for the 24 bits that a ratio has.
         offset = torch.div(offset, (pitch * 2**24).to(torch.int64), rounding_mode="floor") << 24
     step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
-    centers, _ = map_time(offset + middle * step, step.squeeze(1), (last, first), grid)
+    centers, _ = map_time(offset + middle * step, step.squeeze(1), onsets, grid)
     return centers.reshape(*shape, -1)
-
-
-def _move_onsets(onsets: Grid, ratio: Tensor, grid: int, size: int) -> Grid:
-    """Say where onsets are after resampling to ``size`` by ``ratio``, ``(row, 1)``."""
-    last, first = onsets
-    block = torch.arange(math.ceil(size / (grid // 32)), device=ratio.device)
-    source = (block * ratio).to(torch.int64).clamp(max=last.shape[-1] - 1)
-
-    def move(found: Tensor) -> Tensor:
-        return (found.gather(1, source) / ratio).round().to(torch.int64).clamp(-_FAR, _FAR)
-
-    return move(last), move(first)
 
 
 def _find_edges(
@@ -223,12 +210,12 @@ def _find_edges(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the frames that reach over an end of the output, and how a feature would pad them.
 
-    Frames are ``n_fft + 1`` samples and begin a sample early: then each sample of the padding is
-    to be found in the same frame, mirrored or repeated.
+    In a frame that begins a sample early and has ``n_fft + 1``, each sample of the padding is to be
+    found, mirrored or repeated.
 
     Returns:
-        Which frames, ``(batch, edge)``; where in a frame each of its samples is, and whether it
-        sounds, ``(batch, edge, n_fft + 1)``.
+        Which frames, ``(batch, edge)``; where in the longer frame each sample of the frame is, and
+        whether it sounds, ``(batch, edge, n_fft)``.
     """
     n_fft, hop, count = feature.n_fft, feature.hop_length, len(middle)
     half = n_fft // 2
@@ -240,7 +227,7 @@ def _find_edges(
     edge = torch.cat([left.expand(len(ends), -1), right], dim=1)
 
     shift = half + 1 - middle[edge][..., None]
-    place = torch.arange(n_fft + 1, device=ends.device) - shift
+    place = torch.arange(1, n_fft + 1, device=ends.device) - shift
     end = ends[:, None, None]
     source, sounds = place, (place >= 0) & (place < end)
     if feature.pad_mode == "replicate":
@@ -254,11 +241,14 @@ def _find_edges(
     return edge, index.clamp(0, n_fft), sounds
 
 
-def _pad_edges(frames: Tensor, edges: list[Tensor]) -> Tensor:
-    """Pad the frames that `_find_edges` found."""
+def _pad_edges(
+    frames: Tensor, rows: Tensor, start: Tensor, window: Tensor, edges: list[Tensor]
+) -> Tensor:
+    """Take the frames that `_find_edges` found once more, and pad them."""
     edge, index, sounds = edges
+    longer = take_frames(rows, start.gather(1, edge) - 1, frames.shape[-1] + 1)
+    padded = torch.where(sounds, longer.gather(-1, index), 0.0) * window
     row = torch.arange(len(frames), device=frames.device)[:, None]
-    padded = torch.where(sounds, frames[row, edge].gather(-1, index), 0.0)
     if frames.requires_grad or torch.compiler.is_compiling():
         whole: Tensor = frames.index_put((row, edge), padded)
         return whole

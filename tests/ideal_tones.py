@@ -122,3 +122,41 @@ def cases(task: str, variant: str = "clean") -> list[Case]:
             ideal = ideal + level * torch.randn(ideal.shape, generator=draw, dtype=torch.float64)
         found.append(Case(source.float(), ideal, clean, semitones, rate))
     return found
+
+
+def tone(freq: float, seconds: float = 2.0) -> Tensor:
+    """Return a steady sine, ``(1, 1, time)``, float32."""
+    time = torch.arange(int(seconds * SAMPLE_RATE), dtype=torch.float64) / SAMPLE_RATE
+    return torch.sin(2 * torch.pi * freq * time).float().reshape(1, 1, -1)
+
+
+def harmonics(freq: float, ratio: float) -> Tensor:
+    """Return a steady tone of 8 harmonics that a shift by ``ratio`` leaves below Nyquist."""
+    heard = [k for k in range(1, 9) if k * freq * ratio < SAMPLE_RATE / 2]
+    return torch.stack([tone(k * freq, 4.0) / k for k in heard]).sum(0)
+
+
+def f0(waveform: torch.Tensor) -> float:
+    """Frequency of the strongest line of the middle of a waveform, within 0.01 cent."""
+    middle = waveform.flatten().double()[4000:-4000]
+    middle = middle * torch.hann_window(middle.numel(), dtype=torch.float64)
+    n_fft = 2**20
+    power = torch.log(torch.fft.rfft(middle, n=n_fft).abs())
+    peak = int(power.argmax())
+    left, top, right = power[peak - 1 : peak + 2].tolist()
+    offset = 0.5 * (left - right) / (left - 2 * top + right)
+    return (peak + offset) / n_fft * SAMPLE_RATE
+
+
+def cents(freq: float, target: float) -> float:
+    return abs(1200 * math.log2(freq / target))
+
+
+def harmonic_ratio(waveform: torch.Tensor, freq: float) -> float:
+    """Energy within 4 Hz of 8 harmonics over the rest, in dB."""
+    middle = waveform.flatten().double()[8000:-8000]
+    middle = middle * torch.hann_window(middle.numel(), dtype=torch.float64)
+    power = torch.fft.rfft(middle, n=2**19).abs().square()
+    freqs = torch.arange(power.numel()) * SAMPLE_RATE / 2**19
+    near = torch.stack([(freqs - k * freq).abs() <= 4 for k in range(1, 9)]).any(0)
+    return float(10 * torch.log10(power[near].sum() / power[~near].sum()))

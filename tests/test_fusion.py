@@ -114,6 +114,19 @@ def test_fused_equals_unfused(name, feature, ragged):
     (assert_equal_ragged if ragged else assert_equal)(found, expected)
 
 
+@pytest.mark.parametrize("name", ["mel", "log-mel", "mfcc", "pcen", "magnitude"])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_every_feature_equals_its_unfused_self(name, ragged):
+    chain = [T.Speed((0.8, 1.25), p=0.7), T.RandomCrop(4000), T.Gain((-12.0, 6.0), p=0.7)]
+    waveform = noise(5, 2, 6000).double()  # the logarithm magnifies what rounding does to silence
+    lengths = torch.tensor([6000, 5000, 4000, 3100, 700]) if ragged else None
+    found, expected = fused_and_not(chain, waveform, lengths, FEATURES[name])
+    if ragged:
+        assert_equal_ragged(found, expected)
+    else:
+        assert_equal(found, expected)
+
+
 @pytest.mark.parametrize("pad_mode", ["constant", "replicate", "reflect"])
 @pytest.mark.parametrize("size", [5000, 256, 200, 40])
 def test_edges_are_padded_as_the_features_pad_them(pad_mode, size):

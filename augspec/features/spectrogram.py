@@ -149,14 +149,15 @@ class MagnitudeFeature(nn.Module, ABC):
             self.project(frames), frames.dtype, frame_lengths=frame_lengths, gain=gain
         )
 
-    def project(self, frames: Tensor) -> Tensor:
+    def project(self, frames: Tensor, *, windowed: bool = False) -> Tensor:
         """Window the frames, transform them and sum their magnitudes into the feature's bins.
 
         Every frame stands for itself, so that the results for parts of a batch, or for parts of
         the frames, may be concatenated.
 
         Args:
-            frames: Frames at any positions, not windowed; a strided view is welcome.
+            frames: Frames at any positions; a strided view is welcome.
+            windowed: Whether the frames are windowed already, by `make_window`.
 
         Shape:
             ``(batch, channel, frame, n_fft)`` to ``(batch, channel, frame, bin)``, in float64 for
@@ -164,7 +165,7 @@ class MagnitudeFeature(nn.Module, ABC):
         """
         # Autocast would run the filters in half precision, where a power overflows.
         with torch.autocast(frames.device.type, enabled=False):
-            window = self._window(functional.compute_dtype(frames))
+            window = None if windowed else self.make_window(functional.compute_dtype(frames))
             blocks = torch.split(frames, self._frames_at_a_time(frames), dim=-2)
             parts = [self._project(functional.spectrum(block, window)) for block in blocks]
             return _join(parts, dim=-2)
@@ -207,7 +208,8 @@ class MagnitudeFeature(nn.Module, ABC):
     def _finish(self, specgram: Tensor) -> Tensor:
         """Turn the magnitudes ``(batch, channel, freq, frame)`` into the feature."""
 
-    def _window(self, dtype: torch.dtype) -> Tensor:
+    def make_window(self, dtype: torch.dtype) -> Tensor:
+        """Return the window of a frame, ``(n_fft,)``."""
         # The buffer serves float32 alone: after `module.double()` it still has float32's errors.
         if self.window.dtype == dtype == torch.float32:
             return self.window

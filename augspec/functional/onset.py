@@ -8,11 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._compile import compiled
+
 _BANDS = 16
 _FLOOR_DB = 60.0  # below the loudest band of the example nothing counts
 _CLIP_DB = 20.0  # a rise from silence counts no more than a clear attack
 _RISE_DB = 5.0  # mean rise over the bands that makes an onset
 _MEMORY = 7  # frames that a rise must stand out from: 56 ms, more than a period of the lowest notes
+_FAR = 1 << 28  # where an onset is that there is not
+_CHUNK = 8  # rows on a CPU at a time, so that they stay in its cache
 
 Grid = tuple[Tensor, Tensor]
 
@@ -33,13 +37,23 @@ def find_onsets(rows: Tensor, n_fft: int) -> Grid:
         Sample of the last onset up to, and of the first onset after, each block of ``n_fft // 32``
         samples, int64 ``(row, block)``; far outside the audio where there is none.
     """
-    block = n_fft // 32
-    power, hop = _band_power(rows, n_fft // 4), 4
+    block, width, hop = n_fft // 32, n_fft // 4, 4
+    chunk = _CHUNK if rows.device.type == "cpu" and not torch.compiler.is_compiling() else len(rows)
+    bands = _bands(rows, width)
+    parts = []
+    for some in torch.split(rows, max(1, chunk)):
+        padded = nnf.pad(some, (width // 2, width))
+        heard = padded[:, width // 2 - 1 : -width]
+        if rest := -some.shape[-1] % block:  # that the audio ends is no attack
+            heard = torch.cat([heard, heard[:, -1:].expand(-1, rest)], dim=1)
+        energy = _slope_energy(heard, block)
+        parts.append((_band_power(padded, bands), energy))
+    power, energy = (torch.cat(part) for part in zip(*parts, strict=True))
     novelty = _novelty(power)
     # Attacks closer than a vocoder frame share one reset: the clearest.
     summit = nnf.max_pool1d(novelty.unsqueeze(1), 9, stride=1, padding=4).squeeze(1)
     found = (novelty == summit) & (novelty > _RISE_DB)
-    jump = _jump(rows, block)
+    jump = _jump(energy)
     # The frame shows the attack from its second half on: look from 10 blocks before to 6 after.
     around = nnf.pad(jump, (10, 6 + hop * novelty.shape[-1]), value=-1.0)
     best = around.unfold(-1, 17, hop)[:, : novelty.shape[-1]].argmax(-1) - 10
@@ -50,19 +64,44 @@ def find_onsets(rows: Tensor, n_fft: int) -> Grid:
     return _neighbours(marked.scatter(1, best, True)[:, :-1], block)
 
 
-def _band_power(rows: Tensor, width: int) -> Tensor:
-    """Return the power in mel-spaced bands every ``width // 2`` samples, ``(row, frame, band)``."""
-    window = torch.hann_window(width, dtype=rows.dtype, device=rows.device)
-    frames = nnf.pad(rows, (width // 2, width)).unfold(-1, width, width // 2) * window
-    specgram = torch.fft.rfft(frames)
+def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
+    """Say where onsets are once the audio is resampled.
+
+    Args:
+        onsets: What `find_onsets` gave for ``n_fft``.
+        ratio: Ratio of each row, ``(row, 1)``.
+        size: Samples after resampling.
+        n_fft: Samples of a vocoder frame.
+    """
+    last, first = onsets
+    block = torch.arange(math.ceil(size / (n_fft // 32)), device=ratio.device)
+    source = (block * ratio).to(torch.int64).clamp(0, last.shape[-1] - 1)
+
+    def move(found: Tensor) -> Tensor:
+        return (found.gather(1, source) / ratio).round().to(torch.int64).clamp(-_FAR, _FAR)
+
+    return move(last), move(first)
+
+
+def _bands(rows: Tensor, width: int) -> Tensor:
+    """Make mel-spaced triangles over the bins of a frame, real and imaginary parts side by side."""
     bins = torch.linspace(0, 8000, width // 2 + 1, dtype=rows.dtype, device=rows.device)
     top = math.log1p(8000 / 700)
     mels = torch.linspace(0, top, _BANDS + 2, dtype=rows.dtype, device=rows.device)
     corners = 700 * torch.expm1(mels)
     low, mid, high = corners[:-2], corners[1:-1], corners[2:]
-    freqs = bins.unsqueeze(-1)
-    bands = torch.minimum((freqs - low) / (mid - low), (high - freqs) / (high - mid)).clamp(min=0)
-    return torch.matmul(specgram.real.square() + specgram.imag.square(), bands)
+    freqs = bins.repeat_interleave(2).unsqueeze(-1)
+    return torch.minimum((freqs - low) / (mid - low), (high - freqs) / (high - mid)).clamp(min=0)
+
+
+def _band_power(padded: Tensor, bands: Tensor) -> Tensor:
+    """Return the power in bands every half a frame, ``(row, frame, band)``."""
+    width = len(bands) - 2
+    window = torch.hann_window(width, dtype=padded.dtype, device=padded.device)
+    specgram = torch.fft.rfft(padded.unfold(-1, width, width // 2) * window)
+    # Squares in place and summed by the bands: the cheapest way to a power.
+    power: Tensor = torch.view_as_real(specgram).square_().flatten(-2) @ bands
+    return power
 
 
 def _novelty(power: Tensor) -> Tensor:
@@ -70,21 +109,28 @@ def _novelty(power: Tensor) -> Tensor:
     loudest = power.amax((-2, -1), keepdim=True)
     floor = loudest * 10 ** (-_FLOOR_DB / 10) + 1e-20
     floored = power + floor
-    level = 10 * torch.log10(floored).mT
+    level = 10 * torch.log10(floored)
     # A frame overlaps the one before by half, so the comparison leaves that one out.
-    silence = (10 * torch.log10(floor)).expand(*level.shape[:-1], _MEMORY + 1)
-    past = torch.cat([silence, level[..., :-2]], dim=-1)
-    before = nnf.max_pool1d(past, _MEMORY, stride=1)
+    silence = (10 * torch.log10(floor)).expand(-1, _MEMORY + 1, _BANDS)
+    padded = torch.cat([silence, level], dim=1)
+    before = padded[:, : level.shape[1]]
+    for i in range(1, _MEMORY):
+        before = torch.maximum(before, padded[:, i : i + level.shape[1]])
     rise = (level - before).clamp(0.0, _CLIP_DB)
-    weight = floored.sqrt().sqrt().mT  # quiet bands count too
-    return (rise * weight).sum(-2) / weight.sum(-2)
+    weight = floored.sqrt().sqrt()  # quiet bands count too
+    return (rise * weight).sum(-1) / weight.sum(-1)
 
 
-def _jump(rows: Tensor, block: int) -> Tensor:
-    """Return the energy of the derivative in 4 blocks over that in the 8 blocks before."""
-    slope = torch.diff(rows, prepend=torch.zeros_like(rows[:, :1]))
-    slope = nnf.pad(slope, (0, -rows.shape[-1] % block))
-    energy = slope.square().reshape(len(rows), -1, block).sum(-1)
+@compiled
+def _slope_energy(rows: Tensor, block: int) -> Tensor:
+    """Return the energy of the derivative in each block of samples, of which one lies before."""
+    slope = rows[:, 1:] - rows[:, :-1]
+    energy: Tensor = slope.square().unflatten(-1, (-1, block)).sum(-1)
+    return energy
+
+
+def _jump(energy: Tensor) -> Tensor:
+    """Return the energy in 4 blocks over that in the 8 blocks before."""
     floor = 1e-6 * energy.amax(-1, keepdim=True) + 1e-30
     after = nnf.avg_pool1d(nnf.pad(energy, (0, 3)), 4, stride=1)
     before = nnf.avg_pool1d(nnf.pad(energy, (8, 0)), 8, stride=1)[:, :-1]
@@ -94,7 +140,6 @@ def _jump(rows: Tensor, block: int) -> Tensor:
 def _neighbours(marked: Tensor, block: int) -> Grid:
     """Return the last marked sample up to, and the first after, each block."""
     sample = torch.arange(marked.shape[-1], device=marked.device) * block
-    far = 1 << 28
-    last = torch.where(marked, sample, -far).cummax(-1).values
-    first = torch.where(marked, sample, far).flip(-1).cummin(-1).values.flip(-1)
-    return last, nnf.pad(first[:, 1:], (0, 1), value=far)
+    last = torch.where(marked, sample, -_FAR).cummax(-1).values
+    first = torch.where(marked, sample, _FAR).flip(-1).cummin(-1).values.flip(-1)
+    return last, nnf.pad(first[:, 1:], (0, 1), value=_FAR)

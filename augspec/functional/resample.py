@@ -199,7 +199,7 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
     offset = torch.arange(_BLOCK, device=rows.device) * step[:, None]
     ratio = step.to(rows.dtype) / _ONE
     matrix = _interpolation_matrix(offset, ratio, reach, width, max_ratio)
-    table = _delay_table(rows)
+    table = _delay_table(rows.new_zeros(()))
 
     def convolve(part: slice) -> Tensor:
         padded = nnf.pad(rows[part], (left, right))
@@ -239,11 +239,12 @@ def _windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
     return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
 
 
-def _delay_table(rows: Tensor) -> Tensor:
-    """Tabulate the delay filter over fractions 0 to 1: (fraction, tap)."""
-    tap = torch.arange(1 - _DELAY_TAPS // 2, _DELAY_TAPS // 2 + 1, device=rows.device)
-    fraction = torch.arange((1 << _PHASE_BITS) + 1, device=rows.device) / (1 << _PHASE_BITS)
-    return _windowed_sinc(tap - fraction.to(rows.dtype)[:, None], _DELAY_TAPS, _DELAY_BETA)
+@compiled
+def _delay_table(zero: Tensor) -> Tensor:
+    """Tabulate the delay filter over fractions 0 to 1, (fraction, tap), as ``zero`` is typed."""
+    tap = torch.arange(1 - _DELAY_TAPS // 2, _DELAY_TAPS // 2 + 1, device=zero.device)
+    fraction = torch.arange((1 << _PHASE_BITS) + 1, device=zero.device) / (1 << _PHASE_BITS)
+    return _windowed_sinc(tap - fraction.to(zero.dtype)[:, None], _DELAY_TAPS, _DELAY_BETA)
 
 
 @compiled

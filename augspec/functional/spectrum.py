@@ -132,17 +132,17 @@ def _zero_behind(waveform: Tensor, lengths: Tensor) -> Tensor:
     return waveform.where(position < lengths[:, None, None], 0.0)
 
 
-def spectrum(frames: Tensor, window: Tensor) -> Tensor:
+def spectrum(frames: Tensor, window: Tensor | None) -> Tensor:
     """Window the frames and take their Fourier transform, real and imaginary parts side by side.
 
     Args:
         frames: Frames, not windowed; half precision is promoted to the window's dtype.
-        window: Window of a frame's size.
+        window: Window of a frame's size; None if the frames are windowed already.
 
     Shape:
         ``(..., frame, n_fft)`` to real ``(..., frame, n_fft // 2 + 1, 2)``.
     """
-    windowed = frames * window
+    windowed = frames if window is None else frames * window
     # Inductor has no code for complex numbers; behind an operator of our own it sees none.
     if torch.compiler.is_compiling():
         parts: Tensor = _rfft(windowed)

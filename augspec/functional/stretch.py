@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.formant import formant_shift
+from augspec.functional.onset import find_onsets, resample_onsets
 from augspec.functional.resample import resample
 from augspec.functional.vocoder import stretch_rows
 
@@ -96,13 +99,7 @@ def time_stretch(
         torch.Size([2, 1, 16000])
     """
     size = _check(waveform, "rate", rate, size, lengths, n_fft)
-    if lengths is None:
-        valid = torch.full_like(waveform[:, 0, 0], waveform.shape[-1], dtype=torch.int64)
-    else:
-        valid = lengths
-        heard = torch.arange(waveform.shape[-1], device=waveform.device) < valid[:, None, None]
-        waveform = torch.where(heard, waveform, 0.0)
-    return _stretch(waveform, rate, _ends(valid, rate, size), size, n_fft)
+    return _stretch(waveform, rate, lengths, size, n_fft)
 
 
 def pitch_shift(
@@ -199,21 +196,20 @@ def pitch_and_tempo(
     if max_semitones < min_semitones:
         raise ValueError(f"`max_semitones` must be at least `min_semitones`, got {max_semitones}")
     ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
-    time = waveform.shape[-1]
-    longest = math.ceil(time * 2.0 ** (-min_semitones / 12.0))
-    resampled = resample(
-        waveform.to(compute_dtype(waveform)),
-        ratio,
-        size=longest,
-        lengths=lengths,
-        max_ratio=2.0 ** (max_semitones / 12.0),
+    pitch = _Pitch(
+        _spread(ratio, waveform).reshape(-1, 1),
+        math.ceil(waveform.shape[-1] * 2.0 ** (-min_semitones / 12.0)),
+        2.0 ** (max_semitones / 12.0),
     )
-    valid = (
-        torch.full_like(waveform[:, 0, 0], time, dtype=torch.int64) if lengths is None else lengths
-    )
-    speed = _spread(rate, waveform) / _spread(ratio, waveform)
-    ends = _ends(valid, rate, size)
-    return _stretch(resampled, speed, ends, size, n_fft).to(waveform.dtype)
+    return _stretch(waveform, rate, lengths, size, n_fft, pitch)
+
+
+class _Pitch(NamedTuple):
+    """How rows are resampled: each by which ratio, to which size, up to which ratio."""
+
+    ratio: Tensor
+    size: int
+    max_ratio: float
 
 
 def _check(
@@ -240,20 +236,45 @@ def _spread(values: Tensor, waveform: Tensor) -> Tensor:
     return (values if values.dim() == 2 else values[:, None]).expand(waveform.shape[:2])
 
 
-def _ends(valid: Tensor, rate: Tensor, size: int) -> Tensor:
-    """Return the valid samples of every channel of the output, (batch, channel)."""
-    slow = rate if rate.dim() == 2 else rate[:, None]
-    return torch.ceil(valid[:, None] / slow.to(torch.float64)).clamp(0, size).to(torch.int64)
-
-
-def _stretch(waveform: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: int) -> Tensor:
+def _stretch(
+    waveform: Tensor,
+    rate: Tensor,
+    lengths: Tensor | None,
+    size: int,
+    n_fft: int,
+    pitch: _Pitch | None = None,
+) -> Tensor:
     """Stretch flattened channels in float32 or float64, whatever autocast says."""
     batch, channels, time = waveform.shape
     if batch * channels == 0:
         return waveform.new_zeros(batch, channels, size)
-    rows = waveform.to(compute_dtype(waveform)).reshape(-1, time)
-    speed = _spread(rate, waveform).to(compute_dtype(rate)).reshape(-1)
+    valid = rate.new_full((batch,), time, dtype=torch.int64) if lengths is None else lengths
+    rows = waveform.to(compute_dtype(waveform))
+    if lengths is not None:
+        heard = torch.arange(time, device=waveform.device) < lengths[:, None, None]
+        rows = torch.where(heard, rows, 0.0)
+    rows = rows.reshape(-1, time)
+    valid = valid.repeat_interleave(channels)
+    speed = _spread(rate, waveform).reshape(-1)
+    ends = torch.ceil(valid / speed.to(torch.float64)).clamp(0, size).to(torch.int64)
+    speed = speed.to(compute_dtype(rate))
     with torch.autocast(waveform.device.type, enabled=False):
-        ends = ends.expand(batch, channels).reshape(-1)
-        stretched = stretch_rows(rows, speed, ends, size, n_fft)
+        # Attacks are found before resampling: that costs less, and does not depend on the pitch.
+        onsets = find_onsets(rows.detach(), n_fft)
+        source = rows.__getitem__
+        if pitch is not None:
+            onsets = resample_onsets(onsets, pitch.ratio, pitch.size, n_fft)
+            speed = speed / pitch.ratio.squeeze(1)
+            source = partial(_resample_some, rows, valid, pitch)
+        stretched = stretch_rows(source, speed, onsets, ends, size, n_fft)
     return stretched.reshape(batch, channels, size).to(waveform.dtype)
+
+
+def _resample_some(rows: Tensor, valid: Tensor, pitch: _Pitch, some: slice) -> Tensor:
+    return resample(
+        rows[some].unsqueeze(1),
+        pitch.ratio[some],
+        size=pitch.size,
+        lengths=valid[some],
+        max_ratio=pitch.max_ratio,
+    ).squeeze(1)

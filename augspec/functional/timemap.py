@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._compile import compiled
 from augspec.functional.onset import Grid
 
 ONE = 1 << 32  # 1.0 in fixed point
@@ -52,13 +53,14 @@ def _divide(position: Tensor, step: Tensor) -> Tensor:
     return torch.div(position + step // 2, step, rounding_mode="floor")
 
 
-def take_frames(rows: Tensor, start: Tensor, n_fft: int) -> Tensor:
+def take_frames(rows: Tensor, start: Tensor, n_fft: int, window: Tensor | None = None) -> Tensor:
     """Take ``n_fft`` samples of each row from each ``start``; zeros outside the row.
 
     Args:
         rows: Audio, ``(row, time)``.
         start: First samples, ``(row, frame)`` int64.
         n_fft: Samples of a frame.
+        window: Factor on the samples of a frame, ``(n_fft,)``; None is 1.
 
     Returns:
         ``(row, frame, n_fft)``, a tensor of its own.
@@ -69,8 +71,18 @@ def take_frames(rows: Tensor, start: Tensor, n_fft: int) -> Tensor:
     if rows.requires_grad or torch.compiler.is_compiling():
         index = start.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
         frames: Tensor = padded.gather(1, index.flatten(1)).reshape(index.shape)
-        return frames
+        return frames if window is None else frames * window
     # Whole rows of a view are copied much faster than samples, but the gradient of the view would
     # take ``n_fft`` times the memory of the audio.
     start = start + torch.arange(0, padded.numel(), time, device=rows.device).unsqueeze(-1)
-    return nnf.embedding(start, padded.flatten().unfold(0, n_fft, 1))
+    if window is None:
+        return nnf.embedding(start, padded.flatten().unfold(0, n_fft, 1))
+    return _take(start.flatten(), padded.flatten(), window).reshape(*start.shape, n_fft)
+
+
+@compiled
+def _take(start: Tensor, source: Tensor, window: Tensor) -> Tensor:
+    """Copy and window the frames that begin at ``start`` in one pass."""
+    n_fft = window.shape[0]
+    frames = source.as_strided((source.shape[0] - n_fft + 1, n_fft), (1, 1))
+    return frames[start] * window

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled
-from augspec.functional.onset import Grid, find_onsets
+from augspec.functional.onset import Grid
 from augspec.functional.timemap import ONE, map_time, take_frames
 
 _OVERLAP = 4  # frames over each sample
@@ -21,12 +22,21 @@ _ARCTAN = (-0.0117212, 0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997
 _CHUNK = 8  # rows on a CPU at a time, so that they stay in its cache
 
 
-def stretch_rows(rows: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: int) -> Tensor:
+def stretch_rows(
+    source: Callable[[slice], Tensor],
+    rate: Tensor,
+    onsets: Grid,
+    ends: Tensor,
+    size: int,
+    n_fft: int,
+) -> Tensor:
     """Stretch each row by its own rate: output ``n`` holds what the input holds at ``n * rate``.
 
     Args:
-        rows: Audio, ``(row, time)``, float32 or float64; beyond its end is silence.
+        source: Gives some rows of audio, ``(row, time)``, float32 or float64; beyond its end is
+            silence. A function, so that rows that have to be made first need not leave the cache.
         rate: Speed of each row, ``(row,)``; NaN comes out where it is not positive.
+        onsets: Where attacks are in the rows, from `augspec.functional.onset.find_onsets`.
         ends: Samples of each row of the output before silence, ``(row,)`` int64.
         size: Samples of the output.
         n_fft: Samples of a frame, a multiple of 32.
@@ -34,23 +44,28 @@ def stretch_rows(rows: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: int
     Returns:
         ``(row, size)``.
     """
-    per_chunk = len(rows)
-    if rows.device.type == "cpu" and not torch.compiler.is_compiling():
-        per_chunk = _CHUNK
     rate = torch.where(rate > 0, rate, math.nan)
-    chunks = [slice(i, i + per_chunk) for i in range(0, len(rows), per_chunk)]
-    return torch.cat([_stretch_chunk(rows[i], rate[i], ends[i], size, n_fft) for i in chunks])
+    last, first = onsets
+
+    def stretch(some: slice) -> Tensor:
+        grid = last[some], first[some]
+        return _stretch_chunk(source(some), rate[some], grid, ends[some], size, n_fft)
+
+    count = len(rate)
+    if count <= _CHUNK or rate.device.type != "cpu" or torch.compiler.is_compiling():
+        return stretch(slice(None))
+    chunks = [slice(i, i + _CHUNK) for i in range(0, count, _CHUNK)]
+    return torch.cat([stretch(some) for some in chunks])
 
 
-def _stretch_chunk(rows: Tensor, rate: Tensor, ends: Tensor, size: int, n_fft: int) -> Tensor:
-    with torch.no_grad():
-        onsets = find_onsets(rows, n_fft)
+def _stretch_chunk(
+    rows: Tensor, rate: Tensor, onsets: Grid, ends: Tensor, size: int, n_fft: int
+) -> Tensor:
     centers, struck = _place_frames(rate, onsets, size, n_fft)
     window = torch.hann_window(n_fft, dtype=rows.dtype, device=rows.device)
-    specgram = torch.fft.rfft(take_frames(rows, centers - n_fft // 2, n_fft) * window)
-    real, imag = specgram.real.contiguous(), specgram.imag.contiguous()
-    turns = _accumulate(_gains(real, imag, torch.diff(centers)), _peaks(real, imag, struck))
-    turned = torch.view_as_complex(_rotate(real, imag, turns))
+    specgram = torch.fft.rfft(take_frames(rows, centers - n_fft // 2, n_fft, window))
+    phasor, heard = _lock(specgram, torch.diff(centers), struck), specgram[:, _HEARD]
+    turned = phasor * heard if phasor.requires_grad else phasor.mul_(heard)
     pieces = torch.fft.irfft(turned, n=n_fft)
     poison = (rate - rate).to(rows.dtype)  # NaN where the rate is no number
     return _overlap_add(pieces, window / (0.375 * _OVERLAP), poison, ends)[:, :size]
@@ -72,28 +87,77 @@ def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Te
     return centers, ((until > reach - hop) & (until <= reach))[:, _HEARD]
 
 
+def _lock(specgram: Tensor, advance: Tensor, struck: Tensor) -> Tensor:
+    """Return the phasor that turns each bin of the frames that are heard.
+
+    Bins turn with the peak on whose hill they are: identity phase locking (Laroche and Dolson
+    1999). Peaks are 3 bins apart or more, so that what there is to know of them fits into a third
+    of the bins: slots of 3, each of which stands for its strongest bin.
+    """
+    parts = torch.view_as_real(specgram)
+    with torch.no_grad():
+        uphill, code = _find_peaks(parts, struck)
+        peak = (0.5 * code).to(torch.int64)
+        top = uphill.gather(-1, peak)  # the slot of the hill that the strongest bin is on
+        # The slot of the frame before on whose hill the peak was.
+        path = top[:, :-1].gather(-1, uphill[:, :-1].gather(-1, peak[:, 1:]))
+    now, then = parts[:, 2:-_AFTER], parts[:, 1 : -_AFTER - 1]
+    real, imag = (now[..., i].gather(-1, peak[:, 1:]) for i in (0, 1))
+    real_before, imag_before = (then[..., i].gather(-1, peak[:, 1:]) for i in (0, 1))
+    n_fft = 2 * (parts.shape[-2] - 1)
+    gain, kept = _gains(
+        real, imag, real_before, imag_before, code[:, 1:], advance[:, 1:-_AFTER], n_fft
+    )
+    turns = _accumulate(gain, kept, path)
+    angle = (2 * math.pi * turns).gather(-1, top)
+    return torch.complex(torch.cos(angle), torch.sin(angle)).gather(-1, uphill)
+
+
+def _find_peaks(parts: Tensor, struck: Tensor) -> tuple[Tensor, Tensor]:
+    """Look for peaks in the frames that are heard.
+
+    Returns:
+        The slot of the strongest bin within 2 bins of each bin; and the strongest bin of each slot
+        as a float, twice its number, plus 1 where it starts anew because it is struck.
+    """
+    # Two kernels: fused into one, each power would be worked out again for every use.
+    power = _padded_power(parts)
+    # As an argument: computed in the kernel, numbers of slots keep it from using vectors.
+    bin_ = torch.arange(-2, power.shape[-1] - 2, device=parts.device)
+    slot = torch.div(bin_, 3, rounding_mode="floor").to(power.dtype)
+    uphill, strongest = _climb(power, slot, struck)
+    return uphill, strongest[..., ::3].contiguous()
+
+
 @compiled
-def _gains(real: Tensor, imag: Tensor, advance: Tensor) -> Tensor:
-    """Return the turns that each bin gains from the frame before to each that is heard.
+def _gains(
+    real: Tensor,
+    imag: Tensor,
+    real_before: Tensor,
+    imag_before: Tensor,
+    code: Tensor,
+    advance: Tensor,
+    n_fft: int,
+) -> tuple[Tensor, Tensor]:
+    """Return the turns that each peak gains from the frame before, and 1 or, if it is struck, 0.
 
     A partial of ``f`` turns a sample, in frames that were ``advance`` apart and are to be ``hop``
-    apart, gains ``(hop - advance) * f``. ``f`` comes from the phases of the two frames. One bin,
-    which gains nothing, is added above the spectrum.
+    apart, gains ``(hop - advance) * f``. ``f`` comes from the phases of the two frames. What is
+    struck gains nothing.
     """
-    n_fft = 2 * (real.shape[-1] - 1)
     hop = n_fft // _OVERLAP
-    freq = torch.arange(real.shape[-1], device=real.device).to(real.dtype) * (1.0 / n_fft)
-    step = advance[:, :-_AFTER].clamp(min=1).unsqueeze(-1).to(real.dtype)
-    now, then = _HEARD, slice(None, -_AFTER - 1)
+    peak = torch.floor(0.5 * code)
+    kept = 1.0 + 2.0 * peak - code
+    freq = peak * (1.0 / n_fft)
+    step = advance.clamp(min=1).unsqueeze(-1).to(real.dtype)
     deviation = _turns(
-        imag[:, now] * real[:, then] - real[:, now] * imag[:, then],
-        real[:, now] * real[:, then] + imag[:, now] * imag[:, then],
+        imag * real_before - real * imag_before, real * real_before + imag * imag_before
     )
     deviation = deviation - step * freq
     deviation = deviation - torch.round(deviation)
     gain = (hop - step) * freq
     gain = gain - torch.round(gain) + (hop - step) / step * deviation
-    return nnf.pad(gain, (0, 1))
+    return torch.where(kept > 0, gain, 0.0), kept
 
 
 def _turns(y: Tensor, x: Tensor) -> Tensor:
@@ -115,93 +179,92 @@ def _turns(y: Tensor, x: Tensor) -> Tensor:
     return torch.where(y < 0, -angle, angle)
 
 
-def _peaks(real: Tensor, imag: Tensor, struck: Tensor) -> Tensor:
-    """Return the top of the hill of each bin; the bin above the spectrum where that is struck."""
-    # Three kernels: fused into one, each would be worked out again for every use of its result.
-    uphill, goal = _climb(_padded_power(real, imag), struck)
-    return goal.gather(-1, uphill.gather(-1, uphill))
+@compiled
+def _padded_power(parts: Tensor) -> Tensor:
+    """Return the power with 2 bins more below, and above with 2 more than fill slots of 3."""
+    power = parts[..., 0].square() + parts[..., 1].square()
+    return nnf.pad(power, (2, 2 + -power.shape[-1] % 3), value=-1.0)
 
 
 @compiled
-def _padded_power(real: Tensor, imag: Tensor) -> Tensor:
-    """Return the power with 2 bins more below and 3 above."""
-    return nnf.pad(real.square() + imag.square(), (2, 3), value=-1.0)
+def _climb(power: Tensor, slot: Tensor, struck: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the slot of the strongest bin within 2 bins of each; and for each the strongest of 3.
 
+    The latter, of a bin and the 2 above it, is given as twice its number, plus 1 if it is struck.
+    """
+    bins = power.shape[-1] - 4
 
-@compiled
-def _climb(power: Tensor, struck: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the strongest bin within 2 bins of each, and the same but for struck ones."""
-    bins = power.shape[-1] - 4  # with the one above the spectrum
-    bin_ = torch.arange(bins, device=power.device).to(power.dtype)
-    best = power[:, _HEARD, 2:-2]
-    uphill = bin_.expand_as(best)
-    goal = uphill
-    for offset in (0, -1, 1, -2, 2):
-        place = slice(2 + offset, 2 + offset + bins)
-        here = power[:, _HEARD, place]
-        later, earlier = power[:, 1 + _AFTER :, place], power[:, : -_AFTER - 1, place]
-        reset = struck.unsqueeze(-1) & (later > _ATTACK * earlier.clamp(min=0.0))
-        target = torch.where(reset, bins - 1.0, bin_ + offset)
-        higher = ((here > best) | (offset == 0)) & (bin_ < bins - 1)
+    def at(offset: int) -> slice:
+        return slice(2 + offset, 2 + offset + bins)
+
+    best = power[:, _HEARD, at(0)]
+    uphill = slot[at(0)].expand_as(best)
+    for offset in (-1, 1, -2, 2):
+        here = power[:, _HEARD, at(offset)]
+        higher = here > best
         best = torch.where(higher, here, best)
-        uphill = torch.where(higher, bin_ + offset, uphill)
-        goal = torch.where(higher, target, goal)
-    return uphill.to(torch.int64), goal.to(torch.int64)
+        uphill = torch.where(higher, slot[at(offset)], uphill)
+
+    bin_ = torch.arange(bins, device=power.device).to(power.dtype)
+    best = power[:, _HEARD, at(0)]
+    strongest = torch.zeros_like(best)
+    for offset in range(3):
+        later, earlier = power[:, 1 + _AFTER :, at(offset)], power[:, : -_AFTER - 1, at(offset)]
+        reset = struck.unsqueeze(-1) & (later > _ATTACK * earlier.clamp(min=0.0))
+        here = power[:, _HEARD, at(offset)]
+        higher = (here > best) | (offset == 0)
+        best = torch.where(higher, here, best)
+        strongest = torch.where(higher, 2 * (bin_ + offset) + reset, strongest)
+    return uphill.to(torch.int64), strongest
 
 
-def _accumulate(gain: Tensor, uphill: Tensor) -> Tensor:
-    """Sum the gains along the frames, each bin going on from where its peak was.
+def _accumulate(gain: Tensor, kept: Tensor, path: Tensor) -> Tensor:
+    """Sum gains along the frames, from a first frame that has no turns.
 
-    ``turns[k, b] = turns[k - 1, p] + gain[k, p]`` with the peak ``p = uphill[k, b]``: identity
-    phase locking (Laroche and Dolson 1999).
+    ``turns[k + 1, s] = kept[k, s] * turns[k, path[k, s]] + gain[k, s]``.
     """
     if gain.device.type != "cpu" or torch.compiler.is_compiling():
-        return _accumulate_in_blocks(gain, uphill)
-    turns = -gain[:, 0]  # the first frame stays as it is
-    collected = []
-    for more, path in zip(gain.unbind(1), uphill.unbind(1), strict=True):
-        turns = (turns + more).gather(-1, path)
+        return _accumulate_in_blocks(gain, kept, path)
+    turns = torch.zeros_like(gain[:, 0])
+    collected = [turns]
+    for more, kept_, path_ in zip(gain.unbind(1), kept.unbind(1), path.unbind(1), strict=True):
+        turns = torch.addcmul(more, kept_, turns.gather(-1, path_))
         collected.append(turns)
     return torch.stack(collected, dim=1)
 
 
-def _accumulate_in_blocks(gain: Tensor, uphill: Tensor) -> Tensor:
+def _accumulate_in_blocks(gain: Tensor, kept: Tensor, path: Tensor) -> Tensor:
     """Accumulate in about ``2 * sqrt(frames)`` steps rather than one a frame.
 
-    Blocks of frames go side by side, each from an unknown state of which it keeps the bin that it
+    Blocks of frames go side by side, each from an unknown state of which it keeps the slot that it
     goes back to; then the blocks follow one another. More work, fewer steps.
     """
-    rows, frames, bins = gain.shape
+    # What is not kept goes on from a slot behind the last, which never turns.
+    silent = path.shape[-1]
+    path = nnf.pad(torch.where(kept > 0, path, silent), (0, 1), value=silent)
+    gain = nnf.pad(gain, (0, 1))
+    rows, frames, slots = gain.shape
     length = math.isqrt(frames - 1) + 1
     blocks = -(-frames // length)
-    spare, grid = blocks * length - frames, (rows, blocks, length, bins)
+    spare, grid = blocks * length - frames, (rows, blocks, length, slots)
     gains = nnf.pad(gain, (0, 0, 0, spare)).reshape(grid).unbind(2)
-    paths = nnf.pad(uphill, (0, 0, 0, spare)).reshape(grid).unbind(2)
+    paths = nnf.pad(path, (0, 0, 0, spare)).reshape(grid).unbind(2)
     turns = torch.zeros_like(gains[0])
-    origin = torch.arange(bins, device=gain.device).expand(rows, blocks, bins)
+    origin = torch.arange(slots, device=gain.device).expand(rows, blocks, slots)
     inside, origins = [], []
-    for more, path in zip(gains, paths, strict=True):
-        turns = (turns + more).gather(-1, path)
-        origin = origin.gather(-1, path)
+    for more, path_ in zip(gains, paths, strict=True):
+        turns = turns.gather(-1, path_) + more
+        origin = origin.gather(-1, path_)
         inside.append(turns)
         origins.append(origin)
-    entry = -gain[:, 0]
+    entry = torch.zeros_like(gain[:, 0])
     entries = []
     for i in range(blocks):
         entries.append(entry)
         entry = entry.gather(-1, origin[:, i]) + turns[:, i]
     start = torch.stack(entries, dim=1).unsqueeze(2).expand(-1, -1, length, -1)
     total = start.gather(-1, torch.stack(origins, dim=2)) + torch.stack(inside, dim=2)
-    return total.flatten(1, 2)[:, :frames]
-
-
-@compiled
-def _rotate(real: Tensor, imag: Tensor, turns: Tensor) -> Tensor:
-    """Rotate each bin; the last axis of the result holds real and imaginary parts."""
-    angle = 2 * math.pi * turns[..., :-1]
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    real, imag = real[:, _HEARD], imag[:, _HEARD]
-    return torch.stack([real * cos - imag * sin, real * sin + imag * cos], dim=-1)
+    return nnf.pad(total.flatten(1, 2)[:, :frames, :-1], (0, 0, 1, 0))
 
 
 @compiled

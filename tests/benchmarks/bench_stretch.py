@@ -1,27 +1,28 @@
 """Pitch shift and time stretch beside their peers: time, memory and quality.
 
-Run ``python tests/benchmarks/bench_stretch.py speed`` (or ``memory``, ``ideal``, ``clicks``,
-``real PATH_OF_NSYNTH``) from the repository root, on a machine at rest. Times are ratios from
-interleaved rounds in one process. Quality is measured on ideal notes (`tests/ideal_tones.py`), on
-clicks, and on real notes against the same instrument's recording at the target pitch.
+Run ``python tests/benchmarks/bench_stretch.py speed`` (or ``memory``, ``ideal``, ``tones``,
+``clicks``, ``real PATH_OF_NSYNTH``) from the repository root, on a machine at rest. Times are
+ratios from interleaved rounds in one process. Quality is measured on ideal notes and steady tones
+(`tests/ideal_tones.py`), on clicks, and on real notes against the same instrument's recording at
+the target pitch. Rubber Band takes part where its command ``rubberband`` is installed.
 """
 
 import argparse
 import json
 import random
-import resource
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import audiomentations
-import librosa
 import numpy as np
 import soundfile
 import torch
 import torch_audiomentations
 import torchaudio
 from common import compare, environment, print_table
+from stretch_peers import RUBBER_BAND, peers, with_librosa
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,34 +31,15 @@ import ideal_tones
 from augspec import functional
 
 SAMPLE_RATE = ideal_tones.SAMPLE_RATE
-PACKAGES = ("torchaudio", "audiomentations", "python-stretch", "librosa", "torch-audiomentations")
-Shift = Callable[[np.ndarray, float, float], np.ndarray]
-
-
-def ours(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
-    size = round(len(waveform) / rate)
-    batch = torch.from_numpy(waveform)[None, None]
-    if semitones == 0:
-        return functional.time_stretch(batch, torch.tensor([rate]), size=size)[0, 0].numpy()
-    return functional.pitch_shift(batch, torch.tensor([float(semitones)]))[0, 0].numpy()
-
-
-def signalsmith(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
-    """Call audiomentations, which calls Signalsmith Stretch."""
-    if semitones == 0:
-        transform = audiomentations.TimeStretch(rate, rate, leave_length_unchanged=False, p=1.0)
-    else:
-        transform = audiomentations.PitchShift(semitones, semitones, p=1.0)
-    return np.asarray(transform(waveform, SAMPLE_RATE)).reshape(-1)
-
-
-def with_librosa(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
-    if semitones == 0:
-        return librosa.effects.time_stretch(waveform, rate=rate)
-    return librosa.effects.pitch_shift(waveform, sr=SAMPLE_RATE, n_steps=semitones)
-
-
-PEERS: dict[str, Shift] = {"augspec": ours, "Signalsmith": signalsmith, "librosa": with_librosa}
+PACKAGES = (
+    "torchaudio",
+    "audiomentations",
+    "python-stretch",
+    "librosa",
+    "torch-audiomentations",
+    "torch-pitch-shift",
+)
+RATIOS = (0.5, 0.97, 1.0001, 2.0)
 
 
 def _fit(samples: np.ndarray, size: int) -> Tensor:
@@ -99,27 +81,48 @@ def speed(batch: int, rounds: int, with_slow: bool) -> None:
     print_table(timings, "torchaudio log-mel", f"{batch} x 4 s at 16 kHz", PACKAGES)
 
 
+MEMORY = """
+import resource, sys, torch
+from augspec import functional
+ratio = float(sys.argv[2])
+call = {
+    "pitch_shift": lambda w: functional.pitch_shift(w, 12 * torch.full(w.shape[:1], ratio).log2()),
+    "time_stretch": lambda w: functional.time_stretch(w, torch.full(w.shape[:1], ratio)),
+    "resample": lambda w: functional.resample(w, torch.full(w.shape[:1], ratio)),
+}[sys.argv[1]]
+waveform = 0.1 * torch.randn(64, 1, 64_000)
+torch.set_num_threads(2)
+call(waveform[:1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+call(waveform)
+grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(f"{grown / waveform.nbytes:.1f}")
+"""
+
+
 def memory() -> None:
-    """Print how many inputs the peak resident memory grows by; once a process: it never falls."""
-    waveform = 0.1 * torch.randn(64, 1, 4 * SAMPLE_RATE)
-    value = torch.linspace(-4, 4, 64)
-    for name, call in (
-        ("pitch_shift", lambda n: functional.pitch_shift(waveform[:n], value[:n])),
-        ("time_stretch", lambda n: functional.time_stretch(waveform[:n], 2 ** (value[:n] / 12))),
-    ):
-        call(1)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        call(64)
-        grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-        print(f"{name}: {grown / waveform.nbytes:.1f} times the input")
+    """Print how many inputs the peak resident memory grows by; a process each: it never falls."""
+    print("| peak memory, times the input | " + " | ".join(map(str, RATIOS)) + " |")
+    print("|---|" + "---:|" * len(RATIOS))
+    for name in ("pitch_shift", "time_stretch", "resample"):
+        grown = [
+            subprocess.run(
+                [sys.executable, "-c", MEMORY, name, str(ratio)],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+            for ratio in RATIOS
+        ]
+        print(f"| augspec {name} | " + " | ".join(grown) + " |", flush=True)
 
 
-def ideal() -> None:
+def ideal(quick: bool) -> None:
     print("| task | notes | peer | median dB | worst dB |\n|---|---|---|---:|---:|")
     for task in ("pitch", "stretch"):
         for variant in ("clean", "noise", "overlap"):
             notes = ideal_tones.cases(task, variant)
-            for name, peer in PEERS.items():
+            for name, peer in peers(task, quick).items():
                 errors = [
                     ideal_tones.mel_error(
                         _fit(peer(note.source.numpy(), note.semitones, note.rate), len(note.ideal)),
@@ -129,7 +132,37 @@ def ideal() -> None:
                     for note in notes
                 ]
                 row = f"{np.median(errors):.3f} | {max(errors):.3f}"
-                print(f"| {task} | {variant} | {name} | {row} |")
+                print(f"| {task} | {variant} | {name} | {row} |", flush=True)
+
+
+def tones(quick: bool) -> None:
+    """Print how far f0 is off, and how far above the rest the energy at harmonics is."""
+    freqs = (82.0, 110.0, 220.0, 440.0, 880.0)
+    print("| peer | f0, worst cents | " + " | ".join(f"{f:.0f} Hz, dB" for f in freqs) + " |")
+    print("|---|" + "---:|" * (1 + len(freqs)))
+
+    def shift(peer: Callable[..., np.ndarray], source: Tensor, semitones: float) -> Tensor:
+        return _fit(peer(source.flatten().numpy(), semitones, 1.0), source.numel())
+
+    for name, peer in peers("pitch", quick).items():
+        cents = [
+            ideal_tones.cents(
+                ideal_tones.f0(shift(peer, ideal_tones.tone(freq), semitones)),
+                freq * 2 ** (semitones / 12),
+            )
+            for semitones in (-12.0, -4.0, -0.3, 0.3, 4.0, 12.0)
+            for freq in (55.0, 110.0, 440.0, 1000.0, 4000.0)
+            if freq * 2 ** (semitones / 12) < 7500
+        ]
+        ratio = 2 ** (3.86 / 12)
+        clean = [
+            ideal_tones.harmonic_ratio(
+                shift(peer, ideal_tones.harmonics(freq, ratio), 3.86), freq * ratio
+            )
+            for freq in freqs
+        ]
+        row = " | ".join(f"{value:.1f}" for value in clean)
+        print(f"| {name} | {max(cents):.4f} | {row} |", flush=True)
 
 
 def clicks() -> None:
@@ -138,7 +171,7 @@ def clicks() -> None:
     waveform = np.zeros(64_000, dtype=np.float32)
     waveform[places] = 0.5
     for rate in (0.8, 1.25):
-        for name, peer in PEERS.items():
+        for name, peer in peers("stretch").items():
             energy = peer(waveform, 0.0, rate).astype(np.float64) ** 2
             distance = np.abs(np.arange(len(energy)) - places[:, None] / rate).min(0)
             share = energy[distance <= 0.005 * SAMPLE_RATE].sum() / energy.sum()
@@ -182,12 +215,14 @@ def _real_error(shifted: Tensor, target: Tensor) -> float:
     return min(distance(0), distance(start(target) - start(shifted)))
 
 
-def real(root: Path, count: int) -> None:
-    errors: dict[str, list[float]] = {name: [] for name in PEERS}
-    for source, target, semitones in _pairs(root, count):
+def real(root: Path, count: int, quick: bool) -> None:
+    able = peers("pitch", quick)
+    errors: dict[str, list[float]] = {name: [] for name in able}
+    # In the order of intervals: what a peer prepares for one serves all its notes.
+    for source, target, semitones in sorted(_pairs(root, count), key=lambda pair: pair[2]):
         waveform, _ = soundfile.read(source, dtype="float32")
         recorded, _ = soundfile.read(target, dtype="float64")
-        for name, peer in PEERS.items():
+        for name, peer in able.items():
             shifted = _fit(peer(waveform, float(semitones), 1.0), len(recorded))
             errors[name].append(_real_error(shifted, torch.from_numpy(recorded)))
     print(f"| {len(errors['augspec'])} pairs | mean dB | median dB |\n|---|---:|---:|")
@@ -197,28 +232,34 @@ def real(root: Path, count: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["speed", "memory", "ideal", "clicks", "real"])
+    parser.add_argument("what", choices=["speed", "memory", "ideal", "tones", "clicks", "real"])
     parser.add_argument("root", nargs="?", type=Path, help="folder that holds nsynth-train, -valid")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--slow", action="store_true", help="time the slowest peers too")
+    parser.add_argument("--quick", action="store_true", help="leave out the slowest peers")
     parser.add_argument("--pairs", type=int, default=110)
     arguments = parser.parse_args()
     torch.set_num_threads(2)
     if arguments.what == "speed":
         speed(arguments.batch, arguments.rounds, arguments.slow)
         return
-    print(environment(*PACKAGES), end="\n\n")
+    print(environment(*PACKAGES))
+    if RUBBER_BAND:
+        version = subprocess.run([RUBBER_BAND, "--version"], capture_output=True, text=True)
+        print("Rubber Band", (version.stdout + version.stderr).strip(), end="\n\n")
     if arguments.what == "memory":
         memory()
     elif arguments.what == "ideal":
-        ideal()
+        ideal(arguments.quick)
+    elif arguments.what == "tones":
+        tones(arguments.quick)
     elif arguments.what == "clicks":
         clicks()
     elif arguments.root is None:
         parser.error("`real` needs the folder that holds nsynth-train and nsynth-valid")
     else:
-        real(arguments.root, arguments.pairs)
+        real(arguments.root, arguments.pairs, arguments.quick)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from ideal_tones import SAMPLE_RATE, cases, mel_error
+from ideal_tones import SAMPLE_RATE, cases, cents, f0, harmonic_ratio, harmonics, mel_error, tone
 
 from augspec import functional
-from augspec.functional import onset, resampled_lengths, vocoder
+from augspec.functional import onset, resampled_lengths, timemap, vocoder
 from augspec.functional.stretch import (
     pitch_and_tempo,
     pitch_shift,
@@ -15,39 +15,8 @@ from augspec.functional.stretch import (
 )
 
 
-def tone(freq: float, seconds: float = 2.0) -> torch.Tensor:
-    time = torch.arange(int(seconds * SAMPLE_RATE), dtype=torch.float64) / SAMPLE_RATE
-    return torch.sin(2 * torch.pi * freq * time).float().reshape(1, 1, -1)
-
-
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def f0(waveform: torch.Tensor) -> float:
-    """Frequency of the strongest line of the middle of a waveform, within 0.01 cent."""
-    middle = waveform.flatten().double()[4000:-4000]
-    middle = middle * torch.hann_window(middle.numel(), dtype=torch.float64)
-    n_fft = 2**20
-    power = torch.log(torch.fft.rfft(middle, n=n_fft).abs())
-    peak = int(power.argmax())
-    left, top, right = power[peak - 1 : peak + 2].tolist()
-    offset = 0.5 * (left - right) / (left - 2 * top + right)
-    return (peak + offset) / n_fft * SAMPLE_RATE
-
-
-def cents(freq: float, target: float) -> float:
-    return abs(1200 * math.log2(freq / target))
-
-
-def harmonic_ratio(waveform: torch.Tensor, freq: float) -> float:
-    """Energy within 4 Hz of 8 harmonics over the rest, in dB."""
-    middle = waveform.flatten().double()[8000:-8000]
-    middle = middle * torch.hann_window(middle.numel(), dtype=torch.float64)
-    power = torch.fft.rfft(middle, n=2**19).abs().square()
-    freqs = torch.arange(power.numel()) * SAMPLE_RATE / 2**19
-    near = torch.stack([(freqs - k * freq).abs() <= 4 for k in range(1, 9)]).any(0)
-    return float(10 * torch.log10(power[near].sum() / power[~near].sum()))
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5, 0.8, 1.25, 2.0, 3.0])
@@ -71,9 +40,7 @@ def test_pitch_shift_moves_f0_by_the_interval(semitones):
 @pytest.mark.parametrize("freq", [82.0, 110.0, 220.0, 440.0, 880.0])
 def test_pitch_shift_leaves_nothing_between_the_harmonics(freq):
     ratio = 2 ** (3.86 / 12)
-    harmonics = [k for k in range(1, 9) if k * freq * ratio < SAMPLE_RATE / 2]
-    waveform = torch.stack([tone(k * freq, 4.0) / k for k in harmonics]).sum(0)
-    shifted = pitch_shift(waveform, torch.tensor([3.86]))
+    shifted = pitch_shift(harmonics(freq, ratio), torch.tensor([3.86]))
     assert harmonic_ratio(shifted, freq * ratio) > 50.0
 
 
@@ -279,15 +246,19 @@ def test_compiles_whole(function, backend):
 
 
 def test_kernels_agree_with_their_eager_selves():
-    real, imag = noise(3, 12, 65), noise(3, 12, 65, seed=1)
-    advance = torch.full((3, 11), 28)
+    parts = noise(3, 12, 65, 2)
+    values = [noise(3, 8, 22, seed=i) for i in range(4)]
+    code = torch.arange(3 * 8 * 22).reshape(3, 8, 22) % 44
     struck = torch.zeros(3, 9, dtype=torch.bool)
     struck[1, 4] = True
+    slot = torch.arange(-2.0, 68.0).div(3).floor()
+    power = vocoder._padded_power.eager(parts)
     for kernel, arguments in (
-        (vocoder._gains, (real, imag, advance)),
-        (vocoder._padded_power, (real, imag)),
-        (vocoder._climb, (vocoder._padded_power.eager(real, imag), struck)),
-        (vocoder._rotate, (real, imag, noise(3, 9, 66))),
+        (vocoder._gains, (*values, code.float(), torch.full((3, 8), 28), 128)),
+        (vocoder._padded_power, (parts,)),
+        (vocoder._climb, (power, slot, struck)),
+        (timemap._take, (torch.arange(5) * 3, noise(200), noise(32))),
+        (onset._slope_energy, (noise(2, 97), 32)),
     ):
         torch.testing.assert_close(
             kernel(*arguments), kernel.eager(*arguments), rtol=1e-4, atol=1e-5
@@ -295,15 +266,15 @@ def test_kernels_agree_with_their_eager_selves():
 
 
 def test_accumulation_in_blocks_is_the_plain_one():
-    bins = 34
-    gain = 0.3 * noise(2, 23, bins)
-    gain[..., -1] = 0
-    step = torch.randint(-3, 4, gain.shape, generator=torch.Generator().manual_seed(1))
-    uphill = (torch.arange(bins) + step).clamp(0, bins - 1)
-    uphill[..., -1] = bins - 1
+    slots, draw = 34, torch.Generator().manual_seed(1)
+    gain = 0.3 * noise(2, 23, slots)
+    kept = (torch.rand(gain.shape, generator=draw) > 0.1).float()
+    gain = gain * kept
+    step = torch.randint(-3, 4, gain.shape, generator=draw)
+    path = (torch.arange(slots) + step).clamp(0, slots - 1)
     torch.testing.assert_close(
-        vocoder._accumulate_in_blocks(gain, uphill),
-        vocoder._accumulate(gain, uphill),
+        vocoder._accumulate_in_blocks(gain, kept, path),
+        vocoder._accumulate(gain, kept, path),
         rtol=0,
         atol=1e-5,
     )
