@@ -42,7 +42,7 @@ def test_the_command_line_wins_over_the_study_and_that_over_the_defaults(script,
     assert options.batch_size == script.DEFAULTS["batch_size"]
     planned = script.make_plan(options)
     assert [one.row for one in planned[:2]] == ["none (share=0.5)", "gain (share=0.5)"]
-    assert len(planned) == 2 * len(script.ARMS)
+    assert len(planned) == 2 * (len(script.ARMS) - 1)  # all-unfused is there when it is named
 
 
 def test_plans_are_made_of_the_parts_of_all(script):
