@@ -12,6 +12,12 @@ torch.set_num_threads(1)
 MAY_BE_MISSING = ("CUDA GPU", "../shared")
 
 
+@pytest.fixture(autouse=True)
+def seed():
+    """A test gets the same numbers whatever ran before it."""
+    torch.manual_seed(0)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     report = (yield).get_result()

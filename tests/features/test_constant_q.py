@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from augspec import Frontend, features, functional
+from augspec import Frontend, example_keys, features, functional
 from augspec import transforms as T
 
 C1 = 32.70319566257483
@@ -179,7 +179,7 @@ def test_frame_labels_follow_a_warp_behind_it():
     frontend = Frontend(None, features.CQT(**SMALL), T.TimeWarp(20))
     waveform = torch.zeros(2, 1, 6400)
     waveform[..., 3200] = 1.0
-    params = frontend.make_params(waveform)
+    params = frontend.make_params(waveform, keys=example_keys(0, 0, [0, 1]))
     specgram = frontend.transform(waveform, params)
     frames = torch.arange(101) == 50
     targets = {"waveform": waveform, "frames": frames.float().expand(2, 1, 101)}

@@ -205,7 +205,7 @@ def test_float32_is_close_to_float64(waveform, make):
     feature = make()
     double = feature(waveform)
     error = (feature(waveform.float()).double() - double).abs().max() / double.abs().max()
-    assert error < 2e-6
+    assert error < 4e-6  # 2.1e-6 with the Fourier transform of some processors
 
 
 def test_a_module_cast_to_another_dtype_computes_with_exact_tables(waveform):
