@@ -14,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -76,6 +77,11 @@ def stream(path: str, name: str) -> int:
         >>> stream("Chain/Gain#0", "gain_db") == stream("Chain/Gain#1", "gain_db")
         False
     """
+    return _stream(path, name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _stream(path: str, name: str) -> int:
     state = 0
     for byte in f"{path}\0{name}".encode():
         state = _mix_int(state + _GOLDEN + byte)
@@ -295,6 +301,8 @@ class Draw:
 
     def bernoulli(self, name: str, p: float) -> Tensor:
         """Draw booleans, true with probability ``p``, one per example in every case."""
+        if p in (0.0, 1.0):  # nothing is left to chance
+            return torch.full(self.keys.shape, bool(p), device=self.keys.device)
         return bernoulli(self.keys, self.path, name, p)
 
     def beta(self, name: str, alpha: float) -> Tensor:
