@@ -27,7 +27,7 @@ HEADINGS = [
     "arm", "accuracy", "macro recall", "difference", "95 % interval", "p (Holm)",
     "", "ECE", "s", "s/epoch", "MB",
 ]  # fmt: skip
-ON_SCREEN = [0, 1, 2, 3, 4, 5, 8]  # those that fit a terminal
+ON_SCREEN = [0, 1, 2, 3, 4, 8]  # those that fit a terminal
 PLAYERS = 6  # worst confusions that can be looked at and listened to
 
 
