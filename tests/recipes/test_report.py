@@ -85,6 +85,7 @@ def test_the_page_opens_offline_and_escapes_names(study):
         assert (study[0] / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="the Debian package chromium is not installed")
 def test_the_page_in_a_browser(study):
     """No error, all pictures are drawn, players have sound, a phone needs no sideways scroll."""
     from playwright.sync_api import sync_playwright
