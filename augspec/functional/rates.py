@@ -14,16 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec.functional.resample import (
-    _CHUNK_VALUES,
-    _ONE,
-    _TAPS,
-    _interpolation_matrix,
-)
+from augspec.functional.sinc import ONE, TAPS, interpolation_matrix
 
 __all__ = ["LONGEST_PERIOD", "by_period"]
 
 _BLOCK = 32  # output samples a block at most
+_CHUNK_VALUES = 1 << 21  # intermediate values on a CPU at a time, so that they stay in its cache
 LONGEST_PERIOD = 1024  # samples, in and out; the matrices of a longer one would not stay in cache
 
 
@@ -34,16 +30,16 @@ def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
     period, new_period = several * period, several * new_period
     blocks = -(-new_period // _BLOCK)
     block = -(-new_period // blocks)
-    half = _TAPS / 2 * max(1.0, ratio)
+    half = TAPS / 2 * max(1.0, ratio)
     reach = math.ceil(half) - 1
     width = reach + math.ceil((block - 1) * ratio + half) + 1
     # Where the outputs of a period lie, in input samples, and where the frame of a block begins.
     place = torch.arange(blocks * block, device=rows.device).reshape(blocks, block) * period
     starts = [k * block * period // new_period for k in range(blocks)]
     origin = torch.tensor(starts, device=rows.device)[:, None]
-    offset = (place - origin * new_period) * _ONE // new_period
+    offset = (place - origin * new_period) * ONE // new_period
     ratios = rows.new_full((blocks,), ratio)
-    matrices = _interpolation_matrix(offset, ratios, reach, width, ratio)
+    matrices = interpolation_matrix(offset, ratios, reach, width, ratio)
 
     # Rows of whole periods: frames a period apart then run on from each row to the next.
     periods = -(-size // new_period)

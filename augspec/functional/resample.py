@@ -19,17 +19,15 @@ from torch.nn import functional as nnf
 
 from augspec._compile import compiled
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.rates import LONGEST_PERIOD, by_period
+from augspec.functional.sinc import ONE, TAPS, interpolation_matrix, windowed_sinc
 
-# Taps and Kaiser beta of the two filters: together 0.44 dB of droop at 0.9 of Nyquist. The second
-# has its taps at the lower of the two rates; two more would no longer fit whole vectors.
+# Taps and Kaiser beta of the first filter: with the second 0.44 dB of droop at 0.9 of Nyquist.
 _DELAY_TAPS, _DELAY_BETA = 34, 8.0
-_TAPS, _BETA = 32, 7.5
 _BLOCK = 32  # output samples a block: fewer cost more delayed samples, more cost a larger matrix
 _PHASE_BITS = (
     8  # fractions tabulated by the delay filter; linear interpolation between them: -104 dB
 )
-_ONE = 1 << 32  # 1.0 in fixed point
-_ORDERS = 24  # terms of the window's series: exact to float64
 _CHUNK_VALUES = 1 << 21  # intermediate values on a CPU at a time, so that they stay in its cache
 
 
@@ -97,7 +95,7 @@ def resampled_lengths(lengths: Tensor, ratio: Tensor, size: int | None = None) -
     step = _fixed_point(ratio)
     if step.dim() == 2:
         step = step.amin(1)
-    resampled = _divide_up(lengths * _ONE, step)
+    resampled = _divide_up(lengths * ONE, step)
     return resampled if size is None else resampled.clamp(max=size)
 
 
@@ -130,14 +128,12 @@ def resample_rate(
             raise ValueError(f"`{name}` must be a positive number of Hz, got {freq}")
     if orig_freq == new_freq:
         return waveform
-    from augspec.functional.rates import LONGEST_PERIOD, by_period  # which import this module
-
     common = math.gcd(orig_freq, new_freq)
     period, new_period = orig_freq // common, new_freq // common
     batch, channel, time = waveform.shape
     size = -(-time * new_period // period)
     if max(period, new_period) > LONGEST_PERIOD or batch == 0:
-        step = (orig_freq * _ONE + new_freq // 2) // new_freq
+        step = (orig_freq * ONE + new_freq // 2) // new_freq
         steps = torch.full((batch * channel,), step, device=waveform.device)
         return _resample(waveform, steps, size, lengths, orig_freq / new_freq)
     sound = waveform.to(compute_dtype(waveform))
@@ -157,7 +153,7 @@ def _within(time: int, lengths: Tensor) -> Tensor:
 
 def _fixed_point(ratio: Tensor) -> Tensor:
     ratio = ratio if ratio.dtype == torch.float64 else ratio.float()
-    return (ratio * _ONE).to(torch.int64)  # exact for float32: only the exponent changes
+    return (ratio * ONE).to(torch.int64)  # exact for float32: only the exponent changes
 
 
 def _divide_up(dividend: Tensor, divisor: Tensor) -> Tensor:
@@ -184,7 +180,7 @@ def _resample(
 
 def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_ratio: float) -> Tensor:
     blocks = -(-size // _BLOCK)
-    half = _TAPS / 2 * max(1.0, max_ratio)  # of the second filter, in input samples
+    half = TAPS / 2 * max(1.0, max_ratio)  # of the second filter, in input samples
     reach = math.ceil(half) - 1
     width = reach + math.ceil((_BLOCK - 1) * max_ratio + half)
     width += -width % 16  # whole vectors
@@ -193,12 +189,12 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
     first = torch.arange(0, blocks * _BLOCK, _BLOCK, device=rows.device)
     position = first * step[:, None]
-    valid = _divide_up(ends * _ONE, step.clamp(min=1)).clamp(max=size)
+    valid = _divide_up(ends * ONE, step.clamp(min=1)).clamp(max=size)
     silence = rows.shape[1] + left  # the padded row is zero from here on
     start = torch.where(first < valid[:, None], position >> 32, silence).clamp(0, silence)
     offset = torch.arange(_BLOCK, device=rows.device) * step[:, None]
-    ratio = step.to(rows.dtype) / _ONE
-    matrix = _interpolation_matrix(offset, ratio, reach, width, max_ratio)
+    ratio = step.to(rows.dtype) / ONE
+    matrix = interpolation_matrix(offset, ratio, reach, width, max_ratio)
     table = _delay_table(rows.new_zeros(()))
 
     def convolve(part: slice) -> Tensor:
@@ -228,23 +224,12 @@ def _silence_after(out: Tensor, valid: Tensor) -> Tensor:
     return out
 
 
-def _windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
-    """Evaluate a sinc under a Kaiser window, ``distance`` samples from its centre."""
-    # The series of the Bessel function I0(beta * sqrt(x)) in x needs no special function.
-    inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
-    window, peak = torch.ones_like(inside), 1.0
-    for order in range(_ORDERS, 0, -1):
-        window = window * inside / order**2 + 1
-        peak = peak * (beta**2 / 4) / order**2 + 1
-    return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
-
-
 @compiled
 def _delay_table(zero: Tensor) -> Tensor:
     """Tabulate the delay filter over fractions 0 to 1, (fraction, tap), as ``zero`` is typed."""
     tap = torch.arange(1 - _DELAY_TAPS // 2, _DELAY_TAPS // 2 + 1, device=zero.device)
     fraction = torch.arange((1 << _PHASE_BITS) + 1, device=zero.device) / (1 << _PHASE_BITS)
-    return _windowed_sinc(tap - fraction.to(zero.dtype)[:, None], _DELAY_TAPS, _DELAY_BETA)
+    return windowed_sinc(tap - fraction.to(zero.dtype)[:, None], _DELAY_TAPS, _DELAY_BETA)
 
 
 @compiled
@@ -269,16 +254,3 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
     for tap in range(1, _DELAY_TAPS):
         delayed = torch.addcmul(delayed, frames[:, tap : tap + width], weights[:, tap : tap + 1])
     return delayed
-
-
-@compiled
-def _interpolation_matrix(
-    offset: Tensor, ratio: Tensor, reach: int, width: int, max_ratio: float
-) -> Tensor:
-    """Make the second filter of each example at the block's offsets: (row, width, block)."""
-    stretch = ratio.clamp(min=1.0)[:, None, None]
-    known = ((ratio > 0) & (ratio <= max_ratio * (1 + 1e-6)))[:, None, None]  # rounding may exceed
-    sample = torch.arange(-reach, width - reach, device=ratio.device)
-    fraction = (offset & (_ONE - 1)).to(ratio.dtype) / _ONE
-    distance = (sample[:, None] - (offset >> 32)[:, None, :]).to(ratio.dtype) - fraction[:, None, :]
-    return _windowed_sinc(distance / stretch, _TAPS, _BETA) / torch.where(known, stretch, torch.nan)

@@ -12,14 +12,14 @@ from torch import Tensor
 from augspec.functional.resample import (
     _delay,
     _delay_weights,
-    _interpolation_matrix,
     resample,
     resample_rate,
     resampled_lengths,
 )
+from augspec.functional.sinc import interpolation_matrix
 
 MODULE = sys.modules[resample.__module__]  # `augspec.functional.resample` is the function
-KERNELS = [_delay, _delay_weights, _interpolation_matrix]
+KERNELS = [_delay, _delay_weights, interpolation_matrix]
 RATIOS = [0.5, 0.61, 0.7937, 0.97, 1.0001, 1.1225, 1.2599, 1.57, 2.0]
 TIME = 16_384
 EDGE = 128  # output samples at either end that the filters reach over

@@ -1,0 +1,40 @@
+"""The windowed sinc that resampling interpolates with."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from augspec._compile import compiled
+
+# Taps and Kaiser beta, at the lower of the two rates; two more would no longer fit whole vectors.
+TAPS, _BETA = 32, 7.5
+ONE = 1 << 32  # 1.0 in fixed point
+_ORDERS = 24  # terms of the window's series: exact to float64
+
+
+def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
+    """Evaluate a sinc under a Kaiser window, ``distance`` samples from its centre."""
+    # The series of the Bessel function I0(beta * sqrt(x)) in x needs no special function.
+    inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
+    window, peak = torch.ones_like(inside), 1.0
+    for order in range(_ORDERS, 0, -1):
+        window = window * inside / order**2 + 1
+        peak = peak * (beta**2 / 4) / order**2 + 1
+    return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
+
+
+@compiled
+def interpolation_matrix(
+    offset: Tensor, ratio: Tensor, reach: int, width: int, max_ratio: float
+) -> Tensor:
+    """Make the filter that interpolates at each row's offsets: (row, width, block).
+
+    It is the anti-aliasing filter too, and NaN where a ratio lies outside of (0, ``max_ratio``].
+    """
+    stretch = ratio.clamp(min=1.0)[:, None, None]
+    known = ((ratio > 0) & (ratio <= max_ratio * (1 + 1e-6)))[:, None, None]  # rounding may exceed
+    sample = torch.arange(-reach, width - reach, device=ratio.device)
+    fraction = (offset & (ONE - 1)).to(ratio.dtype) / ONE
+    distance = (sample[:, None] - (offset >> 32)[:, None, :]).to(ratio.dtype) - fraction[:, None, :]
+    return windowed_sinc(distance / stretch, TAPS, _BETA) / torch.where(known, stretch, torch.nan)
