@@ -126,7 +126,8 @@ def _find_peaks(parts: Tensor, struck: Tensor) -> tuple[Tensor, Tensor]:
     bin_ = torch.arange(-2, power.shape[-1] - 2, device=parts.device)
     slot = torch.div(bin_, 3, rounding_mode="floor").to(power.dtype)
     uphill, strongest = _climb(power, slot, struck)
-    return uphill, strongest[..., ::3].contiguous()
+    # Slots of 3 may reach above the spectrum, where no bin is strongest.
+    return uphill[..., : parts.shape[-2]], strongest[..., ::3].contiguous()
 
 
 @compiled

@@ -317,3 +317,17 @@ def test_speed_is_resampling_and_names_its_own_argument():
         functional.speed(waveform, torch.ones(3))
     with pytest.raises(ValueError, match="`max_factor` must be positive, got 0"):
         functional.speed(waveform, factor, max_factor=0.0)
+
+
+@pytest.mark.parametrize("n_fft", [32, 64, 96, 512, 1056, 2048])
+@pytest.mark.parametrize("compile_", [False, True])
+def test_every_size_of_frame_keeps_a_tone(n_fft, compile_, monkeypatch):
+    """Numbers of bins that 3 divides and others; a tone of 8 periods a frame and more."""
+    monkeypatch.setenv("AUGSPEC_COMPILE", str(int(compile_ and n_fft == 512)))
+    freq = 8.0 / n_fft
+    time = torch.arange(8 * n_fft, dtype=torch.float64 if n_fft != 512 else torch.float32)
+    waveform = torch.sin(2 * math.pi * freq * time).expand(2, 1, -1)
+    out = time_stretch(waveform, torch.tensor([0.8, 1.25]), n_fft=n_fft)
+    middle = out[..., 2 * n_fft : 5 * n_fft]
+    assert middle.square().mean(-1) == pytest.approx(0.5, rel=0.02)
+    assert out.isfinite().all()
