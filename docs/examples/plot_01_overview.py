@@ -2,8 +2,8 @@
 From waveforms to augmented spectrograms
 ========================================
 
-One front end draws for every example anew: tempo, pitch, the place of a crop, a gain, and masks. The
-titles are the drawn parameters, which are data: they can be saved and replayed.
+One front end draws for every example anew: tempo, pitch, the place of a crop, a gain, and masks.
+The titles are the drawn parameters, which are data: they can be saved and replayed.
 """
 
 from showing import note
@@ -29,6 +29,7 @@ guitar = note("guitar", pitch=57)
 plot.compare(guitar, frontend, n=3)
 
 # %%
-# What is computed where: tempo, pitch, crop and gain are folded into the features (:doc:`/fusion`).
+# What is computed where: tempo, pitch, crop and gain are folded into the features
+# (:doc:`/fusion`).
 
 print(frontend.plan(guitar[None]))

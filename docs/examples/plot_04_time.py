@@ -22,7 +22,8 @@ show(mallet, T.RandomCrop(16_000))
 # %%
 # CenterCrop
 # ----------
-# :class:`~augspec.transforms.CenterCrop`: its counterpart for validation, which acts in ``eval()`` too.
+# :class:`~augspec.transforms.CenterCrop`: its counterpart for validation, which acts in
+# ``eval()`` too.
 
 show(mallet, T.CenterCrop(16_000), n=1)
 
@@ -36,40 +37,40 @@ show(mallet, T.PadTo(32_000, where="center"), n=1)
 # %%
 # Shift
 # -----
-# :class:`~augspec.transforms.Shift`: for events that begin anywhere. With ``rollover`` the end comes in
-# at the start, which suits textures, and not single notes.
+# :class:`~augspec.transforms.Shift`: for events that begin anywhere. With ``rollover`` the end
+# comes in at the start, which suits textures, and not single notes.
 
 show(mallet, T.Shift((-0.3, 0.3), rollover=False))
 
 # %%
 # TimeReverse
 # -----------
-# :class:`~augspec.transforms.TimeReverse`: keeps the mean spectrum and turns attacks into swells: another
-# instrument to the ear. For textures, or as a label of its own.
+# :class:`~augspec.transforms.TimeReverse`: keeps the mean spectrum and turns attacks into swells:
+# another instrument to the ear. For textures, or as a label of its own.
 
 show(mallet, T.TimeReverse(), n=1)
 
 # %%
 # Mute
 # ----
-# :class:`~augspec.transforms.Mute`: a gap, as drop-outs leave them: :class:`~augspec.transforms.TimeMask`
-# on the waveform. Up to a fifth of the example is usual.
+# :class:`~augspec.transforms.Mute`: a gap, as drop-outs leave them:
+# :class:`~augspec.transforms.TimeMask` on the waveform. Up to a fifth of the example is usual.
 
 show(mallet, T.Mute((0.1, 0.3)))
 
 # %%
 # RepeatPart
 # ----------
-# :class:`~augspec.transforms.RepeatPart`: a stuck record, or a stutter of a stream. Rare in most data:
-# a small ``p``.
+# :class:`~augspec.transforms.RepeatPart`: a stuck record, or a stutter of a stream. Rare in most
+# data: a small ``p``.
 
 show(mallet, T.RepeatPart((0.05, 0.2), (1, 3)))
 
 # %%
 # Resample
 # --------
-# :class:`~augspec.transforms.Resample`: another sample rate for whole batches, in ``eval()`` too; nothing
-# random. Half the rate has no sound above a quarter of the old one.
+# :class:`~augspec.transforms.Resample`: another sample rate for whole batches, in ``eval()`` too;
+# nothing random. Half the rate has no sound above a quarter of the old one.
 
 resample = T.Resample(16_000, 8000)
 sounds = {"16 kHz": mallet, "8 kHz": resample(mallet[None])[0]}

@@ -2,9 +2,9 @@
 Channels
 ========
 
-Transforms draw once for all channels of an example, unless ``per_channel=True``; these are about the
-channels themselves. The example has a bass on the left and a flute on the right, each heard a little
-on the other side.
+Transforms draw once for all channels of an example, unless ``per_channel=True``; these are about
+the channels themselves. The example has a bass on the left and a flute on the right, each heard a
+little on the other side.
 """
 
 import torch
@@ -26,7 +26,8 @@ def versions(transform):
 # %%
 # ChannelShuffle
 # --------------
-# :class:`~augspec.transforms.ChannelShuffle`: for left and right, ``p=0.5``, where sides mean nothing.
+# :class:`~augspec.transforms.ChannelShuffle`: for left and right, ``p=0.5``, where sides mean
+# nothing.
 
 shuffle = T.ChannelShuffle()
 show_sounds(versions(shuffle), shuffle)
@@ -34,7 +35,8 @@ show_sounds(versions(shuffle), shuffle)
 # %%
 # ChannelDrop
 # -----------
-# :class:`~augspec.transforms.ChannelDrop`: a broken cable, and a regulariser for microphone arrays.
+# :class:`~augspec.transforms.ChannelDrop`: a broken cable, and a regulariser for microphone
+# arrays.
 
 drop = T.ChannelDrop()
 show_sounds(versions(drop), drop)

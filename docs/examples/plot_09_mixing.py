@@ -3,7 +3,8 @@ Mixing
 ======
 
 Two examples of a batch become one, and so do their labels: ``targets``, which a
-:class:`augspec.DeviceLoader` calls by itself, makes them soft. The batch here is a bass and a mallet.
+:class:`augspec.DeviceLoader` calls by itself, makes them soft. The batch here is a bass and a
+mallet.
 """
 
 import torch
@@ -29,8 +30,8 @@ def mixtures(transform):
 # %%
 # Mixup
 # -----
-# :class:`~augspec.transforms.Mixup`: weighted sums. ``alpha`` of 0.2 to 0.4 keeps most mixtures nearly
-# pure; 1 is uniform.
+# :class:`~augspec.transforms.Mixup`: weighted sums. ``alpha`` of 0.2 to 0.4 keeps most mixtures
+# nearly pure; 1 is uniform.
 
 mixup = T.Mixup(alpha=1.0)
 show_sounds(mixtures(mixup), mixup)
@@ -38,8 +39,8 @@ show_sounds(mixtures(mixup), mixup)
 # %%
 # CutMix
 # ------
-# :class:`~augspec.transforms.CutMix`: a segment is another's. For classes that any part of an example
-# shows.
+# :class:`~augspec.transforms.CutMix`: a segment is another's. For classes that any part of an
+# example shows.
 
 cutmix = T.CutMix(alpha=1.0)
 show_sounds(mixtures(cutmix), cutmix)
@@ -47,8 +48,8 @@ show_sounds(mixtures(cutmix), cutmix)
 # %%
 # MixBackground
 # -------------
-# :class:`~augspec.transforms.MixBackground`: the batch as a bank of noise: no files, and the label stays,
-# or gets soft with ``labels="soft"``. Below 5 dB the background competes.
+# :class:`~augspec.transforms.MixBackground`: the batch as a bank of noise: no files, and the
+# label stays, or gets soft with ``labels="soft"``. Below 5 dB the background competes.
 
 background = T.MixBackground((3.0, 15.0), labels="soft")
 show_sounds(mixtures(background), background)

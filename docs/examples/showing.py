@@ -14,7 +14,7 @@ from augspec import plot
 from augspec import transforms as T
 
 SAMPLE_RATE = 16_000
-CATALOGUE = Path(__file__).parents[1] / "catalogue.md"
+COSTS = (Path(__file__).parents[1] / "catalogue.md").read_text(encoding="utf-8")
 FEATURE = F.LogMelSpectrogram(SAMPLE_RATE, n_fft=1024, hop_length=256, n_mels=80)
 
 
@@ -48,17 +48,17 @@ def show_sounds(sounds, transform, sample_rates=None):
     """Draw and play sounds by their titles, every channel of them, each at its own sample rate."""
     rates = [SAMPLE_RATE] * len(sounds) if sample_rates is None else sample_rates
     size = (2.9 * len(sounds), 4.2)
-    figure, grid = plt.subplots(2, len(sounds), figsize=size, layout="constrained", squeeze=False)
-    longest = max(
+    _, grid = plt.subplots(2, len(sounds), figsize=size, layout="constrained", squeeze=False)
+    max(seconds) = max(
         sound.shape[-1] / rate for sound, rate in zip(sounds.values(), rates, strict=True)
     )
     for place, ((title, sound), rate) in enumerate(zip(sounds.items(), rates, strict=True)):
         feature = F.LogMelSpectrogram(rate, n_fft=1024, hop_length=256, n_mels=80)
         plot.waveform(sound, rate, ax=grid[0, place], title=title)
-        grid[0, place].set(xlim=(0.0, longest), ylim=(-1.0, 1.0))
+        grid[0, place].set(xlim=(0.0, max(seconds)), ylim=(-1.0, 1.0))
         specgram = feature(sound.mean(0)[None, None])[0]
         plot.specgram(specgram, feature, ax=grid[1, place], colorbar=False, limits=(-40.0, 40.0))
-        grid[1, place].set_xlim(0.0, longest)
+        grid[1, place].set_xlim(0.0, max(seconds))
     return Page(players(sounds, rates) + about(transform))
 
 
@@ -75,7 +75,7 @@ def about(module):
     """Say what a class costs and takes, from the catalogue and its docstring."""
     cls = type(module)
     name = f"{'T' if isinstance(module, T.RandomTransform) else 'F'}.{cls.__name__}"
-    cost = re.search(rf"^\| `{re.escape(name)}` \| ([\d.]+) \|$", CATALOGUE.read_text(), re.M)
+    cost = re.search(rf"^\| `{re.escape(name)}` \| ([\d.]+) \|$", COSTS, re.MULTILINE)
     rows = "".join(
         f"<tr><td><code>{argument}</code></td><td>{default}</td><td>{text}</td></tr>"
         for argument, default, text in arguments(cls)
@@ -86,9 +86,9 @@ def about(module):
 
 def arguments(cls):
     """Give name, default and description of each argument, ready for HTML."""
-    block = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(cls), re.S | re.M)
+    block = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(cls), re.DOTALL | re.MULTILINE)
     found = re.findall(
-        r"^    (\w+): (.*?)(?=^    \w+: |\Z)", block[1] if block else "", re.S | re.M
+        r"^    (\w+): (.*?)(?=^    \w+: |\Z)", block[1] if block else "", re.DOTALL | re.MULTILINE
     )
     parameters = inspect.signature(cls).parameters
     for name, text in found:
