@@ -49,9 +49,7 @@ def show_sounds(sounds, transform, sample_rates=None):
     rates = [SAMPLE_RATE] * len(sounds) if sample_rates is None else sample_rates
     size = (2.9 * len(sounds), 4.2)
     _, grid = plt.subplots(2, len(sounds), figsize=size, layout="constrained", squeeze=False)
-    max(seconds) = max(
-        sound.shape[-1] / rate for sound, rate in zip(sounds.values(), rates, strict=True)
-    )
+    seconds = [sound.shape[-1] / rate for sound, rate in zip(sounds.values(), rates, strict=True)]
     for place, ((title, sound), rate) in enumerate(zip(sounds.items(), rates, strict=True)):
         feature = F.LogMelSpectrogram(rate, n_fft=1024, hop_length=256, n_mels=80)
         plot.waveform(sound, rate, ax=grid[0, place], title=title)
