@@ -90,3 +90,21 @@ def test_long_lines_are_broken_between_values():
     params = mask.make_params(torch.zeros(1, 1, 9, 9))
     params |= {"width": torch.tensor([0.938]), "start": torch.tensor([0.227])}
     assert describe_params(mask, params) == "FrequencyMask: width 0.938,\nstart 0.227"
+
+
+def test_a_choice_names_what_an_example_went_through():
+    gain, mute, polarity = T.Gain(3.0), T.Mute(0.25), T.PolarityInversion()
+    batch, keys = torch.zeros(1, 1, 100), augspec.example_keys(0, 0, [0])
+
+    some = T.SomeOf([gain, mute, polarity], k=2)
+    params = some.make_params(batch, keys=keys) | {"choice": torch.tensor([[1, 0, 1]])}
+    assert describe_params(some, params) == "Gain: gain_db 3\nPolarityInversion: applied"
+
+    order = T.RandomOrder([gain, polarity])
+    params = order.make_params(batch, keys=keys) | {"choice": torch.tensor([[1, 0]])}
+    assert describe_params(order, params) == "PolarityInversion: applied\nGain: gain_db 3"
+
+    policy = T.RandAugment([gain, polarity], n=2, magnitude=1.0)
+    params = policy.make_params(batch, keys=keys) | {"choice": torch.tensor([[0, 0]])}
+    params["options"][1][0]["gain_db"] = torch.tensor([1.0])  # each step has draws of its own
+    assert describe_params(policy, params) == "Gain: gain_db 3\nGain: gain_db 1"
