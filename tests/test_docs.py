@@ -137,7 +137,7 @@ def test_a_transform_of_ones_own(monkeypatch):
     monkeypatch.setitem(sys.modules, "guide", module)
     for block in code_of("howto/transform.md"):
         exec(compile(block, "guide", "exec"), vars(module))  # noqa: S102
-    assert isinstance(module.again[0], module.Tremolo)
+    assert isinstance(next(iter(module.again)), module.Tremolo)
     for name in module.testing.checks_for(module.Tremolo(sample_rate=16_000)):
         module.test_tremolo(name)
 

@@ -47,4 +47,4 @@ def test_every_section_links_to_its_class():
     for script in SCRIPTS:
         text = script.read_text(encoding="utf-8")
         for name in headings(text):
-            assert re.search(rf"# {name}\n# -+\n# :class:`~augspec\.\w+\.{name}`: \w", text), name
+            assert re.search(rf"# {name}\n# -+\n# :class:`~augspec\.\w+\.{name}`: \S", text), name

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from torch import nn
 
 import augspec
 from augspec import features as F
@@ -69,20 +68,12 @@ def test_channels_have_a_value_each():
     assert describe_params(gain, params) == "Gain: gain_db 1, -2"
 
 
-class Pick(nn.ModuleList):
-    """A choice among transforms has params of this form."""
-
-
 def test_of_a_choice_only_what_was_chosen_is_named():
-    pick = Pick([T.Gain(3.0), T.PolarityInversion()])
-    params = {
-        "applied": torch.tensor([True]),
-        "choice": torch.tensor([[1, -1]]),
-        "options": [drawn(part) for part in pick],
-    }
+    pick = T.OneOf([T.Gain(3.0), T.PolarityInversion()])
+    params = pick.make_params(torch.zeros(1, 1, 100)) | {"choice": torch.tensor([1])}
     assert describe_params(pick, params) == "PolarityInversion: applied"
     params["applied"] = torch.tensor([False])
-    assert describe_params(pick, params) == "Pick: not applied"
+    assert describe_params(pick, params) == "OneOf: not applied"
 
 
 def test_long_lines_are_broken_between_values():
