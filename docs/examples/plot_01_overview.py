@@ -2,7 +2,7 @@
 From waveforms to augmented spectrograms
 ========================================
 
-One front end draws for every example anew: tempo, pitch, the place of a crop, a gain, and masks.
+One front end draws for every example anew: tempo, pitch, the place of a crop, a gain, and a mask.
 The titles are the drawn parameters, which are data: they can be saved and replayed.
 """
 
@@ -23,7 +23,7 @@ frontend = augspec.Frontend(
         ]
     ),
     features=F.LogMelSpectrogram(sample_rate=16_000, n_fft=1024, hop_length=256, n_mels=80),
-    specgram=T.Chain([T.TimeMask(16), T.FrequencyMask(12)]),
+    specgram=T.FrequencyMask(12),
 )
 guitar = note("guitar", pitch=57)
 plot.compare(guitar, frontend, n=3)

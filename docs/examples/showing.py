@@ -29,7 +29,8 @@ def note(family, pitch=60, seconds=1.5):
     distance += 1000 * torch.from_numpy(notes.labels != notes.classes.index(family))
     waveform = notes[int(distance.argmin())]["waveform"][:, : int(seconds * SAMPLE_RATE)]
     fade = torch.linspace(1.0, 0.0, 400)  # 25 ms: no click at the end
-    return torch.cat([waveform[:, :-400], waveform[:, -400:] * fade], dim=-1)
+    waveform = torch.cat([waveform[:, :-400], waveform[:, -400:] * fade], dim=-1)
+    return 0.5 * waveform / waveform.abs().max()
 
 
 def show(waveform, transform, n=2):
@@ -50,10 +51,11 @@ def show_sounds(sounds, transform, sample_rates=None):
     size = (2.9 * len(sounds), 4.2)
     _, grid = plt.subplots(2, len(sounds), figsize=size, layout="constrained", squeeze=False)
     seconds = [sound.shape[-1] / rate for sound, rate in zip(sounds.values(), rates, strict=True)]
+    peak = max(float(sound.abs().max()) for sound in sounds.values())
     for place, ((title, sound), rate) in enumerate(zip(sounds.items(), rates, strict=True)):
         feature = F.LogMelSpectrogram(rate, n_fft=1024, hop_length=256, n_mels=80)
         plot.waveform(sound, rate, ax=grid[0, place], title=title)
-        grid[0, place].set(xlim=(0.0, max(seconds)), ylim=(-1.0, 1.0))
+        grid[0, place].set(xlim=(0.0, max(seconds)), ylim=(-peak, peak))
         specgram = feature(sound.mean(0)[None, None])[0]
         plot.specgram(specgram, feature, ax=grid[1, place], colorbar=False, limits=(-40.0, 40.0))
         grid[1, place].set_xlim(0.0, max(seconds))
