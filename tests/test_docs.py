@@ -99,6 +99,7 @@ def code_of(name):
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_tutorial_trains_a_classifier(capsys):
     names = run(code_of("tutorial.md"))
     assert names["train"].classes == ["bass", "flute", "mallet"]
