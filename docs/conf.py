@@ -1,6 +1,10 @@
 """Sphinx configuration: ``sphinx-build -n -W docs docs/_build``."""
 
 import importlib.metadata
+import os
+
+# Kernels would compile for minutes; the gallery runs each a few times.
+os.environ.setdefault("AUGSPEC_COMPILE", "0")
 
 project = "augspec"
 author = "the augspec authors"
@@ -13,12 +17,33 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "examples", "gallery/*.ipynb", "gallery/*.py"]
 html_theme = "furo"
 html_title = "augspec"
+html_static_path = ["_static"]
+html_css_files = ["augspec.css"]
+html_copy_source = False
 
 autodoc_typehints = "none"  # signatures show them
 autodoc_member_order = "bysource"
 default_role = "py:obj"
 nitpicky = True
+myst_heading_anchors = 2
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": "/plot_",
+    "ignore_pattern": "showing",
+    "within_subsection_order": "FileNameSortKey",
+    "capture_repr": ("_repr_html_",),
+    "abort_on_example_error": True,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 1e9,  # pages stay the same from build to build
+    "remove_config_comments": True,
+}

@@ -1,6 +1,8 @@
 """The code of the guides runs as it stands, from top to bottom."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,70 @@ def test_looking_and_listening():
     names = run(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
     assert Path("pitch-shift.png").stat().st_size > 10_000
     assert names["page"].startswith("<figure>")
+
+
+def code_of(name):
+    text = (DOCS / name).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_tutorial_trains_a_classifier(capsys):
+    names = run(code_of("tutorial.md"))
+    assert names["train"].classes == ["bass", "flute", "mallet"]
+    assert names["accuracy"] > 0.6  # a third by chance
+    last = capsys.readouterr().out.splitlines()[-3:]
+    shares = {line.split()[0]: float(line.split()[1].rstrip("%")) for line in last}
+    assert max(shares, key=shares.get) == "mallet"
+
+
+def test_choosing_ranges():
+    names = run(code_of("howto/ranges.md"))
+    assert Path("listen.html").read_text(encoding="utf-8").count("<audio") == 5
+    kept = names["params"][2]["snr_db"]
+    assert kept[names["worst"]] == kept.min()
+
+
+def test_reproducing_a_run():
+    names = run(code_of("howto/replay.md"))
+    assert torch.equal(names["again"][2:3], names["specgram"])
+    assert not torch.equal(names["edited"], names["specgram"])
+
+
+def test_several_devices():
+    names = run(code_of("howto/several-devices.md"))
+    assert len(names["single"]) == 16
+
+
+def test_serving():
+    names = run(code_of("howto/inference.md"))
+    torch.testing.assert_close(names["served"], names["expected"], rtol=1e-4, atol=1e-4)
+
+
+def test_a_transform_of_ones_own(monkeypatch):
+    # A module that can be found, so that the class can be pickled.
+    module = types.ModuleType("guide")
+    monkeypatch.setitem(sys.modules, "guide", module)
+    for block in code_of("howto/transform.md"):
+        exec(compile(block, "guide", "exec"), vars(module))  # noqa: S102
+    assert isinstance(next(iter(module.again)), module.Tremolo)
+    for name in module.testing.checks_for(module.Tremolo(sample_rate=16_000)):
+        module.test_tremolo(name)
+
+
+def test_randomness():
+    names = run(code_of("randomness.md"))
+    assert set(names["params"]) == {"applied", "snr_db", "noise"}
+
+
+def test_the_home_page():
+    names = run(code_of("index.md"))
+    assert names["batch"]["specgram"].shape == (8, 1, 64, 188)
+
+
+def test_every_page_with_code_is_run():
+    here = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("*.py"))
+    pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")]
+    for page in pages:
+        if not page.startswith(("gallery/", "_build/")) and code_of(page):
+            assert f'"{page}"' in here, page

@@ -159,7 +159,7 @@ class NSynth(Dataset[dict[str, Any]]):
 
     @property
     def sources(self) -> NDArray[np.str_]:
-        """Source of every note: acoustic, electronic or synthetic."""
+        """Source of every note, acoustic, electronic or synthetic."""
         return np.array(SOURCES)[self._notes.sources]
 
     @property

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from augspec.frontend import Frontend
+from augspec.transforms.choice import SomeOf
+from augspec.transforms.policy import RandAugment
 
 __all__ = ["describe_label", "describe_params"]
 
@@ -52,12 +54,20 @@ def _lines(transform: Any, params: Any) -> Iterator[str]:
         for part, own in zip(transform, params, strict=True):
             yield from _lines(part, own)
     elif "options" in params and bool(params["applied"]):
-        parts = list(transform)
-        # A negative place is that of no transform.
-        for place in (place for place in params["choice"].flatten().tolist() if place >= 0):
-            yield from _lines(parts[place], params["options"][place])
+        for part, own in _chosen(transform, params):
+            yield from _lines(part, own)
     else:
         yield from _wrap(f"{type(transform).__name__}:", _values(transform, params))
+
+
+def _chosen(transform: Any, params: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Give what one example went through, in its order, each with its params."""
+    parts, choice, options = list(transform), params["choice"].flatten().tolist(), params["options"]
+    if isinstance(transform, SomeOf):  # a mark for each option
+        choice = [place for place, picked in enumerate(choice) if picked]
+    for step, place in enumerate(choice):
+        own = options[step] if isinstance(transform, RandAugment) else options  # drawn a step
+        yield parts[place], own[place]
 
 
 def _values(transform: Any, params: dict[str, Tensor]) -> list[str]:

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from torch import nn
 
 import augspec
 from augspec import features as F
@@ -69,20 +68,12 @@ def test_channels_have_a_value_each():
     assert describe_params(gain, params) == "Gain: gain_db 1, -2"
 
 
-class Pick(nn.ModuleList):
-    """A choice among transforms has params of this form."""
-
-
 def test_of_a_choice_only_what_was_chosen_is_named():
-    pick = Pick([T.Gain(3.0), T.PolarityInversion()])
-    params = {
-        "applied": torch.tensor([True]),
-        "choice": torch.tensor([[1, -1]]),
-        "options": [drawn(part) for part in pick],
-    }
+    pick = T.OneOf([T.Gain(3.0), T.PolarityInversion()])
+    params = pick.make_params(torch.zeros(1, 1, 100)) | {"choice": torch.tensor([1])}
     assert describe_params(pick, params) == "PolarityInversion: applied"
     params["applied"] = torch.tensor([False])
-    assert describe_params(pick, params) == "Pick: not applied"
+    assert describe_params(pick, params) == "OneOf: not applied"
 
 
 def test_long_lines_are_broken_between_values():
@@ -90,3 +81,21 @@ def test_long_lines_are_broken_between_values():
     params = mask.make_params(torch.zeros(1, 1, 9, 9))
     params |= {"width": torch.tensor([0.938]), "start": torch.tensor([0.227])}
     assert describe_params(mask, params) == "FrequencyMask: width 0.938,\nstart 0.227"
+
+
+def test_a_choice_names_what_an_example_went_through():
+    gain, mute, polarity = T.Gain(3.0), T.Mute(0.25), T.PolarityInversion()
+    batch, keys = torch.zeros(1, 1, 100), augspec.example_keys(0, 0, [0])
+
+    some = T.SomeOf([gain, mute, polarity], k=2)
+    params = some.make_params(batch, keys=keys) | {"choice": torch.tensor([[1, 0, 1]])}
+    assert describe_params(some, params) == "Gain: gain_db 3\nPolarityInversion: applied"
+
+    order = T.RandomOrder([gain, polarity])
+    params = order.make_params(batch, keys=keys) | {"choice": torch.tensor([[1, 0]])}
+    assert describe_params(order, params) == "PolarityInversion: applied\nGain: gain_db 3"
+
+    policy = T.RandAugment([gain, polarity], n=2, magnitude=1.0)
+    params = policy.make_params(batch, keys=keys) | {"choice": torch.tensor([[0, 0]])}
+    params["options"][1][0]["gain_db"] = torch.tensor([1.0])  # each step has draws of its own
+    assert describe_params(policy, params) == "Gain: gain_db 3\nGain: gain_db 1"

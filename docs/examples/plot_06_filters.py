@@ -1,0 +1,88 @@
+"""
+Filters and equalisers
+======================
+
+Microphones, loudspeakers, rooms and mixing desks colour sound. Coefficients are drawn per
+example, the recursions are exact.
+"""
+
+from showing import note, show
+
+from augspec import transforms as T
+
+organ = note("organ", pitch=48)
+
+# %%
+# LowPass
+# -------
+# :class:`~augspec.transforms.LowPass`: from a dull microphone (6 kHz) to a wall between (500 Hz).
+
+show(organ, T.LowPass((500.0, 4000.0), sample_rate=16_000))
+
+# %%
+# HighPass
+# --------
+# :class:`~augspec.transforms.HighPass`: small loudspeakers have no bass below 200 to 500 Hz.
+
+show(organ, T.HighPass((100.0, 1000.0), sample_rate=16_000))
+
+# %%
+# BandPass
+# --------
+# :class:`~augspec.transforms.BandPass`: a telephone, with its centre near 1 kHz and a ``q`` near
+# 0.5; a large ``q`` leaves one partial.
+
+show(organ, T.BandPass((400.0, 2000.0), (0.3, 2.0), sample_rate=16_000))
+
+# %%
+# BandStop
+# --------
+# :class:`~augspec.transforms.BandStop`: a notch. Wide ones (``q`` below 1) take a harmonic or two
+# away.
+
+show(organ, T.BandStop((200.0, 2000.0), (0.5, 2.0), sample_rate=16_000))
+
+# %%
+# LowShelf
+# --------
+# :class:`~augspec.transforms.LowShelf`: the bass control; 6 dB is a taste, 12 dB a lot.
+
+show(organ, T.LowShelf((100.0, 800.0), (-12.0, 12.0), sample_rate=16_000))
+
+# %%
+# HighShelf
+# ---------
+# :class:`~augspec.transforms.HighShelf`: the treble control.
+
+show(organ, T.HighShelf((1000.0, 4000.0), (-12.0, 12.0), sample_rate=16_000))
+
+# %%
+# PeakingEQ
+# ---------
+# :class:`~augspec.transforms.PeakingEQ`: one resonance.
+
+show(organ, T.PeakingEQ((200.0, 4000.0), (-12.0, 12.0), sample_rate=16_000))
+
+# %%
+# RandomEQ
+# --------
+# :class:`~augspec.transforms.RandomEQ`: several bands at less than the price of two: the one to
+# begin with for recordings by unknown devices.
+
+show(organ, T.RandomEQ(4, (-9.0, 9.0), sample_rate=16_000))
+
+# %%
+# TiltEQ
+# ------
+# :class:`~augspec.transforms.TiltEQ`: brighter or duller as a whole; 3 dB an octave is already
+# strong.
+
+show(organ, T.TiltEQ((-4.0, 4.0), sample_rate=16_000))
+
+# %%
+# AirAbsorption
+# -------------
+# :class:`~augspec.transforms.AirAbsorption`: distance outdoors. Below 8 kHz it takes a hundred
+# metres to be seen.
+
+show(organ, T.AirAbsorption((20.0, 300.0), sample_rate=16_000))

@@ -1,0 +1,58 @@
+"""
+Channels
+========
+
+Transforms draw once for all channels of an example, unless ``per_channel=True``; these are about
+the channels themselves. The example has a bass on the left and a flute on the right, each heard a
+little on the other side.
+"""
+
+import torch
+from showing import note, show_sounds
+
+import augspec
+from augspec import transforms as T
+
+bass, flute = note("bass", pitch=40)[0], note("flute", pitch=72)[0]
+stereo = torch.stack([0.8 * bass + 0.2 * flute, 0.2 * bass + 0.8 * flute])
+keys = augspec.example_keys(0, 0, range(2))
+
+
+def versions(transform):
+    made = transform(stereo.expand(2, -1, -1), keys=keys)
+    return {"original": stereo, "version 1": made[0], "version 2": made[1]}
+
+
+# %%
+# ChannelShuffle
+# --------------
+# :class:`~augspec.transforms.ChannelShuffle`: for left and right, ``p=0.5``, where sides mean
+# nothing.
+
+shuffle = T.ChannelShuffle()
+show_sounds(versions(shuffle), shuffle)
+
+# %%
+# ChannelDrop
+# -----------
+# :class:`~augspec.transforms.ChannelDrop`: a broken cable, and a regulariser for microphone
+# arrays.
+
+drop = T.ChannelDrop()
+show_sounds(versions(drop), drop)
+
+# %%
+# StereoWidth
+# -----------
+# :class:`~augspec.transforms.StereoWidth`: 0 is mono, 1 leaves it, up to 2 is wider.
+
+width = T.StereoWidth((0.0, 2.0))
+show_sounds(versions(width), width)
+
+# %%
+# ToMono
+# ------
+# :class:`~augspec.transforms.ToMono`: the mean of the channels, in ``eval()`` too.
+
+mono = T.ToMono()
+show_sounds({"original": stereo, "mono": mono(stereo[None])[0]}, mono)

@@ -1,0 +1,75 @@
+"""
+Spectrograms
+============
+
+Masks and warps behind the features: cheap, since a spectrogram is small. They have no sound of
+their own. Widths are in frames (here 16 ms) and bins (here 80 mel bands). Masked cells get the
+example's mean: in dB, 0 would be loud.
+"""
+
+from showing import note, show
+
+from augspec import transforms as T
+
+reed = note("reed", pitch=62)
+
+# %%
+# TimeMask
+# --------
+# :class:`~augspec.transforms.TimeMask`: up to a fifth of the frames; wider ones hide short
+# events.
+
+show(reed, T.TimeMask(20))
+
+# %%
+# FrequencyMask
+# -------------
+# :class:`~augspec.transforms.FrequencyMask`: up to a fifth or a quarter of the bands.
+
+show(reed, T.FrequencyMask(16))
+
+# %%
+# SpecAugment
+# -----------
+# :class:`~augspec.transforms.SpecAugment`: the paper's policies, made for speech of many seconds:
+# on short clips give narrower masks than ``"LD"`` has.
+
+show(reed, T.SpecAugment("LB", max_warp=10, max_time_width=20))
+
+# %%
+# Cutout
+# ------
+# :class:`~augspec.transforms.Cutout`: rectangles.
+
+show(reed, T.Cutout(24, 24, n_masks=3))
+
+# %%
+# TimeWarp
+# --------
+# :class:`~augspec.transforms.TimeWarp`: one moment is moved, the rest gives way.
+
+show(reed, T.TimeWarp(20))
+
+# %%
+# RandomResizeCrop
+# ----------------
+# :class:`~augspec.transforms.RandomResizeCrop`: a part is made to fill the image: tempo, pitch
+# and place at once, for self-supervised learning above all.
+
+show(reed, T.RandomResizeCrop((0.6, 1.5), (0.6, 1.5)))
+
+# %%
+# FrequencyShift
+# --------------
+# :class:`~augspec.transforms.FrequencyShift`: a cheap change of pitch, true only on a logarithmic
+# scale such as that of :class:`~augspec.features.CQT`.
+
+show(reed, T.FrequencyShift(6))
+
+# %%
+# FilterAugment
+# -------------
+# :class:`~augspec.transforms.FilterAugment`: an equaliser drawn onto the spectrogram, which costs
+# a tenth or less of one on the waveform.
+
+show(reed, T.FilterAugment((-12.0, 12.0)))

@@ -1,0 +1,50 @@
+"""Every transform and feature has a section in the gallery, which the docs build runs."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from augspec import features as F
+from augspec import transforms as T
+
+SCRIPTS = sorted((Path(__file__).parents[1] / "docs" / "examples").glob("plot_*.py"))
+
+
+def concrete(module):
+    classes = {name: getattr(module, name) for name in module.__all__}
+    return {name for name, cls in classes.items() if not inspect.isabstract(cls)}
+
+
+def headings(text):
+    return set(re.findall(r"^# (\w+)\n# -+$", text, re.MULTILINE))
+
+
+def used(text, letter):
+    """Give the classes that a script makes: ``T.Gain(...)``."""
+    calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return {
+        call.attr
+        for call in calls
+        if isinstance(call, ast.Attribute)
+        and isinstance(call.value, ast.Name)
+        and call.value.id == letter
+    }
+
+
+@pytest.mark.parametrize(("letter", "module"), [("T", T), ("F", F)])
+def test_every_class_has_a_section_that_uses_it(letter, module):
+    shown = set()
+    for script in SCRIPTS:
+        text = script.read_text(encoding="utf-8")
+        shown |= headings(text) & used(text, letter)
+    assert shown == concrete(module)
+
+
+def test_every_section_links_to_its_class():
+    for script in SCRIPTS:
+        text = script.read_text(encoding="utf-8")
+        for name in headings(text):
+            assert re.search(rf"# {name}\n# -+\n# :class:`~augspec\.\w+\.{name}`: \S", text), name
