@@ -118,7 +118,17 @@ class Builder:
 def _construct(kind: type, arguments: dict[str, Any], place: str) -> Any:
     try:
         return kind(**arguments)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    # A Bank reads files, and torch says with RuntimeError that something does not fit into memory.
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(f"{place}: {error}{_hint(arguments)}") from error
 
 

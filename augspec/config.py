@@ -192,10 +192,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     path = Path(path)
     if path.suffix not in (".yaml", ".yml", ".json"):
         raise ValueError(f"`path` must end in .yaml, .yml or .json, got {str(path)!r}")
-    text = path.read_text(encoding="utf-8")
+    content = path.read_bytes()
     try:
+        text = content.decode("utf-8")
         data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    # The latter two: what yaml makes of a tag on a value of another kind, such as `!!int ""`.
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     try:
         return from_config(data)

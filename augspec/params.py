@@ -77,9 +77,9 @@ def params_from_json(text: str, *, device: torch.device | str | None = None) -> 
     """
     try:
         data = json.loads(text)
+        params: Params = _from_data(data, device, "params")
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"`text` must be JSON, got an error: {error}") from error
-    params: Params = _from_data(data, device, "params")
     return params
 
 

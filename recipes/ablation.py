@@ -152,7 +152,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def _read_study(path: Path) -> dict[str, Any]:
     try:
         study = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    # The latter three: deep nesting, and what yaml makes of a tag on a value of another kind.
+    except (yaml.YAMLError, RecursionError, LookupError, AttributeError) as error:
         raise ValueError(f"--study: {path} is not YAML: {error}") from error
     known = {"arms", "axes", "features", "root", "plan", "fold", *plan.AXES, *DEFAULTS}
     if not isinstance(study, dict) or not study.keys() <= known:
@@ -409,7 +410,7 @@ def main() -> int:
         )
         print(f"The same command goes on from there:\n  {command_line()}", file=sys.stderr)
         return 130
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:  # such as a full disk, or one that is read-only
         print(f"ablation.py: {error}", file=sys.stderr)
         return 2
 

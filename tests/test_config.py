@@ -139,6 +139,16 @@ def test_a_list_alone_is_a_chain_or_features_in_a_row():
         ("Gain: [", "cannot be read: while parsing"),
         ("&a [*a]", "must not be nested more than 50 deep"),
         ("[" * 3000, "cannot be read"),
+        # What yaml makes of a tag on a value of another kind.
+        ("Gain: {gain_db: !!int ''}", "bad.yaml cannot be read"),
+        ("Gain: {gain_db: !!float ''}", "bad.yaml cannot be read"),
+        ("Gain: {p: !!bool maybe}", "bad.yaml cannot be read"),
+        ("Gain: {p: !!timestamp now}", "bad.yaml cannot be read"),
+        ("Gain: {p: 2001-99-99}", "bad.yaml cannot be read"),
+        ("Gain: {gain_db: 1" + "0" * 400 + "}", "`gain_db` must be a finite number, got 1000"),
+        ("LowPass: {cutoff_freq: 9, sample_rate: 1" + "0" * 400 + "}", "`sample_rate` must be a p"),
+        ("Spectrogram: {n_fft: 1000000000000}", "`n_fft` must be at most 1048576, got 1000000000"),
+        ("BackgroundNoise: {bank: {Bank: {sounds: nowhere, sample_rate: 9}}}", "Bank: .*nowhere"),
     ],
 )  # fmt: skip
 def test_errors_say_where_and_what(tmp_path, text, message):
@@ -146,6 +156,12 @@ def test_errors_say_where_and_what(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         augspec.load(path)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "bad.yaml").write_bytes(b"Gain: \xff")
+    with pytest.raises(ValueError, match=r"bad\.yaml cannot be read: .*utf-8"):
+        augspec.load(tmp_path / "bad.yaml")
 
 
 def test_what_is_nested_or_large_beyond_reason_is_refused(tmp_path):

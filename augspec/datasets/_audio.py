@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import soundfile
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 # Formats with a header of their own; libsndfile's headerless RAW and numeric MAT are left out.
@@ -19,6 +20,9 @@ SUFFIXES = frozenset(
 )
 # What libsndfile does not read and FFmpeg, through torchcodec, does.
 TORCHCODEC_SUFFIXES = frozenset({".aac", ".ac3", ".m4a", ".mka", ".webm", ".wma", ".wv"})
+
+_BLOCK = 1 << 22  # samples a channel
+_HIGHEST_RATE = 10_000_000  # Hz
 
 # By the first four bytes: how a chunk's name and size are written, and which chunk holds the sound.
 _CHUNKS = {b"RIFF": ("<4sI", b"data"), b"FORM": (">4sI", b"SSND")}
@@ -69,6 +73,8 @@ def read_audio(path: Path, sample_rate: int, start: int = 0, frames: int | None 
 
 def audio_info(path: Path) -> AudioInfo:
     """Return what the header of a file states; a file that was cut is found out."""
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path} is no file that can be read; take it out")
     if path.suffix.lower() in TORCHCODEC_SUFFIXES:
         decoder = _torchcodec_decoder(path)
         rate = int(decoder.metadata.sample_rate)
@@ -80,7 +86,14 @@ def audio_info(path: Path) -> AudioInfo:
             f"{path} is not audio that soundfile can read ({error.error_string}); "
             "get it again or take it out"
         ) from error
-    return AudioInfo(int(header.samplerate), int(header.frames))
+    return AudioInfo(_check_rate(path, int(header.samplerate)), int(header.frames))
+
+
+def _check_rate(path: Path, rate: int) -> int:
+    """Refuse a rate that only a damaged header has: to resample from it would fill the memory."""
+    if rate > _HIGHEST_RATE:
+        raise ValueError(f"{path} claims a sampling rate of {rate} Hz; get it again or take it out")
+    return rate
 
 
 def check_whole(path: Path) -> None:
@@ -104,8 +117,8 @@ def _decode(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
             wanted = promised if frames is None else min(frames, promised)
             if start:
                 file.seek(min(start, file.frames))
-            samples = file.read(wanted, dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
+            samples = _read(file, wanted)
+            rate = _check_rate(path, int(file.samplerate))
     except soundfile.LibsndfileError as error:
         raise ValueError(
             f"{path} cannot be decoded ({error.error_string}); get it again or take it out"
@@ -114,6 +127,19 @@ def _decode(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
         raise _cut(path)
     check_whole(path)
     return torch.from_numpy(np.ascontiguousarray(samples.T)), rate
+
+
+def _read(file: soundfile.SoundFile, wanted: int) -> NDArray[np.float32]:
+    """Read samples, (time, channel), a block at a time: a header may promise any number of them."""
+    blocks = []
+    while wanted > 0:
+        block = file.read(min(wanted, _BLOCK), dtype="float32", always_2d=True)
+        blocks.append(block)
+        wanted = wanted - len(block) if len(block) == min(wanted, _BLOCK) else 0
+    if len(blocks) == 1:
+        samples: NDArray[np.float32] = blocks[0]
+        return samples
+    return np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)
 
 
 def _decode_with_torchcodec(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:

@@ -138,6 +138,10 @@ def _rate(path: Path, name: str, value: Any) -> int:
 
 
 def _bits(path: Path, name: str, qualities: Any) -> int:
+    if not isinstance(qualities, list | tuple):
+        raise ValueError(
+            f"{path}: qualities_str of {name!r} must be a list of qualities, got {qualities!r}"
+        )
     unknown = [quality for quality in qualities if quality not in QUALITIES]
     if unknown:
         raise ValueError(
@@ -154,7 +158,7 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
             yield from _Scanner(file).entries()
     except _NotAnObjectError:
         raise ValueError(f"{path} must hold an object with one entry a note") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not JSON ({error}); unpack the split again") from error
 
 

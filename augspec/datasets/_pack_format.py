@@ -44,6 +44,7 @@ _HEADER = struct.Struct(
     "<8sIQQII"
 )  # magic, version, contents: start, bytes, CRC; CRC of the header
 _CRC = struct.Struct("<I")
+_NUMBERS = ("count", "sample_rate", "rows", "records", "end", "crc")
 
 
 def write_header(file: BinaryIO, start: int, contents: bytes) -> None:
@@ -78,8 +79,30 @@ def read_contents(file: BinaryIO, size: int, path: object) -> dict[str, Any]:
     contents = file.read(length)
     if zlib.crc32(contents) != crc:
         raise ValueError(f"{path} has a damaged table of contents (its checksum differs)")
-    loaded: dict[str, Any] = json.loads(contents)
+    try:
+        loaded: dict[str, Any] = json.loads(contents)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} has a table of contents that is not JSON ({error})") from error
+    _check_contents(loaded, start, path)
     return loaded
+
+
+def _check_contents(contents: Any, end: int, path: object) -> None:
+    """Raise unless a table of contents has what `pack` writes: a file may come from anyone."""
+    fine = isinstance(contents, dict)
+    numbers = [contents.get(name) for name in _NUMBERS] if fine else []
+    fine = fine and all(type(number) is int and number >= 0 for number in numbers)
+    fine = fine and isinstance(contents.get("dtype"), str) and contents["dtype"] in SAMPLE_TYPES
+    fine = fine and isinstance(contents.get("labelled"), bool)
+    fine = fine and "classes" in contents
+    classes = contents["classes"] if fine else None
+    fine = fine and (classes is None or isinstance(classes, list))
+    if fine:
+        places = (AUDIO_START, contents["rows"], contents["records"], contents["end"])
+        fine = list(places) == sorted(places) and contents["end"] == end and contents["count"] > 0
+        fine = fine and contents["rows"] + contents["count"] * ROW.itemsize == contents["records"]
+    if not fine:
+        raise ValueError(f"{path} has a table of contents that `pack` does not write")
 
 
 def read_tables(
@@ -91,10 +114,14 @@ def read_tables(
     if zlib.crc32(mapped.data) != contents["crc"]:
         raise ValueError(f"{path} has damaged rows or records (their checksum differs)")
     rows = np.asarray(mapped[: middle - start]).view(ROW)
-    sizes = rows["time"] * rows["channels"] * SAMPLE_TYPES[contents["dtype"]].itemsize
-    outside = (rows["start"] < AUDIO_START) | (rows["start"] + sizes > start) | (sizes < 0)
-    ends = rows["record"] + rows["record_bytes"]
-    outside |= (rows["record"] < 0) | (ends > end - middle) | (rows["record_bytes"] < 2)
+    width = SAMPLE_TYPES[contents["dtype"]].itemsize
+    # By division: products and sums of hostile numbers would wrap around.
+    outside = (rows["start"] < AUDIO_START) | (rows["start"] > start)
+    outside |= (rows["channels"] < 0) | (rows["time"] < 0) | (rows["start"] % width != 0)
+    room = (start - rows["start"]) // (width * np.maximum(rows["channels"], 1).astype(np.int64))
+    outside |= rows["time"] > room
+    outside |= (rows["record"] < 0) | (rows["record"] > end - middle) | (rows["record_bytes"] < 2)
+    outside |= rows["record_bytes"] > end - middle - rows["record"]
     if len(rows) != contents["count"] or outside.any():
         raise ValueError(f"{path} has rows that point outside of the file")
     return rows, np.asarray(mapped[middle - start :])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +20,17 @@ from augspec.datasets._pack_format import ALIGNMENT, AUDIO_START, ROW, SAMPLE_TY
 
 _PATIENCE = 15.0  # seconds: workers of a process that was killed notice within five
 _SAFE = 256  # items between two times that everything is forced to the disk
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which file it was that could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 class PackWriter:
@@ -49,7 +62,8 @@ class PackWriter:
         self._journal_path.touch()
         self._journal = self._journal_path.open("r+b")
         try:
-            self.last = self._recover()
+            with _naming(self._partial):
+                self.last = self._recover()
         except BaseException:
             self.close()
             raise
@@ -63,12 +77,16 @@ class PackWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        # A full disk raises once more for what was not written: the first error says it all.
+        with contextlib.nullcontext() if error is None else contextlib.suppress(OSError):
+            self.close()
 
     def close(self) -> None:
         """Close the files; the lock goes with them."""
-        self._audio.close()
-        self._journal.close()
+        try:
+            self._audio.close()
+        finally:
+            self._journal.close()
 
     def entry(self, item: dict[str, Any], number: int) -> tuple[bytes, dict[str, Any]]:
         """Encode an item: its audio, and its line of the journal without the place."""
@@ -82,16 +100,17 @@ class PackWriter:
         """Append an item."""
         audio, line = self.entry(item, self.count)
         start = -(-self._end // ALIGNMENT) * ALIGNMENT
-        self._audio.seek(start)
-        self._audio.write(audio)
-        self._audio.flush()  # before the journal says that it is there
-        self._journal.write(json.dumps({"start": start, **line}).encode() + b"\n")
-        self._journal.flush()
-        self.count += 1
-        self._end = start + len(audio)
-        if self.count % _SAFE == 0:
-            os.fsync(self._audio.fileno())
-            os.fsync(self._journal.fileno())
+        with _naming(self._partial):
+            self._audio.seek(start)
+            self._audio.write(audio)
+            self._audio.flush()  # before the journal says that it is there
+            self._journal.write(json.dumps({"start": start, **line}).encode() + b"\n")
+            self._journal.flush()
+            self.count += 1
+            self._end = start + len(audio)
+            if self.count % _SAFE == 0:
+                os.fsync(self._audio.fileno())
+                os.fsync(self._journal.fileno())
 
     def finish(self) -> None:
         """Write the tables and the header, and put the file in its place."""
@@ -113,7 +132,8 @@ class PackWriter:
             record_start += len(record)
         if not labelled:
             rows["label"] = 0
-        self._write_tables(rows, b"".join(records), labelled)
+        with _naming(self._partial):
+            self._write_tables(rows, b"".join(records), labelled)
         put_in_place(self._audio, self._partial, self.path)
         self._journal.close()
         self._journal_path.unlink()

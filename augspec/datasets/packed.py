@@ -102,10 +102,18 @@ class Packed(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         index = range(len(self._rows))[index]
         start, time, record, _, channels, record_bytes, _, _ = self._rows[index].item()
-        item, _ = _decode_json(str(self._records[record : record + record_bytes], "utf-8"))
+        try:
+            item, _ = _decode_json(str(self._records[record : record + record_bytes], "utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(index) from error
+        if type(item) is not dict:
+            raise self._damaged(index)
         item["waveform"] = self._waveform(start, channels, time)
         item["index"] = index
-        return item  # type: ignore[no-any-return]
+        return item
+
+    def _damaged(self, index: int) -> ValueError:
+        return ValueError(f"{self.path}: the record of item {index} is no JSON object; pack again")
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "copy": self.copy}
@@ -124,7 +132,13 @@ class Packed(Dataset[dict[str, Any]]):
         places = zip(
             self._rows["record"].tolist(), self._rows["record_bytes"].tolist(), strict=True
         )
-        return [json.loads(text[start : start + size]).get(name) for start, size in places]
+        values = []
+        for index, (start, size) in enumerate(places):
+            try:
+                values.append(json.loads(text[start : start + size]).get(name))
+            except (AttributeError, ValueError, RecursionError) as error:
+                raise self._damaged(index) from error
+        return values
 
     def verify(self) -> None:
         """Compare the audio of every item with its checksum.

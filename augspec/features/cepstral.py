@@ -8,6 +8,8 @@ from torch import Tensor
 
 from augspec import functional
 from augspec.features.mel import MelFeature
+from augspec.features.normalize import check_top_db
+from augspec.functional.checks import check_count, check_flag
 
 # torchaudio's offset of the natural logarithm, part of the definition of `log_mels`.
 _LOG_OFFSET = 1e-6
@@ -52,16 +54,17 @@ class MFCC(MelFeature):
         melkwargs: Mapping[str, Any] | None = None,
         top_db: float | None = 80.0,
     ) -> None:
+        if not isinstance(melkwargs, Mapping | None):
+            raise TypeError(f"`melkwargs` must be a mapping, got {type(melkwargs).__name__}")
         super().__init__(sample_rate, **(melkwargs or {}))
-        if not 1 <= n_mfcc <= self.n_mels:
+        if not 1 <= check_count("n_mfcc", n_mfcc) <= self.n_mels:
             raise ValueError(f"`n_mfcc` must be in [1, n_mels = {self.n_mels}], got {n_mfcc}")
         if norm not in (None, "ortho"):
             raise ValueError(f"`norm` must be None or 'ortho', got {norm!r}")
-        if top_db is not None and not top_db > 0.0:
-            raise ValueError(f"`top_db` must be positive or None, got {top_db}")
+        check_top_db(top_db)
         self.n_mfcc = n_mfcc
         self.norm = norm  # of the cosine transform; that of the filters is in `melkwargs`
-        self.log_mels = log_mels
+        self.log_mels = check_flag("log_mels", log_mels)
         self.melkwargs = dict(melkwargs or {})
         self.top_db = top_db
         dct = functional.dct_matrix(n_mfcc, self.n_mels, norm)

@@ -7,6 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from augspec import functional
+from augspec.functional.checks import (
+    check_count,
+    check_positive,
+    check_sample_rate,
+)
 from augspec.functional.constant_q import quality
 from augspec.functional.shapes import silence_after
 
@@ -14,6 +19,9 @@ _HANN_BANDWIDTH = 1.50018310546875  # in bins, as librosa has it
 # Samples of overlapping frames that are worked on at a time, as in the spectrogram.
 _CPU_BLOCK = 2**21
 _DEVICE_BLOCK = 2**27
+# More would be a slip, and fill the memory.
+_MOST_BINS = 2**12
+_MOST_TAPS = 2**25
 
 
 class CQT(nn.Module):
@@ -67,17 +75,12 @@ class CQT(nn.Module):
         power: float = 1.0,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("sample_rate", sample_rate),
-            ("hop_length", hop_length),
-            ("n_bins", n_bins),
-            ("bins_per_octave", bins_per_octave),
-        ):
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}")
+        check_sample_rate(sample_rate)
+        check_count("hop_length", hop_length, 1)
+        for name, value in (("n_bins", n_bins), ("bins_per_octave", bins_per_octave)):
+            check_count(name, value, 1, _MOST_BINS)
         for name, number in (("f_min", f_min), ("filter_scale", filter_scale), ("power", power)):
-            if not 0.0 < number < math.inf:
-                raise ValueError(f"`{name}` must be positive, got {number}")
+            check_positive(name, number)
         self.sample_rate = sample_rate
         self.hop_length = hop_length
         self.f_min = float(f_min)
@@ -158,6 +161,12 @@ class CQT(nn.Module):
             raise ValueError(
                 f"`n_bins` must leave the highest filter below sample_rate / 2 = {nyquist:g} Hz, "
                 f"but that of {self.n_bins} reaches to {highest:.0f} Hz"
+            )
+        longest = periods * self.sample_rate / self.f_min
+        if longest * min(self.n_bins, self.bins_per_octave) > _MOST_TAPS:
+            raise ValueError(
+                "`f_min`, `bins_per_octave` and `filter_scale` must make filters that fit into "
+                f"memory, got {self.bins_per_octave} an octave of {longest:.0f} samples"
             )
         count = math.ceil(self.n_bins / self.bins_per_octave)
         twos = (self.hop_length & -self.hop_length).bit_length() - 1

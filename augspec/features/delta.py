@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from augspec import functional
+from augspec.functional.checks import check_count
 
 
 class Delta(nn.Module):
@@ -50,11 +51,13 @@ class Delta(nn.Module):
         mode: Literal["interp", "nearest"] = "interp",
     ) -> None:
         super().__init__()
-        if width < 3 or width % 2 == 0:
+        if check_count("width", width) < 3 or width % 2 == 0:
             raise ValueError(f"`width` must be odd and at least 3, got {width}")
+        if not isinstance(order, int | list | tuple):
+            raise ValueError(f"`order` must be a whole number or several, got {order!r}")
         orders = (order,) if isinstance(order, int) else tuple(order)
         lowest = 1 if isinstance(order, int) else 0
-        if not orders or not all(lowest <= each < width for each in orders):
+        if not orders or not all(lowest <= check_count("order", each) < width for each in orders):
             raise ValueError(f"`order` must lie in [{lowest}, width = {width}), got {order}")
         if mode not in ("interp", "nearest"):
             raise ValueError(f"`mode` must be 'interp' or 'nearest', got {mode!r}")

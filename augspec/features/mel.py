@@ -9,10 +9,12 @@ from torch import Tensor
 from augspec import functional
 from augspec.features.normalize import check_decibel
 from augspec.features.spectrogram import MagnitudeFeature
+from augspec.functional.checks import check_count, check_finite, check_sample_rate
 
 # The lower half of the filters meets less than a quarter of the spectrum. Narrower bands save more
 # products, but not more time: each is one more operation.
 _BAND = 32
+_MOST_MELS = 2**14  # more would be a slip, and fill the memory
 
 
 class MelFeature(MagnitudeFeature):
@@ -58,16 +60,14 @@ class MelFeature(MagnitudeFeature):
         mel_scale: Literal["htk", "slaney"] = "htk",
     ) -> None:
         super().__init__(n_fft, win_length, hop_length, power, center, pad_mode)
-        if sample_rate < 1:
-            raise ValueError(f"`sample_rate` must be positive, got {sample_rate}")
-        if n_mels < 1:
-            raise ValueError(f"`n_mels` must be at least 1, got {n_mels}")
+        check_sample_rate(sample_rate)
+        check_count("n_mels", n_mels, 1, _MOST_MELS)
         if norm not in (None, "slaney"):
             raise ValueError(f"`norm` must be None or 'slaney', got {norm!r}")
         if mel_scale not in ("htk", "slaney"):
             raise ValueError(f"`mel_scale` must be 'htk' or 'slaney', got {mel_scale!r}")
-        highest = sample_rate / 2 if f_max is None else f_max
-        if not 0.0 <= f_min < highest:
+        highest = sample_rate / 2 if f_max is None else check_finite("f_max", f_max)
+        if not 0.0 <= check_finite("f_min", f_min) < highest:
             raise ValueError(f"`f_min` must be in [0, f_max = {highest}), got {f_min}")
         if not highest <= sample_rate / 2:
             raise ValueError(f"`f_max` must be at most sample_rate / 2, got {f_max}")

@@ -1,12 +1,12 @@
 """Level and normalisation of spectrograms, for each example on its own."""
 
-import math
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
 from augspec import functional
+from augspec.functional.checks import check_positive, is_finite
 
 
 class AmplitudeToDB(nn.Module):
@@ -116,8 +116,7 @@ class Normalize(nn.Module):
         super().__init__()
         if (mean is None) != (std is None):
             raise ValueError(f"`mean` and `std` must be given together, got {mean} and {std}")
-        if not eps > 0.0:
-            raise ValueError(f"`eps` must be positive, got {eps}")
+        check_positive("eps", eps)
         self.mean = _statistics("mean", mean)
         self.std = _statistics("std", std)
         self.eps = eps
@@ -170,15 +169,23 @@ class Normalize(nn.Module):
 def _statistics(name: str, value: float | Sequence[float] | None) -> list[float] | None:
     if value is None:
         return None
-    numbers = [float(value)] if isinstance(value, int | float) else [float(x) for x in value]
-    if not numbers or not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"`{name}` must be one finite number or one for each bin, got {value}")
-    return numbers
+    numbers: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+    if not numbers or not all(map(is_finite, numbers)):
+        raise ValueError(f"`{name}` must be one finite number or one for each bin, got {value!r}")
+    return [float(number) for number in numbers]
 
 
 def check_decibel(ref: float | str, top_db: float | None) -> None:
     """Raise ``ValueError`` unless ``ref`` and ``top_db`` are in their ranges."""
-    if ref != "max" and (isinstance(ref, str) or not 0.0 < ref < float("inf")):
-        raise ValueError(f"`ref` must be positive or 'max', got {ref!r}")
-    if top_db is not None and not top_db > 0.0:
-        raise ValueError(f"`top_db` must be positive or None, got {top_db}")
+    if isinstance(ref, str) and ref == "max":
+        check_top_db(top_db)
+        return
+    if not is_finite(ref) or not ref > 0.0:
+        raise ValueError(f"`ref` must be positive or 'max', got {ref!r:.60}")
+    check_top_db(top_db)
+
+
+def check_top_db(top_db: float | None) -> None:
+    """Raise ``ValueError`` unless ``top_db`` is positive or None."""
+    if top_db is not None and (not is_finite(top_db) or not top_db > 0.0):
+        raise ValueError(f"`top_db` must be positive or None, got {top_db!r:.60}")

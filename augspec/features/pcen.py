@@ -1,12 +1,12 @@
 """Mel energies normalised by their own recent level."""
 
-import math
 from typing import Literal, Self
 
 from torch import Tensor
 
 from augspec import functional
 from augspec.features.mel import MelFeature
+from augspec.functional.checks import check_finite, check_positive, is_finite
 
 
 class PCEN(MelFeature):
@@ -97,7 +97,7 @@ class PCEN(MelFeature):
             norm,
             mel_scale,
         )
-        if not 0.0 <= gain <= 1.0:
+        if not 0.0 <= check_finite("gain", gain) <= 1.0:
             raise ValueError(f"`gain` must be in [0, 1], got {gain}")
         for name, value in (
             ("bias", bias),
@@ -106,9 +106,8 @@ class PCEN(MelFeature):
             ("eps", eps),
             ("scale", scale),
         ):
-            if not 0.0 < value < math.inf:
-                raise ValueError(f"`{name}` must be positive, got {value}")
-        if initial is not None and not 0.0 <= initial < math.inf:
+            check_positive(name, value)
+        if initial is not None and not (is_finite(initial) and initial >= 0.0):
             raise ValueError(f"`initial` must not be negative, or be None, got {initial}")
         self.gain = gain
         self.bias = bias

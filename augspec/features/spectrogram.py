@@ -7,6 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from augspec import functional
+from augspec.functional.checks import (
+    LONGEST_FRAME,
+    check_count,
+    check_flag,
+    check_positive,
+)
 from augspec.functional.shapes import like
 from augspec.functional.spectrum import PAD_MODES
 
@@ -53,20 +59,15 @@ class MagnitudeFeature(nn.Module, ABC):
         pad_mode: str,
     ) -> None:
         super().__init__()
-        self.n_fft = n_fft
-        self.win_length = n_fft if win_length is None else win_length
-        self.hop_length = self.win_length // 2 if hop_length is None else hop_length
-        self.power = float(power)
-        self.center = center
-        self.pad_mode = pad_mode
-        if n_fft < 1:
-            raise ValueError(f"`n_fft` must be at least 1, got {n_fft}")
+        self.n_fft = check_count("n_fft", n_fft, 1, LONGEST_FRAME)
+        self.win_length = check_count("win_length", n_fft if win_length is None else win_length)
         if not 1 <= self.win_length <= n_fft:
             raise ValueError(f"`win_length` must be in [1, n_fft = {n_fft}], got {win_length}")
-        if self.hop_length < 1:
-            raise ValueError(f"`hop_length` must be at least 1, got {self.hop_length}")
-        if not 0.0 < self.power < float("inf"):
-            raise ValueError(f"`power` must be positive, got {power}")
+        hop_length = self.win_length // 2 if hop_length is None else hop_length
+        self.hop_length = check_count("hop_length", hop_length, 1)
+        self.power = check_positive("power", power)
+        self.center = check_flag("center", center)
+        self.pad_mode = pad_mode
         if pad_mode not in PAD_MODES:
             raise ValueError(f"`pad_mode` must be one of {PAD_MODES}, got {pad_mode!r}")
         window = functional.hann_window(self.win_length, n_fft)

@@ -1,10 +1,15 @@
 """What every function that takes a waveform or a spectrogram asks of it."""
 
 import math
+import sys
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
+
+LARGEST = 2**31 - 1  # of whole numbers that stand for samples, Hz or bins
+LONGEST_FRAME = 2**20  # samples, a minute at 16 kHz: a larger one is a slip, and fills the memory
 
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _RANK_HINTS = {
@@ -120,11 +125,41 @@ def check_parameter(name: str, values: Tensor, waveform: Tensor) -> None:
         )
 
 
+def is_finite(value: object) -> TypeGuard[float]:
+    """Say whether a setting is a number that a float can hold; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max
+
+
 def check_finite(name: str, value: float) -> float:
     """Check that a setting is a finite number and give it as a float."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"`{name}` must be a finite number, got {value!r}")
+    if not is_finite(value):
+        raise ValueError(f"`{name}` must be a finite number, got {value!r:.60}")
     return float(value)
+
+
+def check_flag(name: str, value: bool) -> bool:
+    """Check that a setting is True or False, or 1 or 0, and give it as a bool."""
+    if not isinstance(value, int) or value not in (0, 1):
+        raise ValueError(f"`{name}` must be True or False, got {value!r:.60}")
+    return bool(value)
+
+
+def check_positive(name: str, value: float) -> float:
+    """Check that a setting is a finite number above 0 and give it as a float."""
+    if not is_finite(value) or value <= 0:
+        raise ValueError(f"`{name}` must be positive, got {value!r:.60}")
+    return float(value)
+
+
+def check_count(name: str, value: int, at_least: int = 0, at_most: int = LARGEST) -> int:
+    """Check that a setting is a whole number in ``[at_least, at_most]`` and give it back."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ValueError(f"`{name}` must be a whole number, {at_least} or more, got {value!r:.60}")
+    if value > at_most:
+        raise ValueError(f"`{name}` must be at most {at_most}, got {value!r:.60}")
+    return value
 
 
 def check_range(
@@ -170,15 +205,16 @@ def check_integer_range(
 
 def check_size(size: int) -> int:
     """Check that the size of a crop is a positive whole number of samples and give it back."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
         raise ValueError(f"`size` must be a positive number of samples, got {size!r}")
     return size
 
 
 def check_sample_rate(sample_rate: int) -> int:
     """Check that a sample rate is a positive whole number of Hz and give it back."""
-    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int) or sample_rate < 1:
-        raise ValueError(f"`sample_rate` must be a positive number of Hz, got {sample_rate!r}")
+    whole = isinstance(sample_rate, int) and not isinstance(sample_rate, bool)
+    if not whole or not 1 <= sample_rate <= LARGEST:
+        raise ValueError(f"`sample_rate` must be a positive number of Hz, got {sample_rate!r:.60}")
     return sample_rate
 
 
@@ -189,5 +225,5 @@ def check_n_fft(n_fft: int) -> int:
         ValueError: If it is no positive multiple of 32.
     """
     if isinstance(n_fft, bool) or not isinstance(n_fft, int) or n_fft < 32 or n_fft % 32:
-        raise ValueError(f"`n_fft` must be a positive multiple of 32, got {n_fft!r}")
-    return n_fft
+        raise ValueError(f"`n_fft` must be a positive multiple of 32, got {n_fft!r:.60}")
+    return check_count("n_fft", n_fft, at_most=LONGEST_FRAME)

@@ -41,6 +41,7 @@ _RATES = {
 _VORBIS_RATES = (8000, 192_000)
 _MP3_DELAY = 576 + 529
 _MP3_LEVELS = 0.999  # at 1 libsndfile raises; the bitrate is the lowest well before
+_LOUDEST = 100.0  # 40 dB over full scale
 _BLOCK = 1 << 16  # frames written at once: libvorbis keeps all of a write on its stack
 
 _Samples = npt.NDArray[Any]
@@ -53,8 +54,9 @@ def check_formats(formats: Sequence[str], sample_rate: int) -> tuple[str, ...]:
         ValueError: If a format is unknown or has no such sample rate.
         RuntimeError: If the installed libsndfile lacks a format.
     """
-    formats = (formats,) if isinstance(formats, str) else tuple(formats)
-    if not formats or any(name not in FORMATS for name in formats):
+    formats = (formats,) if isinstance(formats, str) else formats
+    right = isinstance(formats, list | tuple) and all(name in list(FORMATS) for name in formats)
+    if not right or not formats:
         raise ValueError(f"`formats` must be one or more of {', '.join(FORMATS)}, got {formats!r}")
     for name in formats:
         container, subtype = FORMATS[name]
@@ -73,7 +75,7 @@ def check_formats(formats: Sequence[str], sample_rate: int) -> tuple[str, ...]:
                 f"`sample_rate` must be one that {name} has ({known} Hz), got {sample_rate}; "
                 f"resample, or leave {name} out of `formats`"
             )
-    return formats
+    return tuple(formats)
 
 
 def codec(
@@ -88,7 +90,7 @@ def codec(
     """Encode and decode each example; the result is aligned with the input.
 
     One or two channels are encoded together, more of them one by one. An example that holds NaN or
-    an infinity stays as it is.
+    an infinity stays as it is; one that goes beyond 40 dB over full scale is encoded at full scale.
 
     Args:
         waveform: Audio, nominally in [-1, 1]; Opus may clip what lies beyond.
@@ -124,9 +126,12 @@ def codec(
         if place < 0 or end == 0 or not np.isfinite(sound).all():
             return
         step = 2 if len(sound) <= 2 else 1
+        peak = np.abs(sound).max()
+        # Encoders end the process over numbers far beyond full scale.
+        scale = peak if peak > _LOUDEST else sound.dtype.type(1.0)
         for first in range(0, len(sound), step):
             part = sound[first : first + step]
-            part[:] = _round_trip(part.T, formats[place], level, sample_rate).T
+            part[:] = _round_trip(part.T / scale, formats[place], level, sample_rate).T * scale
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         jobs = samples, format.tolist(), compression_level.tolist(), ends

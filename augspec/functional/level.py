@@ -119,6 +119,8 @@ def rms(waveform: Tensor, dims: tuple[int, ...], lengths: Tensor | None = None) 
 
 def scale_to(waveform: Tensor, level_db: Tensor, level: Tensor) -> Tensor:
     """Scale by ``level_db`` over the ``level`` that there is, an amplitude; 0 changes nothing."""
-    heard = level > 0
+    # Of a denormal level the inverse is infinite: it is silence, too.
+    heard = level >= torch.finfo(level.dtype).tiny
     wanted = like(amplitude(level_db.to(waveform.dtype)), waveform)
-    return waveform * torch.where(heard, wanted / torch.where(heard, level, 1.0), 1.0)
+    # Divided first: the gain of a faint sound times its gradient would overflow.
+    return waveform / torch.where(heard, level, 1.0) * torch.where(heard, wanted, 1.0)

@@ -80,7 +80,7 @@ class Case:
         """Say where the batch is padding, in a shape that broadcasts with it."""
         places = torch.arange(self.batch.shape[-1], device=self.batch.device)
         padding = places >= self.lengths[:, None]
-        return padding.reshape(len(padding), *[1] * (self.batch.ndim - 2), -1)
+        return padding.reshape(len(padding), *[1] * (self.batch.ndim - 2), len(places))
 
 
 @dataclass(frozen=True)

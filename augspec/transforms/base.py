@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_specgram, check_waveform
+from augspec.functional.checks import check_flag, check_specgram, check_waveform
 from augspec.functional.frames import frame_middles, take_frames
 from augspec.functional.shapes import fit, like
 from augspec.params import Params
@@ -64,7 +64,7 @@ class LeafTransform(RandomTransform, ABC):
     def __init__(self, *, p: float = 1.0, per_channel: bool = False) -> None:
         super().__init__()
         self.p = check_probability(p)
-        self.per_channel = bool(per_channel)
+        self.per_channel = check_flag("per_channel", per_channel)
 
     @abstractmethod
     def _draw(self, draw: Draw) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import is_finite
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms._dispatch import NOTHING, Options
@@ -187,13 +188,7 @@ class OneOf(Choice):
         p: float = 1.0,
     ) -> None:
         super().__init__(transforms, p=p)
-        self.weights = None if weights is None else [float(weight) for weight in weights]
-        if self.weights is not None:
-            fits = len(self.weights) == len(self) and min(self.weights) >= 0.0
-            if not fits or not 0.0 < math.fsum(self.weights) < math.inf:
-                raise ValueError(
-                    f"`weights` must be {len(self)} numbers, 0 or more, not all 0, got {weights!r}"
-                )
+        self.weights = None if weights is None else _check_weights(weights, len(self))
 
     @classmethod
     def example(cls) -> Self:
@@ -210,6 +205,16 @@ class OneOf(Choice):
     def extra_repr(self) -> str:
         """Show the settings."""
         return f"weights={self.weights}, p={self.p}"
+
+
+def _check_weights(weights: Sequence[float], count: int) -> list[float]:
+    numbers = list(weights) if isinstance(weights, list | tuple) else []
+    fits = len(numbers) == count and all(is_finite(weight) and weight >= 0 for weight in numbers)
+    if not fits or not 0.0 < math.fsum(numbers) < math.inf:
+        raise ValueError(
+            f"`weights` must be {count} numbers, 0 or more, not all 0, got {weights!r}"
+        )
+    return [float(weight) for weight in numbers]
 
 
 class SomeOf(Choice):

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_range
+from augspec.functional.checks import check_range, check_sample_rate
 from augspec.functional.codec import check_formats, codec
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
@@ -67,8 +67,8 @@ class Codec(WaveformTransform):
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
+        self.sample_rate = check_sample_rate(sample_rate)
         self.formats = check_formats(formats, sample_rate)
-        self.sample_rate = sample_rate
         self.compression_level = check_range(
             "compression_level", compression_level, at_least=0.0, at_most=1.0
         )

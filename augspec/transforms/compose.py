@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from augspec.functional.checks import check_lengths
+from augspec.functional.checks import check_count, check_lengths
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms.base import RandomTransform
@@ -19,6 +19,8 @@ from augspec.transforms.level import Gain
 from augspec.transforms.mask import TimeMask
 
 __all__ = ["Chain", "Repeat"]
+
+_MOST = 1000  # repetitions
 
 
 def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
@@ -44,6 +46,10 @@ class Composite(RandomTransform, ABC):
 
     def __init__(self, transforms: Iterable[RandomTransform]) -> None:
         super().__init__()
+        if not isinstance(transforms, Iterable):
+            raise TypeError(
+                f"`transforms` must be a list of transforms, got {type(transforms).__name__}"
+            )
         transforms = list(transforms)
         for place, transform in enumerate(transforms):
             if not isinstance(transform, RandomTransform):
@@ -200,6 +206,7 @@ class Repeat(Chain):
         check_body(body)
         if isinstance(times, bool) or not isinstance(times, int) or times < 1:
             raise ValueError(f"`times` must be a positive whole number, got {times!r}")
+        check_count("times", times, at_most=_MOST)
         super().__init__([body] * times)
         self.times = times
 

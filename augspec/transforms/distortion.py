@@ -8,7 +8,12 @@ from typing import Self
 from torch import Tensor
 
 from augspec.functional import distortion
-from augspec.functional.checks import check_integer_range, check_range, check_sample_rate
+from augspec.functional.checks import (
+    check_flag,
+    check_integer_range,
+    check_range,
+    check_sample_rate,
+)
 from augspec.functional.shapes import blend
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
@@ -49,7 +54,7 @@ class Clip(WaveformTransform):
     ) -> None:
         super().__init__(p=p, per_channel=per_channel)
         self.threshold_db = check_range("threshold_db", threshold_db, at_least=-100, at_most=100)
-        self.relative = bool(relative)
+        self.relative = check_flag("relative", relative)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"threshold_db": draw.uniform("threshold_db", *self.threshold_db)}

@@ -8,7 +8,12 @@ from typing import Self
 from torch import Tensor
 
 from augspec.functional import dynamics
-from augspec.functional.checks import check_finite, check_range, check_sample_rate
+from augspec.functional.checks import (
+    check_finite,
+    check_flag,
+    check_range,
+    check_sample_rate,
+)
 from augspec.functional.shapes import blend
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
@@ -42,7 +47,7 @@ class Compressor(WaveformTransform):
 
     Raises:
         ValueError: If a range is reversed, ``threshold_db`` leaves [-100, 100], ``ratio`` [1,
-            1000], a time [0, 10], ``mix`` [0, 1], or ``knee_db`` is negative.
+            1000], a time [0, 10], ``mix`` [0, 1], or ``knee_db`` [0, 200].
 
     References:
         Giannoulis, Massberg and Reiss, "Digital dynamic range compressor design - a tutorial and
@@ -80,9 +85,9 @@ class Compressor(WaveformTransform):
         self.attack = check_range("attack", attack, at_least=0.0, at_most=10.0)
         self.release = check_range("release", release, at_least=0.0, at_most=10.0)
         self.knee_db = check_finite("knee_db", knee_db)
-        if self.knee_db < 0.0:
-            raise ValueError(f"`knee_db` must be 0 or more, got {knee_db!r}")
-        self.relative = bool(relative)
+        if not 0.0 <= self.knee_db <= 200.0:
+            raise ValueError(f"`knee_db` must be 0 to 200 dB, got {knee_db!r}")
+        self.relative = check_flag("relative", relative)
         self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
 
     @classmethod
@@ -161,7 +166,7 @@ class Limiter(WaveformTransform):
         self.sample_rate = check_sample_rate(sample_rate)
         self.attack = check_range("attack", attack, at_least=0.0, at_most=10.0)
         self.release = check_range("release", release, at_least=0.0, at_most=10.0)
-        self.relative = bool(relative)
+        self.relative = check_flag("relative", relative)
 
     @classmethod
     def example(cls) -> Self:

@@ -11,6 +11,7 @@ from torch import Tensor
 from augspec.functional import edit
 from augspec.functional.checks import (
     check_finite,
+    check_flag,
     check_integer_range,
     check_range,
     check_sample_rate,
@@ -84,7 +85,7 @@ class Shift(WaveformTransform):
         self.shift = check_range("shift", shift, at_least=-most, at_most=most)
         self.unit = unit
         self.sample_rate = None if sample_rate is None else check_sample_rate(sample_rate)
-        self.rollover = bool(rollover)
+        self.rollover = check_flag("rollover", rollover)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"shift": draw.uniform("shift", *self.shift)}

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from augspec import random
-from augspec.functional.checks import check_integer_range, check_range
+from augspec.functional.checks import check_count, check_integer_range, check_range
 from augspec.functional.filter_augment import band_edges, band_gain
 from augspec.functional.spectrum import valid_frames
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
-from augspec.transforms.mask import check_count, draw_several
+from augspec.transforms.mask import draw_several
 
 __all__ = ["FilterAugment"]
 

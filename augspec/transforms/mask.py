@@ -15,20 +15,13 @@ import torch
 from torch import Tensor
 
 from augspec.functional import mask
-from augspec.functional.checks import check_finite
+from augspec.functional.checks import check_count, check_finite
 from augspec.functional.mask import MaskValue
 from augspec.functional.shapes import ends_of, span_start
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
 
 __all__ = ["FrequencyMask", "TimeMask"]
-
-
-def check_count(name: str, value: int, at_least: int = 0) -> int:
-    """Check that a setting is a whole number, ``at_least`` or more, and give it back."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ValueError(f"`{name}` must be a whole number, {at_least} or more, got {value!r}")
-    return value
 
 
 def check_mask_value(mask_value: MaskValue) -> MaskValue:

@@ -219,7 +219,7 @@ class ShortNoises(WaveformTransform):
         ``(batch, channel, time)`` in and out. Parameters of the bursts are ``(batch, burst)``.
 
     Raises:
-        ValueError: If a range is reversed or out of its bounds, ``fade`` is negative,
+        ValueError: If a range is reversed or out of its bounds, ``fade`` is out of its bounds,
             ``sample_rate`` is not positive, or ``p`` is not in [0, 1].
 
     Example:
@@ -248,8 +248,8 @@ class ShortNoises(WaveformTransform):
             "duration", duration, at_least=1.0 / sample_rate, at_most=3600.0
         )
         self.bank = None if bank is None else check_bank(bank)
-        if check_finite("fade", fade) < 0:
-            raise ValueError(f"`fade` must not be negative, in seconds, got {fade!r}")
+        if not 0.0 <= check_finite("fade", fade) <= 3600.0:
+            raise ValueError(f"`fade` must be 0 to 3600 seconds, got {fade!r}")
         self.fade = float(fade)
 
     @classmethod
@@ -290,7 +290,8 @@ class ShortNoises(WaveformTransform):
         width = (params["duration"] * self.sample_rate).round().long().clamp(1, longest)
         silent = torch.arange(width.shape[1], device=width.device) >= params["count"][:, None]
         room = (ends_of(waveform, lengths)[:, None] - width).clamp(min=0)
-        added = self._bursts(params, waveform.shape[1], longest).to(waveform.dtype)
+        heard = min(longest, waveform.shape[-1])  # of the rest nothing would be
+        added = self._bursts(params, waveform.shape[1], heard).to(waveform.dtype)
         return noise.short_noises(
             waveform,
             added,

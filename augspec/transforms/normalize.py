@@ -9,7 +9,7 @@ from typing import Self
 from torch import Tensor
 
 from augspec.functional import level
-from augspec.functional.checks import check_range, check_sample_rate
+from augspec.functional.checks import check_flag, check_range, check_sample_rate
 from augspec.functional.loudness import loudness_normalize
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
@@ -20,7 +20,7 @@ __all__ = ["LoudnessNormalize", "PeakNormalize", "RMSNormalize"]
 class _Normalize(WaveformTransform, ABC):
     def __init__(self, in_eval: bool, p: float, per_channel: bool) -> None:
         super().__init__(p=p, per_channel=per_channel)
-        self.in_eval = bool(in_eval)
+        self.in_eval = check_flag("in_eval", in_eval)
 
 
 class PeakNormalize(_Normalize):

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_range
+from augspec.functional.checks import check_count, check_range
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms._dispatch import Options
@@ -18,6 +18,8 @@ from augspec.transforms.level import Gain, PolarityInversion
 from augspec.transforms.stretch import Speed
 
 __all__ = ["RandAugment", "TrivialAugment"]
+
+_MOST = 1000  # transforms one after the other
 
 
 class RandAugment(Choice):
@@ -66,6 +68,7 @@ class RandAugment(Choice):
         super().__init__(transforms, p=p)
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"`n` must be a positive whole number, got {n!r}")
+        check_count("n", n, at_most=_MOST)
         self.n = n
         self.magnitude = check_range("magnitude", magnitude, at_least=0.0, at_most=1.0)
 

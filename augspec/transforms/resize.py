@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_range
+from augspec.functional.checks import check_count, check_range
 from augspec.functional.mask import MaskValue, mask_value_of
 from augspec.functional.resize import (
     frequency_shift,
@@ -20,7 +20,7 @@ from augspec.functional.shapes import ends_of, like
 from augspec.functional.spectrum import valid_frames
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
-from augspec.transforms.mask import check_count, check_mask_value
+from augspec.transforms.mask import check_mask_value
 
 __all__ = ["FrequencyShift", "RandomResizeCrop", "TimeWarp"]
 

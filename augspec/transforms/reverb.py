@@ -10,7 +10,7 @@ from torch import Tensor
 
 from augspec.bank import Bank, check_bank, example_bank
 from augspec.functional import reverb
-from augspec.functional.checks import check_range, check_sample_rate
+from augspec.functional.checks import check_flag, check_range, check_sample_rate
 from augspec.functional.shapes import blend
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
@@ -66,8 +66,8 @@ class ImpulseResponse(WaveformTransform):
         super().__init__(p=p, per_channel=per_channel)
         self.bank = check_bank(bank)
         self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
-        self.align = bool(align)
-        self.keep_level = bool(keep_level)
+        self.align = check_flag("align", align)
+        self.keep_level = check_flag("keep_level", keep_level)
 
     @classmethod
     def example(cls) -> Self:
@@ -145,7 +145,7 @@ class RoomReverb(WaveformTransform):
         self.drr_db = check_range("drr_db", drr_db, at_least=-60.0, at_most=60.0)
         self.sample_rate = check_sample_rate(sample_rate)
         self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
-        self.keep_level = bool(keep_level)
+        self.keep_level = check_flag("keep_level", keep_level)
 
     @classmethod
     def example(cls) -> Self:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import LARGEST, is_finite
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms._dispatch import NOTHING, Options
@@ -115,7 +116,7 @@ def _check_settings(
     settings: Mapping[str, Sequence[Sequence[float]]],
 ) -> dict[str, list[tuple[int, float]]]:
     if not isinstance(settings, Mapping) or not set(settings) <= set(_SETTINGS) or not settings:
-        got = sorted(settings) if isinstance(settings, Mapping) else settings
+        got = list(settings) if isinstance(settings, Mapping) else settings
         raise ValueError(f"`settings` must have `p`, `magnitude` or both, got {got!r}")
     return {name: _check_points(name, settings[name]) for name in _SETTINGS if name in settings}
 
@@ -129,9 +130,9 @@ def _check_points(name: str, points: Sequence[Sequence[float]]) -> list[tuple[in
         if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != 2:
             raise ValueError(message)
         epoch, value = point
-        if not isinstance(epoch, int) or isinstance(epoch, bool):
-            raise ValueError(f"`settings` must have whole epochs for `{name}`, got {epoch!r}")
-        if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        if not isinstance(epoch, int) or isinstance(epoch, bool) or abs(epoch) > LARGEST:
+            raise ValueError(f"`settings` must have whole epochs for `{name}`, got {epoch!r:.60}")
+        if not is_finite(value) or not 0.0 <= value <= 1.0:
             raise ValueError(f"`settings` must have `{name}` in [0, 1], got {value!r}")
         checked.append((epoch, float(value)))
     epochs = [epoch for epoch, _ in checked]

@@ -7,13 +7,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_finite
+from augspec.functional.checks import check_count, check_finite
 from augspec.functional.mask import MaskValue, mask_value_of, spans
 from augspec.functional.shapes import ends_of, span_start
 from augspec.functional.spectrum import valid_frames
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
-from augspec.transforms.mask import check_count, check_mask_value, draw_several
+from augspec.transforms.mask import check_mask_value, draw_several
 from augspec.transforms.resize import warp_frames, warp_source
 
 __all__ = ["Cutout", "SpecAugment"]
@@ -103,7 +103,7 @@ class SpecAugment(SpecgramTransform):
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
-        if policy not in _POLICIES:
+        if not isinstance(policy, str | None) or policy not in _POLICIES:
             raise ValueError(f"`policy` must be 'LB', 'LD', 'SM', 'SS' or None, got {policy!r}")
         self.policy = policy
         self.max_warp = max_warp

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from augspec.functional import stretch
-from augspec.functional.checks import check_n_fft, check_range
+from augspec.functional.checks import check_flag, check_n_fft, check_range
 from augspec.functional.resample import resampled_lengths
 from augspec.random import Draw
 from augspec.transforms.warp import FusableTransform, Warp
@@ -43,7 +43,7 @@ class _TempoTransform(FusableTransform, ABC):
 
     def __init__(self, keep_length: bool, p: float) -> None:
         super().__init__(p=p)
-        self.keep_length = keep_length
+        self.keep_length = check_flag("keep_length", keep_length)
 
     def _size(self, time: int) -> int:
         if self.keep_length:
@@ -238,7 +238,7 @@ class PitchShift(FusableTransform):
     ) -> None:
         super().__init__(p=p, per_channel=per_channel)
         self.semitones = _check_semitones(semitones)
-        self.preserve_formants = bool(preserve_formants)
+        self.preserve_formants = check_flag("preserve_formants", preserve_formants)
         self.n_fft = check_n_fft(n_fft)
 
     @classmethod

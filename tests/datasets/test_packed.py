@@ -303,7 +303,12 @@ def test_unfinished_file_is_refused(path):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("start", 1 << 40), ("time", -5), ("record", 1 << 30)]
+    ("field", "value"),
+    [
+        *[("start", 1 << 40), ("start", (1 << 63) - 1), ("start", 4097), ("time", -5)],
+        *[("time", 1 << 62), ("channels", -1), ("channels", (1 << 31) - 1)],
+        *[("record", 1 << 30), ("record", (1 << 63) - 1), ("record_bytes", (1 << 31) - 1)],
+    ],
 )
 def test_rows_that_point_outside_are_refused(path, raw, field, value):
     """Even with checksums in order: a file may come from anyone."""
@@ -325,6 +330,62 @@ def test_rows_that_point_outside_are_refused(path, raw, field, value):
         write_header(file, contents["end"], encoded)
     with pytest.raises(ValueError, match="rows that point outside"):
         Packed(path)
+
+
+def rewrite(path, raw, change, records=None):
+    """Change the table of contents, and the records if wanted, and put all checksums in order."""
+    import json
+    import zlib
+
+    from augspec.datasets._pack_format import read_contents, write_header
+
+    with path.open("r+b") as file:
+        contents = read_contents(file, len(raw), path)
+        tables = bytes(raw[contents["rows"] : contents["end"]])
+        if records is not None:
+            first = contents["records"] - contents["rows"]
+            tables = tables[:first] + records.ljust(len(tables) - first)
+        contents["crc"] = zlib.crc32(tables)
+        start = contents["rows"]
+        change(contents)
+        encoded = json.dumps(contents).encode()
+        file.seek(start)
+        file.write(tables + encoded)
+        file.truncate()
+        write_header(file, start + len(tables), encoded)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda contents: contents.pop("classes"),  # found by fuzzing
+        lambda contents: contents.pop("dtype"),
+        lambda contents: contents.update(dtype="int8"),
+        lambda contents: contents.update(dtype=["int16"]),
+        lambda contents: contents.update(count=-1),
+        lambda contents: contents.update(count=True),
+        lambda contents: contents.update(rows=1.5),
+        lambda contents: contents.update(rows=0),
+        lambda contents: contents.update(records=1 << 80),
+        lambda contents: contents.update(labelled="yes"),
+        lambda contents: contents.update(classes=3),
+        lambda contents: contents.update(sample_rate=None),
+    ],
+)
+def test_contents_that_pack_does_not_write_are_refused(path, raw, change):
+    rewrite(path, raw, change)
+    with pytest.raises(ValueError, match="has a table of contents that `pack` does not write"):
+        Packed(path)
+
+
+@pytest.mark.parametrize("record", [b"[1, 2]", b"17    ", b"{]    ", b"\xff\xfe{}  "])
+def test_a_record_that_is_no_object_is_named(path, raw, record):
+    rewrite(path, raw, lambda _: None, record)
+    packed = Packed(path)
+    with pytest.raises(ValueError, match="the record of item 0 is no JSON object"):
+        packed[0]
+    with pytest.raises(ValueError, match=r"the record of item \d is no JSON object"):
+        packed.column("label")
 
 
 @pytest.mark.parametrize(

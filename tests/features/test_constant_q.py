@@ -191,10 +191,10 @@ def test_frame_labels_follow_a_warp_behind_it():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sample_rate": 0}, "`sample_rate` must be at least 1, got 0"),
-        ({"hop_length": 0}, "`hop_length` must be at least 1, got 0"),
-        ({"n_bins": 0}, "`n_bins` must be at least 1, got 0"),
-        ({"bins_per_octave": 0}, "`bins_per_octave` must be at least 1, got 0"),
+        ({"sample_rate": 0}, "`sample_rate` must be a positive number of Hz, got 0"),
+        ({"hop_length": 0}, "`hop_length` must be a whole number, 1 or more, got 0"),
+        ({"n_bins": 0}, "`n_bins` must be a whole number, 1 or more, got 0"),
+        ({"bins_per_octave": 0}, "`bins_per_octave` must be a whole number, 1 or more, got 0"),
         ({"f_min": 0.0}, "`f_min` must be positive, got 0.0"),
         ({"filter_scale": -1.0}, "`filter_scale` must be positive, got -1.0"),
         ({"power": float("inf")}, "`power` must be positive, got inf"),

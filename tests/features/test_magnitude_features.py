@@ -256,9 +256,9 @@ def test_memory_is_bounded_by_the_block(shape):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_fft": 0}, "`n_fft` must be at least 1, got 0"),
+        ({"n_fft": 0}, "`n_fft` must be a whole number, 1 or more, got 0"),
         ({"win_length": 401}, r"`win_length` must be in \[1, n_fft = 400\], got 401"),
-        ({"hop_length": 0}, "`hop_length` must be at least 1, got 0"),
+        ({"hop_length": 0}, "`hop_length` must be a whole number, 1 or more, got 0"),
         ({"power": 0.0}, "`power` must be positive, got 0.0"),
         ({"power": float("nan")}, "`power` must be positive, got nan"),
         ({"pad_mode": "circular"}, "`pad_mode` must be one of .*, got 'circular'"),
@@ -272,8 +272,8 @@ def test_bad_framing(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sample_rate": 0}, "`sample_rate` must be positive, got 0"),
-        ({"n_mels": 0}, "`n_mels` must be at least 1, got 0"),
+        ({"sample_rate": 0}, "`sample_rate` must be a positive number of Hz, got 0"),
+        ({"n_mels": 0}, "`n_mels` must be a whole number, 1 or more, got 0"),
         ({"norm": "area"}, "`norm` must be None or 'slaney', got 'area'"),
         ({"mel_scale": "bark"}, "`mel_scale` must be 'htk' or 'slaney', got 'bark'"),
         ({"f_min": -1.0}, r"`f_min` must be in \[0, f_max = 8000.0\), got -1.0"),

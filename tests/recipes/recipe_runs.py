@@ -5,7 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+import soundfile
+
 RECIPES = Path(__file__).parents[2] / "recipes"
+FAMILIES = ["bass", "guitar", "vocal"]
 # What a repeated run may differ in.
 COSTS = ("seconds", "seconds_per_epoch", "peak_memory_mb", "command", "processes")
 
@@ -25,3 +29,30 @@ def environment():
     """Give what a process of the recipe needs to find this code."""
     paths = os.pathsep.join([str(RECIPES.parent), *filter(None, sys.path)])
     return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+
+
+def write_notes(root):
+    """Write noise of three colours in NSynth's layout; three instruments a family in train, two
+    others in valid."""
+    rng = np.random.default_rng(0)
+    for split, instruments, notes in (("train", 3, 3), ("valid", 2, 2)):
+        examples = {}
+        (root / f"nsynth-{split}" / "audio").mkdir(parents=True)
+        for label, family in enumerate(FAMILIES):
+            for instrument in range(instruments):
+                number = instrument + (10 if split == "valid" else 0)
+                for pitch in range(60, 60 + notes):
+                    name = f"{family}_acoustic_{number:03d}-{pitch:03d}-100"
+                    examples[name] = {"sample_rate": 16_000}
+                    noise = np.convolve(rng.normal(size=20_000), np.ones(1 + 4 * label), "same")
+                    path = root / f"nsynth-{split}" / "audio" / f"{name}.wav"
+                    soundfile.write(path, 0.1 * noise / noise.std(), 16_000)
+        (root / f"nsynth-{split}" / "examples.json").write_text(json.dumps(examples))
+    return root
+
+
+def small_arguments(root, out, *more):
+    """Give the words of a command line that trains something small."""
+    quick = ["--backbone", "test_convnext", "--epochs", "1", "--batch-size", "8"]
+    where = ["--data", "nsynth", "--root", str(root), "--out", str(out), "--device", "cpu"]
+    return [*where, *quick, *more]

@@ -136,7 +136,11 @@ def test_silence_stays_silent():
         (lambda: T.BackgroundNoise("a"), TypeError, "`bank` must be an augspec.Bank, got str"),
         (lambda: T.ShortNoises(count=0, sample_rate=9), ValueError, r"`count` must lie in \[1, 64"),
         (lambda: T.ShortNoises(duration=0.0, sample_rate=9), ValueError, "`duration` must lie in"),
-        (lambda: T.ShortNoises(fade=-1.0, sample_rate=99), ValueError, "`fade` must not be negati"),
+        (
+            lambda: T.ShortNoises(fade=-1.0, sample_rate=99),
+            ValueError,
+            "`fade` must be 0 to 3600 seconds",
+        ),
     ],
 )
 def test_bad_settings_are_named(make, error, message):

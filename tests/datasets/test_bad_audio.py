@@ -1,0 +1,142 @@
+"""Audio files of every kind that people have: each is read right, or the error says what to do."""
+
+import os
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from augspec.datasets import AudioFolder
+
+RATE = 16_000
+TONE = 0.5 * np.sin(2 * np.pi * 440.0 * np.arange(4000) / RATE)
+
+
+def put(root, name, samples=TONE, rate=RATE, **options):
+    path = root / "a" / name
+    path.parent.mkdir(exist_ok=True)
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+def snr_db(item, expected=TONE):
+    found = item["waveform"].numpy()
+    assert found.shape == (1, len(expected))
+    return 10 * np.log10(np.mean(expected**2) / np.mean((found[0] - expected) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("subtype", "least"),
+    [  # 6.02 dB a bit, 6 less for a tone at half of full scale and 6 less where it is cut off
+        ("PCM_U8", 6.02 * 8 - 12.0),
+        ("PCM_16", 6.02 * 16 - 12.0),
+        ("PCM_24", 6.02 * 24 - 12.0),
+        ("PCM_32", 6.02 * 24 - 12.0),
+        ("FLOAT", 6.02 * 24 - 12.0),
+        ("DOUBLE", 6.02 * 24 - 12.0),
+        ("ULAW", 35.0),
+        ("ALAW", 35.0),
+        ("IMA_ADPCM", 25.0),
+        ("MS_ADPCM", 25.0),
+    ],
+)
+def test_every_coding_of_wav_is_read(tmp_path, subtype, least):
+    put(tmp_path, "x.wav", subtype=subtype)
+    waveform = AudioFolder(tmp_path)[0]["waveform"][:, : len(TONE)]  # ADPCM fills its last block
+    assert snr_db({"waveform": waveform}) > least
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"), [("OGG", "VORBIS"), ("FLAC", "PCM_16"), ("AIFF", "PCM_16")]
+)
+def test_a_mislabelled_file_is_read_for_what_it_is(tmp_path, form, subtype):
+    put(tmp_path, "x.wav", format=form, subtype=subtype)
+    assert snr_db(AudioFolder(tmp_path)[0]) > 15.0
+
+
+def test_stereo_at_44_100_hz(tmp_path):
+    rate = 44_100
+    time = np.arange(2 * rate) / rate
+    left, right = np.sin(2 * np.pi * 440.0 * time), np.sin(2 * np.pi * 880.0 * time)
+    put(tmp_path, "x.wav", 0.5 * np.stack([left, right], 1), rate, subtype="FLOAT")
+    plain = AudioFolder(tmp_path)
+    assert plain.sample_rate == rate
+    assert np.allclose(plain[0]["waveform"].numpy(), 0.5 * np.stack([left, right]), atol=1e-6)
+    resampled = AudioFolder(tmp_path, sample_rate=RATE)[0]["waveform"].numpy()
+    assert resampled.shape == (2, 2 * RATE)
+    time = np.arange(2 * RATE) / RATE
+    for channel, freq in zip(resampled, (440.0, 880.0), strict=True):
+        inner = slice(200, -200)
+        expected = 0.5 * np.sin(2 * np.pi * freq * time)
+        assert np.abs(channel - expected)[inner].max() < 1e-3
+    put(tmp_path, "y.wav")
+    with pytest.raises(ValueError, match=r"y\.wav has 16000 Hz and .*x\.wav has 44100 Hz"):
+        AudioFolder(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 12, 20, 36, 43])
+def test_a_file_cut_within_its_header_is_named(tmp_path, size):
+    path = put(tmp_path, "x.wav")
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r"x\.wav (is not audio|is cut|holds no audio)"):
+        AudioFolder(tmp_path)[0]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "IMA_ADPCM"])
+def test_a_file_cut_within_its_sound_is_named(tmp_path, subtype, share):
+    path = put(tmp_path, "x.wav", subtype=subtype)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ValueError, match=r"x\.wav (is cut|cannot be decoded|is not audio)"):
+        AudioFolder(tmp_path)[0]
+
+
+@pytest.mark.parametrize("content", [b"not audio", b"\0" * 5000, b"RIFF", b"ID3" + b"\0" * 60])
+@pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.mp3", "x.ogg", "x.aiff", "x.caf", "x.w64"])
+def test_what_is_no_audio_is_named(tmp_path, name, content):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} (is not audio|cannot be decoded|holds no)"):
+        AudioFolder(tmp_path)[0]
+
+
+def test_a_header_that_promises_terabytes_is_refused(tmp_path):
+    """36 bits of a FLAC's header say how many samples there are; nobody checks them."""
+    path = put(tmp_path, "x.flac", subtype="PCM_16")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"fLaC") + 4 + 4 + 10  # marker, header of the block, sizes of blocks and frames
+    (packed,) = struct.unpack(">Q", raw[at : at + 8])
+    raw[at : at + 8] = struct.pack(">Q", packed | (1 << 36) - 1)
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"x\.flac (is cut|cannot be decoded)"):
+        AudioFolder(tmp_path)[0]
+
+
+def test_a_file_that_vanishes_is_named(tmp_path):
+    path = put(tmp_path, "x.wav")
+    sounds = AudioFolder(tmp_path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"x\.wav is gone; it was there when"):
+        sounds[0]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere.wav")])
+def test_a_pipe_or_a_dangling_link_is_named_and_not_waited_for(tmp_path, make):
+    put(tmp_path, "fine.wav")
+    make(tmp_path / "a" / "x.wav")
+    with pytest.raises(ValueError, match=r"x\.wav is no file that can be read"):
+        AudioFolder(tmp_path)
+    sounds = AudioFolder(tmp_path, on_error="skip")
+    assert len(sounds) == 1
+    assert [skipped.path.rpartition("/")[2] for skipped in sounds.skipped] == ["x.wav"]
+
+
+def test_a_rate_that_no_audio_has_is_refused(tmp_path):
+    """To resample from it would fill the memory."""
+    path = put(tmp_path, "x.wav")
+    raw = bytearray(path.read_bytes())
+    raw[24:28] = struct.pack("<I", 1_939_662_649)
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"x\.wav claims a sampling rate of 1939662649 Hz"):
+        AudioFolder(tmp_path, sample_rate=8000)

@@ -1,0 +1,149 @@
+"""Feed a reader damaged input: it may refuse it with the documented errors, and nothing else.
+
+A fuzzer's `target` gets bytes and a folder. It fails if it raises anything but `ALLOWED`, takes
+longer than `SECONDS`, needs more than `MEMORY`, starts a process, or writes, moves or deletes a
+file outside of the folder.
+Inputs are made from seeds by changing, cutting, doubling and exchanging bytes.
+"""
+
+import argparse
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from rich.progress import Progress, TimeElapsedColumn
+
+MEMORY = 4 << 30  # bytes beyond what is mapped before
+SECONDS = 10  # that one input may take
+WORDS = [b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x80\0\0\0", b"\x7f\xff\xff\xff", b"0", b"-1"]
+WORDS += [b"1e999", b"NaN", b"[", b"{", b"]", b"}", b":", b",", b'"', b"\n", b"null", b"..", b"/"]
+WORDS += [b"999999999999999999999", b"&a", b"*a", b"!!int ", b"!!float ", b"!!timestamp ", b"- "]
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
+CHANGES |= {"os.chmod", "os.chown", "shutil.rmtree", "shutil.move"}
+STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork"}
+
+
+class Watch:
+    """See what is written where, by the interpreter's own audit events."""
+
+    def __init__(self):
+        self.folder, self.found = None, []
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event, arguments):
+        if self.folder is None:
+            return
+        if event in STARTS:
+            self.found.append(f"{event} {arguments!r:.200}")
+        wrote = event in CHANGES or (event == "open" and (arguments[2] or 0) & WRITES)
+        if wrote and isinstance(arguments[0], str | bytes | os.PathLike):
+            path = os.path.realpath(os.fsdecode(arguments[0]))
+            if not path.startswith(self.folder) and path != os.devnull:
+                self.found.append(f"{event} {path}")
+
+
+def mutate(seed, others, rng):
+    """Change a few places of an input."""
+    data = bytearray(seed)
+    for _ in range(rng.choice([1, 1, 1, 2, 3, 8])):
+        at, size = rng.randrange(len(data) + 1), rng.choice([1, 1, 2, 4, 8, 64])
+        kind = rng.randrange(8)
+        if kind == 0 and data:
+            data[min(at, len(data) - 1)] ^= 1 << rng.randrange(8)
+        elif kind == 1 and data:
+            data[min(at, len(data) - 1)] = rng.randrange(256)
+        elif kind == 2:
+            data[at : at + size] = b""
+        elif kind == 3:
+            data[at:at] = rng.choice(WORDS)
+        elif kind == 4:
+            word = rng.choice(WORDS)
+            data[at : at + len(word)] = word
+        elif kind == 5:
+            data[at:at] = data[at : at + size] * rng.choice([1, 2, 50])
+        elif kind == 6:
+            other = rng.choice(others)
+            start = rng.randrange(len(other) + 1)
+            data[at : at + size] = other[start : start + size]
+        elif rng.random() < 0.2:
+            del data[at:]
+    return bytes(data)
+
+
+def _too_slow(*_):
+    raise TimeoutError(f"one input took longer than {SECONDS} s")
+
+
+def fuzz(target, seeds, allowed, cases=None, seconds=None, seed=0, tell=lambda: None):
+    """Try seeds, and inputs made from them; give the number tried and a list of what failed."""
+    rng = random.Random(seed)  # noqa: S311
+    watch, failures, tried = Watch(), {}, 0
+    end = None if seconds is None else time.monotonic() + seconds
+    before = signal.signal(signal.SIGALRM, _too_slow)
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, limits[1]))
+    folder = Path(os.path.realpath(tempfile.mkdtemp()))
+    try:
+        while (cases is None or tried < cases) and (end is None or time.monotonic() < end):
+            data = seeds[tried] if tried < len(seeds) else mutate(rng.choice(seeds), seeds, rng)
+            inside = folder / "one"
+            inside.mkdir()
+            watch.folder = str(inside)
+            signal.alarm(SECONDS)
+            try:
+                target(data, inside)
+            except allowed:
+                pass
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                failures.setdefault((type(error), where.filename, where.lineno), (data, error))
+            finally:
+                signal.alarm(0)
+                watch.folder = None
+            if watch.found:
+                failures.setdefault(watch.found[0], (data, RuntimeError(watch.found[0])))
+                watch.found.clear()
+            shutil.rmtree(inside)
+            if {path.name for path in folder.iterdir()}:
+                raise AssertionError(f"something was left in {folder}")
+            tried += 1
+            tell()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+        shutil.rmtree(folder)
+    return tried, list(failures.values())
+
+
+def main(name, target, seeds, allowed):
+    """Fuzz for some seconds from the command line, and print what failed."""
+    parser = argparse.ArgumentParser(description=f"Fuzz {name}.")
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with Progress(*Progress.get_default_columns(), TimeElapsedColumn()) as progress:
+        task = progress.add_task(name, total=None)
+        tried, failures = fuzz(
+            target,
+            seeds,
+            allowed,
+            seconds=options.seconds,
+            seed=options.seed,
+            tell=lambda: progress.advance(task),
+        )
+    for data, error in failures:
+        traceback.print_exception(error)
+        print(f"input: {data!r:.2000}\n")
+    print(f"{name}: {tried:,} inputs in {options.seconds:.0f} s, {len(failures)} failures")
+    return int(bool(failures))

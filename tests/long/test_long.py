@@ -1,0 +1,70 @@
+"""Every long check, at a hundredth."""
+
+import importlib
+
+import pytest
+
+FUZZERS = ["fuzz_config", "fuzz_params", "fuzz_packed", "fuzz_archive", "fuzz_audio"]
+
+
+@pytest.fixture
+def _eager_kernels(monkeypatch):
+    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_eager_kernels")
+def test_properties():
+    import properties
+
+    met, broken = properties.properties(1000)
+    assert not broken, "\n".join(broken)
+    assert met.total() > 900
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fuse", ["auto", "never"])
+def test_memory_does_not_grow_and_nothing_is_compiled_again(fuse):
+    from long_run import long_run
+
+    result = long_run(100, fuse)
+    assert result["compiled_again"] == 0
+    assert result["graphs"] > 0
+    assert result["growth"] < 0.01
+
+
+@pytest.mark.slow
+def test_a_killed_study_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
+    from kills import kills
+
+    assert kills(tmp_path, 1)["kills"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_eager_kernels")
+@pytest.mark.parametrize("name", FUZZERS)
+def test_damaged_input_ends_in_documented_errors(name):
+    import fuzzing
+
+    fuzzer = importlib.import_module(name)
+    tried, failures = fuzzing.fuzz(fuzzer.target, fuzzer.SEEDS, fuzzer.ALLOWED, cases=300)
+    assert tried == 300
+    assert not failures, "\n".join(f"{error!r} of {data!r:.300}" for data, error in failures)
+
+
+def test_the_fuzzer_finds_what_is_wrong():
+    import fuzzing
+
+    def crashes(data, _):
+        if b"b" in data:
+            raise KeyError("b")
+        raise ValueError("refused")
+
+    def writes(_, folder):
+        (folder.parent.parent / "augspec_fuzz_stray").mkdir(exist_ok=True)
+        (folder.parent.parent / "augspec_fuzz_stray").rmdir()
+
+    _, found = fuzzing.fuzz(crashes, [b"a", b"b"], (ValueError,), cases=2)
+    assert [type(error) for _, error in found] == [KeyError]
+    _, found = fuzzing.fuzz(writes, [b"a"], (ValueError,), cases=1)
+    assert "augspec_fuzz_stray" in str(found[0][1])

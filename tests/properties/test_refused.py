@@ -1,0 +1,83 @@
+"""Settings that property tests found to raise something else, nothing, or no name."""
+
+import pytest
+import torch
+
+from augspec import features as F
+from augspec import functional
+from augspec import transforms as T
+
+HUGE = 10**400  # an integer that no float holds
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: T.Gain(HUGE), "`gain_db` must be a finite number, got 1000"),
+        (lambda: T.LowPass(9.0, sample_rate=HUGE), "`sample_rate` must be a positive number of Hz"),
+        (lambda: T.Resample(HUGE, 8000), "`orig_freq` must be a positive number of Hz, got 1000"),
+        (lambda: T.RandomCrop(2**63), "`size` must be a positive number of samples"),
+        (lambda: T.PitchShift(n_fft=2**40), "`n_fft` must be at most 1048576"),
+        (lambda: T.Clip(relative=torch.zeros(2)), "`relative` must be True or False"),
+        (lambda: T.TimeStretch(keep_length="yes"), "`keep_length` must be True or False"),
+        (lambda: T.Chain(5), "`transforms` must be a list of transforms, got int"),
+        (lambda: T.Repeat(T.Gain(), 10**9), "`times` must be at most 1000"),
+        (lambda: T.RandAugment([T.Gain()], n=2**40), "`n` must be at most 1000"),
+        (lambda: T.OneOf([T.Gain()], weights=3), "`weights` must be 1 numbers"),
+        (lambda: T.OneOf([T.Gain()], weights=["x"]), "`weights` must be 1 numbers"),
+        (lambda: T.Codec(16_000, formats=5), "`formats` must be one or more of"),
+        (lambda: T.Codec(16_000, formats=[{}]), "`formats` must be one or more of"),
+        (lambda: T.Codec(None), "`sample_rate` must be a positive number of Hz"),
+        (lambda: T.SpecAugment({}), "`policy` must be"),
+        (lambda: T.Schedule(T.Gain(), {1: [], "a": []}), "`settings` must have `p`, `magnitude`"),
+        (lambda: T.Schedule(T.Gain(), {"p": [(HUGE, 1.0)]}), "`settings` must have whole epochs"),
+        (lambda: T.Compressor(sample_rate=9, knee_db=1e30), "`knee_db` must be 0 to 200 dB"),
+        (lambda: T.ShortNoises(sample_rate=999, fade=1e30), "`fade` must be 0 to 3600 seconds"),
+        (lambda: F.Spectrogram(n_fft=512.0), "`n_fft` must be a whole number"),
+        (lambda: F.Spectrogram(n_fft="512"), "`n_fft` must be a whole number"),
+        (lambda: F.Spectrogram(hop_length=64.5), "`hop_length` must be a whole number"),
+        (lambda: F.Spectrogram(power=None), "`power` must be positive, got None"),
+        (lambda: F.Spectrogram(center="yes"), "`center` must be True or False"),
+        (lambda: F.MelSpectrogram(n_mels=3.5), "`n_mels` must be a whole number"),
+        (lambda: F.MelSpectrogram(f_max=float("nan")), "`f_max` must be a finite number"),
+        (lambda: F.MelSpectrogram(sample_rate=float("nan")), "`sample_rate` must be a positive"),
+        (lambda: F.MFCC(melkwargs=5), "`melkwargs` must be a mapping, got int"),
+        (lambda: F.PCEN(gain="x"), "`gain` must be a finite number"),
+        (lambda: F.Delta(order=None), "`order` must be a whole number or several"),
+        (lambda: F.Normalize("x", 1.0), "`mean` must be one finite number"),
+        (lambda: F.CQT(n_bins=10**9), "`n_bins` must be at most 4096"),
+        (lambda: F.CQT(f_min=1e-30), "`filter_scale` must make filters that fit into memory"),
+        (lambda: F.CQT(bins_per_octave=10**17), "`bins_per_octave` must be at most 4096"),
+    ],
+)
+def test_bad_settings_are_named(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", ["mp3", "vorbis"])
+def test_sound_far_beyond_full_scale_is_encoded(name):
+    """LAME ends the process over amplitudes of 1e15; the level comes back as it was."""
+    tone = torch.sin(torch.arange(8000) * 0.1)[None, None]
+    loud, plain = (
+        functional.codec(sound, torch.tensor([0]), torch.tensor([0.5]), 16_000, formats=(name,))
+        for sound in (tone * 1e30, tone / tone.abs().max())
+    )
+    assert torch.allclose(loud / (1e30 * tone.abs().max()), plain, atol=1e-5)
+
+
+def test_a_long_burst_costs_no_more_than_the_example():
+    """An hour of noise in 64 bursts would be 15 TB; only what is heard is made."""
+    bursts = T.ShortNoises(0.0, 64, 3600.0, sample_rate=16_000)
+    noisy = bursts(torch.ones(1, 1, 400))
+    assert noisy.isfinite().all()
+    assert (noisy != 1.0).any()
+
+
+def test_a_faint_example_is_normalised():
+    """Of 1e-30 the gain is 1e30, whose square no float32 holds; the gradient is of the gain."""
+    faint = torch.full((1, 1, 4), 1e-30).requires_grad_()
+    loud = T.PeakNormalize(0.0)(faint)
+    assert torch.allclose(loud, torch.ones(1, 1, 4))
+    (gradient,) = torch.autograd.grad(loud.sum(), faint)
+    assert gradient.isfinite().all()

@@ -1,0 +1,53 @@
+"""A full or read-only disk under an ablation: a clear error, and no finished run is lost."""
+
+import csv
+
+import pytest
+from disk import no_file_beyond
+from recipe_runs import numbers, records
+
+ARMS = ("--arms", "gain", "--seeds", "1")
+
+
+def tables(out):
+    """Read the summary, without what a run cost."""
+    with (out / "summary.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_a_checkpoint_that_does_not_fit_fails_the_run_and_not_its_numbers(run, tmp_path, capsys):
+    words = (*ARMS, "--epochs", "2")
+    assert run(tmp_path / "whole", *words) == 0
+    with no_file_beyond(20_000):
+        assert run(tmp_path / "full", *words) == 1
+    printed = capsys.readouterr().err
+    assert "none, seed 0: failed: " in printed
+    assert records(tmp_path / "full") == {}
+    assert not list(tmp_path.glob("full/runs/*/checkpoint.pt"))
+    assert run(tmp_path / "full", *words) == 0
+    expected, found = records(tmp_path / "whole"), records(tmp_path / "full")
+    assert {k: numbers(v) for k, v in found.items()} == {k: numbers(v) for k, v in expected.items()}
+    assert tables(tmp_path / "full") == tables(tmp_path / "whole")
+
+
+def test_a_report_that_does_not_fit_costs_no_run(run, tmp_path, capsys):
+    assert run(tmp_path, *ARMS) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "runs").glob("*.json")}
+    with no_file_beyond(5000):
+        assert run(tmp_path, *ARMS) == 2
+    assert "ablation.py: [Errno 27] File too large" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "runs").glob("*.json")} == before
+    assert run(tmp_path, *ARMS) == 0
+
+
+@pytest.mark.parametrize("out", ["/sys/kernel/out", "file/out"])
+def test_a_place_that_cannot_be_written_is_an_error_without_a_traceback(
+    script, arguments, monkeypatch, tmp_path, capsys, out
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["ablation.py", *arguments(out, *ARMS)])
+    assert script.main() == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("ablation.py: [Errno ")
+    assert "out" in printed
