@@ -11,6 +11,8 @@ __all__ = ["MaskValue", "mask_span", "mask_value_of", "spans"]
 
 MaskValue = float | Literal["mean", "min"]
 
+_BITS = {torch.float32: torch.int32, torch.float64: torch.int64}
+
 
 def mask_value_of(specgram: Tensor, mask_value: MaskValue, lengths: Tensor | None = None) -> Tensor:
     """Give the value that masked cells get, one per example and channel.
@@ -42,7 +44,7 @@ def mask_span(
     start: Tensor,
     width: Tensor,
     dim: int,
-    value: Tensor,
+    value: Tensor | float,
     lengths: Tensor | None = None,
 ) -> Tensor:
     """Set the bins or frames ``start <= i < start + width`` of each example to ``value``.
@@ -52,7 +54,7 @@ def mask_span(
         start: First masked place, ``(batch,)`` or ``(batch, channel)`` int64.
         width: Number of masked places, of the shape of ``start``.
         dim: -2 for bins, -1 for frames.
-        value: What masked cells get; broadcasts with ``specgram``.
+        value: What masked cells get, a number or a tensor that broadcasts with ``specgram``.
         lengths: Valid frames per example, ``(batch,)``: the rest stays as it is.
 
     Shape:
@@ -64,7 +66,17 @@ def mask_span(
     if lengths is not None:
         frame = torch.arange(specgram.shape[-1], device=specgram.device)
         masked = masked & (frame < lengths[:, None])[:, None, None]
+    if not isinstance(value, Tensor) and value == 0.0:
+        return _blank(specgram, masked)
     return torch.where(masked, value, specgram)
+
+
+def _blank(specgram: Tensor, masked: Tensor) -> Tensor:
+    """Set masked cells to zero: an "and" of bits takes half the time of ``torch.where``."""
+    bits = _BITS.get(specgram.dtype)
+    if bits is None or specgram.requires_grad or torch.compiler.is_compiling():
+        return torch.where(masked, 0.0, specgram)
+    return (specgram.view(bits) & (masked.to(bits) - 1)).view(specgram.dtype)
 
 
 def spans(start: Tensor, width: Tensor, size: int) -> Tensor:

@@ -74,7 +74,11 @@ class _Mask(SpecgramTransform, ABC):
         room = room if params["width"].ndim == 1 else room.unsqueeze(-1)
         width = torch.minimum(span_start(params["width"], self.max_width), room)
         start = span_start(params["start"], room - width)
-        value = mask.mask_value_of(waveform, self.mask_value, lengths)
+        value = (
+            mask.mask_value_of(waveform, self.mask_value, lengths)
+            if isinstance(self.mask_value, str)
+            else self.mask_value
+        )
         return mask.mask_span(waveform, start, width, self.dim, value, lengths)
 
 

@@ -79,3 +79,26 @@ def test_bad_settings_are_named(mask):
 def test_a_waveform_is_refused_with_the_shape_that_is_wanted():
     with pytest.raises(ValueError, match=r"`specgram` must be \(batch, channel, freq, frame\)"):
         T.TimeMask(3)(torch.zeros(2, 1, 100))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", [T.TimeMask, T.FrequencyMask])
+def test_zeros_are_zeros_and_every_other_bit_stays(kind, dtype):
+    """Whatever was there: NaN and infinity are blanked, a negative zero outside stays one."""
+    specgram = torch.randn(50, 2, 20, 30, dtype=dtype).transpose(-1, -2)
+    specgram[::2], specgram[1::4] = torch.nan, -0.0
+    params = kind(10).make_params(specgram)
+    marked = kind(10, mask_value=7.0).transform(torch.zeros_like(specgram), params) == 7.0
+    out = kind(10, mask_value=0.0).transform(specgram, params)
+    assert marked.any()
+    assert not out[marked].any()
+    bits = torch.int32 if dtype == torch.float32 else torch.int64
+    outside, before = out[~marked], specgram[~marked]
+    assert torch.equal(outside.view(bits), before.view(bits))
+
+
+def test_gradients_of_zeros_are_zero():
+    specgram = torch.randn(8, 1, 20, 30, requires_grad=True)
+    out = T.TimeMask(10, mask_value=0.0)(specgram)
+    (gradient,) = torch.autograd.grad(out.sum(), specgram)
+    assert torch.equal(gradient == 0.0, out == 0.0)
