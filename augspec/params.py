@@ -17,6 +17,7 @@ __all__ = ["Params", "params_from_json", "params_to_json", "select"]
 
 Params: TypeAlias = dict[str, Any] | list[Any]
 
+_MAX_DEPTH = 100  # of lists and objects: a front end of nested choices has some ten
 _DTYPES = {"bool": torch.bool, "float32": torch.float32, "int64": torch.int64}
 
 
@@ -51,13 +52,16 @@ def params_to_json(params: Params, *, indent: int | None = None) -> str:
     return json.dumps(_map(_tensor_to_data, params), indent=indent)
 
 
-def _from_data(data: Any, device: torch.device | str | None, place: str) -> Any:
+def _from_data(data: Any, device: torch.device | str | None, place: str, depth: int = 0) -> Any:
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"`text`: params must not be nested more than {_MAX_DEPTH} deep")
+    inside = depth + 1
     if isinstance(data, list):
-        return [_from_data(value, device, f"{place}[{i}]") for i, value in enumerate(data)]
+        return [_from_data(value, device, f"{place}[{i}]", inside) for i, value in enumerate(data)]
     if not isinstance(data, dict):
         raise ValueError(f"`text`: {place} must be an object or a list, got {data!r:.60}")
     if not isinstance(data.get("dtype"), str):
-        return {k: _from_data(value, device, f"{place}.{k}") for k, value in data.items()}
+        return {k: _from_data(value, device, f"{place}.{k}", inside) for k, value in data.items()}
     try:
         tensor = torch.tensor(data["values"], dtype=_DTYPES[data["dtype"]], device=device)
         return tensor.reshape(data["shape"])
@@ -77,9 +81,9 @@ def params_from_json(text: str, *, device: torch.device | str | None = None) -> 
     """
     try:
         data = json.loads(text)
-        params: Params = _from_data(data, device, "params")
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"`text` must be JSON, got an error: {error}") from error
+    params: Params = _from_data(data, device, "params")
     return params
 
 

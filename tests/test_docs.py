@@ -134,10 +134,10 @@ def test_serving():
 
 def test_a_transform_of_ones_own(monkeypatch):
     # A module that can be found, so that the class can be pickled.
-    module = types.ModuleType("guide")
-    monkeypatch.setitem(sys.modules, "guide", module)
+    module = types.ModuleType("guide_of_transforms")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in code_of("howto/transform.md"):
-        exec(compile(block, "guide", "exec"), vars(module))  # noqa: S102
+        exec(compile(block, module.__name__, "exec"), vars(module))  # noqa: S102
     assert isinstance(next(iter(module.again)), module.Tremolo)
     for name in module.testing.checks_for(module.Tremolo(sample_rate=16_000)):
         module.test_tremolo(name)

@@ -77,7 +77,7 @@ def test_a_record_of_one_example_replays_it(params):
         ('{"a": {"dtype": "int64", "shape": [2], "values": [1]}}', "params.a is not a tensor"),
         ('{"a": {"dtype": "int64", "shape": [1], "values": [1e400]}}', "params.a is not a tensor"),
         ("[" * 100_000, "`text` must be JSON"),
-        ("[" * 900 + "{}" + "]" * 900, "`text` must be JSON"),  # JSON, and deeper than Python calls
+        ("[" * 900 + "{}" + "]" * 900, "must not be nested more than 100 deep"),
     ],
 )
 def test_text_that_is_no_record_says_where(text, message):
