@@ -52,3 +52,10 @@ def _encode(waveform: Any, dtype: np.dtype[Any], number: int) -> NDArray[Any]:
 
 def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def attribute_of(dataset: Any, name: str) -> Any:
+    """Give an attribute of a data set, or of the one that a ``Subset`` is taken from, or None."""
+    while not hasattr(dataset, name) and hasattr(dataset, "dataset"):
+        dataset = dataset.dataset
+    return getattr(dataset, name, None)

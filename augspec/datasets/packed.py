@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from augspec.datasets._items import attribute_of
 from augspec.datasets._pack_format import SAMPLE_TYPES, read_contents, read_tables
 from augspec.datasets._pack_writer import PackWriter
 from augspec.datasets._progress import progress_bar
@@ -205,7 +206,8 @@ def pack(
             number of channels and any length, beside numbers, strings, lists and tensors.
         path: The file to make.
         dtype: ``"int16"`` or ``"float32"``.
-        sample_rate: Sampling rate in Hz; by default the data set's own ``sample_rate``.
+        sample_rate: Sampling rate in Hz; by default the data set's own ``sample_rate``, or that of
+            the one it is a subset of.
         workers: Processes that decode; 0 decodes in this one.
         progress: Show a progress bar.
         overwrite: Replace a finished file.
@@ -224,13 +226,13 @@ def pack(
         raise TypeError(f"`dataset` must have a length, got {type(dataset).__name__}")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; delete it or set `overwrite`")
-    rate = getattr(dataset, "sample_rate", None) if sample_rate is None else sample_rate
+    rate = attribute_of(dataset, "sample_rate") if sample_rate is None else sample_rate
     if not rate:
         raise ValueError("`sample_rate` must be given: the data set does not say it")
     count = len(dataset)
     if count == 0:
         raise ValueError("`dataset` must hold at least one item")
-    classes = getattr(dataset, "classes", None)
+    classes = attribute_of(dataset, "classes")
     about = {"dtype": dtype, "sample_rate": int(rate), "classes": classes}
     with PackWriter(
         path, {**about, "source": [type(dataset).__name__, count]}, overwrite

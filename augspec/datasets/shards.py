@@ -16,7 +16,7 @@ import soundfile
 import torch
 from torch.utils.data import Dataset, IterableDataset
 
-from augspec.datasets._items import split_item
+from augspec.datasets._items import attribute_of, split_item
 from augspec.datasets._pack_format import SAMPLE_TYPES
 from augspec.datasets._progress import progress_bar
 
@@ -56,7 +56,7 @@ def write_shards(
     """
     wds = _webdataset()
     folder = Path(folder)
-    rate = getattr(dataset, "sample_rate", None) if sample_rate is None else sample_rate
+    rate = attribute_of(dataset, "sample_rate") if sample_rate is None else sample_rate
     count = len(dataset)  # type: ignore[arg-type]
     if dtype not in SAMPLE_TYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(SAMPLE_TYPES)}, got {dtype!r}")

@@ -438,3 +438,10 @@ def test_views_need_float32(path):
     pack(Sounds(3), path, progress=False)
     with pytest.raises(ValueError, match="`copy` must be on for .*, which holds int16"):
         Packed(path, copy=False)
+
+
+def test_a_subset_has_the_rate_and_the_classes_of_its_data_set(path):
+    part = torch.utils.data.Subset(torch.utils.data.Subset(Sounds(6), [5, 3, 1]), [0, 2])
+    packed = pack(part, path, progress=False)
+    assert (packed.sample_rate, packed.classes) == (8_000, ["a", "b"])
+    assert [item["name"] for item in packed] == ["näme 5\n", "näme 1\n"]
