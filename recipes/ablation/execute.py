@@ -40,7 +40,6 @@ class Place:
     accelerator: str = "auto"
     devices: int = 1
     nodes: int = 1
-    threads: int | None = None
 
     def folder(self, config: Config) -> Path:
         """Return the folder of a run."""

@@ -18,7 +18,6 @@ from ablation import figures
 from ablation.analyse import WORTH_SEEING, Row, Run
 from ablation.data import Notes
 from ablation.execute import write
-from ablation.plan import BASELINE
 from augspec import features as F
 
 COLUMNS = ["arm", "seeds", "accuracy", "macro_recall"]
@@ -103,11 +102,11 @@ def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
                 wrong[truth, guess] += 1
                 first.setdefault((truth, guess), at)
     classes = runs[0]["classes"]
+    feature = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64)
     found = []
     for (truth, guess), count in wrong.most_common(PLAYERS):
         note = notes[first[truth, guess]]
         samples = note["waveform"].mean(0)
-        feature = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64)
         title = f"{classes[truth]} taken for {classes[guess]}"
         picture = figures.log_mel(
             feature(samples[None, None])[0, 0].numpy(), title, len(samples) / 16_000
@@ -142,16 +141,16 @@ def report(
     Args:
         title: Of the study.
         runs: Each arm's runs.
-        rows: What `ablation.analyse.summarise` made of them, perhaps of several cells.
+        rows: What `ablation.analyse.summarise` made of them, perhaps of several cells; a baseline
+            comes first.
         notes: The scored notes, for pictures and sound of the worst confusions; None leaves them
             out.
         out: The folder.
     """
     first = next(iter(runs.values()))[0]
-    base = _baseline_of(rows)
-    best = max(rows, key=lambda row: row["difference"])
-    if best["verdict"] == "baseline" and len(rows) > 1:
-        best = max(rows[1:], key=lambda row: row["difference"])
+    base = rows[0]["arm"]
+    arms = [row for row in rows if row["verdict"] != "baseline"]
+    best = max(arms or rows, key=lambda row: row["difference"])
     pictures = {
         "figure": figures.forest(rows, title),
         "curves": figures.learning_curves(runs),
@@ -183,7 +182,3 @@ def report(
         versions=first["versions"],
     )
     write(out / "report.html", html)
-
-
-def _baseline_of(rows: Sequence[Row]) -> str:
-    return next((row["arm"] for row in rows if row["verdict"] == "baseline"), BASELINE)
