@@ -28,8 +28,8 @@ from typing import Any
 import torch
 import yaml
 from ablation import plan
-from ablation.analyse import Row, Run, summarise
-from ablation.data import open_data
+from ablation.analyse import Row, Run, pool, summarise
+from ablation.data import Notes, join, open_data
 from ablation.execute import Place, Runner, is_first, over_cluster, side_by_side, state_of
 from ablation.plan import BASELINE, Config, Planned
 from ablation.report import HEADINGS, ON_SCREEN, cells, describe, report
@@ -125,6 +125,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--task", choices=plan.TASKS, help="what is told (default: family)")
     what.add_argument("--share", type=float, help="share of each instrument's training notes")
     what.add_argument("--fold", help="K/N: score the K-th of N parts of the training instruments")
+    what.add_argument("--folds", type=int, help="cross-validate: every one of N folds")
+    what.add_argument(
+        "--across", action="store_true", default=None, help="compare all rows with the first one"
+    )
     what.add_argument("--seeds", type=int, help="runs of each arm")
     what.add_argument("--epochs", type=int, help="passes over the training notes")
     what.add_argument("--batch-size", type=int, help="notes a step, of all devices together")
@@ -156,7 +160,8 @@ def _read_study(path: Path) -> dict[str, Any]:
     # The latter three: deep nesting, and what yaml makes of a tag on a value of another kind.
     except (yaml.YAMLError, RecursionError, LookupError, AttributeError) as error:
         raise ValueError(f"--study: {path} is not YAML: {error}") from error
-    known = {"arms", "axes", "features", "root", "plan", "fold", *plan.AXES, *DEFAULTS}
+    known = {"arms", "axes", "features", "root", "plan", "fold", "folds", "across"}
+    known |= {*plan.AXES, *DEFAULTS}
     if not isinstance(study, dict) or not study.keys() <= known:
         unknown = sorted(map(str, study.keys() - known)) if isinstance(study, dict) else study
         raise ValueError(f"--study: {path} must have keys among {sorted(known)}, got {unknown!r}")
@@ -187,7 +192,7 @@ def _complete(options: argparse.Namespace, study: dict[str, Any]) -> None:
         "task": [options.task or "family"],
         **study.get("axes", {}),
     }
-    options.fold = _read_fold(options.fold)
+    options.folds = _read_folds(options.fold, options.folds)
     options.out = options.out or Path("out") / options.data
 
 
@@ -214,13 +219,20 @@ def _choose_pretrained(options: argparse.Namespace) -> list[str | None]:
     return [None, options.pretrained]
 
 
-def _read_fold(text: Any) -> list[int] | None:
-    if text is None:
-        return None
-    part, _, count = str(text).partition("/")
-    if not (part.isdecimal() and count.isdecimal() and 1 <= int(part) <= int(count) > 1):
-        raise ValueError(f"--fold must be K/N such as 1/4, got {text!r}")
-    return [int(part) - 1, int(count)]
+def _read_folds(one: Any, count: Any) -> list[list[int] | None]:
+    """List the folds that are scored, ``[K, N]`` with K from 0; None is the notes to validate."""
+    if one is None and count is None:
+        return [None]
+    if one is not None and count is not None:
+        raise ValueError("--fold and --folds: give one of them")
+    if count is not None:
+        if not isinstance(count, int) or count < 2:
+            raise ValueError(f"--folds must be 2 or more, got {count!r}")
+        return [[part, count] for part in range(count)]
+    part, _, total = str(one).partition("/")
+    if not (part.isdecimal() and total.isdecimal() and 1 <= int(part) <= int(total) > 1):
+        raise ValueError(f"--fold must be K/N such as 1/4, got {one!r}")
+    return [[int(part) - 1, int(total)]]
 
 
 # --- The plan -------------------------------------------------------------------------------------
@@ -230,20 +242,26 @@ def make_plan(options: argparse.Namespace) -> list[Planned]:
     """List all runs: seeds outside, so that all rows of the table grow alike."""
     found = plan.cells(options.axes)
     return [
-        Planned(arm, name, make_config(options, cell, arm, chain, seed))
+        Planned(arm, name, make_config(options, cell, arm, chain, seed, fold))
         for seed in range(options.seeds)
+        for fold in options.folds
         for cell, name in zip(found, plan.name_cells(found), strict=True)
         for arm, chain in options.arms.items()
     ]
 
 
 def make_config(
-    options: argparse.Namespace, cell: dict[str, Any], arm: str, chain: Any, seed: int
+    options: argparse.Namespace,
+    cell: dict[str, Any],
+    arm: str,
+    chain: Any,
+    seed: int,
+    fold: list[int] | None,
 ) -> Config:
     """Write down all that decides a run."""
     if cell["task"] not in plan.TASKS or not 0.0 < cell["share"] <= 1.0:
         raise ValueError(f"a task must be among {plan.TASKS}, and a share in (0, 1], got {cell}")
-    settings = [*DEFAULTS.keys() - {"backbone", "seeds"}, "smoke", "fold"]
+    settings = [*DEFAULTS.keys() - {"backbone", "seeds"}, "smoke"]
     return {
         "arm": arm,
         "transforms": plan.arm_config(chain, arm),
@@ -253,6 +271,7 @@ def make_config(
         "features": {**options.features, **cell["features"]},
         "share": cell["share"],
         "task": cell["task"],
+        "fold": fold,
         **{name: getattr(options, name) for name in settings},
     }
 
@@ -289,7 +308,7 @@ def do_all(configs: Sequence[Config], place: Place, options: argparse.Namespace)
         for config, state in _run(configs, place, options, progress):
             states[state] += 1
             progress.advance(whole)
-            name = f"{config['arm']}, seed {config['seed']}"
+            name = plan.title(config)
             if state == "failed":
                 kept = place.folder(config) / "failed.txt"
                 last = kept.read_text().strip().splitlines()[-1]
@@ -315,7 +334,7 @@ def _run(
         runner = Runner(place, command_line())
         task = progress.add_task("", total=None)
         for config in configs:
-            name = f"{config['arm']}, seed {config['seed']}"
+            name = plan.title(config)
 
             def tell(what: str, done: int, total: int, name: str = name) -> None:
                 progress.update(task, description=f"{name}: {what}", completed=done, total=total)
@@ -325,28 +344,46 @@ def _run(
 
 
 def read_runs(planned: Sequence[Planned], place: Place) -> dict[str, list[Run]]:
-    """Read the finished runs of each row, of the seeds that all rows have: all are paired."""
+    """Read the finished runs of each row, of the seeds that all rows have: all are paired.
+
+    The folds of a row and seed make one run: each instrument is scored by a network that has not
+    seen it.
+    """
     rows = list(dict.fromkeys(one.row for one in planned))
-    runs: dict[tuple[str, int], Run] = {}
+    records: dict[tuple[str, int], list[Path]] = {}
     for one in planned:
-        record = place.record(one.config)
-        if record.exists():
-            runs[one.row, one.config["seed"]] = plan.read_json(record)
-    seeds = sorted({seed for _, seed in runs})
-    whole = [seed for seed in seeds if all((row, seed) in runs for row in rows)]
-    return {row: [runs[row, seed] for seed in whole] for row in rows} if whole else {}
+        records.setdefault((one.row, one.config["seed"]), []).append(place.record(one.config))
+    done = {key for key, paths in records.items() if all(path.exists() for path in paths)}
+    whole = [
+        seed
+        for seed in sorted({seed for _, seed in done})
+        if all((row, seed) in done for row in rows)
+    ]
+    runs = {
+        row: [pool([plan.read_json(path) for path in records[row, seed]]) for seed in whole]
+        for row in rows
+    }
+    return runs if whole else {}
 
 
-def compare(planned: Sequence[Planned], runs: dict[str, list[Run]]) -> list[Row]:
-    """Compare the arms of every cell with the cell's baseline."""
+def compare(planned: Sequence[Planned], runs: dict[str, list[Run]], across: bool) -> list[Row]:
+    """Compare the arms of every cell with the cell's baseline, or all rows with the first one."""
     of_cells: dict[str, dict[str, str]] = {}
     for one in planned:
-        of_cells.setdefault(one.cell, {})[one.arm] = one.row
+        arm = one.arm if not across or one.row == planned[0].row else one.row
+        of_cells.setdefault("" if across else one.cell, {})[arm] = one.row
     return [
         {**result, "arm": rows[result["arm"]]}
         for rows in of_cells.values()
         for result in summarise({arm: runs[row] for arm, row in rows.items()})
     ]
+
+
+def scored_notes(planned: Sequence[Planned], place: Place) -> Notes:
+    """Open the notes that every run was scored on, all folds in their order."""
+    first = planned[0]
+    mine = [one for one in planned if (one.row, one.config["seed"]) == (first.row, 0)]
+    return join([open_data(one.config, place.root).valid for one in mine])
 
 
 def print_table(title: str, rows: list[Row], out: Path) -> None:
@@ -371,7 +408,7 @@ def print_status(planned: Sequence[Planned], place: Place) -> None:
     for one in planned:
         state = state_of(one.config, place)
         counts[state] += 1
-        print(f"{state:8} {one.row}, seed {one.config['seed']}: {place.record(one.config)}")
+        print(f"{state:8} {plan.title(one.config, one.row)}: {place.record(one.config)}")
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
@@ -391,9 +428,9 @@ def ablate(options: argparse.Namespace) -> int:
     if not runs:
         print("No seed has a finished run of every arm yet: nothing to compare.", file=sys.stderr)
         return 1
-    rows = compare(planned, runs)
+    rows = compare(planned, runs, options.across)
     title = f"{options.data}, epochs: {options.epochs}, seeds: {rows[0]['seeds']}"
-    notes = open_data(planned[0].config, place.root).valid  # of which a few are read again
+    notes = scored_notes(planned, place)  # of which a few are read again
     report(title, runs, rows, notes, options.out)
     print_table(title, rows, options.out)
     return 0 if states["failed"] == 0 else 1

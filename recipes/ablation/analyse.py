@@ -36,6 +36,45 @@ LEVEL = 0.05  # of the test, for all arms of a cell together
 WORTH_SEEING = 0.02  # difference of macro recall for which the number of seeds is given
 
 
+def score(labels: list[int], predictions: list[int], classes: list[str]) -> Run:
+    """Score predictions: accuracy, recall of each class that is there, their mean, confusions."""
+    confusion = np.zeros((len(classes), len(classes)), dtype=int)  # rows: what it is
+    np.add.at(confusion, (labels, predictions), 1)
+    present = confusion.sum(axis=1) > 0
+    recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
+    return {
+        "accuracy": float(confusion.trace() / confusion.sum()),
+        "macro_recall": float(recall.mean()),
+        "recall": dict(zip(np.array(classes)[present].tolist(), recall.tolist(), strict=True)),
+        "confusion": confusion.tolist(),
+        "classes": classes,
+    }
+
+
+def pool(folds: Sequence[Run]) -> Run:
+    """Make one run of those of a cross-validation: all predictions together, the time of all."""
+    if len(folds) == 1:
+        return folds[0]
+    first = folds[0]
+    found = {
+        name: [value for run in folds for value in run[name]]
+        for name in ("labels", "predictions", "confidences", "instruments", "indices")
+    }
+    return {
+        **first,
+        **score(found["labels"], found["predictions"], first["classes"]),
+        **found,
+        "losses": _each_epoch(folds).mean(axis=0).tolist(),
+        "seconds": float(_each(folds, "seconds").sum()),
+        "seconds_per_epoch": float(_each(folds, "seconds_per_epoch").sum()),
+        "peak_memory_mb": float(_each(folds, "peak_memory_mb").max()),
+    }
+
+
+def _each_epoch(runs: Sequence[Run]) -> Floats:
+    return np.array([run["losses"] for run in runs], dtype=np.float64)
+
+
 def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
     """Make a row an arm; ``runs`` holds each arm's runs of one cell, all with the same seeds.
 

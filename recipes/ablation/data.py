@@ -54,6 +54,12 @@ class Notes(Dataset[Batch]):
         return self._held is not None
 
 
+def join(parts: Sequence[Notes]) -> Notes:
+    """Put parts of the same split and task one after the other."""
+    chosen = [index for part in parts for index in part.chosen]
+    return Notes(parts[0].notes, chosen, parts[0].task)
+
+
 @dataclass(frozen=True)
 class Data:
     """What a run trains on, what it is scored on, and the classes."""

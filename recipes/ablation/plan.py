@@ -174,6 +174,13 @@ def weights_of(file: str | None) -> dict[str, str] | None:
         return {"file": path.name, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
 
 
+def title(config: Config, row: str | None = None) -> str:
+    """Name a run for people."""
+    fold = config["fold"]
+    part = "" if fold is None else f", fold {fold[0] + 1}/{fold[1]}"
+    return f"{row or config['arm']}, seed {config['seed']}{part}"
+
+
 def read_json(path: Path) -> Any:
     """Read a record.
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import augspec
+from ablation.analyse import score
 from ablation.data import Batch, Data, Notes, Progress, make_loader
 from ablation.images import ImageLoader, Images, split_features
 from ablation.plan import IMAGES, Config, make_frontend
@@ -250,21 +251,6 @@ def evaluate(model: nn.Module, batches: Batches, classes: list[str], task: str) 
         found["instruments"] += [str(name) for name in batch["instrument"]]
         found["indices"] += batch["index"].tolist()
     return {**score(found["labels"], found["predictions"], classes), **found}
-
-
-def score(labels: list[int], predictions: list[int], classes: list[str]) -> Run:
-    """Score predictions: accuracy, recall of each class that is there, their mean, confusions."""
-    confusion = np.zeros((len(classes), len(classes)), dtype=int)  # rows: what it is
-    np.add.at(confusion, (labels, predictions), 1)
-    present = confusion.sum(axis=1) > 0
-    recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
-    return {
-        "accuracy": float(confusion.trace() / confusion.sum()),
-        "macro_recall": float(recall.mean()),
-        "recall": dict(zip(np.array(classes)[present].tolist(), recall.tolist(), strict=True)),
-        "confusion": confusion.tolist(),
-        "classes": classes,
-    }
 
 
 def save_weights(model: nn.Module, config: Config, classes: list[str], path: Path) -> None:

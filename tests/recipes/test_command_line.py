@@ -17,6 +17,8 @@ import augspec
         (["--arms", "none,louder"], "no arm named louder; there are none, gain, crop"),
         (["--seeds", "0"], "--seeds must be 1 or more"),
         (["--fold", "5/4"], "--fold must be K/N such as 1/4, got '5/4'"),
+        (["--folds", "1"], "--folds must be 2 or more, got 1"),
+        (["--fold", "1/4", "--folds", "4"], "--fold and --folds: give one of them"),
         (["--study", "nowhere.yaml"], "nowhere.yaml"),
         (["--preset", "imagenet"], "--preset imagenet needs --pretrained FILE"),
     ],

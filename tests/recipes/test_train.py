@@ -1,5 +1,6 @@
 """One run: its record, going on where it was killed, several processes."""
 
+import csv
 import json
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import torch
 from ablation.train import targets_of
 from recipe_runs import RECIPES, environment, numbers, records
 from sklearn import metrics
+
+SCORED = ("labels", "predictions")
 
 
 def test_record_of_a_run(run, tmp_path):
@@ -107,6 +110,49 @@ def test_a_share_and_a_fold_train(run, tmp_path):
     assert sorted(set(record["instruments"])) == [
         f"{family}_acoustic_000" for family in ("bass", "guitar", "vocal")
     ]
+
+
+def table(out):
+    return list(csv.DictReader((out / "summary.csv").read_text().splitlines()))
+
+
+def test_folds_score_every_training_instrument_once(run, tmp_path, capsys):
+    words = ["--arms", "gain", "--seeds", "1"]
+    assert run(tmp_path, *words, "--folds", "3") == 0
+    row = table(tmp_path)[0]
+    records = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("none-*.json")]
+    assert sorted(record["config"]["fold"] for record in records) == [[0, 3], [1, 3], [2, 3]]
+    labels, predictions = (np.concatenate([one[name] for one in records]) for name in SCORED)
+    assert len(labels) == 27  # all notes that there are to train on, and none of those to validate
+    assert float(row["macro_recall"]) == pytest.approx(
+        metrics.recall_score(labels, predictions, average="macro"), abs=1e-6
+    )
+    # One fold of them is the same run as when it is asked for alone.
+    before = sorted(path.name for path in (tmp_path / "runs").glob("*.json"))
+    assert run(tmp_path, *words, "--fold", "2/3") == 0
+    assert sorted(path.name for path in (tmp_path / "runs").glob("*.json")) == before
+    run(tmp_path, *words, "--folds", "3", "--status")
+    assert "none, seed 0, fold 3/3: " in capsys.readouterr().out
+
+
+def test_across_compares_every_row_with_the_first(run, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "arms: {gain: [{Gain: {gain_db: [-6.0, 6.0]}}]}\nseeds: 1\naxes: {share: [0.67, 1.0]}\n"
+    )
+
+    def differences(*more):
+        assert run(tmp_path, "--study", str(study), *more) == 0
+        rows = table(tmp_path)
+        scores = [float(row["macro_recall"]) for row in rows]
+        return [row["arm"] for row in rows], scores, [float(row["difference"]) for row in rows]
+
+    names, scores, found = differences()
+    assert names == [f"{arm} (share={share})" for share in (0.67, 1.0) for arm in ("none", "gain")]
+    within = [0.0, scores[1] - scores[0], 0.0, scores[3] - scores[2]]
+    assert found == pytest.approx(within, abs=2e-6)
+    names, scores, found = differences("--across")
+    assert found == pytest.approx([score - scores[0] for score in scores], abs=2e-6)
 
 
 def test_pictures_are_written_once_and_cost_what_they_cost(run, tmp_path):
