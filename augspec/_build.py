@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -41,13 +41,19 @@ class Builder:
 
     Args:
         classes: What configs can name.
+        wrappers: What else they can name: functions of the arguments and of the place.
+        chains: Whether a list is a chain of transforms.
+        defaults: Arguments that every class has which takes them, unless a config says otherwise.
     """
 
     classes: Mapping[str, type]
+    wrappers: Mapping[str, Callable[[Any, str], Any]] = field(default_factory=dict)
+    chains: bool = True
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def make(self, config: Any, place: str) -> Any:
         """Make the object at ``place``, where one must be."""
-        if isinstance(config, list):
+        if isinstance(config, list) and self.chains:
             return self._make_list(config, place)
         if isinstance(config, str):
             config = {config: {}}
@@ -57,12 +63,13 @@ class Builder:
                 f"got {_brief(config)}"
             )
         ((name, arguments),) = config.items()
-        if name not in self.classes:
+        if name not in self.classes and name not in self.wrappers:
             where = f"{place}: " if place else ""
-            raise ValueError(
-                f"{where}there is no class {name!r}{_nearest(str(name), self.classes)}"
-            )
+            known = [*self.classes, *self.wrappers]
+            raise ValueError(f"{where}there is no class {name!r}{_nearest(str(name), known)}")
         place = f"{place}.{name}" if place else name
+        if name in self.wrappers:
+            return self.wrappers[name](arguments, place)
         kind = self.classes[name]
         if kind is nn.Sequential:
             if not isinstance(arguments, list):
@@ -70,7 +77,7 @@ class Builder:
             return nn.Sequential(*self._make_each(arguments, place))
         if name == "Chain" and isinstance(arguments, list):
             arguments = {"transforms": arguments}
-        return self._call(kind, {} if arguments is None else arguments, place)
+        return self.call(kind, {} if arguments is None else arguments, place)
 
     def _make_list(self, config: list[Any], place: str) -> Any:
         """Make a chain of transforms, or features one after the other: what the first one is."""
@@ -84,17 +91,22 @@ class Builder:
     def _make_each(self, config: list[Any], place: str) -> list[Any]:
         return [self.make(own, f"{place}[{i}]") for i, own in enumerate(config)]
 
-    def _call(self, kind: type, arguments: Any, place: str) -> Any:
+    def call(self, kind: type, arguments: Any, place: str) -> Any:
+        """Make an object of a class; arguments that are objects already stay as they are."""
         if not isinstance(arguments, Mapping):
             raise ValueError(
                 f"{place} must have a mapping of arguments by name, got {_brief(arguments)}"
             )
-        signature = inspect.signature(kind)
+        known = {
+            name: argument
+            for name, argument in inspect.signature(kind).parameters.items()
+            if argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD)
+        }
+        arguments = {name: v for name, v in self.defaults.items() if name in known} | {**arguments}
         for name in arguments:
-            if name not in signature.parameters:
-                nearest = _nearest(str(name), signature.parameters)
-                raise ValueError(f"{place} has no argument `{name}`{nearest}")
-        for name, argument in signature.parameters.items():
+            if name not in known:
+                raise ValueError(f"{place} has no argument `{name}`{_nearest(str(name), known)}")
+        for name, argument in known.items():
             if argument.default is argument.empty and name not in arguments:
                 raise ValueError(f"{place} needs the argument `{name}`")
         values = {

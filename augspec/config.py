@@ -18,7 +18,15 @@ other:
       specgram:
         - TimeMask: {max_width: 40}
 
-Only classes of augspec, and those given to `register`, can be named: a file never runs code.
+A peer's transform is named inside of its wrapper, ``FromAudiomentations``,
+``FromTorchAudiomentations`` or ``FromTorchaudio`` (see `augspec.interop`):
+
+.. code-block:: yaml
+
+    - FromAudiomentations: {peer: {Gain: {min_gain_db: -6.0, p: 1.0}}, sample_rate: 16000}
+
+Only classes of augspec, those given to `register`, and in a wrapper the public transforms of its
+library can be named: a file never runs code.
 """
 
 from __future__ import annotations
@@ -34,6 +42,7 @@ import yaml
 from torch import nn
 
 from augspec._build import PLAIN, Builder, check_size
+from augspec.interop._config import WRAPPERS
 
 __all__ = ["from_config", "load", "register", "to_config"]
 
@@ -61,6 +70,8 @@ def register(kind: Class) -> Class:
         >>> config.to_config(QuietGain(-6.0))
         {'QuietGain': {'gain_db': [-6.0, -6.0]}}
     """
+    if kind.__name__ in WRAPPERS:
+        raise ValueError(f"`kind` must have a name of its own, but {kind.__name__} wraps a peer")
     taken = _classes().get(kind.__name__, kind)
     # A module that is imported again, as a notebook does, may define its class again.
     if (taken.__module__, taken.__qualname__) != (kind.__module__, kind.__qualname__):
@@ -90,12 +101,19 @@ def is_known(kind: type) -> bool:
     return _classes().get(kind.__name__) is kind
 
 
+def _wraps(obj: Any) -> bool:
+    """Say whether an object is a peer's transform in a wrapper of ours."""
+    # A peer's module that is not imported yet has no object.
+    return type(obj).__name__ in WRAPPERS and type(obj).__module__.startswith("augspec.interop.")
+
+
 def to_config(obj: Any) -> dict[str, Any]:
     """Describe a transform, a feature or a front end as plain data.
 
     Args:
         obj: An instance of a class of augspec, or of one given to `register`, or an
-            ``nn.Sequential`` of those.
+            ``nn.Sequential`` of those. A peer's transform can be described if its wrapper was made
+            by `from_config`.
 
     Returns:
         What JSON and YAML can hold, and of which `from_config` makes an equal object.
@@ -109,7 +127,13 @@ def to_config(obj: Any) -> dict[str, Any]:
         {'PitchShift': {'semitones': [-3.0, 3.0], 'p': 0.8}}
     """
     kind = type(obj)
-    if not is_known(kind):
+    wraps = _wraps(obj)
+    if wraps and obj._peer_config is None:
+        raise TypeError(
+            f"`obj` holds a {kind.__name__} of a transform that was made in Python: to describe "
+            "it, make it of a config"
+        )
+    if not wraps and not is_known(kind):
         raise TypeError(f"`obj` holds a {kind.__name__}, which is not given to `config.register`")
     if isinstance(obj, nn.Sequential):
         return {"Sequential": [to_config(part) for part in obj]}
@@ -117,7 +141,8 @@ def to_config(obj: Any) -> dict[str, Any]:
     for name, argument in inspect.signature(kind).parameters.items():
         if not hasattr(obj, name):
             raise TypeError(f"`obj` holds a {kind.__name__} without an attribute `{name}`")
-        value = _to_data(getattr(obj, name), f"{kind.__name__}.{name}")
+        own = obj._peer_config if wraps and name == "peer" else getattr(obj, name)
+        value = _to_data(own, f"{kind.__name__}.{name}")
         if argument.default is argument.empty or not _equal(value, argument.default):
             arguments[name] = value
     if kind.__name__ == "Chain":
@@ -143,7 +168,7 @@ def _to_data(value: Any, place: str) -> Any:
         return {str(name): _to_data(own, f"{place}.{name}") for name, own in value.items()}
     if isinstance(value, list | tuple | nn.ModuleList):
         return [_to_data(own, f"{place}[{i}]") for i, own in enumerate(value)]
-    if is_known(type(value)):
+    if is_known(type(value)) or _wraps(value):
         return to_config(value)
     raise TypeError(f"`obj` must hold plain data, got {type(value).__name__} at {place}")
 
@@ -176,7 +201,7 @@ def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
         ValueError: PitchShift has no argument `semitone`; nearest: semitones
     """
     check_size(config)
-    return Builder(_classes()).make(config, "")
+    return Builder(_classes(), WRAPPERS).make(config, "")
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -71,6 +71,8 @@ class PeerTransform(LeafTransform, ABC):
         # Past nn.Module's registration: a peer's buffers and parameters (torchaudio's PitchShift
         # has some that require gradients) must not end up in the state_dict of a model.
         self.__dict__["peer"] = copy.deepcopy(peer)
+        # How a config describes the peer; a peer made in Python does not say how it was made.
+        self._peer_config: dict[str, Any] | None = None
 
     @abstractmethod
     def _call_peer(self, example: Tensor) -> Any:

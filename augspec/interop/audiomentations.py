@@ -19,8 +19,11 @@ from augspec.transforms.base import RandomTransform
 __all__ = ["from_audiomentations", "to_audiomentations"]
 
 import_peer("audiomentations")
+from audiomentations.core.composition import BaseCompose  # noqa: E402
 from audiomentations.core.transforms_interface import BaseWaveformTransform  # noqa: E402
 
+# What a config may name: these of this module.
+PUBLIC, BASES = "audiomentations", (BaseWaveformTransform, BaseCompose)
 Samples = npt.NDArray[np.float32]
 
 

@@ -15,8 +15,12 @@ from augspec.transforms.base import RandomTransform
 __all__ = ["from_torch_audiomentations", "to_torch_audiomentations"]
 
 import_peer("torch_audiomentations")
+from torch_audiomentations.core.composition import BaseCompose  # noqa: E402
 from torch_audiomentations.core.transforms_interface import BaseWaveformTransform  # noqa: E402
 from torch_audiomentations.utils.object_dict import ObjectDict  # noqa: E402
+
+# What a config may name: these of this module.
+PUBLIC, BASES = "torch_audiomentations", (BaseWaveformTransform, BaseCompose)
 
 
 class FromTorchAudiomentations(PeerTransform):

@@ -16,6 +16,8 @@ __all__ = ["from_torchaudio"]
 
 import_peer("torchaudio")
 
+# What a config may name: these of this module.
+PUBLIC, BASES = "torchaudio.transforms", (torch.nn.Module,)
 _RANDOM = {"FrequencyMasking", "TimeMasking", "SpecAugment", "SpeedPerturbation"}
 _SPECGRAM_ARGUMENTS = {"specgram", "spectrogram", "complex_specgrams", "melspec"}
 
