@@ -18,6 +18,7 @@ engine is in ablation/.
 from __future__ import annotations
 
 import argparse
+import logging
 import shlex
 import sys
 from collections import Counter
@@ -88,7 +89,8 @@ FEATURES: dict[str, Any] = {
     "n_mels": 64,  # 128 doubles the cost, too
     # Mean and standard deviation in dB of the training notes' log-mel, between those of the two
     # data sets (gm-notes -40 and 37, nsynth -33 and 37): fixed numbers, so that level stays a cue.
-    # (Normalising each example by itself would make the arm "gain" a second "none".)
+    # (Normalising each example by itself would make the arm "gain" a second "none".) "auto" measures
+    # them on the training notes, as is done for another kind.
     "mean": -36.0,
     "std": 37.0,
 }
@@ -182,7 +184,7 @@ def _complete(options: argparse.Namespace, study: dict[str, Any]) -> None:
     for name in ("seeds", "epochs", "batch_size", "accumulate", "jobs", "devices", "num_nodes"):
         if not isinstance(getattr(options, name), int) or getattr(options, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
-    options.features = {**FEATURES, **study.get("features", {})}
+    options.features = plan.complete_features(FEATURES, study.get("features", {}))
     options.arms = _choose_arms(options, study.get("arms"))
     options.axes = {
         "backbone": [options.backbone],
@@ -268,7 +270,7 @@ def make_config(
         "seed": seed,
         "backbone": cell["backbone"],
         "pretrained": plan.weights_of(cell["pretrained"]),
-        "features": {**options.features, **cell["features"]},
+        "features": plan.complete_features(options.features, cell["features"]),
         "share": cell["share"],
         "task": cell["task"],
         "fold": fold,
@@ -439,6 +441,8 @@ def ablate(options: argparse.Namespace) -> int:
 def main() -> int:
     """Run the ablation of the command line."""
     options = parse()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("augspec").setLevel(logging.INFO)  # such as a classifier that did not fit
     try:
         return ablate(options)
     except KeyboardInterrupt:

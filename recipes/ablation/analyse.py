@@ -13,6 +13,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -101,6 +102,7 @@ def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
                 "accuracy": float(_each(of_arm, "accuracy").mean()),
                 "macro_recall": float(_each(of_arm, "macro_recall").mean()),
                 "recall": _mean_recall(of_arm),
+                "alone": classes_of_one(base),
                 "calibration_error": float(np.mean([calibration_error(run) for run in of_arm])),
                 "difference": float(difference.mean()),
                 "difference_low": low,
@@ -111,6 +113,8 @@ def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
                 "seconds": float(_each(of_arm, "seconds").mean()),
                 "seconds_per_epoch": float(_each(of_arm, "seconds_per_epoch").mean()),
                 "peak_memory_mb": float(_each(of_arm, "peak_memory_mb").max()),
+                "seconds_writing": _mean_cost(of_arm, "seconds_writing"),
+                "disk_mb": _mean_cost(of_arm, "bytes_written") / 1e6,
             }
         )
     _correct(rows)
@@ -145,6 +149,20 @@ def _correct(rows: list[Row]) -> None:
         better = "helps" if row["difference"] > 0 else "hurts"
         row["verdict"] = better if sure else "no evidence of a difference"
     rows[0].update({"p_holm": 1.0, "verdict": "baseline"})
+
+
+def classes_of_one(runs: Sequence[Run]) -> list[str]:
+    """Name the classes of which the notes of one instrument only were scored.
+
+    No resample can draw another instrument there: intervals say nothing about others.
+    """
+    scored = {pair for run in runs for pair in zip(run["labels"], run["instruments"], strict=True)}
+    counts = Counter(label for label, _ in scored)
+    return [runs[0]["classes"][label] for label in sorted(counts) if counts[label] == 1]
+
+
+def _mean_cost(runs: Sequence[Run], name: str) -> float:
+    return float(np.mean([run.get(name, 0.0) for run in runs]))  # of runs that write pictures
 
 
 class Groups:

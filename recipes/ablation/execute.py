@@ -7,9 +7,11 @@ lets go when a process dies, however it dies.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ import filelock
 from lightning.fabric import Fabric
 
 from ablation.data import Data, Progress, open_data
+from ablation.measure import measured
 from ablation.plan import Config, run_name
 from ablation.train import Run, train
 
@@ -73,6 +76,26 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
+def commit() -> str | None:
+    """Name the commit of this clone, and say whether files were changed since; None without one."""
+    git, clone = shutil.which("git"), Path(__file__).resolve().parents[2]
+    if git is None:
+        return None
+
+    def ask(*words: str) -> str | None:
+        done = subprocess.run(
+            [git, "-C", str(clone), *words], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    # A copy of the recipes inside of another repository is not at that one's commit.
+    top, head = ask("rev-parse", "--show-toplevel"), ask("rev-parse", "HEAD")
+    if not top or Path(top).resolve() != clone or not head:
+        return None
+    return f"{head} with local changes" if ask("status", "--porcelain", "-uno") else head
+
+
 class Runner:
     """Do runs in this process, with notes that stay open between them."""
 
@@ -80,6 +103,7 @@ class Runner:
         self.place, self.command = place, command
         self._data: dict[str, Data] = {}
         self._fabrics: dict[str, Fabric] = {}
+        self._features: dict[str, dict[str, Any]] = {}
 
     def fabric(self, config: Config) -> Fabric:
         """Launch processes and devices once for each precision."""
@@ -109,6 +133,13 @@ class Runner:
             opened.valid.hold(progress, "reading notes to score")
             self._data[key] = opened
         return self._data[key]
+
+    def features(self, config: Config, data: Data, progress: Progress) -> dict[str, Any]:
+        """Return the settings of a config's features with numbers, measured once for all arms."""
+        key = json.dumps([list(self._data), config["features"]])
+        if key not in self._features:
+            self._features[key] = measured(config["features"], data.train, progress)
+        return self._features[key]
 
     def do(self, config: Config, progress: Progress) -> State:
         """Do one run, unless it is finished or somebody else is at it.
@@ -156,11 +187,13 @@ class Runner:
         if config["pretrained"] is not None:
             weights = dict(self.place.weights)[config["pretrained"]["sha256"]]
         data = self.data(config, progress)
+        config = {**config, "features": self.features(config, data, progress)}
         run = train(config, data, fabric, folder, weights, progress)
         if run is None:
             return None
         where = {"device": str(fabric.device), "processes": fabric.world_size}
-        return run | where | {"versions": versions(), "command": self.command}
+        found = {"versions": versions(), "commit": commit(), "command": self.command}
+        return run | where | found
 
 
 def state_of(config: Config, place: Place) -> State:

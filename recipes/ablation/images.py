@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import augspec
 from ablation.data import Notes, Progress
+from augspec import features as F
 
 RANGE_DB = (-100.0, 40.0)  # of the log-mel, in 256 steps of half a dB
 
@@ -41,12 +42,16 @@ class Images(Dataset[dict[str, Any]]):
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.notes, self.folder = notes, folder
+        # Kept with the pictures: a run that goes on after them has paid for them all the same.
+        paid = folder / "seconds.txt"
+        self.seconds = float(paid.read_text()) if paid.exists() else 0.0
         started = time.perf_counter()
         for place in range(len(notes)):
             if not self._path(place).exists():
                 self._write(place, feature)
             progress("writing pictures", place + 1, len(notes))
-        self.seconds = time.perf_counter() - started
+        self.seconds += time.perf_counter() - started
+        paid.write_text(str(self.seconds))
         self.bytes = sum(self._path(place).stat().st_size for place in range(len(notes)))
 
     def _path(self, place: int) -> Path:
@@ -101,8 +106,16 @@ class ImageLoader:
 
 
 def split_features(frontend: augspec.Frontend) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """Take a front end's feature and its normalisation apart: pictures hold decibels."""
-    if not isinstance(frontend.features, torch.nn.Sequential):
-        raise TypeError("`frontend` must have a feature and a normalisation")
-    feature, normalize = frontend.features
+    """Take a front end's feature and its normalisation apart.
+
+    Raises:
+        ValueError: If the feature is not the log-mel, whose decibels pictures hold.
+    """
+    stages = list(frontend.features.children())
+    if not isinstance(stages[0], F.LogMelSpectrogram):
+        raise ValueError(
+            "pictures hold the decibels of LogMelSpectrogram: the kind of the features must be "
+            f"that, got {type(stages[0]).__name__}"
+        )
+    feature, normalize = stages
     return feature, normalize

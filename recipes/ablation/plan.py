@@ -8,6 +8,7 @@ notes changes nothing, and weights are named by what they hold.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,9 @@ Config = dict[str, Any]  # of one run
 BASELINE = "none"
 IMAGES = "images"  # an arm that trains on pictures written beforehand
 TASKS = ("family", "pitch", "velocity")
+KINDS = ("LogMelSpectrogram", "PCEN", "MFCC", "CQT", "MelSpectrogram", "Spectrogram")
+OURS = ("kind", "mean", "std", "to_db")  # the other settings of features are arguments of the kind
+AUTO = "auto"  # a mean or std that is measured on the training notes
 AXES = ("backbone", "pretrained", "features", "share", "task")
 
 
@@ -65,22 +69,53 @@ def arm_config(chain: Any, name: str) -> Any:
     return config
 
 
+def complete_features(base: Mapping[str, Any], given: Any) -> dict[str, Any]:
+    """Take from ``base`` what ``given`` leaves open.
+
+    Another kind takes what it has an argument for; MFCC takes the rest as those of its mels. Its
+    values are of another size: their mean and standard deviation are then measured.
+
+    Raises:
+        ValueError: If ``given`` is no mapping, or names no feature.
+    """
+    if not isinstance(given, Mapping):
+        raise ValueError(f"`features` must be a mapping of settings, got {given!r}")
+    kind = given.get("kind", base["kind"])
+    if kind == base["kind"]:
+        return {**base, **given}
+    if kind not in KINDS:
+        raise ValueError(f"`features`: kind must be among {', '.join(KINDS)}, got {kind!r}")
+    settings = {name: value for name, value in base.items() if name not in OURS}
+    known = inspect.signature(getattr(F, kind)).parameters
+    taken = {name: value for name, value in settings.items() if name in known}
+    if "melkwargs" in known:
+        taken["melkwargs"] = {name: v for name, v in settings.items() if name not in known}
+    return {"kind": kind, **taken, "mean": AUTO, "std": AUTO, **given}
+
+
+def make_feature(features: Mapping[str, Any]) -> nn.Sequential:
+    """Make the feature of a config, before it is normalised."""
+    arguments = {name: value for name, value in features.items() if name not in OURS}
+    feature = augspec.from_config({features["kind"]: arguments})
+    if not features.get("to_db", False):
+        return nn.Sequential(feature)
+    return nn.Sequential(feature, F.AmplitudeToDB("magnitude" if feature.power == 1 else "power"))
+
+
 def make_frontend(chain: Any, features: Mapping[str, Any], name: str = "arm") -> augspec.Frontend:
     """Make an arm's front end; in ``eval()`` all arms of a cell give the same plain features.
 
     Args:
         chain: The arm: see `make_arm`.
         features: ``kind``, the name of a class of `augspec.features`; ``mean`` and ``std`` that it
-            is normalised by; any other entry is an argument of the class.
+            is normalised by; ``to_db``, whether decibels are taken of it; any other entry is an
+            argument of the class.
         name: The arm's name, for messages.
     """
-    arguments = dict(features)
-    kind, mean, std = arguments.pop("kind"), arguments.pop("mean"), arguments.pop("std")
-    feature = augspec.from_config({kind: arguments})
     parts = make_arm([] if chain == IMAGES else chain, name)
     return augspec.Frontend(
         waveform=T.Chain(parts["waveform"]),
-        features=nn.Sequential(feature, F.Normalize(mean, std)),
+        features=make_feature(features).append(F.Normalize(features["mean"], features["std"])),
         specgram=T.Chain(parts["specgram"]),
         fuse=chain.get("fuse", "auto") if isinstance(chain, Mapping) else "auto",
     )
