@@ -89,8 +89,8 @@ FEATURES: dict[str, Any] = {
     "n_mels": 64,  # 128 doubles the cost, too
     # Mean and standard deviation in dB of the training notes' log-mel, between those of the two
     # data sets (gm-notes -40 and 37, nsynth -33 and 37): fixed numbers, so that level stays a cue.
-    # (Normalising each example by itself would make the arm "gain" a second "none".) "auto" measures
-    # them on the training notes, as is done for another kind.
+    # (Normalising each example by itself would make the arm "gain" a second "none".) Of another
+    # kind they are measured on the training notes, as those of "auto" are.
     "mean": -36.0,
     "std": 37.0,
 }

@@ -24,6 +24,11 @@ def to_png(figure: Figure, dpi: int = 150) -> bytes:
     return file.getvalue()
 
 
+def plain(text: str) -> str:
+    """Write a name as it is: between two dollar signs matplotlib sets formulas."""
+    return text.replace("$", r"\$")
+
+
 def forest(rows: Sequence[Row], title: str) -> Figure:
     """Draw the difference of each arm from the baseline, with its interval."""
     figure = Figure(figsize=(7.0, 1.4 + 0.4 * len(rows)), layout="constrained")
@@ -36,10 +41,10 @@ def forest(rows: Sequence[Row], title: str) -> Figure:
             100 * row["difference"], place, "o", color="tab:blue", mfc="tab:blue" if sure else "w"
         )
     axes.axvline(0.0, color="0.6", linewidth=1)
-    axes.set_yticks(range(len(rows)), [row["arm"] for row in rows])
+    axes.set_yticks(range(len(rows)), [plain(row["arm"]) for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel(f"macro recall: difference from {BASELINE}, points (95 % interval)")
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(plain(title), fontsize="medium")
     return figure
 
 
@@ -50,7 +55,9 @@ def learning_curves(runs: Mapping[str, Sequence[Run]]) -> Figure:
     for arm, of_arm in runs.items():
         losses = np.array([run["losses"] for run in of_arm])
         epoch = np.arange(1, losses.shape[1] + 1)
-        (line,) = axes.plot(epoch, losses.mean(0), label=arm, marker="." if len(epoch) < 30 else "")
+        (line,) = axes.plot(
+            epoch, losses.mean(0), label=plain(arm), marker="." if len(epoch) < 30 else ""
+        )
         axes.fill_between(
             epoch, losses.min(0), losses.max(0), color=line.get_color(), alpha=0.15, linewidth=0
         )
@@ -64,7 +71,8 @@ def confusions(base: Sequence[Run], best: Sequence[Run], name: str) -> Figure:
     """Draw the confusions of the baseline and of another arm, in percent, and what changed."""
     first, second = _shares(base), _shares(best)
     present = np.flatnonzero(np.isfinite(first).all(axis=1))
-    classes = [base[0]["classes"][i] for i in present]
+    classes = [plain(base[0]["classes"][i]) for i in present]
+    name = plain(name)
     parts = [(first, BASELINE, "Blues", 0, 100), (second, name, "Blues", 0, 100)]
     parts.append((second - first, f"{name} less {BASELINE}", "RdBu", -50, 50))
     side = 1.5 + 0.33 * len(classes)
@@ -90,18 +98,3 @@ def _shares(runs: Sequence[Run]) -> Any:
     total = np.sum([run["confusion"] for run in runs], axis=0).astype(float)
     counted = total.sum(axis=1, keepdims=True)
     return np.divide(100 * total, counted, out=np.full_like(total, np.nan), where=counted > 0)
-
-
-def log_mel(specgram: Any, title: str, seconds: float) -> Figure:
-    """Draw a log-mel spectrogram."""
-    figure = Figure(figsize=(4.0, 2.2), layout="constrained")
-    axes = figure.subplots()
-    top = float(specgram.max())
-    image = axes.imshow(
-        specgram, origin="lower", aspect="auto", vmin=top - 80, vmax=top,
-        extent=(0.0, seconds, 0, len(specgram)),
-    )  # fmt: skip
-    axes.set(xlabel="s", ylabel="mel band")
-    axes.set_title(title, fontsize="small")
-    figure.colorbar(image, label="dB")
-    return figure

@@ -7,24 +7,26 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import soundfile
+from matplotlib.figure import Figure
 
 from ablation import figures
 from ablation.analyse import WORTH_SEEING, Row, Run
 from ablation.data import Notes
 from ablation.execute import write
 from augspec import features as F
+from augspec import plot
 
 COLUMNS = ["arm", "seeds", "accuracy", "macro_recall"]
 COLUMNS += ["difference", "difference_low", "difference_high", "seconds"]
 HEADINGS = [
     "arm", "accuracy", "macro recall", "difference", "95 % interval", "p (Holm)",
-    "", "ECE", "s", "s/epoch", "MB",
+    "", "ECE", "s", "s/epoch", "MB", "s writing", "MB on disk",
 ]  # fmt: skip
 ON_SCREEN = [0, 1, 2, 3, 4, 8]  # those that fit a terminal
 PLAYERS = 6  # worst confusions that can be looked at and listened to
@@ -58,7 +60,32 @@ def cells(row: Row) -> list[str]:
         f"{row['seconds']:.1f}",
         f"{row['seconds_per_epoch']:.1f}",
         f"{row['peak_memory_mb']:.0f}",
+        f"{row['seconds_writing']:.1f}" if row["seconds_writing"] else "",
+        f"{row['disk_mb']:.1f}" if row["disk_mb"] else "",
     ]
+
+
+def table(rows: Sequence[Row]) -> list[list[str]]:
+    """Format the headings and all rows, without columns in which nothing is said."""
+    texts = [cells(row) for row in rows]
+    kept = [place for place in range(len(HEADINGS)) if any(text[place] for text in texts)]
+    return [[text[place] for place in kept] for text in (HEADINGS, *texts)]
+
+
+def recalls(rows: Sequence[Row]) -> list[list[str]]:
+    """Format the recall of each class by arm; a star marks classes of one scored instrument."""
+    names = list(dict.fromkeys(name for row in rows for name in row["recall"]))
+    alone = _alone(rows)
+    texts = [
+        [f"{100 * row['recall'][name]:.1f}" if name in row["recall"] else "" for name in names]
+        for row in rows
+    ]
+    headings = ["arm", *(f"{name} *" if name in alone else name for name in names)]
+    return [headings, *([row["arm"], *own] for row, own in zip(rows, texts, strict=True))]
+
+
+def _alone(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row["alone"]))
 
 
 def describe(rows: Sequence[Row]) -> str:
@@ -79,17 +106,26 @@ def describe(rows: Sequence[Row]) -> str:
             f" To see {100 * WORTH_SEEING:.0f} points between trainings in 8 of 10 studies, these "
             f"spreads ask for {min(needed)} to {max(needed)} seeds."
         )
+    if any(row["seconds_writing"] for row in rows):
+        text += " The seconds of pictures hold those of writing them, which are also given alone."
+    alone = ", ".join(f"{name} *" for name in _alone(rows))
+    if alone:
+        text += f" {alone}: one scored instrument, so its interval says nothing about others."
     return text
 
 
-def to_markdown(title: str, rows: Sequence[Row], command: str) -> str:
-    """Make a table that can be pasted."""
-    lines = [f"## {title}", "", f"`{command}`", ""]
-    lines += ["| " + " | ".join(HEADINGS) + " |", "|---|" + "---:|" * (len(HEADINGS) - 1)]
-    lines += [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row)) + " |" for row in rows
-    ]
-    return "\n".join([*lines, "", describe(rows), ""])
+def to_markdown(title: str, rows: Sequence[Row], origin: Sequence[str]) -> str:
+    """Make tables that can be pasted."""
+    lines = [f"## {title}", "", *(f"`{text}`  " for text in origin), "", *_lines(table(rows))]
+    lines += ["", describe(rows), "", "Recall of each class in percent:", ""]
+    return "\n".join([*lines, *_lines(recalls(rows)), ""])
+
+
+def _lines(texts: Sequence[Sequence[str]]) -> list[str]:
+    # Between bars a bar would be another cell, and an angle bracket could be a tag.
+    escaped = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in texts]
+    lines = ["| " + " | ".join(row) + " |" for row in escaped]
+    return [lines[0], "|---|" + "---:|" * (len(texts[0]) - 1), *lines[1:]]
 
 
 def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
@@ -108,8 +144,12 @@ def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
         note = notes[first[truth, guess]]
         samples = note["waveform"].mean(0)
         title = f"{classes[truth]} taken for {classes[guess]}"
-        picture = figures.log_mel(
-            feature(samples[None, None])[0, 0].numpy(), title, len(samples) / 16_000
+        picture = Figure(figsize=(4.0, 2.6), layout="constrained")
+        plot.specgram(
+            feature(samples[None, None])[0],
+            feature,
+            ax=picture.subplots(),
+            title=figures.plain(title),
         )
         sound = io.BytesIO()
         soundfile.write(sound, samples.numpy(), 16_000, format="FLAC")
@@ -127,6 +167,20 @@ def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
 
 def _embed(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+def _each_once(found: Iterable[Any]) -> list[Any]:
+    """List what differs between runs, in their order: a study may go on with another version."""
+    return list(dict.fromkeys(found))
+
+
+def _best(rows: Sequence[Row]) -> tuple[str, str]:
+    """Name the arm with the largest difference, behind the baseline that it is compared with."""
+    base, pairs = "", []
+    for row in rows:
+        base = row["arm"] if row["verdict"] == "baseline" else base
+        pairs.append((row["verdict"] != "baseline", row["difference"], base, row["arm"]))
+    return max(pairs)[2:]
 
 
 def report(
@@ -147,14 +201,15 @@ def report(
             out.
         out: The folder.
     """
-    first = next(iter(runs.values()))[0]
-    base = rows[0]["arm"]
-    arms = [row for row in rows if row["verdict"] != "baseline"]
-    best = max(arms or rows, key=lambda row: row["difference"])
+    every = [run for of_arm in runs.values() for run in of_arm]
+    first = every[0]
+    origin = _each_once(run["command"] for run in every)
+    origin += [f"commit {name}" for name in _each_once(run.get("commit") for run in every) if name]
+    base, best = _best(rows)
     pictures = {
         "figure": figures.forest(rows, title),
         "curves": figures.learning_curves(runs),
-        "confusions": figures.confusions(runs[base], runs[best["arm"]], best["arm"]),
+        "confusions": figures.confusions(runs[base], runs[best], best),
     }
     embedded = {}
     for name, picture in pictures.items():
@@ -162,23 +217,25 @@ def report(
         (out / f"{name}.png").write_bytes(content)
         embedded[name] = _embed(content)
     write_csv(rows, out / "summary.csv")
-    write(out / "summary.md", to_markdown(title, rows, first["command"]))
+    write(out / "summary.md", to_markdown(title, rows, origin))
     page = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     ).get_template("report.html")
     html = page.render(
         title=title,
-        headings=HEADINGS,
-        rows=[cells(row) for row in rows],
+        table=table(rows),
         note=describe(rows),
         pictures=embedded,
-        recalls=[(row["arm"], row["recall"]) for row in rows],
-        confusions=[] if notes is None else worst_confusions(runs[base], notes),
+        recalls=recalls(rows),
+        confusions=[] if notes is None else worst_confusions(runs[rows[0]["arm"]], notes),
         arms={arm: json.dumps(of_arm[0]["config"]["transforms"]) for arm, of_arm in runs.items()},
         settings={
             k: v for k, v in first["config"].items() if k not in ("arm", "transforms", "seed")
         },
-        command=first["command"],
-        versions=first["versions"],
+        origin=origin,
+        versions=_each_once(
+            ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+            for run in every
+        ),
     )
     write(out / "report.html", html)

@@ -7,7 +7,10 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ablation import analyse, data, report
+from recipe_runs import records
 
 CHROMIUM = Path("/usr/bin/chromium")
 HEADER = "arm,seeds,accuracy,macro_recall,difference,difference_low,difference_high,seconds"
@@ -54,8 +57,6 @@ def test_summary_has_a_row_an_arm_and_no_empty_cell(study):
 
 def test_an_arm_that_does_nothing_changes_nothing(study):
     """Paired by seed: the same weights, order and draws."""
-    from recipe_runs import records
-
     out, _ = study
     found = records(out)
     assert found["none", 0]["losses"] == found["b|c", 0]["losses"]
@@ -67,13 +68,38 @@ def test_an_arm_that_does_nothing_changes_nothing(study):
         assert float(idle[name]) == 0.0
 
 
-def test_the_table_to_paste_is_markdown(study):
+def test_the_tables_to_paste_are_markdown(study):
     text = (study[0] / "summary.md").read_text()
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(table) == 2 + 3
-    widths = {line.replace("\\|", "").count("|") for line in table}
-    assert len(widths) == 1
-    assert "b\\|c" in table[4]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    results, recalls = lines[:5], lines[5:]
+    for table in (results, recalls):
+        assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+        assert "b\\|c" in table[4]
+        assert "<" not in "".join(table)
+    assert recalls[0] == "| arm | bass | guitar | vocal |"
+    means = np.mean([list(run["recall"].values()) for run in of_arm(study[0], "b|c")], axis=0)
+    assert recalls[4].split(" | ")[1:] == [f"{100 * mean:.1f}" for mean in means[:2]] + [
+        f"{100 * means[2]:.1f} |"
+    ]
+    assert "`python " in text
+
+
+def of_arm(out, arm):
+    return [run for (name, _), run in records(out).items() if name == arm]
+
+
+def test_the_page_says_what_was_done_and_with_what(study):
+    html = (study[0] / "report.html").read_text()
+    (run, *_) = records(study[0]).values()
+    assert f"torch {run['versions']['torch']}" in html
+    assert "ablation.py --study" in html
+    assert "&#34;gain_db&#34;: [-6.0, 6.0]" in html
+    assert "learning_rate: 0.002" in html
+    if run["commit"]:  # a copy without its history has none
+        assert f"commit {run['commit']}" in html
+        assert f"commit {run['commit']}" in (study[0] / "summary.md").read_text()
+    for name in ("bass", "guitar", "vocal"):
+        assert f"<th>{name}</th>" in html
 
 
 def test_the_page_opens_offline_and_escapes_names(study):
@@ -83,6 +109,51 @@ def test_the_page_opens_offline_and_escapes_names(study):
     assert "http" not in html.split("</style>")[1]
     for name in ("figure", "curves", "confusions"):
         assert (study[0] / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+HOSTILE = "<script>$\\frac$|"
+
+
+def rename_first_class(run):
+    """Name a class as no class is named, and leave it one instrument."""
+    recall = {HOSTILE if name == "bass" else name: value for name, value in run["recall"].items()}
+    instruments = ["bass_0" if name.startswith("bass") else name for name in run["instruments"]]
+    classes = [HOSTILE, *run["classes"][1:]]
+    return {**run, "recall": recall, "classes": classes, "instruments": instruments}
+
+
+def test_a_class_named_script_is_text_and_one_instrument_is_marked(study, root, tmp_path):
+    runs = {arm: list(map(rename_first_class, of_arm(study[0], arm))) for arm in ("none", "b|c")}
+    rows = analyse.summarise(runs)
+    notes = data.open_data(runs["none"][0]["config"], str(root)).valid
+    report.report(HOSTILE, runs, rows, notes, tmp_path)
+    html = (tmp_path / "report.html").read_text()
+    assert "<script" not in html
+    assert "<th>&lt;script&gt;$\\frac$| *</th>" in html
+    assert "&lt;script&gt;$\\frac$| taken for" in html or "taken for &lt;script&gt;" in html
+    assert (tmp_path / "confusions.png").stat().st_size > 10_000
+    text = (tmp_path / "summary.md").read_text()
+    assert "| arm | &lt;script>$\\frac$\\| * | guitar | vocal |" in text
+    for written in (text, report.describe(rows), html):
+        assert "*: one scored instrument, so its interval says nothing about others." in written
+    assert "one scored instrument" not in (study[0] / "summary.md").read_text()
+
+
+def test_a_report_of_several_tasks_compares_an_arm_with_its_own_baseline(study, tmp_path):
+    """Cells may have other classes: the best arm's confusions are laid beside those of its cell."""
+    found = {arm: of_arm(study[0], arm) for arm in ("none", "b|c")}
+    other = [
+        {**run, "classes": ["x", "y"], "recall": {"y": 1.0}, "confusion": [[0, 0], [0, 12]]}
+        for run in found["none"]
+    ]
+    rows = analyse.summarise(found)
+    more = [{**row, "arm": f"{row['arm']} (task=b)", "recall": {"y": 1.0}} for row in rows]
+    more[1]["difference"] = 0.5
+    named = {**found, **{row["arm"]: other for row in more}}
+    report.report("two tasks", named, [*rows, *more], None, tmp_path)
+    assert report.recalls([*rows, *more])[0] == ["arm", "bass", "guitar", "vocal", "y"]
+    assert report.recalls([*rows, *more])[3] == ["none (task=b)", "", "", "", "100.0"]
+    assert (tmp_path / "confusions.png").stat().st_size > 10_000
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="the Debian package chromium is not installed")
