@@ -11,7 +11,7 @@ import soundfile
 RECIPES = Path(__file__).parents[2] / "recipes"
 FAMILIES = ["bass", "guitar", "vocal"]
 # What a repeated run may differ in.
-COSTS = ("seconds", "seconds_per_epoch", "peak_memory_mb", "command", "processes")
+COSTS = ("seconds", "seconds_per_epoch", "peak_memory_mb", "command", "commit", "processes")
 
 
 def records(out):

@@ -160,6 +160,14 @@ def test_how_many_seeds_would_see_a_difference():
     assert analyse.seeds_needed(None) is None
 
 
+def test_classes_of_one_scored_instrument_are_named():
+    names = ["a_0", "a_1", "b_0", "b_0", "d_0", "d_0"]
+    fold = outcome([0, 0, 1, 1, 3, 3], [0, 0, 1, 1, 3, 3], names)
+    assert analyse.summarise({"none": [fold]})[0]["alone"] == ["c1", "c3"]
+    other = {**fold, "instruments": ["a_0", "a_1", "b_9", "b_9", "d_0", "d_0"]}
+    assert analyse.classes_of_one([fold, other]) == ["c3"]
+
+
 def test_arms_that_are_not_paired_are_refused():
     rng = np.random.default_rng(6)
     base = random_runs(2, rng)

@@ -106,6 +106,58 @@ def test_a_process_that_dies_takes_only_its_run_with_it(tmp_path):
     assert state_of(configs[0], place) == "failed"
 
 
+def test_devices_and_nodes_are_those_of_the_command_line(script, arguments, tmp_path, monkeypatch):
+    asked = []
+
+    class Fabric:
+        def __init__(self, **words):
+            asked.append(words)
+
+        def launch(self):
+            asked.append("launched")
+
+    monkeypatch.setattr(execute, "Fabric", Fabric)
+    words = ["--devices", "4", "--num-nodes", "3", "--precision", "bf16-mixed"]
+    options = script.parse(arguments(tmp_path, *words, "--device", "cuda"))
+    runner = execute.Runner(script.make_place(options), "")
+    for one in script.make_plan(options):
+        runner.fabric(one.config)
+    several = {"accelerator": "cuda", "devices": 4, "num_nodes": 3, "strategy": "ddp"}
+    assert asked == [{**several, "precision": "bf16-mixed"}, "launched"]
+
+
+def test_the_commit_is_that_of_the_clone(tmp_path, monkeypatch):
+    recipes = tmp_path / "recipes" / "ablation"
+    recipes.mkdir(parents=True)
+    (recipes / "execute.py").write_text("")
+    monkeypatch.setattr(execute, "__file__", str(recipes / "execute.py"))
+    commit = execute.commit.__wrapped__
+
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.invalid"]
+        command = ["git", "-C", str(tmp_path), *who, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert commit() is None  # no clone
+    git("init", "-q")
+    assert commit() is None  # nothing in it
+    git("add", "-A")
+    git("commit", "-q", "-m", "first")
+    head = git("rev-parse", "HEAD")
+    assert len(head) == 40
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.json").write_text("")
+    assert commit() == head
+    (recipes / "execute.py").write_text("changed")
+    assert commit() == f"{head} with local changes"
+    inside = recipes / "copy" / "recipes" / "ablation" / "execute.py"
+    monkeypatch.setattr(execute, "__file__", str(inside))
+    inside.parent.mkdir(parents=True)
+    assert commit() is None  # of another repository
+    monkeypatch.setattr(execute.shutil, "which", lambda _: None)
+    assert commit() is None
+
+
 def test_ctrl_c_keeps_finished_runs_and_says_how_to_go_on(arguments, tmp_path, run):
     command = [sys.executable, str(RECIPES / "ablation.py")]
     command += arguments(tmp_path, "--arms", "none,gain", "--seeds", "500")

@@ -10,9 +10,13 @@ import time
 import numpy as np
 import pytest
 import torch
+from ablation.data import open_data
+from ablation.images import Images
 from ablation.train import targets_of
 from recipe_runs import RECIPES, environment, numbers, records
 from sklearn import metrics
+
+from augspec import features
 
 SCORED = ("labels", "predictions")
 
@@ -104,12 +108,14 @@ def test_other_tasks_train(run, tmp_path, task):
         assert set(record["labels"]) == ({60, 61} if task == "pitch" else {3})
 
 
-def test_a_share_and_a_fold_train(run, tmp_path):
+def test_a_share_and_a_fold_train(run, tmp_path, capsys):
     assert run(tmp_path, "--arms", "none", "--seeds", "1", "--share", "0.67", "--fold", "1/3") == 0
     (record,) = records(tmp_path).values()
     assert sorted(set(record["instruments"])) == [
         f"{family}_acoustic_000" for family in ("bass", "guitar", "vocal")
     ]
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "bass *, guitar *, vocal *: one scored instrument, so its interval says" in printed
 
 
 def table(out):
@@ -159,6 +165,18 @@ def test_pictures_are_written_once_and_cost_what_they_cost(run, tmp_path):
     words = ["--preset", "article", "--seeds", "1", "--backbone", "test_convnext"]
     assert run(tmp_path, *words) == 0
     images = records(tmp_path)["images", 0]
+    text = (tmp_path / "summary.md").read_text()
+    headings, _, none, row = [line.split(" | ") for line in text.splitlines() if line[:1] == "|"][
+        :4
+    ]
+    costs = dict(zip(headings, row, strict=True))
+    assert costs["s"] == f"{images['seconds']:.1f}"
+    assert costs["s writing"] == f"{images['seconds_writing']:.1f}"
+    assert costs["MB on disk |"] == f"{images['bytes_written'] / 1e6:.1f} |"
+    assert costs["accuracy"] == f"{100 * images['accuracy']:.1f} %"
+    assert dict(zip(headings, none, strict=True))["s writing"] == ""
+    html = (tmp_path / "report.html").read_text()
+    assert f"<td>{images['bytes_written'] / 1e6:.1f}</td>" in html
     files = list(tmp_path.glob("runs/images-*/images/*/*.png"))
     assert len(files) == 27 + 12
     assert images["bytes_written"] == sum(path.stat().st_size for path in files)
@@ -166,9 +184,29 @@ def test_pictures_are_written_once_and_cost_what_they_cost(run, tmp_path):
     none = records(tmp_path)["none", 0]
     # A picture holds a level within half of a step of 0.55 dB: both learn nearly the same.
     np.testing.assert_allclose(images["losses"], none["losses"], rtol=0.05)
-    features = none["config"]["features"]
-    assert (features["n_fft"], features["hop_length"], features["n_mels"]) == (1024, 256, 40)
-    assert (features["f_min"], features["f_max"]) == (20.0, 8000.0)
+    made = none["config"]["features"]
+    assert (made["n_fft"], made["hop_length"], made["n_mels"]) == (1024, 256, 40)
+    assert (made["f_min"], made["f_max"]) == (20.0, 8000.0)
+
+
+def test_pictures_that_are_there_cost_what_they_have_cost(root, tmp_path):
+    config = {"data": "nsynth", "fold": None, "share": 1.0, "smoke": False, "task": "family"}
+    notes, feature = open_data(config, str(root)).valid, features.LogMelSpectrogram()
+    first = Images(notes, feature, tmp_path, lambda *_: None)
+    (tmp_path / "seconds.txt").write_text("100.0")
+    again = Images(notes, feature, tmp_path, lambda *_: None)
+    assert 100.0 < again.seconds < 200.0
+    assert again.bytes == first.bytes
+
+
+def test_half_precision_learns_nearly_the_same(run, tmp_path):
+    words = ["--arms", "none", "--seeds", "1", "--epochs", "2"]
+    assert run(tmp_path / "full", *words) == 0
+    assert run(tmp_path / "half", *words, "--precision", "bf16-mixed") == 0
+    ((key, full),) = records(tmp_path / "full").items()
+    half = records(tmp_path / "half")[key]
+    assert half["losses"] != full["losses"]
+    np.testing.assert_allclose(half["losses"], full["losses"], rtol=0.05)
 
 
 def test_weights_carry_config_and_classes(run, tmp_path):
