@@ -89,7 +89,7 @@ def test_few_notes_of_many_are_measured(root, monkeypatch):
 
 
 def test_features_are_an_axis_and_the_numbers_are_in_the_record(run, tmp_path):
-    axis = [{"n_mels": 40}, {"n_fft": 512}, {"kind": "PCEN"}, {"kind": "MFCC", "n_mfcc": 20}]
+    axis = [{"n_mels": 40}, {"n_fft": 512}, {"kind": "PCEN"}, {"kind": "MFCC", "n_mfcc": 36}]
     axis += [{"kind": "CQT", "to_db": True, "n_bins": 72}]
     study = {"arms": {"gain": [{"Gain": {"gain_db": [-6.0, 6.0]}}]}, "axes": {"features": axis}}
     (tmp_path / "study.yaml").write_text(json.dumps(study))
@@ -105,7 +105,7 @@ def test_features_are_an_axis_and_the_numbers_are_in_the_record(run, tmp_path):
         assert (own[0]["mean"] == -36.0) == fixed
         assert all(isinstance(own[0][name], float) for name in ("mean", "std"))
     text = (tmp_path / "summary.md").read_text()
-    assert "gain (features=kind:MFCC n_mfcc:20)" in text
+    assert "gain (features=kind:MFCC n_mfcc:36)" in text
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("*.json")}
     assert run(tmp_path, *words) == 0
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("*.json")}
