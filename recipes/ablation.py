@@ -270,7 +270,9 @@ def make_config(
         "seed": seed,
         "backbone": cell["backbone"],
         "pretrained": plan.weights_of(cell["pretrained"]),
-        "features": plan.complete_features(options.features, cell["features"]),
+        "features": plan.features_of(
+            chain, plan.complete_features(options.features, cell["features"])
+        ),
         "share": cell["share"],
         "task": cell["task"],
         "fold": fold,

@@ -34,6 +34,7 @@ Ints = NDArray[np.int_]
 
 RESAMPLES = 10_000  # of the bootstrap: the ends of a 95 % interval are then good to 0.1 points
 LEVEL = 0.05  # of the test, for all arms of a cell together
+WRITING = ("seconds_writing", "bytes_written")  # costs of runs that write pictures
 WORTH_SEEING = 0.02  # difference of macro recall for which the number of seeds is given
 
 
@@ -66,6 +67,7 @@ def pool(folds: Sequence[Run]) -> Run:
         **score(found["labels"], found["predictions"], first["classes"]),
         **found,
         "losses": _each_epoch(folds).mean(axis=0).tolist(),
+        **{name: sum(run[name] for run in folds) for name in first.keys() & WRITING},
         "seconds": float(_each(folds, "seconds").sum()),
         "seconds_per_epoch": float(_each(folds, "seconds_per_epoch").sum()),
         "peak_memory_mb": float(_each(folds, "peak_memory_mb").max()),

@@ -36,17 +36,19 @@ def make_arm(chain: Any, name: str) -> dict[str, list[T.RandomTransform]]:
 
     Args:
         chain: Transforms or their configs: ``[...]`` or ``{"waveform": [...], "specgram": [...]}``;
-            the latter may also say how a front end is to ``fuse``.
+            the latter may also say how a front end is to ``fuse``, and have its own ``features``
+            (settings that differ from the study's), so that a whole recipe is an arm.
         name: The arm's name, for messages.
 
     Raises:
         ValueError: If it is neither, or a config is not one.
     """
     parts = {"waveform": chain} if isinstance(chain, Sequence) else chain
-    if not isinstance(parts, Mapping) or not parts.keys() <= {"waveform", "specgram", "fuse"}:
+    known = {"waveform", "specgram", "fuse", "features"}
+    if not isinstance(parts, Mapping) or not parts.keys() <= known:
         raise ValueError(
             f"arm {name!r} must be a list of transforms, or a mapping of `waveform` and `specgram` "
-            f"to lists, got {chain!r:.80}"
+            f"to lists, and perhaps of `features` and `fuse`, got {chain!r:.80}"
         )
     made: dict[str, list[T.RandomTransform]] = {"waveform": [], "specgram": []}
     for part in made:
@@ -67,6 +69,11 @@ def arm_config(chain: Any, name: str) -> Any:
     if isinstance(chain, Mapping) and "fuse" in chain:
         config["fuse"] = chain["fuse"]
     return config
+
+
+def features_of(chain: Any, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the features of an arm: the study's, but for what the arm says itself."""
+    return complete_features(base, chain.get("features", {}) if isinstance(chain, Mapping) else {})
 
 
 def complete_features(base: Mapping[str, Any], given: Any) -> dict[str, Any]:

@@ -174,6 +174,15 @@ def _each_once(found: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(found))
 
 
+def parameters(run: Run, first: Run) -> Any:
+    """Give an arm's transforms, and whatever else of its config is not as the first arm's."""
+    config, base = run["config"], first["config"]
+    named = ("arm", "seed", "fold", "transforms")
+    own = {name: value for name, value in config.items() if name not in named}
+    own = {name: value for name, value in own.items() if value != base[name]}
+    return {"transforms": config["transforms"], **own} if own else config["transforms"]
+
+
 def _best(rows: Sequence[Row]) -> tuple[str, str]:
     """Name the arm with the largest difference, behind the baseline that it is compared with."""
     base, pairs = "", []
@@ -228,7 +237,7 @@ def report(
         pictures=embedded,
         recalls=recalls(rows),
         confusions=[] if notes is None else worst_confusions(runs[rows[0]["arm"]], notes),
-        arms={arm: json.dumps(of_arm[0]["config"]["transforms"]) for arm, of_arm in runs.items()},
+        arms={arm: json.dumps(parameters(of_arm[0], first)) for arm, of_arm in runs.items()},
         settings={
             k: v for k, v in first["config"].items() if k not in ("arm", "transforms", "seed")
         },

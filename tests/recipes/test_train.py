@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from ablation import report
 from ablation.data import open_data
 from ablation.images import Images
 from ablation.train import targets_of
@@ -139,6 +140,23 @@ def test_folds_score_every_training_instrument_once(run, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "runs").glob("*.json")) == before
     run(tmp_path, *words, "--folds", "3", "--status")
     assert "none, seed 0, fold 3/3: " in capsys.readouterr().out
+
+
+def test_an_arm_may_have_features_of_its_own(run, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "arms: {fine: {waveform: [{Gain: {gain_db: 0.0}}], features: {n_mels: 48}}}\n"
+        "features: {n_mels: 40, n_fft: 512}\nseeds: 1\n"
+    )
+    assert run(tmp_path, "--study", str(study)) == 0
+    found = records(tmp_path)
+    assert found["none", 0]["config"]["features"]["n_mels"] == 40
+    assert found["fine", 0]["config"]["features"]["n_mels"] == 48
+    assert found["fine", 0]["config"]["features"]["n_fft"] == 512
+    own = report.parameters(found["fine", 0], found["none", 0])
+    assert own["features"]["n_mels"] == 48
+    assert own["transforms"]["waveform"] == [{"Gain": {"gain_db": [0.0, 0.0]}}]
+    assert report.parameters(found["none", 0], found["none", 0]) == {"waveform": [], "specgram": []}
 
 
 def test_across_compares_every_row_with_the_first(run, tmp_path):
