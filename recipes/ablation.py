@@ -394,7 +394,8 @@ def print_table(title: str, rows: list[Row], out: Path) -> None:
     """Print what came out; the path of the figure comes last."""
     table = Table(title=title)
     for place in ON_SCREEN:
-        table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=True)
+        # A long name goes over lines, so that numbers stay whole on a narrow screen.
+        table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=place > 0)
     for row in rows:
         texts = cells(row)
         table.add_row(*(texts[place] for place in ON_SCREEN))
@@ -433,7 +434,8 @@ def ablate(options: argparse.Namespace) -> int:
         print("No seed has a finished run of every arm yet: nothing to compare.", file=sys.stderr)
         return 1
     rows = compare(planned, runs, options.across)
-    title = f"{options.data}, epochs: {options.epochs}, seeds: {rows[0]['seeds']}"
+    folds = f", folds: {len(options.folds)}" if len(options.folds) > 1 else ""
+    title = f"{options.data}, epochs: {options.epochs}, seeds: {rows[0]['seeds']}{folds}"
     notes = scored_notes(planned, place)  # of which a few are read again
     report(title, runs, rows, notes, options.out)
     print_table(title, rows, options.out)
