@@ -1,4 +1,7 @@
-"""Sphinx configuration: ``sphinx-build -n -W docs docs/_build``."""
+"""Sphinx configuration: ``sphinx-build -n -W docs docs/_build``.
+
+Nothing is fetched: with ``-t online`` what other projects document is linked to their pages.
+"""
 
 import importlib.metadata
 import os
@@ -19,6 +22,14 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
 ]
+if tags.has("online"):  # noqa: F821 - Sphinx puts it here
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+        "matplotlib": ("https://matplotlib.org/stable", None),
+    }
 exclude_patterns = ["_build", "examples", "gallery/*.ipynb", "gallery/*.py"]
 html_theme = "furo"
 html_title = "augspec"
