@@ -26,11 +26,11 @@ def python_blocks(text):
 
 def fragments(text):
     """Give the Python blocks that do not run, each with the line before it."""
-    found = []
-    for fence in _FENCE.finditer(text):
-        if "python" in fence[2] and fence[2] != "python":
-            found.append((text[: fence.start()].rstrip("\n").rpartition("\n")[2], fence[3]))
-    return found
+    return [
+        (text[: fence.start()].rstrip("\n").rpartition("\n")[2], fence[3])
+        for fence in _FENCE.finditer(text)
+        if "python" in fence[2] and fence[2] != "python"
+    ]
 
 
 def prose(text):

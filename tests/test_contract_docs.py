@@ -4,28 +4,26 @@ import inspect
 import re
 import sys
 import types
-from pathlib import Path
 
 import torch
+from guides import DOCS, code_of
 
 from augspec import features as F
 from augspec import transforms as T
 from augspec.testing.case import CHECKS
 
-DOCS = Path(__file__).parents[1] / "docs"
 
-
-def run(page):
+def run(blocks):
     # A module that can be found, so that its classes can be pickled.
     names = vars(sys.modules.setdefault("guide", types.ModuleType("guide")))
-    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+    for block in blocks:
         exec(compile(block, "guide", "exec"), names)  # noqa: S102
     return names
 
 
 def test_the_page_on_composition_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = run((DOCS / "composition.md").read_text(encoding="utf-8"))
+    names = run(code_of("composition.md"))
     assert [type(part) for part in names["loaded"]] == [T.OneOf, T.Gain]
     assert names["moved"]["frames"].shape == (8, 3, 40)
     assert torch.isfinite(names["augmented"]).all()
@@ -36,7 +34,7 @@ def test_the_contract_names_every_check_and_its_example_passes():
     table = page.split("## Exemptions")[0]
     listed = re.findall(r"^\|([^|]*)\|", table, flags=re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", " ".join(listed))) == set(CHECKS)
-    run(page)
+    run(code_of("contract.md"))
 
 
 def test_the_contract_lists_every_exemption():

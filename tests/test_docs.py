@@ -6,19 +6,17 @@ import types
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
+from guides import DOCS, PAGES, ROOT, code_of, fragments, python_blocks
 from matplotlib import pyplot as plt
-
-DOCS = Path(__file__).parents[1] / "docs"
 
 
 def sections(name):
     """Split a guide at its headings; the code before the first heading belongs to each."""
     text = (DOCS / name).read_text(encoding="utf-8")
     first, *others = re.split(r"^## ", text, flags=re.MULTILINE)
-    blocks = [
-        re.findall(r"```python\n(.*?)```", part, flags=re.DOTALL) for part in (first, *others)
-    ]
+    blocks = [python_blocks(part) for part in (first, *others)]
     return {
         part.splitlines()[0]: blocks[0] + own for part, own in zip(others, blocks[1:], strict=True)
     }
@@ -88,15 +86,9 @@ def test_every_section_is_run():
 
 
 def test_looking_and_listening():
-    text = (DOCS / "plots.md").read_text(encoding="utf-8")
-    names = run(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    names = run(code_of("plots.md"))
     assert Path("pitch-shift.png").stat().st_size > 10_000
     assert names["page"].startswith("<figure>")
-
-
-def code_of(name):
-    text = (DOCS / name).read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
 @pytest.mark.slow
@@ -153,9 +145,43 @@ def test_the_home_page():
     assert names["batch"]["specgram"].shape == (8, 1, 64, 188)
 
 
+def test_fusion():
+    names = run(code_of("fusion.md"))
+    (planned,) = re.findall(r"^# (1\. .*)$", code_of("fusion.md")[0], re.MULTILINE)
+    assert names["frontend"].plan(names["waveform"]).splitlines() == [planned]
+
+
+def test_coming_from_another_library():
+    names = run(code_of("migration.md"))
+    assert names["chain"](torch.randn(2, 1, 4000)).shape == (2, 1, 4000)
+
+
+def test_data_sets():
+    for place in range(64):  # as many as the page makes shards
+        name = ("dog", "bird")[place % 2]
+        path = Path("sounds", ("train", "valid")[place // 48], name, f"{name}_{place}.wav")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, torch.randn(16_000).numpy() / 10.0, 8_000)
+    names = run(code_of("datasets.md"))
+    assert names["train"].classes == ["bir", "dog"]
+    assert not names["train"].skipped
+    assert names["notes"][3]["waveform"].shape == (1, 32_000)
+    assert len(list(Path("shards").glob("*.tar"))) == 64
+
+
 def test_every_page_with_code_is_run():
     here = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("*.py"))
-    pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")]
-    for page in pages:
-        if not page.startswith(("gallery/", "_build/")) and code_of(page):
-            assert f'"{page}"' in here, page
+    for page in PAGES:
+        if page.parent == ROOT:  # the README's is run by test_examples.py
+            assert page.name == "README.md" or not python_blocks(page.read_text(encoding="utf-8"))
+            continue
+        name = page.relative_to(DOCS).as_posix()
+        if python_blocks(page.read_text(encoding="utf-8")):
+            assert f'code_of("{name}")' in here or f'sections("{name}")' in here, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_is_not_run_says_why_and_is_python(page):
+    for before, code in fragments(page.read_text(encoding="utf-8")):
+        assert re.fullmatch(r"<!-- not run: .{10,} -->", before), code
+        compile(code, page.name, "exec")

@@ -172,6 +172,11 @@ class AudioFolder(Dataset[dict[str, Any]]):
         # Bytes of one array, not one Path a file: small, and shared with workers that are forked.
         self._paths = np.array([os.fsencode(file.relative_to(self.root)) for file in files])
 
+    @property
+    def paths(self) -> list[str]:
+        """Path of every file, as the items have it."""
+        return [str(self._path(index)) for index in range(len(self))]
+
     def set_epoch(self, epoch: int) -> None:
         """Move random segments to where they are in an epoch, in workers that live on too."""
         self._epoch.fill_(epoch)

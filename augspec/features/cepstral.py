@@ -35,6 +35,11 @@ class MFCC(MelFeature):
     Raises:
         ValueError: If an argument is out of its range.
 
+    References:
+        Davis and Mermelstein, "Comparison of parametric representations for monosyllabic
+        word recognition in continuously spoken sentences", IEEE Transactions on Acoustics,
+        Speech, and Signal Processing 28(4), 1980.
+
     Example:
         >>> import torch
         >>> from augspec.features import MFCC

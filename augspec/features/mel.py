@@ -38,6 +38,9 @@ class MelFeature(MagnitudeFeature):
         norm: ``None`` or ``"slaney"``.
         mel_scale: ``"htk"`` or ``"slaney"``.
 
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
+
     Raises:
         ValueError: If an argument is out of its range.
     """
@@ -151,6 +154,9 @@ class MelSpectrogram(MelFeature):
     Raises:
         ValueError: If an argument is out of its range.
 
+    References:
+        Young et al., *The HTK Book*, 2006. Slaney, *Auditory Toolbox*, 1998.
+
     Example:
         >>> import torch
         >>> from augspec.features import MelSpectrogram
@@ -197,6 +203,9 @@ class LogMelSpectrogram(MelFeature):
 
     Raises:
         ValueError: If an argument is out of its range.
+
+    References:
+        Young et al., *The HTK Book*, 2006. Slaney, *Auditory Toolbox*, 1998.
 
     Example:
         >>> import torch

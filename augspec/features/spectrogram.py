@@ -43,6 +43,9 @@ class MagnitudeFeature(nn.Module, ABC):
             ``i * hop_length``.
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``.
 
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, freq, frame)``.
+
     Raises:
         ValueError: If an argument is out of its range.
     """

@@ -74,7 +74,11 @@ def check_specgram(specgram: Tensor, lengths: Tensor | None = None) -> None:
 
 
 def compute_dtype(tensor: Tensor) -> torch.dtype:
-    """Name the dtype to compute in: float64 for float64, float32 for everything narrower."""
+    """Name the dtype to compute in: float64 for float64, float32 for everything narrower.
+
+    Args:
+        tensor: A float tensor.
+    """
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 

@@ -108,6 +108,9 @@ def codec(
         ValueError: If a shape is wrong, or a format is unknown or has no such sample rate.
         RuntimeError: If the installed libsndfile lacks a format.
 
+    References:
+        LAME technical FAQ, "encoder delay", https://lame.sourceforge.io/tech-FAQ.txt.
+
     Example:
         >>> tone = torch.sin(torch.arange(8000) * 0.1)[None, None]
         >>> mp3 = codec(tone, torch.tensor([0]), torch.tensor([0.5]), 16_000)

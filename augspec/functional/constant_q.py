@@ -47,6 +47,10 @@ def constant_q_filters(
     Shape:
         ``(filter,)`` to ``(n_fft, 2 * filter)``, for the real and the imaginary part of each; n_fft
         is the power of two that holds the longest filter.
+
+    References:
+        Schörkhuber and Klapuri, "Constant-Q transform toolbox for music processing", SMC
+        2010.
     """
     periods = quality(bins_per_octave, filter_scale)
     lengths = [periods * sample_rate / frequency for frequency in frequencies.tolist()]

@@ -25,7 +25,13 @@ def crop_start(offset: Tensor, lengths: Tensor, size: int) -> Tensor:
 
 
 def cropped_lengths(lengths: Tensor, start: Tensor, size: int) -> Tensor:
-    """Say where each example ends after a crop."""
+    """Say where each example ends after a crop.
+
+    Args:
+        lengths: Valid samples before, ``(batch,)`` int64.
+        start: First sample of the crop, ``(batch,)`` int64.
+        size: Samples of the crop.
+    """
     return (lengths - start).clamp(0, size)
 
 

@@ -35,6 +35,10 @@ def delta(
 
     Shape:
         ``(batch, ..., frame)`` in and out.
+
+    References:
+        Savitzky and Golay, "Smoothing and differentiation of data by simplified least
+        squares procedures", Analytical Chemistry 36 (8), 1964.
     """
     frames, half = specgram.shape[-1], width // 2
     weights = _fit_weights(width, order).to(specgram.device, specgram.dtype)

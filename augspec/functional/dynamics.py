@@ -62,6 +62,10 @@ def compressor(
 
     Shape:
         ``(batch, channel, time)`` in and out; all parameters are of one shape.
+
+    References:
+        Giannoulis, Massberg and Reiss, "Digital dynamic range compressor design - a
+        tutorial and analysis", Journal of the Audio Engineering Society 60(6), 2012.
     """
     level_db, threshold_db = _levels(waveform, threshold_db, relative, lengths)
     ratio, attack, release = (
@@ -103,6 +107,10 @@ def limiter(
 
     Shape:
         ``(batch, channel, time)`` in and out; all parameters are of one shape.
+
+    References:
+        Giannoulis, Massberg and Reiss, "Digital dynamic range compressor design - a
+        tutorial and analysis", Journal of the Audio Engineering Society 60(6), 2012.
     """
     level_db, threshold_db = _levels(waveform, threshold_db, relative, lengths)
     attack, release = (like(value.to(waveform.dtype), waveform) for value in (attack, release))

@@ -49,6 +49,9 @@ def low_pass(
 
     Raises:
         ValueError: If a shape does not fit or ``order`` is not positive.
+
+    References:
+        Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
     """
     _check(waveform, lengths, cutoff_freq=cutoff_freq)
     sos = coefficients.butterworth(cutoff_freq, sample_rate, order, low=True)
@@ -63,7 +66,25 @@ def high_pass(
     order: int = 2,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Take away what lies below each example's cut-off; arguments as in `low_pass`."""
+    """Take away what lies below each example's cut-off: Butterworth, -3.01 dB there.
+
+    Args:
+        waveform: Float audio.
+        cutoff_freq: Cut-off in Hz, above 0 and below half of the sample rate.
+        sample_rate: Sample rate in Hz.
+        order: Slope in units of 6 dB an octave; ``order / 2`` sections.
+        lengths: Valid samples of each example, all by default; the output is zero beyond.
+
+    Shape:
+        ``waveform``: (batch, channel, time) in and out; ``cutoff_freq``: (batch,) or (batch,
+        channel).
+
+    Raises:
+        ValueError: If a shape does not fit or ``order`` is not positive.
+
+    References:
+        Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
+    """
     _check(waveform, lengths, cutoff_freq=cutoff_freq)
     sos = coefficients.butterworth(cutoff_freq, sample_rate, order, low=False)
     return sosfilt(waveform, sos, lengths)
@@ -95,6 +116,10 @@ def band_pass(
 
     Raises:
         ValueError: If a shape does not fit.
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
     """
     _check(waveform, lengths, center_freq=center_freq, q=q)
     return sosfilt(waveform, coefficients.band(center_freq, q, sample_rate, keep=True), lengths)
@@ -110,7 +135,25 @@ def band_stop(
 ) -> Tensor:
     """Take a band away around each example's centre, where the gain is zero: a notch.
 
-    The complement of `band_pass`, with the same -3.01 dB points and the same arguments.
+    The complement of `band_pass`, with the same -3.01 dB points.
+
+    Args:
+        waveform: Float audio.
+        center_freq: Centre of the band in Hz, below half of the sample rate.
+        q: Centre divided by width, positive.
+        sample_rate: Sample rate in Hz.
+        lengths: Valid samples of each example, all by default; the output is zero beyond.
+
+    Shape:
+        ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
+        channel).
+
+    Raises:
+        ValueError: If a shape does not fit.
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
     """
     _check(waveform, lengths, center_freq=center_freq, q=q)
     return sosfilt(waveform, coefficients.band(center_freq, q, sample_rate, keep=False), lengths)
@@ -141,6 +184,10 @@ def peaking_eq(
 
     Raises:
         ValueError: If a shape does not fit.
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
     """
     _check(waveform, lengths, center_freq=center_freq, gain_db=gain_db, q=q)
     return sosfilt(waveform, coefficients.peak(center_freq, gain_db, q, sample_rate), lengths)
@@ -171,6 +218,10 @@ def parametric_eq(
 
     Raises:
         ValueError: If a shape does not fit.
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
     """
     _check(
         waveform,
@@ -209,6 +260,10 @@ def low_shelf(
 
     Raises:
         ValueError: If a shape does not fit.
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
     """
     _check(waveform, lengths, cutoff_freq=cutoff_freq, gain_db=gain_db, q=q)
     sos = coefficients.shelf(cutoff_freq, gain_db, q, sample_rate, low=True)
@@ -224,7 +279,27 @@ def high_shelf(
     sample_rate: int,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Raise or lower what lies above each example's cut-off; arguments as in `low_shelf`."""
+    """Raise or lower what lies above each example's cut-off, where half of the gain in dB is met.
+
+    Args:
+        waveform: Float audio.
+        cutoff_freq: Middle of the slope in Hz, below half of the sample rate.
+        gain_db: Gain far above it in dB; 0 is the identity.
+        q: Steepness, positive: ``sqrt(0.5)`` is the steepest without an overshoot.
+        sample_rate: Sample rate in Hz.
+        lengths: Valid samples of each example, all by default; the output is zero beyond.
+
+    Shape:
+        ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
+        channel).
+
+    Raises:
+        ValueError: If a shape does not fit.
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
+    """
     _check(waveform, lengths, cutoff_freq=cutoff_freq, gain_db=gain_db, q=q)
     sos = coefficients.shelf(cutoff_freq, gain_db, q, sample_rate, low=False)
     return sosfilt(waveform, sos, lengths)
@@ -256,6 +331,10 @@ def tilt_eq(
 
     Raises:
         ValueError: If a shape does not fit.
+
+    References:
+        Smith and Smith, "Closed form fractional integration and differentiation via real
+        exponentially spaced pole-zero pairs", arXiv:1606.06154.
     """
     _check(waveform, lengths, slope_db=slope_db, center_freq=center_freq)
     sos = coefficients.tilt(slope_db)

@@ -87,6 +87,10 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
         ValueError: If a shape does not fit.
         TypeError: If a tensor is not of a floating-point type.
 
+    References:
+        Burrus, "Block realization of digital filters", IEEE Transactions on Audio and
+        Electroacoustics 20(4), 1972.
+
     Example:
         >>> sos = torch.tensor([[[0.5, 0.5, 0.0, 1.0, 0.0, 0.0]]])
         >>> sosfilt(torch.tensor([[[1.0, 1.0, 0.0]]]), sos)

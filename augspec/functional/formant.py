@@ -43,7 +43,7 @@ def formant_shift(
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
-        semitones: Interval of each example or of each channel; positive is up.
+        semitones: Interval of each example or of each channel in semitones; positive is up.
         lengths: Valid samples of each example, all by default; nothing beyond them is heard.
         n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit voices.
 

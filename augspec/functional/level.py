@@ -58,7 +58,7 @@ def gain_transition(
         waveform: The batch.
         start_gain_db: Gain before the fade in dB, ``(batch,)`` or ``(batch, channel)``; of 0 and 0
             every bit stays as it is.
-        end_gain_db: Gain after the fade, of the same shape.
+        end_gain_db: Gain after the fade in dB, of the same shape.
         start: Where the fade begins, as a fraction of the example; may be negative.
         duration: How long it takes, as a fraction of the example, above 0.
         lengths: Valid samples per example, ``(batch,)``; None means all.

@@ -56,6 +56,10 @@ def loudness(waveform: Tensor, sample_rate: int, lengths: Tensor | None = None) 
     Raises:
         ValueError: If there are more than five channels.
 
+    References:
+        ITU-R BS.1770-4, "Algorithms to measure audio programme loudness and true-peak audio
+        level", 2015.
+
     Example:
         >>> time = torch.arange(48_000) / 48_000
         >>> tone = torch.sin(2 * torch.pi * 997 * time)[None, None]
@@ -74,8 +78,8 @@ def loudness_normalize(
 
     Args:
         waveform: The batch.
-        lufs: Integrated loudness, ``(batch,)`` for that of all channels or ``(batch, channel)`` for
-            that of each on its own.
+        lufs: Integrated loudness in LUFS, ``(batch,)`` for that of all channels or ``(batch,
+            channel)`` for that of each on its own.
         sample_rate: Sample rate in Hz.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
@@ -84,6 +88,10 @@ def loudness_normalize(
 
     Raises:
         ValueError: If there are more than five channels, and ``lufs`` is that of all.
+
+    References:
+        ITU-R BS.1770-4, "Algorithms to measure audio programme loudness and true-peak audio
+        level", 2015.
     """
     rows, row_lengths = waveform, lengths
     if lufs.ndim == 2:

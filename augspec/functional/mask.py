@@ -22,8 +22,9 @@ def mask_value_of(specgram: Tensor, mask_value: MaskValue, lengths: Tensor | Non
         mask_value: A number, or ``"mean"`` or ``"min"`` of the example's valid frames.
         lengths: Valid frames per example, ``(batch,)``.
 
-    Returns:
-        A tensor that broadcasts with ``specgram``.
+    Shape:
+        ``(batch, channel, freq, frame)`` to ``(batch, channel, 1, 1)``; for a number ``(1, 1, 1,
+        1)``.
     """
     if not isinstance(mask_value, str):
         return specgram.new_full((1, 1, 1, 1), mask_value)

@@ -37,6 +37,10 @@ def mixup(waveform: Tensor, partner: Tensor, lam: Tensor, lengths: Tensor | None
 
     Shape:
         ``(batch, channel, time)`` in and out.
+
+    References:
+        Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
+        https://arxiv.org/abs/1710.09412.
     """
     sounding = silence_after(waveform, lengths)
     return torch.lerp(sounding[partner], sounding, like(lam.to(waveform.dtype), waveform))
@@ -77,6 +81,10 @@ def cutmix(
 
     Shape:
         ``(batch, channel, time)`` in and out.
+
+    References:
+        Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
+        Localizable Features", ICCV 2019, https://arxiv.org/abs/1905.04899.
     """
     time = waveform.shape[-1]
     ends = ends_of(waveform, lengths)

@@ -14,6 +14,10 @@ def smoothing_coefficient(time_constant: float, frames_per_second: float) -> flo
     """Give the weight of the newest frame in an average over ``time_constant`` seconds.
 
     librosa's: the average's full width at half of its maximal power is about the time constant.
+
+    Args:
+        time_constant: In seconds, positive.
+        frames_per_second: ``sample_rate / hop_length``.
     """
     frames = time_constant * frames_per_second
     return (math.sqrt(1.0 + 4.0 * frames**2) - 1.0) / (2.0 * frames**2)

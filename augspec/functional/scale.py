@@ -86,6 +86,9 @@ def mel_filterbank(
 
     Shape:
         ``(n_fft // 2 + 1, n_mels)``: ``power @ mel_filterbank(...)`` for ``(..., frame, freq)``.
+
+    References:
+        Young et al., *The HTK Book*, 2006. Slaney, *Auditory Toolbox*, 1998.
     """
     double = torch.float64
     bins = torch.arange(n_fft // 2 + 1, dtype=double, device=device) * (sample_rate / n_fft)

@@ -121,7 +121,7 @@ def pitch_shift(
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
-        semitones: Interval of each example or of each channel; positive is up.
+        semitones: Interval of each example or of each channel in semitones; positive is up.
         lengths: Valid samples of each example, all by default; the output's are the same.
         n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit music.
         min_semitones: Lowest interval to expect. It sets the memory: the end of an example that
@@ -136,6 +136,11 @@ def pitch_shift(
     Raises:
         ValueError: If a shape does not fit or ``n_fft`` is no multiple of 32.
         TypeError: If ``waveform`` or ``semitones`` is not of a floating-point type.
+
+    References:
+        J. Laroche and M. Dolson, "Improved phase vocoder time-scale modification of audio",
+        IEEE Transactions on Speech and Audio Processing, 1999.
+        A. Röbel, "A new approach to transient processing in the phase vocoder", DAFx 2003.
 
     Example:
         >>> waveform = torch.randn(2, 1, 16_000)
@@ -173,7 +178,7 @@ def pitch_and_tempo(
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
-        semitones: Interval of each example or of each channel; positive is up.
+        semitones: Interval of each example or of each channel in semitones; positive is up.
         rate: Speed of each example or of each channel: 2 is twice as fast and half as long.
         size: Output time in samples, the input's by default.
         lengths: Valid samples of each example, all by default. The output's are
@@ -190,6 +195,11 @@ def pitch_and_tempo(
         ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of
             32.
         TypeError: If ``waveform``, ``semitones`` or ``rate`` is not of a floating-point type.
+
+    References:
+        J. Laroche and M. Dolson, "Improved phase vocoder time-scale modification of audio",
+        IEEE Transactions on Speech and Audio Processing, 1999.
+        A. Röbel, "A new approach to transient processing in the phase vocoder", DAFx 2003.
     """
     size = _check(waveform, "semitones", semitones, size, lengths, n_fft)
     check_parameter("rate", rate, waveform)

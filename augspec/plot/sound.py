@@ -17,6 +17,9 @@ __all__ = ["Player", "player"]
 class Player:
     """Audio that a notebook shows as a player; what `player` returns.
 
+    Args:
+        markup: The piece of HTML.
+
     Attributes:
         html: A piece of HTML that needs nothing else: the audio is inside.
     """

@@ -222,7 +222,22 @@ class LeafTransform(RandomTransform, ABC):
 
 
 class WaveformTransform(LeafTransform, ABC):
-    """A transform of waveforms, ``(batch, channel, time)``; ``lengths`` are in samples."""
+    """A transform of waveforms; ``lengths`` are in samples.
+
+    Derive from it: ``_draw`` says what is random, ``_transform`` what is computed. One that changes
+    where examples end gives ``_lengths`` too, one that moves sound in time ``_source``, one that
+    changes labels ``_targets``.
+
+    Args:
+        p: Probability that an example is transformed; one that is not comes out bit for bit.
+        per_channel: Draw for each channel of an example rather than once for all.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If ``p`` is not in [0, 1].
+    """
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
         """Raise a clear error if the input is no batch of waveforms."""
@@ -230,7 +245,20 @@ class WaveformTransform(LeafTransform, ABC):
 
 
 class SpecgramTransform(LeafTransform, ABC):
-    """A transform of spectrograms, ``(batch, channel, freq, frame)``; ``lengths`` are in frames."""
+    """A transform of spectrograms; ``lengths`` are in frames.
+
+    Derive from it as from `WaveformTransform`.
+
+    Args:
+        p: Probability that an example is transformed; one that is not comes out bit for bit.
+        per_channel: Draw for each channel of an example rather than once for all.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+
+    Raises:
+        ValueError: If ``p`` is not in [0, 1].
+    """
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
         """Raise a clear error if the input is no batch of spectrograms."""

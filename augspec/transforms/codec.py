@@ -45,6 +45,9 @@ class Codec(WaveformTransform):
             [0, 1], or ``p`` is not in [0, 1].
         RuntimeError: If the installed libsndfile cannot write a format.
 
+    References:
+        LAME technical FAQ, "encoder delay", https://lame.sourceforge.io/tech-FAQ.txt.
+
     Example:
         >>> import torch
         >>> from augspec import transforms as T

@@ -29,9 +29,9 @@ class RandomEQ(WaveformTransform):
         gain_db: Range of each band's gain in dB, within +-60.
         q: Range of centre divided by the width between the points of half of the gain in dB, 0.01
             to 1000.
+        sample_rate: Sample rate in Hz.
         center_freq: Frequencies in Hz over which the bands are spread, above 0 and below half of
             the sample rate.
-        sample_rate: Sample rate in Hz.
         p: Probability that an example is filtered.
         per_channel: Draw for each channel.
 
@@ -42,6 +42,10 @@ class RandomEQ(WaveformTransform):
     Raises:
         ValueError: If a range is reversed or out of its bounds, ``bands`` or ``sample_rate`` is not
             positive, or ``p`` is not in [0, 1].
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
 
     Example:
         >>> import torch
@@ -126,6 +130,10 @@ class TiltEQ(WaveformTransform):
     Raises:
         ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
             ``p`` is not in [0, 1].
+
+    References:
+        Smith and Smith, "Closed form fractional integration and differentiation via real
+        exponentially spaced pole-zero pairs", arXiv:1606.06154.
 
     Example:
         >>> import torch

@@ -32,13 +32,13 @@ class Compressor(WaveformTransform):
     Args:
         threshold_db: Range of the threshold in dB of full scale, uniform; a number is a constant.
         ratio: Range of the input dB per output dB above the threshold, uniform; 1 does nothing.
+        sample_rate: Sample rate in Hz.
         attack: Range of the time constant of the gain's fall in seconds, uniform.
         release: Range of the time constant of the gain's rise in seconds, uniform.
         knee_db: Width of the transition around the threshold in dB; 0 is a corner.
         relative: Take the threshold relative to the example's peak rather than to full scale.
         mix: Range of the share of the compressed in the output, uniform: below 1 is parallel
             compression.
-        sample_rate: Sample rate in Hz.
         p: Probability that an example is changed.
         per_channel: Draw for each channel, which then has a gain of its own.
 
@@ -129,10 +129,10 @@ class Limiter(WaveformTransform):
     Args:
         threshold_db: Range of the largest absolute sample in dB of full scale, uniform; a number is
             a constant.
+        sample_rate: Sample rate in Hz.
         attack: Range of the time constant of the gain's fall, before a peak, in seconds, uniform.
         release: Range of the time constant of the gain's rise, after it, in seconds, uniform.
         relative: Take the threshold relative to the example's peak rather than to full scale.
-        sample_rate: Sample rate in Hz.
         p: Probability that an example is changed.
         per_channel: Draw for each channel, which then has a gain of its own.
 
@@ -141,6 +141,10 @@ class Limiter(WaveformTransform):
 
     Raises:
         ValueError: If a range is reversed, ``threshold_db`` leaves [-100, 100] or a time [0, 10].
+
+    References:
+        Giannoulis, Massberg and Reiss, "Digital dynamic range compressor design - a
+        tutorial and analysis", Journal of the Audio Engineering Society 60(6), 2012.
 
     Example:
         >>> import torch

@@ -73,6 +73,10 @@ class LowShelf(_Shelf):
         ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
             ``p`` is not in [0, 1].
 
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
+
     Example:
         >>> import torch
         >>> from augspec import transforms as T
@@ -121,6 +125,10 @@ class HighShelf(_Shelf):
         ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
             ``p`` is not in [0, 1].
 
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
+
     Example:
         >>> import torch
         >>> from augspec import transforms as T
@@ -167,6 +175,10 @@ class PeakingEQ(WaveformTransform):
     Raises:
         ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
             ``p`` is not in [0, 1].
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
 
     Example:
         >>> import torch

@@ -69,6 +69,9 @@ class LowPass(_PassFilter):
         ValueError: If a range is reversed or out of its bounds, ``sample_rate`` or ``order`` is not
             positive, or ``p`` is not in [0, 1].
 
+    References:
+        Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
+
     Example:
         >>> import torch
         >>> from augspec import transforms as T
@@ -116,6 +119,9 @@ class HighPass(_PassFilter):
     Raises:
         ValueError: If a range is reversed or out of its bounds, ``sample_rate`` or ``order`` is not
             positive, or ``p`` is not in [0, 1].
+
+    References:
+        Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
 
     Example:
         >>> import torch
@@ -197,6 +203,10 @@ class BandPass(_BandFilter):
         ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
             ``p`` is not in [0, 1].
 
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
+
     Example:
         >>> import torch
         >>> from augspec import transforms as T
@@ -238,6 +248,10 @@ class BandStop(_BandFilter):
     Raises:
         ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive, or
             ``p`` is not in [0, 1].
+
+    References:
+        Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
+        Note 2021.
 
     Example:
         >>> import torch

@@ -34,6 +34,10 @@ class FormantShift(WaveformTransform):
     Raises:
         ValueError: If the range is reversed or leaves [-24, 24].
 
+    References:
+        M. Morise, "CheapTrick, a spectral envelope estimator for high-quality speech
+        synthesis", Speech Communication, 2015.
+
     Example:
         >>> import torch
         >>> from augspec import transforms as T

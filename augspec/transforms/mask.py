@@ -101,6 +101,10 @@ class TimeMask(_Mask):
     Raises:
         ValueError: If ``max_width`` is negative or no integer, or ``mask_value`` is not known.
 
+    References:
+        Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
+        Recognition", Interspeech 2019, https://arxiv.org/abs/1904.08779.
+
     Example:
         >>> import torch
         >>> from augspec import transforms as T
@@ -131,6 +135,10 @@ class FrequencyMask(_Mask):
 
     Raises:
         ValueError: If ``max_width`` is negative or no integer, or ``mask_value`` is not known.
+
+    References:
+        Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
+        Recognition", Interspeech 2019, https://arxiv.org/abs/1904.08779.
 
     Example:
         >>> import torch

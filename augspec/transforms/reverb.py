@@ -41,6 +41,10 @@ class ImpulseResponse(WaveformTransform):
         TypeError: If ``bank`` is no `augspec.Bank`.
         ValueError: If the range is reversed or out of its bounds, or ``p`` is not in [0, 1].
 
+    References:
+        Ko et al., "A study on data augmentation of reverberant speech for robust speech
+        recognition", ICASSP 2017.
+
     Example:
         >>> import torch
         >>> import augspec

@@ -87,6 +87,11 @@ class TimeStretch(_TempoTransform):
     Raises:
         ValueError: If the range is reversed or leaves [0.25, 4].
 
+    References:
+        J. Laroche and M. Dolson, "Improved phase vocoder time-scale modification of audio",
+        IEEE Transactions on Speech and Audio Processing, 1999.
+        A. Röbel, "A new approach to transient processing in the phase vocoder", DAFx 2003.
+
     Example:
         >>> import torch
         >>> from augspec import transforms as T
@@ -148,6 +153,9 @@ class Speed(_TempoTransform):
 
     Raises:
         ValueError: If the range is reversed or leaves [0.25, 4].
+
+    References:
+        Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
 
     Example:
         >>> import torch
@@ -217,6 +225,11 @@ class PitchShift(FusableTransform):
 
     Raises:
         ValueError: If the range is reversed, leaves [-24, 24] or is wider than two octaves.
+
+    References:
+        J. Laroche and M. Dolson, "Improved phase vocoder time-scale modification of audio",
+        IEEE Transactions on Speech and Audio Processing, 1999.
+        A. Röbel, "A new approach to transient processing in the phase vocoder", DAFx 2003.
 
     Example:
         >>> import torch
@@ -303,6 +316,11 @@ class PitchAndTempo(_TempoTransform):
     Raises:
         ValueError: If a range is reversed, ``semitones`` leaves [-24, 24] or is wider than two
             octaves, or ``rate`` leaves [0.25, 4].
+
+    References:
+        J. Laroche and M. Dolson, "Improved phase vocoder time-scale modification of audio",
+        IEEE Transactions on Speech and Audio Processing, 1999.
+        A. Röbel, "A new approach to transient processing in the phase vocoder", DAFx 2003.
 
     Example:
         >>> import torch
