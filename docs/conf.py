@@ -5,6 +5,10 @@ Nothing is fetched: with ``-t online`` what other projects document is linked to
 
 import importlib.metadata
 import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "examples")]
 
 # Kernels would compile for minutes; the gallery runs each a few times.
 os.environ.setdefault("AUGSPEC_COMPILE", "0")
@@ -21,7 +25,9 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
+    "building",
 ]
+executed_pages = ["tutorial"]  # their output is shown below their code
 if tags.has("online"):  # noqa: F821 - Sphinx puts it here
     extensions.append("sphinx.ext.intersphinx")
     intersphinx_mapping = {
@@ -48,6 +54,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": "/plot_",
     "ignore_pattern": "showing",
+    "image_scrapers": ("building",),
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": ("_repr_html_",),
     "abort_on_example_error": True,

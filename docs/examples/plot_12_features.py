@@ -7,6 +7,8 @@ below are drawn from the features' own settings. All work per example, so that a
 nothing.
 """
 
+# sphinx_gallery_thumbnail_number = 4
+
 import torch
 from showing import Page, about, note
 
@@ -18,7 +20,8 @@ trumpet = note("brass", pitch=58)
 
 def draw(feature, *stages):
     feature = torch.nn.Sequential(feature, *stages)
-    plot.specgram(feature(trumpet[None])[0], feature, sample_rate=16_000)
+    title = type(feature[-1]).__name__
+    plot.specgram(feature(trumpet[None])[0], feature, sample_rate=16_000, title=title)
     return Page(about(feature[-1]))
 
 

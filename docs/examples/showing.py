@@ -35,14 +35,31 @@ def note(family, pitch=60, seconds=1.5):
 
 def show(waveform, transform, n=2):
     """Draw and play one example and ``n`` random versions of it; say what there is to set."""
-    plot.compare(waveform, transform, n=n, sample_rate=SAMPLE_RATE, features=FEATURE)
-    if any(isinstance(module, T.SpecgramTransform) for module in transform.modules()):
+    of_specgrams = any(isinstance(module, T.SpecgramTransform) for module in transform.modules())
+    example = FEATURE(waveform[None]) if of_specgrams else waveform[None]
+    keys = keys_apart(example, transform, n)
+    plot.compare(waveform, transform, n=n, sample_rate=SAMPLE_RATE, features=FEATURE, keys=keys)
+    if of_specgrams:
         return Page(about(transform))
-    keys = augspec.example_keys(0, 0, range(n))  # those of `plot.compare`
     versions = transform(waveform.expand(n, -1, -1), keys=keys)
     sounds = {"original": waveform}
     sounds |= {f"version {place}": sound for place, sound in enumerate(versions, start=1)}
     return Page(players(sounds) + about(transform))
+
+
+def keys_apart(example, transform, n):
+    """Give keys of draws that differ: of many, those whose first parameter is lowest and highest.
+
+    Two random draws rarely show what a range does; its ends do.
+    """
+    keys = augspec.example_keys(0, 0, range(64))
+    params = transform.make_params(example.expand(64, *example.shape[1:]), keys=keys)
+    if n == 2 and isinstance(params, dict):
+        for name, value in params.items():
+            ranged = name != "mix" and value.is_floating_point() and value.ndim == 1
+            if ranged and value.min() < value.max():
+                return keys[torch.stack([value.argmin(), value.argmax()])]
+    return keys[:n]
 
 
 def show_sounds(sounds, transform, sample_rates=None):
@@ -81,7 +98,8 @@ def about(module):
         for argument, default, text in arguments(cls)
     )
     table = f"<details><summary>Parameters</summary><table>{rows}</table></details>" if rows else ""
-    return f'<div class="about"><p>Cost: {cost[1]} of a log-mel.</p>{table}</div>'
+    said = f"<p>Cost: {cost[1]} times a plain log-mel of the same batch.</p>"
+    return f'<div class="about">{said}{table}</div>'
 
 
 def arguments(cls):

@@ -1,0 +1,82 @@
+"""What Sphinx does beyond its extensions: pages that run, links to the gallery, its pictures."""
+
+import contextlib
+import io
+import os
+import re
+import tempfile
+import textwrap
+from pathlib import Path
+
+from sphinx_gallery.scrapers import matplotlib_scraper
+
+SCRIPTS = sorted((Path(__file__).parent / "examples").glob("plot_*.py"))
+# Where the gallery shows a class: the page of each heading.
+SHOWN = {
+    name: script.stem
+    for script in SCRIPTS
+    for name in re.findall(r"^# (\w+)\n# -+$", script.read_text(encoding="utf-8"), re.MULTILINE)
+}
+
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def run_blocks(text, name):
+    """Give a page with the output of its blocks; they run in a folder that goes afterwards."""
+    names = {"__name__": name}
+
+    def shown(block):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block[1], name, "exec"), names)  # noqa: S102 - pages of this repository
+        output = printed.getvalue().rstrip()
+        return (
+            f"{block[0]}\n\n```{{code-block}} text\n:class: printed\n\n{output}\n```\n"
+            if (output)
+            else block[0]
+        )
+
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            return _BLOCK.sub(shown, text)
+        finally:
+            os.chdir(before)
+
+
+def link_to_the_gallery(_app, what, name, _obj, _options, lines):
+    """Say below a class where it is seen and heard."""
+    module, _, own = name.rpartition(".")
+    if what == "class" and module in ("augspec.transforms", "augspec.features") and own in SHOWN:
+        lines += ["", f"`In the gallery <../gallery/{SHOWN[own]}.html#{own.lower()}>`__", ""]
+
+
+class Pictures:
+    """Sphinx-gallery's scraper, with each picture in a box that scrolls on a phone."""
+
+    def __call__(self, block, block_vars, gallery_conf):
+        """Save the figures of a block, and give the ReST that shows them."""
+        shown = matplotlib_scraper(block, block_vars, gallery_conf)
+        if not shown.strip():
+            return shown
+        return "\n.. container:: picture\n\n" + textwrap.indent(shown, "    ") + "\n"
+
+    def __repr__(self):
+        """Stay the same from build to build."""
+        return "Pictures()"
+
+
+def _get_sg_image_scraper():
+    return Pictures()
+
+
+def setup(app):
+    def read(app, page, source):
+        if page in app.config.executed_pages:
+            source[0] = run_blocks(source[0], page)
+
+    app.add_config_value("executed_pages", [], "env")
+    app.connect("source-read", read)
+    app.connect("autodoc-process-docstring", link_to_the_gallery)
+    return {"version": "1", "parallel_read_safe": True}
