@@ -189,6 +189,8 @@ def test_fusion():
 
 def test_coming_from_another_library():
     names = run(code_of("migration.md"))
+    assert names["augmented"].shape == names["stretched"].shape == (8, 1, 16_000)
+    assert names["specgram"].shape == (8, 1, 128, 32)
     assert names["chain"](torch.randn(2, 1, 4000)).shape == (2, 1, 4000)
 
 

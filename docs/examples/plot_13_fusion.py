@@ -1,0 +1,88 @@
+"""
+Inside the spectrogram
+======================
+
+What a phase vocoder does, why a spectrogram does not need one, and how near both come to the truth.
+The words to these pictures stand in :doc:`/fusion`.
+"""
+
+import math
+
+import torch
+from matplotlib import pyplot as plt
+
+import augspec
+from augspec import features as F
+from augspec import plot
+from augspec import transforms as T
+
+# %%
+# Where frames are taken
+# ----------------------
+# A spectrogram takes a frame every ``hop_length`` samples. To play a sound at another tempo, a
+# phase vocoder takes its frames at a hop of ``hop_length * rate`` instead, puts them
+# ``hop_length`` apart, and turns their phases so that they fit; their magnitudes stay as they are.
+# A spectrogram of the result would take the magnitudes again: only the places are needed.
+
+
+def tone(f0, rate=1.0, seconds=1.5):
+    """Give a plucked note of eight partials, synthesised at a pitch and a tempo: the ideal."""
+    time = torch.arange(int(16_000 * seconds), dtype=torch.float64) / 16_000 - 0.3 / rate
+    place = torch.arange(1, 9, dtype=torch.float64)[:, None]
+    decay = torch.exp(-time.clamp(min=0.0) * rate * (1.0 + place))
+    partials = decay * torch.sin(2.0 * math.pi * f0 * place * time) / place
+    attack = (time * 200.0 * rate).clamp(0.0, 1.0)
+    return (0.3 * attack * partials.sum(0)).float()[None, None]
+
+
+sound = tone(220.0)
+_, axes = plt.subplots(3, 1, figsize=(8.0, 4.0), layout="constrained", sharex=True)
+seconds = torch.arange(sound.shape[-1]) / 16_000
+for ax, rate in zip(axes, (1.0, 0.8, 1.25), strict=True):
+    ax.plot(seconds, sound[0, 0], color="0.75", linewidth=0.5)
+    places = torch.arange(0.0, 1.5, 0.064 * rate)
+    ax.vlines(places, -0.5, 0.5, linewidth=0.8)
+    ax.set_title(f"rate {rate:g}: {len(places)} frames, each {0.064 * rate:.3f} s after the last")
+    ax.set_yticks([])
+axes[-1].set_xlabel("Time in s")
+
+# %%
+# Against the ideal
+# -----------------
+# The same note, three semitones higher and played at 0.8 of its tempo: synthesised so, computed
+# inside the spectrogram, and by the vocoder. Below, what differs from the ideal in dB.
+
+
+def rms(specgram, ideal):
+    """Give the RMS error in dB over the bins within 60 dB of the peak."""
+    heard = ideal > ideal.max() - 60.0
+    return (specgram - ideal)[heard].square().mean().sqrt().item()
+
+
+feature = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=80)
+chain = T.Chain([T.TimeStretch(0.8), T.PitchShift(3.0)])
+ideal = feature(tone(220.0 * 2 ** (3 / 12), rate=0.8))[0]
+shown = {"ideal": ideal}
+for fuse in ("auto", "never"):
+    title = {"auto": "fused", "never": "vocoder"}[fuse]
+    shown[title] = augspec.Frontend(chain, feature, fuse=fuse)(sound)[0]
+_, axes = plt.subplots(2, 3, figsize=(8.5, 4.6), layout="constrained", sharex=True)
+for ax, below, (title, specgram) in zip(axes[0], axes[1], shown.items(), strict=True):
+    plot.specgram(specgram, feature, ax=ax, title=title, colorbar=False, limits=(-60.0, 25.0))
+    difference = torch.where(ideal > ideal.max() - 60.0, specgram - ideal, 0.0)[0]
+    image = below.imshow(
+        difference,
+        vmin=-3,
+        vmax=3,
+        cmap="RdBu",
+        origin="lower",
+        aspect="auto",
+        extent=(0.0, 1.5, 0, 80),
+    )
+    below.set(title=f"RMS {rms(specgram, ideal):.2f} dB", xlabel="Time in s", ylabel="Band")
+axes[1, 0].figure.colorbar(image, ax=axes[1].tolist(), label="dB from ideal")
+
+# %%
+# What the planner of the front end found:
+
+print(augspec.Frontend(chain, feature).plan(sound))
