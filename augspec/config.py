@@ -25,8 +25,8 @@ A peer's transform is named inside of its wrapper, ``FromAudiomentations``,
 
     - FromAudiomentations: {peer: {Gain: {min_gain_db: -6.0, p: 1.0}}, sample_rate: 16000}
 
-Only classes of augspec, those given to `register`, and in a wrapper the public transforms of its
-library can be named: a file never runs code.
+Only classes of augspec, those given to `augspec.config.register`, and in a wrapper the public
+transforms of its library can be named: a file never runs code.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def to_config(obj: Any) -> dict[str, Any]:
     """Describe a transform, a feature or a front end as plain data.
 
     Args:
-        obj: An instance of a class of augspec, or of one given to `register`, or an
+        obj: An instance of a class of augspec, or of one given to `augspec.config.register`, or an
             ``nn.Sequential`` of those. A peer's transform can be described if its wrapper was made
             by `from_config`.
 

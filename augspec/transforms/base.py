@@ -51,12 +51,12 @@ class LeafTransform(RandomTransform, ABC):
 
     #: Whether ``forward`` also acts in ``eval()``.
     in_eval: bool = False
-    #: Whether the size of the output is a setting: such a transform takes no ``p``.
+    #: Whether the size of the output is a setting; such a transform takes no ``p``.
     sets_shape: ClassVar[bool] = False
     #: Value of each parameter at which the function is the identity or close to it. An example that
     #: is not picked gets it, so that the branch not taken gives no NaN gradient.
     neutral: ClassVar[Mapping[str, float]] = {}
-    #: Whether frame labels move the same at any time: by rates and shares, not by samples.
+    #: Whether frame labels move by rates and shares, the same at any time, not by samples.
     moves_at_any_time: ClassVar[bool] = False
     #: Whether the function at `neutral` is the identity bit for bit.
     neutral_is_exact: ClassVar[bool] = False

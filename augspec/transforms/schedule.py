@@ -27,9 +27,10 @@ class Schedule(Stepwise):
     """Let the probability or the strength of a transform follow the epoch.
 
     Between the given epochs values are interpolated linearly, outside they stay. The epoch decides
-    what `make_params` draws, and nothing else: ``transform`` depends on its params alone, which are
-    what the transform got at that epoch. A `augspec.DeviceLoader` sets the epoch by itself; in a
-    loop of your own call ``set_epoch`` of the front end, or of any transform that holds schedules.
+    what ``make_params`` draws, and nothing else: ``transform`` depends on its params alone, which
+    are what the transform got at that epoch. A `augspec.DeviceLoader` sets the epoch by itself; in
+    a loop of your own call ``set_epoch`` of the front end, or of any transform that holds
+    schedules.
 
     In ``params``, ``options`` holds the one transform's params and ``choice`` is 0.
 

@@ -2,7 +2,7 @@
 
 A phase vocoder changes when each magnitude is heard, never the magnitude. A transform that can be
 written as a `Warp` therefore needs no waveform of its own before a magnitude feature: see
-`augspec.fusion`.
+``augspec/fusion.py``.
 """
 
 from __future__ import annotations
