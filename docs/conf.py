@@ -43,7 +43,7 @@ html_static_path = ["_static"]
 html_css_files = ["augspec.css"]
 html_copy_source = False
 
-autodoc_typehints = "none"  # signatures show them
+autodoc_typehints = "none"  # names and defaults; the text says what each argument is
 autodoc_member_order = "bysource"
 default_role = "py:obj"
 nitpicky = True
