@@ -39,6 +39,7 @@ def test_files_are_sorted_and_labelled_by_their_own_folder(root):
     assert sounds.classes == ["deep", "kick", "snare"]
     assert sounds.labels.tolist() == [item["label"] for item in sounds] == [0, 1, 2]
     assert [item["index"] for item in sounds] == [0, 1, 2]
+    assert [item["path"] for item in sounds] == sounds.paths
     assert sounds.sample_rate == 8_000
 
 
