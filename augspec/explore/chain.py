@@ -55,6 +55,8 @@ class Step:
                     value = value[0]
             elif control.kind == "bank":
                 value = _bank(value, rate, sounds)
+            elif control.kind == "text":
+                _check_plain(control.name, value)
             arguments[control.name] = value
         return {self.name: arguments}
 
@@ -77,6 +79,16 @@ class Step:
 
 def _steps_in(value: Any) -> list[Step]:
     return [one for one in value if isinstance(one, Step)] if isinstance(value, list) else []
+
+
+def _check_plain(name: str, value: Any) -> None:
+    """Refuse classes in typed text: a bank there could read any file."""
+    if isinstance(value, Mapping):
+        if any(not isinstance(key, str) or not key[:1].islower() for key in value):
+            raise ValueError(f"`{name}` must be numbers and words, got {value!r:.60}")
+        value = list(value.values())
+    for own in value if isinstance(value, list) else []:
+        _check_plain(name, own)
 
 
 def _bank(value: Any, rate: int, sounds: Sounds) -> Any:
@@ -170,10 +182,12 @@ class Setup:
         return made
 
 
-def new_step(kind: type, stage: Stage, sounds: Sounds, rate: int) -> Step:
+def new_step(kind: type[T.RandomTransform], stage: Stage, sounds: Sounds, rate: int) -> Step:
     """Make a step of a class with the settings one begins with: defaults, else typical ones."""
     controls = controls_of(kind)
-    needed = [c for c in controls if c.default is Parameter.empty and c.kind not in ("rate", "bank")]
+    needed = [
+        c for c in controls if c.default is Parameter.empty and c.kind not in ("rate", "bank")
+    ]
     example = kind.example() if any(c.kind != "steps" for c in needed) else None  # type: ignore[attr-defined]
     values = {}
     for control in controls:
@@ -197,7 +211,9 @@ def _first_steps(control: Control, stage: Stage, sounds: Sounds, rate: int) -> l
     kinds: list[type] = [T.TimeMask, T.FrequencyMask]
     if stage == "waveform":
         kinds = [T.PitchShift, T.WhiteNoise]
-    return [new_step(kind, stage, sounds, rate) for kind in kinds[: 1 if "body" in control.name else 2]]
+    return [
+        new_step(kind, stage, sounds, rate) for kind in kinds[: 1 if "body" in control.name else 2]
+    ]
 
 
 def _below_nyquist(control: Control, value: Any, rate: int) -> Any:
@@ -214,8 +230,7 @@ def _as_data(control: Control, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _as_data(control, own) for name, own in value.items()}
     if isinstance(value, list | tuple):
-        inside = [_as_data(control, own) if isinstance(own, list | tuple) else own for own in value]
-        return inside
+        return [_as_data(control, own) if isinstance(own, list | tuple) else own for own in value]
     return value
 
 
@@ -231,10 +246,9 @@ def windows(step: Step, rate: int, sounds: Sounds) -> dict[str, Window]:
 
 
 def _acceptor(step: Step, control: Control, rate: int, sounds: Sounds) -> Any:
-    config = step.config(rate, sounds)
-
     def accepts(value: Any) -> bool:
         try:
+            config = step.config(rate, sounds)
             from_config({step.name: {**config[step.name], control.name: [value, value]}})
         except ValueError:
             return False

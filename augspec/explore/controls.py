@@ -116,9 +116,11 @@ def offered(stage: Stage, *, files: bool) -> list[type[T.RandomTransform]]:
     return found
 
 
-def families(kinds: Sequence[type]) -> dict[str, list[type]]:
+def families(
+    kinds: Sequence[type[T.RandomTransform]],
+) -> dict[str, list[type[T.RandomTransform]]]:
     """Group classes by family, in the order of the first of each."""
-    groups: dict[str, list[type]] = {}
+    groups: dict[str, list[type[T.RandomTransform]]] = {}
     for kind in kinds:
         module = kind.__module__.rpartition(".")[2]
         groups.setdefault(_FAMILIES.get(module, module), []).append(kind)
@@ -151,7 +153,7 @@ def _control(name: str, hint: Any, default: Any, said: str) -> Control:
     inside = [get_args(part) for part in parts if get_origin(part) is not Literal]
     return Control(
         name,
-        _kind(name, parts, default, inside),
+        _kind(name, parts, inside),
         default,
         whole=float not in parts and int in parts,
         optional=optional,
@@ -160,7 +162,7 @@ def _control(name: str, hint: Any, default: Any, said: str) -> Control:
     )
 
 
-def _kind(name: str, parts: Sequence[Any], default: Any, inside: Sequence[Any]) -> Kind:
+def _kind(name: str, parts: Sequence[Any], inside: Sequence[Any]) -> Kind:
     if name in ("sample_rate", "orig_freq"):
         return "rate"
     if Bank in parts:

@@ -166,7 +166,8 @@ class Folder(Sounds):
         """Give the file's rate, the first sample to read and how many."""
         info = audio_info(self.path_of(name))
         rate = info.sample_rate
-        first = max(0, min(round(start * rate), info.frames - 1))
+        seconds = min(max(0.0, start), info.frames / rate)  # also for NaN
+        first = max(0, min(round(seconds * rate), info.frames - 1))
         return rate, first, max(1, min(SECONDS * rate, info.frames - first))
 
     def _is_inside(self, name: str) -> bool:

@@ -77,4 +77,3 @@ def wav(waveform: Tensor, sample_rate: int) -> tuple[bytes, float]:
     file = io.BytesIO()
     soundfile.write(file, samples.T.numpy(), sample_rate, format="WAV", subtype="PCM_16")
     return file.getvalue(), -20.0 * math.log10(peak) if peak > 1.0 else 0.0
-

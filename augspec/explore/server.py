@@ -1,0 +1,139 @@
+"""The server of the page: sounds and pictures by address, and what a page begins with."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import socket
+from collections import OrderedDict
+from typing import Any
+
+from augspec.explore.chain import Setup
+from augspec.explore.guard import Guard
+from augspec.explore.sounds import Sounds
+from augspec.plot.sound import wav
+
+__all__ = ["Session", "Store", "listen", "make_app", "serve"]
+
+_TYPES = {"png": "image/png", "wav": "audio/wav"}
+
+
+class Store:
+    """Keep the last pictures and sounds that were made, by what they hold.
+
+    Args:
+        most: How many are kept.
+    """
+
+    def __init__(self, most: int = 128) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def put(self, content: bytes, suffix: str) -> str:
+        """Keep a file and give its name: the same for the same content."""
+        name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
+        self._kept[name] = content
+        self._kept.move_to_end(name)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> bytes | None:
+        """Give a file that is still kept."""
+        return self._kept.get(name)
+
+
+class Session:
+    """What the pages of one server share.
+
+    Args:
+        sounds: What can be picked.
+        setup: What the first page begins with.
+    """
+
+    def __init__(self, sounds: Sounds, setup: Setup) -> None:
+        self.sounds = sounds
+        self.store = Store()
+        self._setup = setup
+
+    def begin(self) -> Setup:
+        """Give a new page the state of the last one, so that to load it anew loses nothing."""
+        return copy.deepcopy(self._setup)
+
+    def keep(self, setup: Setup) -> None:
+        """Take note of the state of a page."""
+        self._setup = copy.deepcopy(setup)
+
+
+def make_app(session: Session) -> Guard:
+    """Make the application: the page, what is made for it, and the sounds themselves.
+
+    Raises:
+        ImportError: If NiceGUI is not installed.
+    """
+    try:
+        from fastapi import FastAPI
+        from nicegui import ui
+        from starlette.responses import Response
+    except ImportError as error:
+        raise ImportError(
+            'augspec.explore needs NiceGUI: pip install "augspec[explore]", or nicegui'
+        ) from error
+    from augspec.explore.page import Page
+
+    app = FastAPI(openapi_url=None)
+
+    def not_found(text: str) -> Any:
+        return Response(f"{text}\n", status_code=404, media_type="text/plain")
+
+    def sound(name: str, start: float = 0.0) -> Any:
+        try:
+            content, _ = wav(session.sounds.read(name, start), session.sounds.sample_rate)
+        except (ValueError, OSError) as error:
+            return not_found(str(error))
+        return Response(content, media_type="audio/wav")
+
+    def made(name: str) -> Any:
+        content = session.store.get(name)
+        if content is None:
+            return not_found("this is not kept any more: load the page again")
+        return Response(content, media_type=_TYPES[name.rpartition(".")[2]])
+
+    # FastAPI reads the annotations, which `Any` leaves alone.
+    app.add_api_route("/sound/{name:path}", sound, response_model=None)
+    app.add_api_route("/made/{name}", made, response_model=None)
+
+    @ui.page("/", title="augspec explorer")
+    def index() -> None:
+        Page(session)
+
+    # A minute: a machine that is busy or wakes up must not lose the page.
+    ui.run_with(
+        app, title="augspec explorer", reconnect_timeout=60.0, show_welcome_message=False
+    )
+    return Guard(app)
+
+
+def listen(port: int) -> socket.socket:
+    """Open a port of this machine, reachable from this machine alone.
+
+    Args:
+        port: Its number; 0 takes any that is free.
+    """
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        opened.close()
+        raise ValueError(f"port {port} cannot be opened ({error}); try --port 0") from error
+    opened.listen(128)
+    return opened
+
+
+def serve(app: Guard, opened: socket.socket) -> None:
+    """Serve until the process is interrupted."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[opened])
