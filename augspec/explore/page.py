@@ -236,11 +236,10 @@ class Page:
                 self._versions.append(_VersionCard())
         store = self._session.store
         for place, (card, version) in enumerate(zip(self._versions, versions, strict=True)):
-            title = f"Draw {place} of seed {seed}" if place else f"Original: {sound}"
-            if place:
-                title = f"Draw {place} of {draws}, seed {seed}"
-                source = f"/made/{store.put(version.sound, 'wav')}"
-            else:
+            title = f"Draw {place} of {draws}, seed {seed}"
+            source = f"/made/{store.put(version.sound, 'wav')}"
+            if place == 0:
+                title = f"Original: {sound}"
                 source = f"/sound/{quote(sound)}?{urlencode({'start': start})}"
             card.show(title, version, source, f"/made/{store.put(version.picture, 'png')}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import socket
 from collections import OrderedDict
 from typing import Any
@@ -75,43 +76,55 @@ def make_app(session: Session) -> Guard:
         from fastapi import FastAPI
         from nicegui import ui
         from starlette.responses import Response
+        from starlette.routing import Route
     except ImportError as error:
         raise ImportError(
             'augspec.explore needs NiceGUI: pip install "augspec[explore]", or nicegui'
         ) from error
     from augspec.explore.page import Page
 
-    app = FastAPI(openapi_url=None)
-
-    def not_found(text: str) -> Any:
-        return Response(f"{text}\n", status_code=404, media_type="text/plain")
-
-    def sound(name: str, start: float = 0.0) -> Any:
+    def sound(request: Any) -> Any:
+        name = request.path_params["name"]
         try:
+            start = float(request.query_params.get("start", 0.0))
             content, _ = wav(session.sounds.read(name, start), session.sounds.sample_rate)
         except (ValueError, OSError) as error:
-            return not_found(str(error))
-        return Response(content, media_type="audio/wav")
+            return Response(f"{error}\n", status_code=404, media_type="text/plain")
+        return _answer(request, content, "audio/wav")
 
-    def made(name: str) -> Any:
+    def made(request: Any) -> Any:
+        name = request.path_params["name"]
         content = session.store.get(name)
         if content is None:
-            return not_found("this is not kept any more: load the page again")
-        return Response(content, media_type=_TYPES[name.rpartition(".")[2]])
+            text = "This is not kept any more: load the page again.\n"
+            return Response(text, status_code=404, media_type="text/plain")
+        return _answer(request, content, _TYPES[name.rpartition(".")[2]])
 
-    # FastAPI reads the annotations, which `Any` leaves alone.
-    app.add_api_route("/sound/{name:path}", sound, response_model=None)
-    app.add_api_route("/made/{name}", made, response_model=None)
+    app = FastAPI(
+        openapi_url=None, routes=[Route("/sound/{name:path}", sound), Route("/made/{name}", made)]
+    )
 
     @ui.page("/", title="augspec explorer")
     def index() -> None:
         Page(session)
 
     # A minute: a machine that is busy or wakes up must not lose the page.
-    ui.run_with(
-        app, title="augspec explorer", reconnect_timeout=60.0, show_welcome_message=False
-    )
+    ui.run_with(app, title="augspec explorer", reconnect_timeout=60.0, show_welcome_message=False)
     return Guard(app)
+
+
+def _answer(request: Any, content: bytes, media_type: str) -> Any:
+    """Answer with a file or the part of it that was asked for: players seek by parts."""
+    from starlette.responses import Response
+
+    headers = {"accept-ranges": "bytes"}
+    asked = re.fullmatch(r"bytes=(\d{1,12})-(\d{0,12})", request.headers.get("range", ""))
+    if not asked or int(asked[1]) >= len(content):
+        return Response(content, media_type=media_type, headers=headers)
+    first = int(asked[1])
+    last = min(int(asked[2] or len(content)), len(content) - 1)
+    headers["content-range"] = f"bytes {first}-{last}/{len(content)}"
+    return Response(content[first : last + 1], 206, headers, media_type)
 
 
 def listen(port: int) -> socket.socket:
