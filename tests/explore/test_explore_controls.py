@@ -6,7 +6,7 @@ import pytest
 
 from augspec import from_config
 from augspec import transforms as T
-from augspec.explore.chain import Step, new_step, windows
+from augspec.explore.chain import new_step, windows
 from augspec.explore.controls import Control, Window, controls_of, families, hint_of, offered
 from augspec.explore.sounds import Notes, open_sounds
 
@@ -144,8 +144,6 @@ def test_typed_text_cannot_name_a_class(folder):
 def test_a_bank_takes_sounds_of_the_list_only(folder):
     sounds = open_sounds(folder)
     for name in ("../secret.wav", "link.wav", str(folder / "tone.wav")):
-        step = Step(
-            "ImpulseResponse", {**new_step(T.ImpulseResponse, "waveform", sounds, 8_000).values}
-        )
+        step = new_step(T.ImpulseResponse, "waveform", sounds, 8_000)
         step.values["bank"] = [name]
         assert "must be one of the sounds of the list" in step.faults(8_000, sounds)[step]
