@@ -6,6 +6,7 @@ import copy
 import hashlib
 import re
 import socket
+import warnings
 from collections import OrderedDict
 from typing import Any
 
@@ -149,4 +150,7 @@ def serve(app: Guard, opened: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(app, log_level="warning", access_log=False)
-    uvicorn.Server(config).run(sockets=[opened])
+    with warnings.catch_warnings():
+        # NiceGUI looks for its server among all objects, and so touches one that torch deprecated.
+        warnings.filterwarnings("ignore", "`torch.distributed.reduce_op`", FutureWarning)
+        uvicorn.Server(config).run(sockets=[opened])

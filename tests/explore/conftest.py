@@ -35,6 +35,7 @@ def server(tmp_path_factory):
     # Elsewhere, to see that nothing is left in the folder that it is started from.
     here = tmp_path_factory.mktemp("started")
     env = {**os.environ, "PYTHONPATH": str(Path(augspec.__file__).parents[1])}
+    env.pop("PYTEST_CURRENT_TEST", None)  # NiceGUI behaves differently in tests
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=here, env=env) as process:
         try:
             said = process.stdout.readline()

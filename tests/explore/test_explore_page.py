@@ -81,8 +81,8 @@ def visitor(server):
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("dialog", lambda dialog: problems.append(dialog.message))
         said, asked = [], []
-        page.on("console", said.append)
-        page.on("request", asked.append)
+        page.on("console", lambda one: said.append(one))
+        page.on("request", lambda one: asked.append(one))
         page.goto(f"{address}/")
         found = Visitor(page)
         found.wait_for("frontend")
