@@ -136,10 +136,10 @@ class Cards:
                 _button("arrow_downward", f"Move {step.name} down", lambda: self._move(place, 1))
                 _button("close", f"Remove {step.name}", lambda: self._remove(place))
             ui.label(hint_of(step.kind)).classes("text-xs text-gray-600 -mt-1")
-            self._settings(step, self._rates(place))
             fault = ui.label().classes("text-sm text-red-700").props("role=alert")
             fault.visible = False
             self._page.faults[step] = fault
+            self._settings(step, self._rates(place))
 
     def _move(self, place: int, by: int) -> None:
         if 0 <= place + by < len(self._steps):
@@ -173,7 +173,7 @@ class Cards:
 
         value = step.values[control.name]
         if control.kind == "steps":
-            with ui.column().classes("w-full gap-1 pl-3 border-l-2"):
+            with ui.column().classes("w-full gap-1 pl-3 border-l-2 border-gray-300"):
                 _label(control)
                 Cards(value, self._stage, lambda _: rate, self._page)
         elif control.kind == "range" and window is not None:

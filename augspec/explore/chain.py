@@ -46,9 +46,9 @@ class Step:
             rate: Sample rate in Hz at this place.
             sounds: Where banks take their files from.
         """
-        arguments = {}
+        arguments: dict[str, Any] = {}
         for control in controls_of(self.kind):
-            value = rate if control.kind == "rate" else self.values[control.name]
+            value: Any = rate if control.kind == "rate" else self.values[control.name]
             if control.kind == "steps":
                 value = [step.config(rate, sounds) for step in value]
                 if control.name == "body" and len(value) == 1:
@@ -185,11 +185,10 @@ class Setup:
 def new_step(kind: type[T.RandomTransform], stage: Stage, sounds: Sounds, rate: int) -> Step:
     """Make a step of a class with the settings one begins with: defaults, else typical ones."""
     controls = controls_of(kind)
-    needed = [
-        c for c in controls if c.default is Parameter.empty and c.kind not in ("rate", "bank")
-    ]
-    example = kind.example() if any(c.kind != "steps" for c in needed) else None  # type: ignore[attr-defined]
-    values = {}
+    others = [c for c in controls if c.kind not in ("rate", "bank", "steps")]
+    needs_example = any(c.default is Parameter.empty for c in others)
+    example = kind.example() if needs_example else None
+    values: dict[str, Any] = {}
     for control in controls:
         if control.kind == "rate":
             continue
@@ -208,12 +207,12 @@ def new_step(kind: type[T.RandomTransform], stage: Stage, sounds: Sounds, rate: 
 
 
 def _first_steps(control: Control, stage: Stage, sounds: Sounds, rate: int) -> list[Step]:
-    kinds: list[type] = [T.TimeMask, T.FrequencyMask]
+    kinds: list[type[T.RandomTransform]] = [T.TimeMask, T.FrequencyMask]
     if stage == "waveform":
         kinds = [T.PitchShift, T.WhiteNoise]
-    return [
-        new_step(kind, stage, sounds, rate) for kind in kinds[: 1 if "body" in control.name else 2]
-    ]
+    if control.name == "body":
+        kinds = kinds[:1]
+    return [new_step(kind, stage, sounds, rate) for kind in kinds]
 
 
 def _below_nyquist(control: Control, value: Any, rate: int) -> Any:
@@ -236,10 +235,9 @@ def _as_data(control: Control, value: Any) -> Any:
 
 def windows(step: Step, rate: int, sounds: Sounds) -> dict[str, Window]:
     """Choose the sliders of a step's ranges, from the settings that it has now."""
-    values = {c.name: step.values.get(c.name) for c in controls_of(step.kind)}
     found = {}
     for control in controls_of(step.kind):
-        value = values[control.name]
+        value: Any = step.values.get(control.name)
         if control.kind == "range" and _is_range(value):
             found[control.name] = window_of(control, value, _acceptor(step, control, rate, sounds))
     return found
@@ -275,12 +273,11 @@ def setup_of(obj: Any, sound: str) -> Setup:
     Raises:
         ValueError: If it is none of these, or holds what only a batch can go through.
     """
+    config: dict[str, Any]
     if isinstance(obj, T.RandomTransform):
         on_specgram = any(isinstance(part, T.SpecgramTransform) for part in obj.modules())
         stage = "specgram" if on_specgram else "waveform"
-        obj = Frontend(**{stage: obj}, features=from_config(_with_rate(_FEATURES)))
-        config = {k: v for k, v in to_config(obj)["Frontend"].items() if k != "features"}
-        config["features"] = _FEATURES
+        config = {stage: to_config(obj), "features": _FEATURES}
     elif isinstance(obj, Frontend):
         config = to_config(obj)["Frontend"]
     elif isinstance(obj, nn.Module):
@@ -317,10 +314,6 @@ def sample_rate_of(obj: nn.Module) -> int | None:
     return None
 
 
-def _with_rate(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {name: {"sample_rate": 16_000, **own} for name, own in config.items()}
-
-
 def _steps_of(config: Any) -> list[Step]:
     """Make steps of a list, of a chain or of one transform."""
     if isinstance(config, list):
@@ -335,7 +328,7 @@ def _step_of(config: Mapping[str, Any]) -> Step:
     if name not in T.__all__:
         raise ValueError(f"the explorer knows only augspec's own transforms, got {name}")
     given = {"transforms": arguments} if isinstance(arguments, list) else dict(arguments)
-    values = {}
+    values: dict[str, Any] = {}
     for control in controls_of(getattr(T, name)):
         value = given.get(control.name, control.default)
         if control.kind == "steps":

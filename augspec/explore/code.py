@@ -83,6 +83,8 @@ def _call(called: str, arguments: Any, indent: int) -> str:
     inside = []
     for name, value in arguments.items():
         text = _expression(value, indent + 4)
+        if name == "transforms":  # any list will do
+            text = text.removeprefix("T.Chain(").removesuffix(")")
         inside.append(f"{name}={text}")
     return _within(f"{called}(", inside, ")", indent)
 

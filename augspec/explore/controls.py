@@ -102,10 +102,8 @@ def offered(stage: Stage, *, files: bool) -> list[type[T.RandomTransform]]:
         stage: Waveforms or spectrograms.
         files: Whether there are files for a `augspec.Bank`.
     """
-    own, other = T.WaveformTransform, T.SpecgramTransform
-    if stage == "specgram":
-        own, other = other, own
-    found = []
+    other = T.SpecgramTransform if stage == "waveform" else T.WaveformTransform
+    found: list[type[T.RandomTransform]] = []
     for name in T.__all__:
         kind = getattr(T, name)
         if inspect.isabstract(kind) or kind.mixes_examples or issubclass(kind, other):
@@ -135,7 +133,7 @@ def hint_of(kind: type) -> str:
 @functools.cache
 def controls_of(kind: type) -> tuple[Control, ...]:
     """Describe every argument of a constructor, in its order."""
-    hints = typing.get_type_hints(kind.__init__)
+    hints = typing.get_type_hints(kind.__init__)  # type: ignore[misc]
     said = _said(kind)
     return tuple(
         _control(name, hints[name], parameter.default, said.get(name, ""))
@@ -243,7 +241,7 @@ class Window:
             span = self.high - self.low
             value = self.low + span * share
             digits = 2 - math.floor(math.log10(span)) if span else 6
-        value = min(max(round(value, digits), self.low), self.high)
+        value = min(max(round(float(value), digits), self.low), self.high)
         return round(value) if self.whole else value
 
 

@@ -94,7 +94,7 @@ class Page:
         part = f"; {SECONDS} s from the slider's place are heard" if is_long else ""
         self._length.text = f"{seconds:.1f} s, at {self.sounds.sample_rate} Hz{part}"
         self._start.visible = is_long
-        self._start.max = max(1.0, seconds - SECONDS)
+        self._start.props["max"] = max(1.0, seconds - SECONDS)
 
     def _set(self, name: str, value: Any) -> None:
         setattr(self.setup, name, value)

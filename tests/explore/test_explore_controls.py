@@ -147,3 +147,15 @@ def test_a_bank_takes_sounds_of_the_list_only(folder):
         step = new_step(T.ImpulseResponse, "waveform", sounds, 8_000)
         step.values["bank"] = [name]
         assert "must be one of the sounds of the list" in step.faults(8_000, sounds)[step]
+
+
+def test_typed_text_is_read_as_yaml_or_stays_text():
+    from augspec.explore.cards import _read
+
+    assert _read("mean") == "mean"
+    assert _read("-3.5") == -3.5
+    assert _read("[mp3, opus]") == ["mp3", "opus"]
+    assert _read("") is None
+    for broken in ("[1, 2", "!!python/name:os.system", '!!int ""', "*a"):
+        assert _read(broken) == broken
+    assert _read("[" * 10_000) == "[" * 2000
