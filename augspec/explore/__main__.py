@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augspec.config import load
-from augspec.explore.chain import Setup, sample_rate_of, setup_of
+from augspec.explore.chain import Setup
+from augspec.explore.reading import sample_rate_of, setup_of
 from augspec.explore.server import Session, listen, make_app, serve
 from augspec.explore.sounds import open_sounds
 

@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any
 
-from torch import nn
-
-from augspec import Frontend, features, from_config, to_config
+from augspec import Frontend, features, from_config
 from augspec import transforms as T
 from augspec.explore.controls import Control, Stage, Window, controls_of, window_of
 from augspec.explore.sounds import Folder, Sounds
 
-__all__ = ["Setup", "Step", "new_step", "sample_rate_of", "setup_of", "windows"]
+__all__ = ["Setup", "Step", "FEATURES", "new_step", "to_data", "windows"]
 
-_FEATURES = {"LogMelSpectrogram": {"n_fft": 1024, "hop_length": 256, "n_mels": 80}}
+FEATURES = {"LogMelSpectrogram": {"n_fft": 1024, "hop_length": 256, "n_mels": 80}}
 
 
 @dataclass(eq=False)
@@ -121,7 +119,7 @@ class Setup:
     waveform: list[Step] = field(default_factory=list)
     specgram: list[Step] = field(default_factory=list)
     features: list[dict[str, Any]] = field(
-        default_factory=lambda: [{name: dict(own)} for name, own in _FEATURES.items()]
+        default_factory=lambda: [{name: dict(own)} for name, own in FEATURES.items()]
     )
     fuse: str = "auto"
     seed: int = 0
@@ -197,11 +195,11 @@ def new_step(kind: type[T.RandomTransform], stage: Stage, sounds: Sounds, rate: 
         elif control.kind == "bank":
             values[control.name] = [] if control.optional else sounds.names[:1]
         elif control.default is not Parameter.empty:
-            values[control.name] = _as_data(control, control.default)
+            values[control.name] = to_data(control, control.default)
         elif control.name == "size":
             values["size"] = rate * (5 if kind is T.PadTo else 2)
         else:
-            value = _as_data(control, getattr(example, control.name))
+            value = to_data(control, getattr(example, control.name))
             values[control.name] = _below_nyquist(control, value, rate)
     return Step(kind.__name__, values)
 
@@ -222,14 +220,14 @@ def _below_nyquist(control: Control, value: Any, rate: int) -> Any:
     return [min(bound, highest) for bound in value]
 
 
-def _as_data(control: Control, value: Any) -> Any:
+def to_data(control: Control, value: Any) -> Any:
     """Write a value as a config has it; a constant range as its two ends."""
     if control.kind == "range" and isinstance(value, int | float):
         return [value, value] if control.whole else [float(value), float(value)]
     if isinstance(value, Mapping):
-        return {name: _as_data(control, own) for name, own in value.items()}
+        return {name: to_data(control, own) for name, own in value.items()}
     if isinstance(value, list | tuple):
-        return [_as_data(control, own) if isinstance(own, list | tuple) else own for own in value]
+        return [to_data(control, own) if isinstance(own, list | tuple) else own for own in value]
     return value
 
 
@@ -261,78 +259,3 @@ def _is_range(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def setup_of(obj: Any, sound: str) -> Setup:
-    """Make the state of what a config describes.
-
-    Args:
-        obj: What `augspec.load` gave: a front end, a transform or features.
-        sound: Name of the sound to begin with.
-
-    Raises:
-        ValueError: If it is none of these, or holds what only a batch can go through.
-    """
-    config: dict[str, Any]
-    if isinstance(obj, T.RandomTransform):
-        on_specgram = any(isinstance(part, T.SpecgramTransform) for part in obj.modules())
-        stage = "specgram" if on_specgram else "waveform"
-        config = {stage: to_config(obj), "features": _FEATURES}
-    elif isinstance(obj, Frontend):
-        config = to_config(obj)["Frontend"]
-    elif isinstance(obj, nn.Module):
-        config = to_config(Frontend(features=obj))["Frontend"]
-    else:
-        raise ValueError(f"a config must be a front end or transforms, got {type(obj).__name__}")
-    made = Setup(
-        sound,
-        waveform=_steps_of(config.get("waveform", [])),
-        specgram=_steps_of(config.get("specgram", [])),
-        features=_features_of(config["features"]),
-        fuse=config.get("fuse", "auto"),
-    )
-    made.feature_settings().pop("sample_rate", None)  # that of the sounds
-    return made
-
-
-def _features_of(config: Any) -> list[dict[str, Any]]:
-    found = []
-    for one in config if isinstance(config, list) else [config]:
-        ((name, arguments),) = one.items()
-        if name not in features.__all__:
-            raise ValueError(f"the explorer knows only augspec's own features, got {name}")
-        found.append({name: dict(arguments)})
-    return found
-
-
-def sample_rate_of(obj: nn.Module) -> int | None:
-    """Say which sample rate a front end, a transform or a feature is made for, if it does."""
-    for module in obj.modules():
-        for name in ("orig_freq", "sample_rate"):
-            if isinstance(rate := getattr(module, name, None), int):
-                return rate
-    return None
-
-
-def _steps_of(config: Any) -> list[Step]:
-    """Make steps of a list, of a chain or of one transform."""
-    if isinstance(config, list):
-        return [_step_of(one) for one in config]
-    if list(config) == ["Chain"]:
-        return _steps_of(config["Chain"])
-    return [_step_of(config)]
-
-
-def _step_of(config: Mapping[str, Any]) -> Step:
-    ((name, arguments),) = config.items()
-    if name not in T.__all__:
-        raise ValueError(f"the explorer knows only augspec's own transforms, got {name}")
-    given = {"transforms": arguments} if isinstance(arguments, list) else dict(arguments)
-    values: dict[str, Any] = {}
-    for control in controls_of(getattr(T, name)):
-        value = given.get(control.name, control.default)
-        if control.kind == "steps":
-            values[control.name] = _steps_of(value) if value else []
-        elif control.kind != "rate":
-            values[control.name] = _as_data(control, value)
-    return Step(name, values)

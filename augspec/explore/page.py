@@ -8,7 +8,8 @@ from urllib.parse import quote, urlencode
 from nicegui import run, ui
 
 from augspec import features
-from augspec.explore.cards import Adder, Cards
+from augspec.explore.adder import Adder
+from augspec.explore.cards import Cards
 from augspec.explore.chain import Step
 from augspec.explore.code import python_of, yaml_of
 from augspec.explore.controls import controls_of
@@ -127,7 +128,7 @@ class Page:
     def _set_feature(self, name: str, value: float | None) -> None:
         settings = self.setup.feature_settings()
         settings[name] = int(value) if value is not None and value == int(value) else value
-        # The window is the frame, unless a config says otherwise.
+        # The window follows the frame.
         if name == "n_fft" and "win_length" in settings:
             settings["win_length"] = None
         self.changed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ __all__ = ["Version", "render"]
 
 _SIZE = (4.4, 3.5)  # inches
 _DPI = 130
+# Two tabs draw in two threads, and matplotlib is not made for that.
+_DRAWING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def render(
     ]
     texts = ["", *(describe_params(frontend, select(params, i)) for i in range(draws))]
     heard = [(waveform, sample_rates[0]), *((sound, sample_rates[1]) for sound in sounds)]
-    pictures = _pictures(frontend, heard, images)
+    with _DRAWING:
+        pictures = _pictures(frontend, heard, images)
     return [
         Version(text, picture, sound, gain_db)
         for text, picture, (sound, gain_db) in zip(texts, pictures, players, strict=True)

@@ -73,7 +73,8 @@ class Notes(Sounds):
 
     def __init__(self, sample_rate: int | None = None) -> None:
         self._notes = GMNotes("train")
-        super().__init__(list(self._notes.classes), sample_rate or self._notes.sample_rate)
+        own = self._notes.sample_rate
+        super().__init__(self._notes.classes, own if sample_rate is None else sample_rate)
 
     def seconds(self, name: str) -> float:
         """Say how long a note is."""
@@ -124,7 +125,8 @@ class Folder(Sounds):
             kinds = " ".join(sorted(SUFFIXES))
             raise ValueError(f"there is no audio file ({kinds}) in {str(self.root)!r}")
         first = audio_info(self.root / found[0]).sample_rate
-        super().__init__(found[:_MOST], sample_rate or first, max(0, len(found) - _MOST))
+        rate = first if sample_rate is None else sample_rate
+        super().__init__(found[:_MOST], rate, max(0, len(found) - _MOST))
 
     def path_of(self, name: str) -> Path:
         """Give the path of a file of the list.

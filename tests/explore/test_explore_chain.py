@@ -9,9 +9,10 @@ import augspec
 from augspec import features as F
 from augspec import transforms as T
 from augspec.explore.__main__ import open_session
-from augspec.explore.chain import Setup, new_step, sample_rate_of, setup_of
+from augspec.explore.chain import Setup, new_step
 from augspec.explore.code import python_of, yaml_of
 from augspec.explore.controls import offered
+from augspec.explore.reading import sample_rate_of, setup_of
 from augspec.explore.render import render
 from augspec.explore.sounds import Notes, open_sounds
 from augspec.plot.sound import wav

@@ -97,7 +97,7 @@ def test_only_this_machine_can_connect(server):
         (["missing"], "there is no file or folder 'missing'"),
         (["--config", "missing.yaml"], "missing.yaml"),
         (["--port", "70000"], "port 70000 cannot be opened"),
-        (["--sample-rate", "-1"], "`sample_rate` must be a positive number of Hz"),
+        (["--sample-rate", "0"], "`sample_rate` must be a positive number of Hz"),
     ],
 )
 def test_a_command_line_that_is_wrong(words, message, capsys, tmp_path, monkeypatch):
