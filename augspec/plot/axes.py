@@ -91,7 +91,7 @@ def specgram_axes(
         found["frequency_label"] = "Hz"
     elif hasattr(first, "bins_per_octave"):
         octaves = counted["frequencies"] / first.bins_per_octave
-        found |= _scaled(first.f_min * 2.0**octaves, (np.log2, np.exp2), "Hz (log scale)")
+        found |= _scaled(first.f_min * 2.0**octaves, (_octaves, np.exp2), "Hz (log scale)")
     return SpecgramAxes(**found)
 
 
@@ -119,6 +119,12 @@ def _mel(feature: MelFeature, bins: int) -> dict[str, Any]:
     # Filter i peaks at step i + 1 of n_mels + 1: its cell reaches half a step to both sides.
     edges = low + (high - low) * (np.arange(bins + 1) + 0.5) / (bins + 1)
     return _scaled(to_hertz(edges), (to_mel, to_hertz), "Hz (mel scale)")
+
+
+def _octaves(hertz: Array) -> Array:
+    """Give log2, also of the 0 that matplotlib asks about while it draws."""
+    octaves: Array = np.log2(np.maximum(hertz, 1e-9))
+    return octaves
 
 
 def _scaled(edges: Array, scale: Scale, unit: str) -> dict[str, Any]:

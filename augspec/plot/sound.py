@@ -55,6 +55,19 @@ def player(waveform: Tensor, sample_rate: int, title: str = "") -> Player:
         >>> plot.player(tone, 16_000, title="tone <1>").html[:54]
         '<figure><figcaption>tone &lt;1&gt;</figcaption><audio '
     """
+    data, gain_db = wav(waveform, sample_rate)
+    if gain_db:
+        title = f"{title} ({gain_db:.1f} dB)".lstrip()
+    encoded = base64.b64encode(data).decode("ascii")
+    caption = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
+    return Player(
+        f'<figure>{caption}<audio controls preload="metadata" '
+        f'src="data:audio/wav;base64,{encoded}"></audio></figure>'
+    )
+
+
+def wav(waveform: Tensor, sample_rate: int) -> tuple[bytes, float]:
+    """Write a 16-bit wav file; what exceeds 1 is turned down by so many dB."""
     if waveform.ndim not in (1, 2) or waveform.numel() == 0:
         raise ValueError(
             f"`waveform` must be (time,) or (channel, time), got shape {tuple(waveform.shape)}"
@@ -63,14 +76,7 @@ def player(waveform: Tensor, sample_rate: int, title: str = "") -> Player:
     if not bool(samples.isfinite().all()):
         raise ValueError("`waveform` must be finite, got NaN or infinity")
     peak = float(samples.abs().max())
-    if peak > 1.0:
-        samples = samples / peak
-        title = f"{title} ({-20.0 * math.log10(peak):.1f} dB)".lstrip()
+    samples = samples / peak if peak > 1.0 else samples
     file = io.BytesIO()
     soundfile.write(file, samples.T.numpy(), sample_rate, format="WAV", subtype="PCM_16")
-    data = base64.b64encode(file.getvalue()).decode("ascii")
-    caption = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
-    return Player(
-        f'<figure>{caption}<audio controls preload="metadata" '
-        f'src="data:audio/wav;base64,{data}"></audio></figure>'
-    )
+    return file.getvalue(), -20.0 * math.log10(peak) if peak > 1.0 else 0.0

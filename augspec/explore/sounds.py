@@ -1,0 +1,229 @@
+"""The sounds that can be picked, and no others."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from augspec._compile import eager_kernels
+from augspec.datasets import GMNotes
+from augspec.datasets._audio import SUFFIXES, audio_info, read_audio
+from augspec.functional import resample_rate
+from augspec.functional.checks import check_sample_rate
+
+__all__ = ["SECONDS", "Folder", "Notes", "Sounds", "open_sounds"]
+
+#: Of a longer sound this much is heard: what a page computes must be there at once.
+SECONDS = 10
+# A browser does not show longer lists well.
+_MOST = 5_000
+
+
+class Sounds(ABC):
+    """What there is to pick from.
+
+    Args:
+        names: Names to pick by.
+        sample_rate: Rate in Hz at which the sounds are read.
+        left_out: How many sounds are not in the list.
+    """
+
+    #: Whether the sounds are files, of which a `augspec.Bank` can be made.
+    has_files = False
+
+    def __init__(self, names: list[str], sample_rate: int, left_out: int = 0) -> None:
+        self.names = names
+        self.sample_rate = check_sample_rate(sample_rate)
+        self.left_out = left_out
+
+    def check(self, name: object) -> str:
+        """Give a name back if it is one of the list, whatever a browser sent.
+
+        Raises:
+            ValueError: If it is not.
+        """
+        if not isinstance(name, str) or name not in self.names:
+            raise ValueError(f"`name` must be one of the sounds of the list, got {name!r:.100}")
+        return name
+
+    @abstractmethod
+    def seconds(self, name: str) -> float:
+        """Say how long a sound is."""
+
+    @abstractmethod
+    def read(self, name: str, start: float = 0.0) -> Tensor:
+        """Read at most `SECONDS` of a sound from ``start``, in seconds: ``(channel, time)``."""
+
+    @abstractmethod
+    def code(self, name: str, start: float = 0.0) -> str:
+        """Write Python that makes the ``waveform`` that `read` gives."""
+
+
+class Notes(Sounds):
+    """One embedded note of each family, the one nearest to middle C.
+
+    Args:
+        sample_rate: Rate in Hz; ``None`` is that of the notes.
+    """
+
+    def __init__(self, sample_rate: int | None = None) -> None:
+        self._notes = GMNotes("train")
+        own = self._notes.sample_rate
+        super().__init__(self._notes.classes, own if sample_rate is None else sample_rate)
+
+    def seconds(self, name: str) -> float:
+        """Say how long a note is."""
+        return self._note(name).shape[-1] / self._notes.sample_rate
+
+    def read(self, name: str, start: float = 0.0) -> Tensor:
+        """Give a note; it is short, and always whole."""
+        return _resample(self._note(name), self._notes.sample_rate, self.sample_rate)
+
+    def code(self, name: str, start: float = 0.0) -> str:
+        """Write Python that reads a note."""
+        return (
+            f'waveform = augspec.datasets.GMNotes("train")[{self._index(name)}]["waveform"]'
+            f"  # {name}\n" + _resampling(self._notes.sample_rate, self.sample_rate)
+        )
+
+    def _note(self, name: str) -> Tensor:
+        note: Tensor = self._notes[self._index(name)]["waveform"]
+        return note
+
+    def _index(self, name: str) -> int:
+        family = self._notes.classes.index(self.check(name))
+        distance = np.abs(self._notes.pitches - 60) + 1000 * (self._notes.labels != family)
+        return int(distance.argmin())
+
+
+class Folder(Sounds):
+    """The audio files of a folder, in their own names below it, or one of them.
+
+    Args:
+        root: The folder; it is searched to any depth. Names that begin with a dot, and links that
+            lead out of it, are left out.
+        file: The only file to offer.
+        sample_rate: Rate in Hz; ``None`` is that of the first file.
+
+    Raises:
+        ValueError: If there is no audio file, or the first cannot be read.
+    """
+
+    has_files = True
+
+    def __init__(
+        self, root: Path, file: str | None = None, *, sample_rate: int | None = None
+    ) -> None:
+        self.root = root.resolve(strict=True)
+        found = [file] if file else sorted(n for n in _files(self.root) if self._is_inside(n))
+        if not found:
+            kinds = " ".join(sorted(SUFFIXES))
+            raise ValueError(f"there is no audio file ({kinds}) in {str(self.root)!r}")
+        first = audio_info(self.root / found[0]).sample_rate
+        rate = first if sample_rate is None else sample_rate
+        super().__init__(found[:_MOST], rate, max(0, len(found) - _MOST))
+
+    def path_of(self, name: str) -> Path:
+        """Give the path of a file of the list.
+
+        Raises:
+            ValueError: If the name is not in the list, or has become a link out of the folder.
+        """
+        self.check(name)
+        if not self._is_inside(name):
+            raise ValueError(f"`name` must be a file inside the folder, got {name!r}")
+        return self.root / name
+
+    def seconds(self, name: str) -> float:
+        """Say how long a file is, as its header has it."""
+        info = audio_info(self.path_of(name))
+        return info.frames / info.sample_rate
+
+    def read(self, name: str, start: float = 0.0) -> Tensor:
+        """Read a part of a file, resampled where its rate is another.
+
+        Raises:
+            ValueError: If the file is not in the list or cannot be read.
+        """
+        rate, first, frames = self._part(name, start)
+        waveform = read_audio(self.path_of(name), rate, first, frames)
+        return _resample(waveform, rate, self.sample_rate)
+
+    def code(self, name: str, start: float = 0.0) -> str:
+        """Write Python that reads the same part of the file."""
+        rate, first, frames = self._part(name, start)
+        part = f", start={first}" if first else ""
+        return (
+            f"samples, _ = soundfile.read(\n    {str(self.path_of(name))!r},\n"
+            f'    dtype="float32", always_2d=True{part}, frames={frames},\n)\n'
+            "waveform = torch.from_numpy(samples.T.copy())\n" + _resampling(rate, self.sample_rate)
+        )
+
+    def _part(self, name: str, start: float) -> tuple[int, int, int]:
+        """Give the file's rate, the first sample to read and how many."""
+        info = audio_info(self.path_of(name))
+        rate = info.sample_rate
+        seconds = min(max(0.0, start), info.frames / rate)  # also for NaN
+        first = max(0, min(round(seconds * rate), info.frames - 1))
+        return rate, first, max(1, min(SECONDS * rate, info.frames - first))
+
+    def _is_inside(self, name: str) -> bool:
+        try:
+            path = (self.root / name).resolve(strict=True)
+        except (OSError, RuntimeError):  # a link to nowhere, or in a circle
+            return False
+        return path.is_relative_to(self.root) and path.is_file()
+
+
+def open_sounds(path: Path | None, sample_rate: int | None = None) -> Sounds:
+    """Open what the command line names: a folder, a file, or nothing for the embedded notes.
+
+    Raises:
+        ValueError: If there is no such file or folder, or no audio in it.
+    """
+    if path is None:
+        return Notes(sample_rate)
+    if path.is_dir():
+        return Folder(path, sample_rate=sample_rate)
+    if path.is_file():
+        whole = path.resolve()  # a link named by hand is meant
+        return Folder(whole.parent, whole.name, sample_rate=sample_rate)
+    raise ValueError(f"there is no file or folder {str(path)!r}")
+
+
+def _files(root: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(folder, name)
+            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and _is_text(str(path)):
+                yield path.relative_to(root).as_posix()
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name can be sent to a browser: file systems allow any bytes."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _resample(waveform: Tensor, orig_freq: int, new_freq: int) -> Tensor:
+    if orig_freq == new_freq:
+        return waveform
+    with eager_kernels():
+        return resample_rate(waveform[None], orig_freq, new_freq)[0]
+
+
+def _resampling(orig_freq: int, new_freq: int) -> str:
+    if orig_freq == new_freq:
+        return ""
+    return (
+        f"waveform = augspec.functional.resample_rate(waveform[None], {orig_freq}, {new_freq})[0]\n"
+    )
