@@ -2,11 +2,16 @@
 
 import os
 
+import devices
 import pytest
 import torch
+from peers import import_or_skip
 
 # One thread a worker: two workers with two threads each would wait for one another.
 torch.set_num_threads(1)
+# TF32 keeps ten bits: parity is a matter of more.
+torch.backends.cuda.matmul.allow_tf32 = False
+torch.backends.cudnn.allow_tf32 = False
 
 # What a machine may lack; in CI nothing else may be skipped, or a bar would vanish unseen.
 MAY_BE_MISSING = ("CUDA GPU", "../shared")
@@ -16,6 +21,32 @@ MAY_BE_MISSING = ("CUDA GPU", "../shared")
 def seed():
     """A test gets the same numbers whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def torchaudio():
+    """The peer, where it can be imported."""
+    return import_or_skip("torchaudio")
+
+
+@pytest.fixture
+def device():
+    """Where a test runs: on the CPU, and, by `pytest_generate_tests`, on what else is there."""
+    return "cpu"
+
+
+@pytest.fixture
+def on_devices(device, request, monkeypatch):
+    """Run the kernels and features that a test calls on each device in turn."""
+    if device != "cpu":
+        devices.move_kernels(device, request.module, monkeypatch)
+
+
+def pytest_generate_tests(metafunc):
+    marks = metafunc.definition.iter_markers("parametrize")
+    own = any("device" in mark.args[0] for mark in marks)
+    if "device" in metafunc.fixturenames and devices.DOUBLE and not own:
+        metafunc.parametrize("device", ["cpu", *devices.DOUBLE])
 
 
 @pytest.hookimpl(hookwrapper=True)

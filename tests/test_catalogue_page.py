@@ -7,12 +7,14 @@ from pathlib import Path
 
 import audiomentations
 import pytest
-import torch_audiomentations
-import torchaudio
+from peers import import_or_skip
 from torch import nn
 
 from augspec import features as F
 from augspec import transforms as T
+
+torchaudio = import_or_skip("torchaudio")
+torch_audiomentations = import_or_skip("torch_audiomentations")
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")

@@ -1,4 +1,6 @@
 import multiprocessing
+import os
+import signal
 
 import pytest
 import soundfile
@@ -69,12 +71,49 @@ def assert_close(found, expected):
         torch.testing.assert_close(found[index], specgram, rtol=1e-4, atol=1e-5)
 
 
-def test_examples_do_not_depend_on_the_number_of_workers(frontend):
-    alone = DataLoader(Notes(), batch_size=3)
-    workers = DataLoader(Notes(), batch_size=3, num_workers=2)
-    expected = by_index(augspec.DeviceLoader(alone, frontend, "cpu"))
-    found = by_index(augspec.DeviceLoader(workers, frontend, "cpu"))
-    assert all(torch.equal(found[index], expected[index]) for index in range(10))
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2, 4])
+def test_batches_do_not_depend_on_the_workers(frontend, count, method, persistent):
+    workers = DataLoader(
+        Notes(),
+        batch_size=3,
+        num_workers=count,
+        multiprocessing_context=method,
+        persistent_workers=persistent,
+    )
+    alone = augspec.DeviceLoader(DataLoader(Notes(), batch_size=3), frontend, "cpu")
+    loader = augspec.DeviceLoader(workers, frontend, "cpu")
+    for _ in range(2):  # epochs
+        for batch, expected in zip(loader, alone, strict=True):
+            assert torch.equal(batch["index"], expected["index"])
+            assert torch.equal(batch["waveform"], expected["waveform"])
+            assert torch.equal(batch["specgram"], expected["specgram"])
+
+
+class Killed(Notes):
+    """The worker that reads note 5 is killed, as by an operating system that lacks memory."""
+
+    def __getitem__(self, index):
+        if index == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_a_killed_worker_is_an_error_and_no_hang(frontend, method, persistent):
+    workers = DataLoader(
+        Killed(),
+        batch_size=2,
+        num_workers=2,
+        multiprocessing_context=method,
+        persistent_workers=persistent,
+    )
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid.* Killed"):
+        list(augspec.DeviceLoader(workers, frontend, "cpu"))
+    del workers
+    assert not multiprocessing.active_children()
 
 
 def read_one_rank(rank, folder):

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import audiomentations
 import pytest
-import torch_audiomentations
-import torchaudio
+from peers import import_or_skip
 
 from augspec import features as F
 from augspec import transforms as T
+
+torchaudio = import_or_skip("torchaudio")
+torch_audiomentations = import_or_skip("torch_audiomentations")
 
 PAGE = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
 OURS = re.compile(r"`([TF])\.(\w+)(?:\(([^)`]*)\))?`")

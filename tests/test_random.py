@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from devices import on_others
 
 from augspec import example_keys, random
 from augspec.random import Draw
@@ -160,9 +161,9 @@ def test_draws_compile_whole_and_are_the_same_compiled(keys, backend):
     _assert_same_draws(_all_draws(keys[:100]), compiled(keys[:100]))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_draws_are_the_same_on_the_gpu(keys):
-    _assert_same_draws(_all_draws(keys), _all_draws(keys.cuda()))
+@on_others()
+def test_draws_are_the_same_on_other_devices(keys, device):
+    _assert_same_draws(_all_draws(keys), _all_draws(keys.to(device)))
 
 
 def test_global_random_state_is_untouched(keys):

@@ -1,6 +1,7 @@
 """Levels and normalisation of spectrograms, each example on its own."""
 
 import pytest
+import scipy.stats
 import torch
 
 from augspec import features
@@ -17,6 +18,12 @@ def test_each_example_has_mean_0_and_deviation_1():
     one = torch.ones(3, dtype=torch.float64)
     torch.testing.assert_close(result.mean(1), 0 * one)
     torch.testing.assert_close(result.std(1, correction=0), one)
+
+
+def test_normalize_is_scipys_zscore():
+    expected = scipy.stats.zscore(specgrams().numpy(), axis=(1, 2, 3))
+    result = features.Normalize(eps=1e-30)(specgrams())
+    torch.testing.assert_close(result, torch.from_numpy(expected), rtol=1e-10, atol=1e-10)
 
 
 def test_only_valid_frames_count_and_the_others_become_zero():

@@ -11,7 +11,6 @@ import librosa
 import numpy as np
 import pytest
 import torch
-import torchaudio
 from torch import Tensor, nn
 
 from augspec import features
@@ -64,7 +63,7 @@ POWERS = pytest.mark.parametrize("power", [1.0, 2.0, 0.6])
 
 @POWERS
 @FRAMINGS
-def test_spectrogram_is_torchaudios(waveform, framing, power):
+def test_spectrogram_is_torchaudios(waveform, framing, power, torchaudio):
     theirs = torchaudios(torchaudio.transforms.Spectrogram, power=power, **framing)
     assert_equal(features.Spectrogram(power=power, **framing)(waveform), theirs(waveform))
 
@@ -101,14 +100,14 @@ EVEN_FRAMING = {"n_fft": 512, "win_length": 400, "hop_length": 160}
 
 @POWERS
 @MELS
-def test_mel_spectrogram_is_torchaudios(waveform, mels, power):
+def test_mel_spectrogram_is_torchaudios(waveform, mels, power, torchaudio):
     arguments = {"sample_rate": SAMPLE_RATE, "power": power, **EVEN_FRAMING, **mels}
     theirs = torchaudios(torchaudio.transforms.MelSpectrogram, **arguments)
     assert_equal(features.MelSpectrogram(**arguments)(waveform), theirs(waveform))
 
 
 @FRAMINGS
-def test_mel_spectrogram_has_torchaudios_defaults(waveform, framing):
+def test_mel_spectrogram_has_torchaudios_defaults(waveform, framing, torchaudio):
     # torchaudio misplaces the bins of an odd frame (see `mel_filterbank`); librosa does not.
     framing = {**framing, "n_fft": framing.get("n_fft", 400) // 2 * 2}
     theirs = torchaudios(torchaudio.transforms.MelSpectrogram, **framing)
@@ -140,7 +139,7 @@ def test_mel_spectrogram_is_librosas(waveform, mels, power, n_fft, pad_mode):
     assert_equal(ours(waveform), theirs)
 
 
-def test_log_mel_spectrogram_is_torchaudios(waveform):
+def test_log_mel_spectrogram_is_torchaudios(waveform, torchaudio):
     mel = torchaudios(torchaudio.transforms.MelSpectrogram, n_fft=1024, n_mels=64)
     decibel = torchaudio.transforms.AmplitudeToDB("power")
     ours = features.LogMelSpectrogram(n_fft=1024, n_mels=64)
@@ -162,7 +161,7 @@ def test_log_mel_spectrogram_is_librosas(waveform, ref, top_db):
 
 @pytest.mark.parametrize("top_db", [None, 80.0, 10.0])
 @pytest.mark.parametrize("stype", ["power", "magnitude"])
-def test_amplitude_to_db_is_torchaudios(waveform, stype, top_db):
+def test_amplitude_to_db_is_torchaudios(waveform, stype, top_db, torchaudio):
     specgram = features.Spectrogram()(waveform)
     theirs = torchaudio.transforms.AmplitudeToDB(stype, top_db)
     assert_equal(features.AmplitudeToDB(stype, top_db)(specgram), theirs(specgram))
@@ -170,7 +169,7 @@ def test_amplitude_to_db_is_torchaudios(waveform, stype, top_db):
 
 @pytest.mark.parametrize("norm", [None, "ortho"])
 @pytest.mark.parametrize("log_mels", [True, False])
-def test_mfcc_is_torchaudios(waveform, log_mels, norm):
+def test_mfcc_is_torchaudios(waveform, log_mels, norm, torchaudio):
     arguments = {
         "n_mfcc": 13,
         "norm": norm,

@@ -5,7 +5,6 @@ import math
 import audiomentations
 import pytest
 import torch
-import torchaudio
 
 from augspec import functional
 
@@ -113,7 +112,7 @@ def test_a_full_scale_sine_keeps_six_decibels_a_bit(bits):
 
 
 @pytest.mark.parametrize("channels", [2, 5, 16, 255, 256, 65536])
-def test_mu_law_is_that_of_torchaudio(channels):
+def test_mu_law_is_that_of_torchaudio(channels, torchaudio):
     waveform = noise(3, 2, 500).clamp(-3, 3) / 3
     codes = torchaudio.functional.mu_law_encoding(waveform, channels)
     expected = torchaudio.functional.mu_law_decoding(codes, channels).double()  # float32 in it

@@ -45,6 +45,40 @@ def test_pass_filters_are_scipys_butterworth(order, kind):
         assert (out[i] - expected).abs().max() < 1e-9 * expected.abs().max()
 
 
+ROOT_HALF = math.sqrt(0.5)
+OF_TORCHAUDIO = {  # its biquads: the same cookbook, one filter at a time
+    "low_pass": ("lowpass_biquad", {"cutoff_freq": 1800.0}, (1800.0, ROOT_HALF)),
+    "high_pass": ("highpass_biquad", {"cutoff_freq": 700.0}, (700.0, ROOT_HALF)),
+    "band_pass": ("bandpass_biquad", {"center_freq": 1200.0, "q": 3.0}, (1200.0, 3.0)),
+    "band_stop": ("bandreject_biquad", {"center_freq": 1200.0, "q": 0.6}, (1200.0, 0.6)),
+    "low_shelf": (
+        "bass_biquad",
+        {"cutoff_freq": 300.0, "gain_db": 9.0, "q": 0.9},
+        (9.0, 300.0, 0.9),
+    ),
+    "high_shelf": (
+        "treble_biquad",
+        {"cutoff_freq": 5000.0, "gain_db": -7.0, "q": 0.5},
+        (-7.0, 5000.0, 0.5),
+    ),
+    "peaking_eq": (
+        "equalizer_biquad",
+        {"center_freq": 900.0, "gain_db": -11.0, "q": 2.0},
+        (900.0, -11.0, 2.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_TORCHAUDIO)
+def test_filters_are_torchaudios(name, torchaudio):
+    theirs, ours, arguments = OF_TORCHAUDIO[name]
+    waveform = 0.01 * torch.randn(1, 2, 3000, dtype=torch.float64)  # it clips at full scale
+    expected = getattr(torchaudio.functional, theirs)(waveform, SAMPLE_RATE, *arguments)
+    parameters = {key: values(value) for key, value in ours.items()}
+    out = getattr(functional, name)(waveform, **parameters, sample_rate=SAMPLE_RATE)
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("function", [functional.low_pass, functional.high_pass])
 def test_the_level_at_the_cutoff_is_minus_three_decibels(function):
     cutoff_freq = values(40.0, 1000.0, 20_000.0)

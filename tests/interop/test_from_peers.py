@@ -8,14 +8,16 @@ import audiomentations
 import numpy as np
 import pytest
 import torch
-import torch_audiomentations
-import torchaudio
+from peers import import_or_skip
 
 import augspec
 import augspec.testing
 from augspec import interop
 from augspec import transforms as T
 from augspec.interop._peer import import_peer
+
+torchaudio = import_or_skip("torchaudio")
+torch_audiomentations = import_or_skip("torch_audiomentations")
 
 RATE = 16_000
 KEYS = augspec.example_keys(seed=3, epoch=1, index=torch.arange(6))

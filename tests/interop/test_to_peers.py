@@ -7,13 +7,15 @@ import audiomentations
 import numpy as np
 import pytest
 import torch
-import torch_audiomentations
+from peers import import_or_skip
 from torchvision.transforms import v2
 
 import augspec
 from augspec import features as F
 from augspec import interop
 from augspec import transforms as T
+
+torch_audiomentations = import_or_skip("torch_audiomentations")
 
 RATE = 16_000
 CHAIN = T.Chain([T.PitchShift((-3.0, 3.0), n_fft=256), T.Gain((-12.0, -1.0))])

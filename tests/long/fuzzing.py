@@ -3,7 +3,8 @@
 A fuzzer's `target` gets bytes and a folder. It fails if it raises anything but `ALLOWED`, takes
 longer than `SECONDS`, needs more than `MEMORY`, starts a process, or writes, moves or deletes a
 file outside of the folder.
-Inputs are made from seeds by changing, cutting, doubling and exchanging bytes.
+Inputs are made from seeds by changing, cutting, doubling and exchanging bytes; with
+``--guided CORPUS`` by atheris (``pip install atheris``), which looks for those that reach new code.
 """
 
 import argparse
@@ -19,6 +20,14 @@ import traceback
 from pathlib import Path
 
 from rich.progress import Progress, TimeElapsedColumn
+
+if "--guided" in sys.argv:  # atheris has to see the readers' modules before anyone imports them
+    import atheris
+
+    with atheris.instrument_imports(include=["augspec", "tarfile", "yaml"]):
+        import augspec.config
+        import augspec.datasets
+        import augspec.params  # noqa: F401
 
 MEMORY = 4 << 30  # bytes beyond what is mapped before
 SECONDS = 10  # that one input may take
@@ -82,48 +91,95 @@ def _too_slow(*_):
     raise TimeoutError(f"one input took longer than {SECONDS} s")
 
 
+class Bench:
+    """Try a target on inputs, within limits, in a folder that is empty each time."""
+
+    def __init__(self, target, allowed):
+        self.target, self.allowed, self.watch = target, allowed, Watch()
+
+    def __enter__(self):
+        self.alarm = signal.signal(signal.SIGALRM, _too_slow)
+        self.limits = resource.getrlimit(resource.RLIMIT_AS)
+        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, self.limits[1]))
+        self.folder = Path(os.path.realpath(tempfile.mkdtemp()))
+        return self
+
+    def __exit__(self, *_):
+        signal.signal(signal.SIGALRM, self.alarm)
+        resource.setrlimit(resource.RLIMIT_AS, self.limits)
+        shutil.rmtree(self.folder)
+
+    def fault(self, data):
+        """Try one input; give the error that the target must not raise, or None."""
+        inside, found = self.folder / "one", None
+        inside.mkdir()
+        self.watch.folder = str(inside)
+        signal.alarm(SECONDS)
+        try:
+            self.target(data, inside)
+        except self.allowed:
+            pass
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            found = error
+        finally:
+            signal.alarm(0)
+            self.watch.folder = None
+        if self.watch.found:
+            found = RuntimeError(self.watch.found[0])
+            self.watch.found.clear()
+        shutil.rmtree(inside)
+        if {path.name for path in self.folder.iterdir()}:
+            raise AssertionError(f"something was left in {self.folder}")
+        return found
+
+
+def _place(error):
+    """Say where an error comes from: one of each kind is enough."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return (type(error), *frames[-1][:2]) if frames else str(error)
+
+
 def fuzz(target, seeds, allowed, cases=None, seconds=None, seed=0, tell=lambda: None):
     """Try seeds, and inputs made from them; give the number tried and a list of what failed."""
     rng = random.Random(seed)  # noqa: S311
-    watch, failures, tried = Watch(), {}, 0
+    failures, tried = {}, 0
     end = None if seconds is None else time.monotonic() + seconds
-    before = signal.signal(signal.SIGALRM, _too_slow)
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, limits[1]))
-    folder = Path(os.path.realpath(tempfile.mkdtemp()))
-    try:
+    with Bench(target, allowed) as bench:
         while (cases is None or tried < cases) and (end is None or time.monotonic() < end):
             data = seeds[tried] if tried < len(seeds) else mutate(rng.choice(seeds), seeds, rng)
-            inside = folder / "one"
-            inside.mkdir()
-            watch.folder = str(inside)
-            signal.alarm(SECONDS)
-            try:
-                target(data, inside)
-            except allowed:
-                pass
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt):
-                    raise
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                failures.setdefault((type(error), where.filename, where.lineno), (data, error))
-            finally:
-                signal.alarm(0)
-                watch.folder = None
-            if watch.found:
-                failures.setdefault(watch.found[0], (data, RuntimeError(watch.found[0])))
-                watch.found.clear()
-            shutil.rmtree(inside)
-            if {path.name for path in folder.iterdir()}:
-                raise AssertionError(f"something was left in {folder}")
+            error = bench.fault(data)
+            if error is not None:
+                failures.setdefault(_place(error), (data, error))
             tried += 1
             tell()
-    finally:
-        signal.signal(signal.SIGALRM, before)
-        resource.setrlimit(resource.RLIMIT_AS, limits)
-        shutil.rmtree(folder)
     return tried, list(failures.values())
+
+
+def fuzz_guided(target, seeds, allowed, corpus, seconds, seed):
+    """Let atheris choose the inputs that reach new code; it ends the process, at the first fault.
+
+    Inputs that reached new code are kept in ``corpus`` and are where the next run goes on.
+    """
+    import atheris
+
+    corpus.mkdir(parents=True, exist_ok=True)
+    for place, data in enumerate(seeds):
+        (corpus / f"seed_{place}").write_bytes(data)
+    bench = Bench(target, allowed).__enter__()  # Fuzz never returns
+
+    def one(data):
+        error = bench.fault(data)
+        if error is not None:
+            raise error
+
+    # Time and memory are limited by the bench.
+    options = [f"-max_total_time={seconds:.0f}", f"-seed={seed}", "-handle_alrm=0"]
+    options += ["-rss_limit_mb=0", f"-artifact_prefix={corpus.parent}/", str(corpus)]
+    atheris.Setup([sys.argv[0], *options], one)
+    atheris.Fuzz()
 
 
 def main(name, target, seeds, allowed):
@@ -131,7 +187,10 @@ def main(name, target, seeds, allowed):
     parser = argparse.ArgumentParser(description=f"Fuzz {name}.")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--guided", type=Path, metavar="CORPUS", help="by coverage, with atheris")
     options = parser.parse_args()
+    if options.guided:
+        fuzz_guided(target, seeds, allowed, options.guided, options.seconds, options.seed)
     with Progress(*Progress.get_default_columns(), TimeElapsedColumn()) as progress:
         task = progress.add_task(name, total=None)
         tried, failures = fuzz(

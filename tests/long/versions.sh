@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # The suite with the oldest torch that augspec supports and with the newest, each in a fresh
-# environment; and the quickstart from the wheel, away from the clone.
+# environment; and the README's training loop from the wheel and from the source archive, away from
+# the clone.
 #
 #     tests/long/versions.sh [oldest|newest|wheel]...
+#
+# PYTEST_ADDOPTS='-m "not slow"' leaves the slow tests out. An environment takes 7 GB.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -10,36 +13,42 @@ trap 'rm -rf "$work"' EXIT
 
 environment() { python3 -m venv "$work/$1" && "$work/$1/bin/python" -m pip install -q "${@:2}"; }
 
+suite() { "$work/$1/bin/python" -m pytest -q; rm -rf "${work:?}/$1"; }
+
 oldest() {
     environment oldest "torch==2.11.*" "torchaudio==2.11.*" "timm==1.0.9" "soundfile==0.13.0" -e '.[dev]'
-    "$work/oldest/bin/python" -m pytest -q
+    suite oldest
 }
 
 newest() {
     environment newest --upgrade -e '.[dev]'
-    "$work/newest/bin/python" -m pytest -q
+    suite newest
 }
 
 wheel() {
     environment build build
     "$work/build/bin/python" -m build --outdir "$work/dist" . >/dev/null
-    environment wheel "$work"/dist/*.whl
-    (cd "$work" && wheel/bin/python - <<'PY'
-import torch
-
-import augspec
-from augspec import features as F, transforms as T
-
-frontend = augspec.Frontend(
-    waveform=T.Chain([T.TimeStretch(rate=(0.8, 1.25)), T.PitchShift(semitones=(-2.0, 2.0)), T.Gain()]),
-    features=F.LogMelSpectrogram(sample_rate=16_000, n_fft=1024, hop_length=256, n_mels=64),
-    specgram=T.Chain([T.TimeMask(40), T.FrequencyMask(12)]),
-)
-specgram = frontend(torch.randn(2, 1, 16_000))
-assert specgram.shape == (2, 1, 64, 63) and specgram.isfinite().all()
-print("the wheel works:", augspec.__file__)
+    # Whoever unpacks the source archive can run the tests: what git knows of is in it.
+    mkdir "$work/unpacked"
+    tar -xzf "$work"/dist/*.tar.gz -C "$work/unpacked" --strip-components 1
+    for name in $(git ls-files -- augspec recipes tests docs '*.md' LICENSE CITATION.cff); do
+        cmp "$name" "$work/unpacked/$name"
+    done
+    # The README's training loop, and a look at where augspec came from.
+    sed -n '/^```python$/,/^```$/p' README.md | grep -v '^```' >"$work/quickstart.py"
+    cat >>"$work/quickstart.py" <<'PY'
+assert batch["specgram"].shape[1:] == (1, 64, 188) and loss.isfinite()
+assert "site-packages" in augspec.__file__, augspec.__file__
 PY
-    )
+    environment wheel "$work"/dist/*.whl
+    quickstart "wheel"
+    "$work/wheel/bin/python" -m pip install -q --force-reinstall --no-deps "$work"/dist/*.tar.gz
+    quickstart "source archive"
+}
+
+quickstart() {
+    (cd "$work" && env -u PYTHONPATH wheel/bin/python quickstart.py)
+    echo "the quickstart runs from the $1"
 }
 
 for which in "${@:-oldest newest wheel}"; do

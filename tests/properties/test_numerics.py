@@ -16,7 +16,7 @@ def _eager_kernels(monkeypatch):
 
 def square(like):
     """Full scale, up for 40 samples and down for 40."""
-    places = torch.arange(like.shape[-1]) // 40 % 2
+    places = torch.arange(like.shape[-1], device=like.device) // 40 % 2
     return torch.where(places == 0, 1.0, -1.0).to(like.dtype).expand_as(like)
 
 
@@ -31,27 +31,27 @@ SIGNALS = {
 }
 
 
-def hard_case(name, signal, dtype):
+def hard_case(name, signal, dtype, device):
     """Give a module's case with hard values; a spectrogram has no negative ones."""
-    case = make_case(EXAMPLES[name])
+    case = make_case(EXAMPLES[name], device=device)
     batch = SIGNALS[signal](case.batch.to(dtype))
     return case.on(batch=batch.abs() if name in OF_SPECGRAMS else batch)
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
 @pytest.mark.parametrize("name", NAMES)
-def test_hard_signals_give_finite_values(name, signal):
+def test_hard_signals_give_finite_values(name, signal, device):
     for dtype in (torch.float32, torch.float64):
-        case = hard_case(name, signal, dtype)
+        case = hard_case(name, signal, dtype, device)
         for out in (case.run(), case.run_ragged()[0]):
             require(out.isfinite().all(), f"{signal} in {dtype} gives values that are not finite")
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
 @pytest.mark.parametrize("name", [n for n in NAMES if getattr(EXAMPLES[n], "differentiable", True)])
-def test_gradients_of_hard_signals_are_finite(name, signal):
+def test_gradients_of_hard_signals_are_finite(name, signal, device):
     for dtype in (torch.float32, torch.float64):
-        case = hard_case(name, signal, dtype)
+        case = hard_case(name, signal, dtype, device)
         batch = case.batch.clone().requires_grad_()
         out, _ = case.on(batch=batch).run_ragged()
         (gradient,) = torch.autograd.grad(out.sum(), batch)
@@ -62,8 +62,8 @@ def test_gradients_of_hard_signals_are_finite(name, signal):
 @pytest.mark.parametrize(
     "name", [n for n in NAMES if not getattr(EXAMPLES[n], "mixes_examples", False)]
 )
-def test_a_broken_example_spoils_no_other(name, bad):
-    case = make_case(EXAMPLES[name])
+def test_a_broken_example_spoils_no_other(name, bad, device):
+    case = make_case(EXAMPLES[name], device=device)
     others = [0, 2, 3]
     for where in (slice(None), slice(7, 8)):
         spoilt = case.batch.clone()

@@ -1,12 +1,14 @@
 """Every class of the library, found rather than listed, passes every check that applies to it."""
 
+import copy
 import inspect
 
 import pytest
 import torch
+from devices import on_others
 
 from augspec import features as F
-from augspec import testing
+from augspec import params_from_json, params_to_json, testing
 from augspec import transforms as T
 from augspec.bank import example_bank
 from augspec.testing.case import make_case
@@ -95,10 +97,62 @@ def test_catalogue(name, check):
     testing.run_check(check, CATALOGUE[name])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_catalogue_on_a_gpu(name):
-    testing.check_transform(CATALOGUE[name], device="cuda")
+@on_others(*CATALOGUE)
+def test_catalogue_on_other_devices(device, name):
+    testing.check_transform(CATALOGUE[name], device=device)
+
+
+@on_others(*CATALOGUE)
+def test_other_devices_draw_and_compute_what_the_cpu_does(device, name):
+    assert_same_on(device, make_case(CATALOGUE[name]))
+
+
+def assert_same_on(device, here):
+    """Require the draws of the CPU on a device, and from them its results, within rounding."""
+    there = here.on(
+        module=copy.deepcopy(here.module).to(device),
+        batch=here.batch.to(device),
+        lengths=here.lengths.to(device),
+        keys=here.keys.to(device),
+    )
+    params = None
+    if isinstance(here.module, T.RandomTransform):
+        params = here.module.make_params(here.batch, keys=here.keys)
+        assert_same_params(there.module.make_params(there.batch, keys=there.keys), params)
+    # MPS has no float64. In float32 a few cells may fall on the other side of a comparison.
+    for dtype, tolerance in ((torch.float64, 1e-6), (torch.float32, 1e-3)):
+        if dtype == torch.float32 or device != "mps":
+            expected, ends = compute(here, params, dtype)
+            out, its_ends = compute(there, params, dtype)
+            assert out.device.type == torch.device(device).type
+            assert torch.equal(its_ends.cpu(), ends)
+            assert (out.cpu() - expected).norm() <= tolerance * expected.norm()
+
+
+def compute(case, params, dtype):
+    """Run a case by params from the CPU."""
+    batch = case.batch.to(dtype)
+    if params is None:
+        return case.module(batch, case.lengths)
+    params = params_from_json(params_to_json(params), device=batch.device)
+    return case.module.transform(batch, params, case.lengths)
+
+
+def assert_same_params(drawn, expected):
+    """Require integers, keys and choices to be equal, and real numbers but for a rounding."""
+    assert len(drawn) == len(expected)
+    for name in expected if isinstance(expected, dict) else range(len(expected)):
+        if isinstance(expected[name], torch.Tensor):
+            rounding = 1e-6 if expected[name].dtype == torch.float32 else 0.0
+            ours = drawn[name].cpu()
+            torch.testing.assert_close(ours, expected[name], rtol=rounding, atol=rounding)
+        else:
+            assert_same_params(drawn[name], expected[name])
+
+
+@pytest.mark.parametrize("name", ["LowPass", "PitchShift", "OneOf", "WhiteNoise", "MFCC"])
+def test_the_comparison_of_devices_holds_for_the_cpu(name):
+    assert_same_on("cpu", make_case(CATALOGUE[name]))
 
 
 @pytest.mark.slow
