@@ -3,7 +3,7 @@
 import errno
 
 import pytest
-from disk import no_file_beyond
+from disk import no_file_beyond, small_disk
 from test_nsynth_archive import make_archive, read
 from test_packed import Sounds
 
@@ -21,6 +21,19 @@ def test_a_pack_that_filled_the_disk_goes_on_later(tmp_path, size):
     pack(Sounds(30), path, progress=False)
     assert path.read_bytes() == expected
     assert {file.name for file in tmp_path.iterdir()} == {"whole.packed", "sounds.packed"}
+
+
+def test_a_pack_on_a_full_disk_goes_on_when_there_is_room(tmp_path):
+    expected = pack(Sounds(30), tmp_path / "whole.packed", progress=False).path.read_bytes()
+    with small_disk(tmp_path / "small", 16_384) as enlarge:
+        path = tmp_path / "small" / "sounds.packed"
+        with pytest.raises(OSError, match=r"sounds\.packed\.partial") as caught:
+            pack(Sounds(30), path, progress=False)
+        assert caught.value.errno in (errno.ENOSPC, errno.EFBIG)
+        assert not path.exists()
+        enlarge()
+        pack(Sounds(30), path, progress=False)
+        assert path.read_bytes() == expected
 
 
 def test_tables_that_do_not_fit_leave_the_audio(tmp_path):

@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from disk import no_file_beyond
+from disk import no_file_beyond, small_disk
 from recipe_runs import numbers, records
 
 ARMS = ("--arms", "gain", "--seeds", "1")
@@ -15,19 +15,32 @@ def tables(out):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def test_a_checkpoint_that_does_not_fit_fails_the_run_and_not_its_numbers(run, tmp_path, capsys):
+DISKS = {
+    "a limit on files": lambda _: no_file_beyond(20_000),
+    "a small disk": lambda folder: small_disk(folder, 65_536),
+}
+
+
+@pytest.mark.parametrize("disk", DISKS)
+def test_a_checkpoint_that_does_not_fit_fails_the_run_and_not_its_numbers(
+    run, tmp_path, capsys, disk
+):
     words = (*ARMS, "--epochs", "2")
     assert run(tmp_path / "whole", *words) == 0
-    with no_file_beyond(20_000):
-        assert run(tmp_path / "full", *words) == 1
-    printed = capsys.readouterr().err
-    assert "none, seed 0: failed: " in printed
-    assert records(tmp_path / "full") == {}
-    assert not list(tmp_path.glob("full/runs/*/checkpoint.pt"))
-    assert run(tmp_path / "full", *words) == 0
-    expected, found = records(tmp_path / "whole"), records(tmp_path / "full")
-    assert {k: numbers(v) for k, v in found.items()} == {k: numbers(v) for k, v in expected.items()}
-    assert tables(tmp_path / "full") == tables(tmp_path / "whole")
+    out = tmp_path / "full"
+    with DISKS[disk](out) as make_room:
+        assert run(out, *words) == 1
+        printed = capsys.readouterr().err
+        assert "none, seed 0: failed: " in printed
+        assert records(out) == {}
+        assert not list(out.glob("runs/*/checkpoint.pt"))
+        make_room()
+        assert run(out, *words) == 0
+        expected, found = records(tmp_path / "whole"), records(out)
+        assert {k: numbers(v) for k, v in found.items()} == {
+            k: numbers(v) for k, v in expected.items()
+        }
+        assert tables(out) == tables(tmp_path / "whole")
 
 
 def test_a_report_that_does_not_fit_costs_no_run(run, tmp_path, capsys):
