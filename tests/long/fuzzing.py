@@ -8,6 +8,7 @@ Inputs are made from seeds by changing, cutting, doubling and exchanging bytes; 
 """
 
 import argparse
+import atexit
 import os
 import random
 import resource
@@ -168,7 +169,8 @@ def fuzz_guided(target, seeds, allowed, corpus, seconds, seed):
     corpus.mkdir(parents=True, exist_ok=True)
     for place, data in enumerate(seeds):
         (corpus / f"seed_{place}").write_bytes(data)
-    bench = Bench(target, allowed).__enter__()  # Fuzz never returns
+    bench = Bench(target, allowed).__enter__()
+    atexit.register(bench.__exit__)  # Fuzz never returns
 
     def one(data):
         error = bench.fault(data)
