@@ -111,7 +111,8 @@ def test_a_killed_worker_is_an_error_and_no_hang(frontend, method, persistent):
         multiprocessing_context=method,
         persistent_workers=persistent,
     )
-    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid"):
+    # torch says that the worker exited, or that what it had sent cannot be fetched from it any more.
+    with pytest.raises((RuntimeError, OSError, EOFError)):
         list(augspec.DeviceLoader(workers, frontend, "cpu"))
     del workers
     gc.collect()  # the error's traceback holds the loader
