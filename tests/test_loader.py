@@ -111,7 +111,7 @@ def test_a_killed_worker_is_an_error_and_no_hang(frontend, method, persistent):
         multiprocessing_context=method,
         persistent_workers=persistent,
     )
-    # torch says that the worker exited, or that what it had sent cannot be fetched from it any more.
+    # torch says that the worker exited, or that what it sent cannot be fetched any more.
     with pytest.raises((RuntimeError, OSError, EOFError)):
         list(augspec.DeviceLoader(workers, frontend, "cpu"))
     del workers
