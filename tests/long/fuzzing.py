@@ -178,8 +178,8 @@ def fuzz_guided(target, seeds, allowed, corpus, seconds, seed):
             raise error
 
     # Time and memory are limited by the bench.
-    options = [f"-max_total_time={seconds:.0f}", f"-seed={seed}", "-handle_alrm=0"]
-    options += ["-rss_limit_mb=0", f"-artifact_prefix={corpus.parent}/", str(corpus)]
+    options = [f"-max_total_time={seconds:.0f}", f"-seed={seed}", "-rss_limit_mb=0"]
+    options += [f"-artifact_prefix={corpus.parent}/", str(corpus)]
     atheris.Setup([sys.argv[0], *options], one)
     atheris.Fuzz()
 
