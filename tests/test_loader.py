@@ -75,6 +75,7 @@ def assert_close(found, expected):
 @pytest.mark.parametrize("persistent", [False, True])
 @pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 def test_batches_do_not_depend_on_the_workers(frontend, count, method, persistent):
     workers = DataLoader(
         Notes(),
