@@ -8,13 +8,15 @@ import sys
 import audiomentations
 import pytest
 import torch
-import torch_audiomentations
-import torchaudio
 import yaml
+from peers import import_or_skip
 
 import augspec
 from augspec import config, interop
 from augspec import transforms as T
+
+torchaudio = import_or_skip("torchaudio")
+torch_audiomentations = import_or_skip("torch_audiomentations")
 
 RATE = 16_000
 KEYS = augspec.example_keys(seed=3, epoch=1, index=torch.arange(4))
