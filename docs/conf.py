@@ -36,7 +36,7 @@ if tags.has("online"):  # noqa: F821 - Sphinx puts it here
         "torch": ("https://docs.pytorch.org/docs/stable", None),
         "matplotlib": ("https://matplotlib.org/stable", None),
     }
-exclude_patterns = ["_build", "examples", "gallery/*.ipynb", "gallery/*.py"]
+exclude_patterns = ["_build", "results/*", "examples", "gallery/*.ipynb", "gallery/*.py"]
 html_theme = "furo"
 html_title = "augspec"
 html_static_path = ["_static"]
