@@ -56,8 +56,9 @@ def keys_apart(example, transform, n):
     params = transform.make_params(example.expand(64, *example.shape[1:]), keys=keys)
     if n == 2 and isinstance(params, dict):
         for name, value in params.items():
-            ranged = name != "mix" and value.is_floating_point() and value.ndim == 1
-            if ranged and value.min() < value.max():
+            if name == "mix" or not isinstance(value, torch.Tensor):
+                continue
+            if value.is_floating_point() and value.ndim == 1 and value.min() < value.max():
                 return keys[torch.stack([value.argmin(), value.argmax()])]
     return keys[:n]
 
