@@ -16,7 +16,7 @@ environment() { python3 -m venv "$work/$1" && "$work/$1/bin/python" -m pip insta
 suite() { "$work/$1/bin/python" -m pytest -q; rm -rf "${work:?}/$1"; }
 
 oldest() {
-    environment oldest "torch==2.11.*" "torchaudio==2.11.*" "timm==1.0.9" "soundfile==0.13.0" -e '.[dev]'
+    environment oldest "torch==2.11.*" "torchaudio==2.11.*" "timm==1.0.11" "soundfile==0.13.0" -e '.[dev]'
     suite oldest
 }
 
