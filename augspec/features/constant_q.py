@@ -13,7 +13,7 @@ from augspec.functional.checks import (
     check_sample_rate,
 )
 from augspec.functional.constant_q import quality
-from augspec.functional.shapes import silence_after
+from augspec.functional.shapes import silence_after, split_batch
 
 _HANN_BANDWIDTH = 1.50018310546875  # in bins, as librosa has it
 # Samples of overlapping frames that are worked on at a time, as in the spectrogram.
@@ -133,8 +133,8 @@ class CQT(nn.Module):
         # Autocast would run the filters in half precision, where a power overflows.
         with torch.autocast(waveform.device.type, enabled=False):
             size = self._examples_at_a_time(signal)
-            chunks = torch.split(signal, size)
-            ends = [None] * len(chunks) if lengths is None else torch.split(lengths, size)
+            chunks = split_batch(signal, size)
+            ends = [None] * len(chunks) if lengths is None else split_batch(lengths, size)
             parts = [self._transform(*pair) for pair in zip(chunks, ends, strict=True)]
             specgram = torch.cat(parts)
         if lengths is None:

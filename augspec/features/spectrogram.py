@@ -13,7 +13,7 @@ from augspec.functional.checks import (
     check_flag,
     check_positive,
 )
-from augspec.functional.shapes import like
+from augspec.functional.shapes import like, split_batch
 from augspec.functional.spectrum import PAD_MODES
 
 # Samples of overlapping frames that are worked on at a time. On a CPU the frames, their spectrum
@@ -100,11 +100,11 @@ class MagnitudeFeature(nn.Module, ABC):
         """
         functional.check_waveform(waveform, lengths)
         size = self._examples_at_a_time(waveform)
-        chunks = torch.split(waveform, size)
+        chunks = split_batch(waveform, size)
         if lengths is None:
             parts = [self.project(self.frame(chunk)) for chunk in chunks]
             return self.finish(_join(parts, dim=0), waveform.dtype)
-        ends = torch.split(lengths, size)
+        ends = split_batch(lengths, size)
         parts = [
             self.project(self.frame(chunk, end)) for chunk, end in zip(chunks, ends, strict=True)
         ]
