@@ -202,7 +202,7 @@ def _check_stem(model: nn.Module, name: str, stem: nn.Conv2d) -> None:
 
     standardised = (ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame)
     # Older models do not say how many channels they take, but for what they were trained on.
-    trained = model.pretrained_cfg["input_size"][0]  # type: ignore[index,union-attr]
+    trained = model.pretrained_cfg["input_size"][0]  # type: ignore[index]
     taken = getattr(model, "in_chans", min(stem.in_channels, trained))
     if isinstance(stem, standardised) or stem.groups != 1 or stem.in_channels != taken:
         raise ValueError(

@@ -155,6 +155,10 @@ def test_several_devices():
     assert len(names["single"]) == 16
 
 
+@pytest.mark.xfail(
+    torch.__version__.startswith("2.11."),
+    reason="torch 2.11: what it exports refuses some lengths of a dynamic time",
+)
 def test_serving():
     names = run(code_of("howto/inference.md"))
     torch.testing.assert_close(names["served"], names["expected"], rtol=1e-4, atol=1e-4)

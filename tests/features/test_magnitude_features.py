@@ -84,6 +84,10 @@ def test_neighbours_and_channels_change_nothing(make):
         torch.testing.assert_close(stereo, batch[:4].reshape(2, 2, *batch.shape[-2:]))
 
 
+@pytest.mark.xfail(
+    torch.__version__.startswith("2.11."),
+    reason="torch 2.11: compiled, the gradient of an empty batch fails inside of MKL's FFT",
+)
 @each_feature
 def test_empty_batch(make):
     waveform = torch.zeros(0, 2, 300)
