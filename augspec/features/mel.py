@@ -32,7 +32,7 @@ class MelFeature(MagnitudeFeature):
         f_min: Lowest frequency in Hz.
         f_max: Highest frequency in Hz.
         n_mels: Number of filters.
-        power: Exponent of the magnitude.
+        power: Exponent of the magnitude, in (0, 10].
         center: Pad on both sides.
         pad_mode: How to pad.
         norm: ``None`` or ``"slaney"``.
@@ -139,7 +139,7 @@ class MelSpectrogram(MelFeature):
             rate.
         n_mels: Number of filters, at least 1. Where two corners are closer than two bins, a filter
             can be zero: then choose a larger ``n_fft`` or a higher ``f_min``.
-        power: Exponent of the magnitude, positive: 1 for magnitude, 2 for power.
+        power: Exponent of the magnitude, in (0, 10]: 1 for magnitude, 2 for power.
         center: Pad ``n_fft // 2`` samples on both sides, so that frame ``i`` is centred on sample
             ``i * hop_length``.
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``. Audio of at most
@@ -189,7 +189,7 @@ class LogMelSpectrogram(MelFeature):
         f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
             rate.
         n_mels: Number of filters, at least 1.
-        power: Exponent of the magnitude, positive; the factor of the logarithm is ``20 / power``.
+        power: Exponent of the magnitude, in (0, 10]; the factor of the logarithm is ``20 / power``.
         center: Pad ``n_fft // 2`` samples on both sides.
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``.
         norm: ``None`` for filters with a peak of one, ``"slaney"`` for filters of area one.

@@ -149,7 +149,7 @@ class Normalize(nn.Module):
 
         Raises:
             TypeError: If ``specgram`` is not floating point or ``lengths`` not int64.
-            ValueError: If a shape differs.
+            ValueError: If a shape differs, or there are not as many bins as numbers of ``mean``.
         """
         functional.check_specgram(specgram, lengths)
         values = specgram.to(functional.compute_dtype(specgram))
@@ -161,6 +161,12 @@ class Normalize(nn.Module):
 
     def _normalize(self, values: Tensor, valid: Tensor | None) -> Tensor:
         if self.mean is not None and self.std is not None:
+            bins = max(len(self.mean), len(self.std))
+            if bins not in (1, values.shape[-2]):
+                raise ValueError(
+                    f"`specgram` must have {bins} bins, as many as there are numbers of `mean` and "
+                    f"`std`, got {values.shape[-2]}"
+                )
             mean, std = values.new_tensor(self.mean), values.new_tensor(self.std)
             return (values - mean[:, None]) / std[:, None]
         return functional.standardize(values, valid, self.eps)

@@ -23,6 +23,8 @@ from augspec.functional.spectrum import PAD_MODES
 _CPU_BLOCK = 2**21
 _DEVICE_BLOCK = 2**27
 
+_MOST_POWER = 10.0  # beyond, magnitudes of audio leave the range of numbers
+
 
 class MagnitudeFeature(nn.Module, ABC):
     """Base of the features made from the magnitudes of windowed frames.
@@ -38,7 +40,7 @@ class MagnitudeFeature(nn.Module, ABC):
         n_fft: Samples of a frame, at least 1.
         win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
         hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
-        power: Exponent of the magnitude, positive: 1 for magnitude, 2 for power.
+        power: Exponent of the magnitude, in (0, 10]: 1 for magnitude, 2 for power.
         center: Pad ``n_fft // 2`` samples on both sides, so that frame ``i`` is centred on sample
             ``i * hop_length``.
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``.
@@ -69,6 +71,8 @@ class MagnitudeFeature(nn.Module, ABC):
         hop_length = self.win_length // 2 if hop_length is None else hop_length
         self.hop_length = check_count("hop_length", hop_length, 1)
         self.power = check_positive("power", power)
+        if self.power > _MOST_POWER:
+            raise ValueError(f"`power` must be at most {_MOST_POWER:g}, got {power!r}")
         self.center = check_flag("center", center)
         self.pad_mode = pad_mode
         if pad_mode not in PAD_MODES:
@@ -252,7 +256,7 @@ class Spectrogram(MagnitudeFeature):
         n_fft: Samples of a frame, at least 1; gives ``n_fft // 2 + 1`` bins.
         win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
         hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
-        power: Exponent of the magnitude, positive: 1 for magnitude, 2 for power.
+        power: Exponent of the magnitude, in (0, 10]: 1 for magnitude, 2 for power.
         center: Pad ``n_fft // 2`` samples on both sides, so that frame ``i`` is centred on sample
             ``i * hop_length``.
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``. Audio of at most

@@ -46,11 +46,12 @@ class Composite(RandomTransform, ABC):
 
     def __init__(self, transforms: Iterable[RandomTransform]) -> None:
         super().__init__()
-        if not isinstance(transforms, Iterable):
+        try:
+            transforms = list(transforms)
+        except TypeError as error:  # a tensor of no dimension says that it can be iterated
             raise TypeError(
                 f"`transforms` must be a list of transforms, got {type(transforms).__name__}"
-            )
-        transforms = list(transforms)
+            ) from error
         for place, transform in enumerate(transforms):
             if not isinstance(transform, RandomTransform):
                 raise TypeError(

@@ -27,7 +27,9 @@ __all__ = ["FrequencyMask", "TimeMask"]
 def check_mask_value(mask_value: MaskValue) -> MaskValue:
     """Check what masked cells get, and give it back."""
     if not isinstance(mask_value, str):
-        return check_finite("mask_value", mask_value)
+        if abs(check_finite("mask_value", mask_value)) > torch.finfo(torch.float32).max:
+            raise ValueError(f"`mask_value` must be a number of float32, got {mask_value!r}")
+        return mask_value
     if mask_value not in ("mean", "min"):
         raise ValueError(f'`mask_value` must be a number, "mean" or "min", got {mask_value!r}')
     return mask_value

@@ -13,10 +13,13 @@ from augspec.random import Draw
 __all__ = ["check_freq", "check_q", "log_uniform"]
 
 
+LOWEST = 1e-6  # Hz: much less is 0 in the float32 of params
+
+
 def check_freq(name: str, freq: float | Sequence[float], sample_rate: int) -> tuple[float, float]:
     """Check that a range of frequencies lies between 0 and Nyquist, both left out."""
     low, high = check_range(name, freq)
-    if not 0.0 < low <= high < sample_rate / 2:
+    if not LOWEST <= low <= high < sample_rate / 2:
         raise ValueError(
             f"`{name}` must lie above 0 and below half of `sample_rate`, {sample_rate / 2:g} Hz, "
             f"got {freq!r}"
