@@ -10,6 +10,7 @@ import soundfile
 import torch
 from guides import DOCS, PAGES, ROOT, code_of, fragments, python_blocks
 from matplotlib import pyplot as plt
+from peers import import_or_skip
 
 
 def sections(name):
@@ -75,6 +76,7 @@ def test_fastai():
 
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator")
 def test_hugging_face():
+    import_or_skip("transformers.trainer")
     names = run(FRAMEWORKS["Hugging Face"])
     assert names["trainer"].state.global_step == 3
     assert torch.isfinite(torch.tensor(names["metrics"]["eval_loss"]))

@@ -5,13 +5,17 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from peers import import_or_skip
 from torch import nn
-from transformers import Trainer, TrainingArguments
 
 import augspec
 from augspec import features as F
 from augspec import transforms as T
 from augspec.interop.huggingface import AudioClassifier, Collator, EpochCallback, with_waveform
+
+# It imports torchaudio, if that is there.
+transformers = import_or_skip("transformers.trainer")
+Trainer, TrainingArguments = transformers.Trainer, transformers.TrainingArguments
 
 RATE = 16_000
 SIZES = (3000, 2000, 2500, 3000)

@@ -4,7 +4,10 @@ import json
 
 import pytest
 from ablation import train
+from peers import import_or_skip
 from recipe_runs import numbers, records
+
+import_or_skip("torchaudio")
 
 ARMS = {
     "tam-pitch": [
