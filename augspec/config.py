@@ -204,6 +204,19 @@ def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
     return Builder(_classes(), WRAPPERS).make(config, "")
 
 
+def parse_yaml(text: str) -> Any:
+    """Read YAML as plain data.
+
+    Raises:
+        ValueError: If it is none, whatever the parser makes of it.
+    """
+    try:
+        return yaml.safe_load(text)
+    # The latter two are of a tag on a value of another kind, such as `!!int ""`.
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+
+
 def load(path: str | os.PathLike[str]) -> Any:
     """Make the object that a YAML or JSON file describes; see `from_config`.
 
@@ -220,9 +233,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     content = path.read_bytes()
     try:
         text = content.decode("utf-8")
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    # The latter two: what yaml makes of a tag on a value of another kind, such as `!!int ""`.
-    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as error:
+        data = json.loads(text) if path.suffix == ".json" else parse_yaml(text)
+    except (RecursionError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     try:
         return from_config(data)

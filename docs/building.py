@@ -30,11 +30,9 @@ def run_blocks(text, name):
         with contextlib.redirect_stdout(printed):
             exec(compile(block[1], name, "exec"), names)  # noqa: S102 - pages of this repository
         output = printed.getvalue().rstrip()
-        return (
-            f"{block[0]}\n\n```{{code-block}} text\n:class: printed\n\n{output}\n```\n"
-            if (output)
-            else block[0]
-        )
+        if not output:
+            return block[0]
+        return f"{block[0]}\n\n```{{code-block}} text\n:class: printed\n\n{output}\n```\n"
 
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:

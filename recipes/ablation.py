@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from ablation import plan
 from ablation.analyse import Row, Run, pool, summarise
 from ablation.data import Notes, join, open_data
@@ -39,6 +38,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from augspec import transforms as T
+from augspec.config import parse_yaml
 
 # --- The arms: what is done to a waveform in training ---------------------------------------------
 # Ranges are narrow on purpose. A note's family is told by its attack and its spectrum, and every
@@ -158,9 +158,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def _read_study(path: Path) -> dict[str, Any]:
     try:
-        study = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # The latter three: deep nesting, and what yaml makes of a tag on a value of another kind.
-    except (yaml.YAMLError, RecursionError, LookupError, AttributeError) as error:
+        study = parse_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ValueError(f"--study: {path} is not YAML: {error}") from error
     known = {"arms", "axes", "features", "root", "plan", "fold", "folds", "across"}
     known |= {*plan.AXES, *DEFAULTS}

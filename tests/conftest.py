@@ -23,6 +23,12 @@ def seed():
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def eager_kernels(monkeypatch):
+    """Keep kernels eager: where every case has another shape they would compile for each."""
+    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+
+
 @pytest.fixture(scope="session")
 def torchaudio():
     """The peer, where it can be imported."""

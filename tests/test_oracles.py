@@ -1,10 +1,10 @@
 """Every feature and every filter is compared with an oracle in float64: which, and where."""
 
-import inspect
 import re
 from pathlib import Path
 
 import pytest
+from public import classes
 
 from augspec import features as F
 from augspec import transforms as T
@@ -84,14 +84,9 @@ ORACLES = {
 }
 
 
-def concrete(module):
-    kinds = [getattr(module, name) for name in module.__all__]
-    return [kind for kind in kinds if inspect.isclass(kind) and not inspect.isabstract(kind)]
-
-
 def test_every_feature_and_filter_has_an_oracle():
-    filters = [kind for kind in concrete(T) if kind.__module__.rpartition(".")[2] in FILTERS]
-    assert {kind.__name__ for kind in concrete(F) + filters} == ORACLES.keys()
+    filters = [kind for kind in classes(T) if kind.__module__.rpartition(".")[2] in FILTERS]
+    assert {kind.__name__ for kind in classes(F) + filters} == ORACLES.keys()
 
 
 @pytest.mark.parametrize("name", ORACLES)

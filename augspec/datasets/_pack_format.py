@@ -83,26 +83,27 @@ def read_contents(file: BinaryIO, size: int, path: object) -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads(contents)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} has a table of contents that is not JSON ({error})") from error
-    _check_contents(loaded, start, path)
+    if not _is_packs(loaded, start):
+        raise ValueError(f"{path} has a table of contents that `pack` does not write")
     return loaded
 
 
-def _check_contents(contents: Any, end: int, path: object) -> None:
-    """Raise unless a table of contents has what `pack` writes: a file may come from anyone."""
-    fine = isinstance(contents, dict)
-    numbers = [contents.get(name) for name in _NUMBERS] if fine else []
-    fine = fine and all(type(number) is int and number >= 0 for number in numbers)
-    fine = fine and isinstance(contents.get("dtype"), str) and contents["dtype"] in SAMPLE_TYPES
-    fine = fine and isinstance(contents.get("labelled"), bool)
-    fine = fine and "classes" in contents
-    classes = contents["classes"] if fine else None
-    fine = fine and (classes is None or isinstance(classes, list))
-    if fine:
-        places = (AUDIO_START, contents["rows"], contents["records"], contents["end"])
-        fine = list(places) == sorted(places) and contents["end"] == end and contents["count"] > 0
-        fine = fine and contents["rows"] + contents["count"] * ROW.itemsize == contents["records"]
-    if not fine:
-        raise ValueError(f"{path} has a table of contents that `pack` does not write")
+def _is_packs(contents: Any, end: int) -> bool:
+    """Say whether a table of contents has what `pack` writes: a file may come from anyone."""
+    if not isinstance(contents, dict) or "classes" not in contents:
+        return False
+    numbers = [contents.get(name) for name in _NUMBERS]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        return False
+    dtype, classes = contents.get("dtype"), contents["classes"]
+    if not isinstance(dtype, str) or dtype not in SAMPLE_TYPES:
+        return False
+    if not isinstance(contents.get("labelled"), bool) or not isinstance(classes, list | None):
+        return False
+    places = [AUDIO_START, contents["rows"], contents["records"], contents["end"]]
+    if places != sorted(places) or contents["end"] != end or contents["count"] == 0:
+        return False
+    return bool(contents["rows"] + contents["count"] * ROW.itemsize == contents["records"])
 
 
 def read_tables(

@@ -11,6 +11,7 @@ import yaml
 from nicegui import ui
 
 from augspec import transforms as T
+from augspec.config import parse_yaml
 from augspec.explore.chain import Step, new_step, windows
 from augspec.explore.controls import Control, Stage, Window, controls_of, hint_of
 
@@ -259,6 +260,6 @@ def _read(text: str | None) -> Any:
     """Read YAML; what is none stays text, which the constructor refuses in its own words."""
     text = (text or "")[:2000]
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError):
+        return parse_yaml(text)
+    except ValueError:
         return text

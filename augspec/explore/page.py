@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from nicegui import run, ui
 
-from augspec import features
+from augspec import Frontend, features
 from augspec.explore.adder import Adder
 from augspec.explore.cards import Cards
 from augspec.explore.chain import Step
@@ -185,9 +185,9 @@ class Page:
         setup, sounds = self.setup, self.sounds
         self._session.keep(setup)
         try:
-            if self._show_faults():
+            frontend = self._build()
+            if frontend is None:
                 return
-            frontend = setup.build(sounds)
             rates = (sounds.sample_rate, setup.rates(sounds.sample_rate)[-1])
             job = (setup.sound, setup.start, setup.seed, setup.draws)
             python, config = python_of(frontend, setup, sounds), yaml_of(frontend)
@@ -208,20 +208,21 @@ class Page:
         self._texts["Python"].text, self._texts["YAML"].text = python, config
         self._show(versions, *job)
 
-    def _show_faults(self) -> bool:
+    def _build(self) -> Frontend | None:
+        """Make the front end, or say at the settings what they are refused for."""
         found = self.setup.faults(self.sounds)
         self.faults = {step: label for step, label in self.faults.items() if not label.is_deleted}
         for step, label in self.faults.items():
             label.text = found.get(step, "")
             label.visible = step in found
         self._feature_fault.text = ""
-        if not found:
-            try:
-                self.setup.build(self.sounds)
-            except ValueError as error:
-                self._feature_fault.text = str(error).rpartition(": ")[2]
-                return True
-        return bool(found)
+        if found:
+            return None
+        try:
+            return self.setup.build(self.sounds)
+        except ValueError as error:
+            self._feature_fault.text = str(error).rpartition(": ")[2]
+            return None
 
     def _show_busy(self) -> None:
         self._spinner.visible = self._stale

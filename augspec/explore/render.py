@@ -69,12 +69,9 @@ def render(
         specgrams = frontend.transform(copies, params)
         sounds = frontend.waveform.transform(copies, params["waveform"])
     images = [to_numpy(plain[0, 0]), *(to_numpy(specgram[0]) for specgram in specgrams)]
-    players = [
-        wav(waveform, sample_rates[0]),
-        *(wav(sound, sample_rates[1]) for sound in sounds),
-    ]
-    texts = ["", *(describe_params(frontend, select(params, i)) for i in range(draws))]
     heard = [(waveform, sample_rates[0]), *((sound, sample_rates[1]) for sound in sounds)]
+    players = [wav(*one) for one in heard]
+    texts = ["", *(describe_params(frontend, select(params, i)) for i in range(draws))]
     with _DRAWING:
         pictures = _pictures(frontend, heard, images)
     return [

@@ -183,10 +183,8 @@ def _statistics(name: str, value: float | Sequence[float] | None) -> list[float]
 
 def check_decibel(ref: float | str, top_db: float | None) -> None:
     """Raise ``ValueError`` unless ``ref`` and ``top_db`` are in their ranges."""
-    if isinstance(ref, str) and ref == "max":
-        check_top_db(top_db)
-        return
-    if not is_finite(ref) or not ref > 0.0:
+    is_max = isinstance(ref, str) and ref == "max"
+    if not is_max and not (is_finite(ref) and ref > 0.0):
         raise ValueError(f"`ref` must be positive or 'max', got {ref!r:.60}")
     check_top_db(top_db)
 

@@ -214,11 +214,11 @@ def check_size(size: int) -> int:
     return size
 
 
-def check_sample_rate(sample_rate: int) -> int:
+def check_sample_rate(sample_rate: int, name: str = "sample_rate") -> int:
     """Check that a sample rate is a positive whole number of Hz and give it back."""
     whole = isinstance(sample_rate, int) and not isinstance(sample_rate, bool)
     if not whole or not 1 <= sample_rate <= LARGEST:
-        raise ValueError(f"`sample_rate` must be a positive number of Hz, got {sample_rate!r:.60}")
+        raise ValueError(f"`{name}` must be a positive number of Hz, got {sample_rate!r:.60}")
     return sample_rate
 
 

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec.functional.sinc import ONE, TAPS, interpolation_matrix
+from augspec.functional.sinc import CHUNK_VALUES, ONE, TAPS, interpolation_matrix
 
 __all__ = ["LONGEST_PERIOD", "by_period"]
 
 _BLOCK = 32  # output samples a block at most
-_CHUNK_VALUES = 1 << 21  # intermediate values on a CPU at a time, so that they stay in its cache
 LONGEST_PERIOD = 1024  # samples, in and out; the matrices of a longer one would not stay in cache
 
 
@@ -53,7 +52,7 @@ def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
         out = torch.cat([torch.mm(f, m) for f, m in zip(frames, matrices, strict=True)], dim=-1)
         return out[:, :new_period].reshape(len(part), -1)[:, :size]
 
-    per_chunk = max(1, _CHUNK_VALUES // (4 * long))
+    per_chunk = max(1, CHUNK_VALUES // (4 * long))
     if rows.device.type != "cpu" or torch.compiler.is_compiling() or per_chunk >= len(rows):
         return convolve(rows)
     out = rows.new_empty(len(rows), size)

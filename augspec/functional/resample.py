@@ -20,7 +20,7 @@ from torch.nn import functional as nnf
 from augspec._compile import compiled
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
-from augspec.functional.sinc import ONE, TAPS, interpolation_matrix, windowed_sinc
+from augspec.functional.sinc import CHUNK_VALUES, ONE, TAPS, interpolation_matrix, windowed_sinc
 
 # Taps and Kaiser beta of the first filter: with the second 0.44 dB of droop at 0.9 of Nyquist.
 _DELAY_TAPS, _DELAY_BETA = 34, 8.0
@@ -28,7 +28,6 @@ _BLOCK = 32  # output samples a block: fewer cost more delayed samples, more cos
 _PHASE_BITS = (
     8  # fractions tabulated by the delay filter; linear interpolation between them: -104 dB
 )
-_CHUNK_VALUES = 1 << 21  # intermediate values on a CPU at a time, so that they stay in its cache
 
 
 def resample(
@@ -204,7 +203,7 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
         delayed = _delay(padded.view(-1), (start[part] + origin).view(-1), weights, width)
         return torch.bmm(delayed.view(-1, blocks, width), matrix[part]).view(-1, blocks * _BLOCK)
 
-    per_chunk = max(1, _CHUNK_VALUES // (blocks * (width + _DELAY_TAPS)))
+    per_chunk = max(1, CHUNK_VALUES // (blocks * (width + _DELAY_TAPS)))
     if rows.device.type != "cpu" or torch.compiler.is_compiling() or per_chunk >= len(rows):
         out = convolve(slice(None))
     else:

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import LARGEST
+from augspec.functional.checks import check_sample_rate
 from augspec.functional.resample import resample_rate
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
@@ -40,11 +40,8 @@ class Resample(WaveformTransform):
 
     def __init__(self, orig_freq: int, new_freq: int) -> None:
         super().__init__()
-        for name, freq in (("orig_freq", orig_freq), ("new_freq", new_freq)):
-            if isinstance(freq, bool) or not isinstance(freq, int) or not 1 <= freq <= LARGEST:
-                raise ValueError(f"`{name}` must be a positive number of Hz, got {freq!r:.60}")
-        self.orig_freq = orig_freq
-        self.new_freq = new_freq
+        self.orig_freq = check_sample_rate(orig_freq, "orig_freq")
+        self.new_freq = check_sample_rate(new_freq, "new_freq")
 
     @classmethod
     def example(cls) -> Self:

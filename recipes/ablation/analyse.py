@@ -66,16 +66,12 @@ def pool(folds: Sequence[Run]) -> Run:
         **first,
         **score(found["labels"], found["predictions"], first["classes"]),
         **found,
-        "losses": _each_epoch(folds).mean(axis=0).tolist(),
+        "losses": np.mean([run["losses"] for run in folds], axis=0).tolist(),
         **{name: sum(run[name] for run in folds) for name in first.keys() & WRITING},
         "seconds": float(_each(folds, "seconds").sum()),
         "seconds_per_epoch": float(_each(folds, "seconds_per_epoch").sum()),
         "peak_memory_mb": float(_each(folds, "peak_memory_mb").max()),
     }
-
-
-def _each_epoch(runs: Sequence[Run]) -> Floats:
-    return np.array([run["losses"] for run in runs], dtype=np.float64)
 
 
 def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:

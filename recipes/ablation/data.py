@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,7 @@ def class_names(notes: Any, task: str) -> list[str]:
     return [str(name) for name in notes.classes]
 
 
+@functools.cache  # folds and shares of a split are taken from one object
 def _open(data: str, root: str | None, split: str) -> Any:
     if data == "gm-notes":
         return augspec.datasets.GMNotes(split)

@@ -174,13 +174,17 @@ def _each_once(found: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(found))
 
 
+def settings(run: Run) -> dict[str, Any]:
+    """Give what of a run's config is not its arm's or its seed."""
+    named = ("arm", "transforms", "seed")
+    return {name: value for name, value in run["config"].items() if name not in named}
+
+
 def parameters(run: Run, first: Run) -> Any:
     """Give an arm's transforms, and whatever else of its config is not as the first arm's."""
-    config, base = run["config"], first["config"]
-    named = ("arm", "seed", "fold", "transforms")
-    own = {name: value for name, value in config.items() if name not in named}
-    own = {name: value for name, value in own.items() if value != base[name]}
-    return {"transforms": config["transforms"], **own} if own else config["transforms"]
+    base, transforms = settings(first), run["config"]["transforms"]
+    own = {name: value for name, value in settings(run).items() if value != base[name]}
+    return {"transforms": transforms, **own} if own else transforms
 
 
 def _best(rows: Sequence[Row]) -> tuple[str, str]:
@@ -238,9 +242,7 @@ def report(
         recalls=recalls(rows),
         confusions=[] if notes is None else worst_confusions(runs[rows[0]["arm"]], notes),
         arms={arm: json.dumps(parameters(of_arm[0], first)) for arm, of_arm in runs.items()},
-        settings={
-            k: v for k, v in first["config"].items() if k not in ("arm", "transforms", "seed")
-        },
+        settings=settings(first),
         origin=origin,
         versions=_each_once(
             ", ".join(f"{name} {version}" for name, version in run["versions"].items())

@@ -15,9 +15,8 @@ RATE = 16_000
 
 
 @pytest.fixture(autouse=True)
-def _eager(monkeypatch):
-    # Code that is copied runs here as it stands: kernels would compile for minutes.
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+def _eager(eager_kernels):
+    """Code that is copied runs here as it stands: kernels would compile for minutes."""
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
 """The page in a browser, used as a person would."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from browser import launch, needs_chromium
 
 import augspec
 from augspec.plot.sound import wav
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "<script>alert(1)<&>.wav"
 SOUND = """async place => {
     const answer = await fetch(document.querySelectorAll('audio')[place].src);
@@ -73,7 +72,7 @@ def visitor(server):
 
     address, problems = f"http://127.0.0.1:{server[0]}", []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launch(playwright)
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
@@ -104,7 +103,7 @@ def cents(frequency, reference):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="the Debian package chromium is not installed")
+@needs_chromium
 def test_from_a_sound_to_the_code_of_a_chain(visitor, tmp_path):
     page = visitor.page
     visitor.pick(HOSTILE)  # shown as text

@@ -148,7 +148,7 @@ def test_each_example_comes_out_as_if_it_were_alone():
 def test_the_chunks_of_a_large_batch_do_not_show(monkeypatch):
     waveform, ratio = torch.randn(7, 1, 2000), torch.linspace(0.5, 2, 7)
     whole = resample(waveform, ratio)
-    monkeypatch.setattr(MODULE, "_CHUNK_VALUES", 30_000)
+    monkeypatch.setattr(MODULE, "CHUNK_VALUES", 30_000)
     torch.testing.assert_close(resample(waveform, ratio), whole, rtol=0, atol=3e-6)
 
 
@@ -230,7 +230,7 @@ def test_the_gradient_is_the_same_in_chunks(monkeypatch):
     weight = torch.randn(5, 1, 900)
     gradients = []
     for values in (1 << 30, 10_000):
-        monkeypatch.setattr(MODULE, "_CHUNK_VALUES", values)
+        monkeypatch.setattr(MODULE, "CHUNK_VALUES", values)
         waveform = torch.linspace(-1, 1, 4500).reshape(5, 1, 900).requires_grad_()
         (resample(waveform, ratio) * weight).sum().backward()
         gradients.append(waveform.grad)

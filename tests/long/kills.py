@@ -6,7 +6,6 @@ A study that ends before it is killed is compared with an undisturbed one, and a
 """
 
 import argparse
-import csv
 import random
 import signal
 import subprocess
@@ -19,15 +18,17 @@ from rich.progress import Progress
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
 
-from recipe_runs import RECIPES, environment, numbers, records, small_arguments, write_notes
+from recipe_runs import (
+    RECIPES,
+    environment,
+    numbers,
+    records,
+    small_arguments,
+    tables,
+    write_notes,
+)
 
 STUDY = ("--arms", "gain", "--seeds", "2", "--epochs", "3")
-
-
-def tables(out):
-    """Read the summary, without what a run cost."""
-    with (out / "summary.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def start(root, out):

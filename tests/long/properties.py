@@ -18,6 +18,7 @@ import hypothesis
 import torch
 from rich.progress import Progress
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "properties"))
 
 import strategies

@@ -7,13 +7,8 @@ import pytest
 FUZZERS = ["fuzz_config", "fuzz_params", "fuzz_packed", "fuzz_archive", "fuzz_audio"]
 
 
-@pytest.fixture
-def _eager_kernels(monkeypatch):
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("_eager_kernels")
+@pytest.mark.usefixtures("eager_kernels")
 def test_properties():
     import properties
 
@@ -41,7 +36,7 @@ def test_a_killed_study_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_eager_kernels")
+@pytest.mark.usefixtures("eager_kernels")
 @pytest.mark.parametrize("name", FUZZERS)
 def test_damaged_input_ends_in_documented_errors(name):
     import fuzzing

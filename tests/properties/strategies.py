@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from hypothesis import strategies as st
+from public import classes
 
 from augspec import features as F
 from augspec import transforms as T
@@ -15,13 +16,6 @@ from augspec.bank import Bank
 from augspec.testing.case import Case, takes_specgram
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.compose import Composite
-
-
-def classes(module):
-    """Find the concrete classes of a module."""
-    found = (getattr(module, name) for name in module.__all__)
-    return [kind for kind in found if inspect.isclass(kind) and not inspect.isabstract(kind)]
-
 
 KINDS = {kind.__name__: kind for kind in classes(T) + classes(F)}
 EXAMPLES = {name: kind.example() for name, kind in KINDS.items()}

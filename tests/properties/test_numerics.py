@@ -7,11 +7,7 @@ from strategies import EXAMPLES, OF_SPECGRAMS
 from augspec.testing.case import close, make_case, require
 
 NAMES = sorted(EXAMPLES)
-
-
-@pytest.fixture(autouse=True)
-def _eager_kernels(monkeypatch):
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 
 
 def square(like):

@@ -22,6 +22,7 @@ from augspec.config import is_known
 from augspec.testing.case import CHECKS, require
 from augspec.transforms.compose import Composite
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 TEMPI = "Speed|TimeStretch|PitchAndTempo|RepeatPart|Shift"
 
 # Checks that ask nothing of the size of the batch.
@@ -29,12 +30,6 @@ ANY_SIZE = ["dtype_and_device_are_kept", "full_lengths_are_no_lengths", "input_i
 ANY_SIZE += ["padding_changes_no_valid_sample", "padding_stays_silent", "params_are_data"]
 ANY_SIZE += ["params_are_not_modified", "params_round_trip_as_json", "same_keys_give_same_output"]
 ANY_SIZE += ["silence_gives_finite_values", "p_0_is_the_identity", "targets_pass"]
-
-
-@pytest.fixture(autouse=True)
-def _eager_kernels(monkeypatch):
-    """Every case has another shape: kernels that compile themselves would compile for each."""
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
 
 
 def constructors_refuse_by_name(call):

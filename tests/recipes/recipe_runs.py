@@ -1,5 +1,6 @@
 """What the tests of the recipes share."""
 
+import csv
 import json
 import os
 import sys
@@ -23,6 +24,18 @@ def records(out):
 def numbers(record):
     """Leave out what a run cost."""
     return {name: value for name, value in record.items() if name not in COSTS}
+
+
+def tables(out):
+    """Read the summary, without what a run cost."""
+    with (out / "summary.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def config_of_notes(**more):
+    """Give what of a config says which notes there are."""
+    base = {"data": "nsynth", "fold": None, "share": 1.0, "smoke": False, "task": "family"}
+    return {**base, **more}
 
 
 def environment():

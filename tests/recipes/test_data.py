@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ablation import data
-
-
-def config(**more):
-    base = {"data": "nsynth", "fold": None, "share": 1.0, "smoke": False, "task": "family"}
-    return {**base, **more}
+from recipe_runs import config_of_notes
 
 
 def instruments(notes):
@@ -18,7 +14,7 @@ def instruments(notes):
 def test_folds_part_the_training_instruments_one_of_each_family_in_turn(root):
     seen = []
     for fold in range(3):
-        opened = data.open_data(config(fold=[fold, 3]), str(root))
+        opened = data.open_data(config_of_notes(fold=[fold, 3]), str(root))
         scored, trained = instruments(opened.valid), instruments(opened.train)
         assert not scored & trained
         assert len(scored | trained) == 9
@@ -28,26 +24,26 @@ def test_folds_part_the_training_instruments_one_of_each_family_in_turn(root):
 
 
 def test_a_share_keeps_every_instrument(root):
-    whole = data.open_data(config(), str(root)).train
-    part = data.open_data(config(share=0.34), str(root)).train
+    whole = data.open_data(config_of_notes(), str(root)).train
+    part = data.open_data(config_of_notes(share=0.34), str(root)).train
     assert instruments(part) == instruments(whole)
     assert len(part) == 9  # one of three notes of each of nine
     assert set(part.chosen) <= set(whole.chosen)
 
 
 def test_tasks_have_their_classes(root):
-    pitch = data.open_data(config(task="pitch"), str(root))
+    pitch = data.open_data(config_of_notes(task="pitch"), str(root))
     assert len(pitch.classes) == 128
-    velocity = data.open_data(config(task="velocity"), str(root))
+    velocity = data.open_data(config_of_notes(task="velocity"), str(root))
     assert velocity.classes[velocity.train[0]["label"]] == "100"
-    family = data.open_data(config(), str(root))
+    family = data.open_data(config_of_notes(), str(root))
     assert family.classes[family.train[0]["label"]] == "bass"
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_processes_share_each_batch(root, world):
     """Taken together, the batches of all processes are those of one."""
-    notes = data.open_data(config(), str(root)).train
+    notes = data.open_data(config_of_notes(), str(root)).train
     batches = []
     for rank in range(world):
         loader = data.make_loader(notes, 8 // world, 5, whole=8, rank=rank, world=world)
@@ -63,7 +59,7 @@ def test_processes_share_each_batch(root, world):
 
 
 def test_the_order_follows_from_seed_and_epoch(root):
-    notes = data.open_data(config(), str(root)).train
+    notes = data.open_data(config_of_notes(), str(root)).train
 
     def order(seed, epoch):
         loader = data.make_loader(notes, 8, seed, whole=8)

@@ -1,18 +1,10 @@
 """A full or read-only disk under an ablation: a clear error, and no finished run is lost."""
 
-import csv
-
 import pytest
 from disk import no_file_beyond, small_disk
-from recipe_runs import numbers, records
+from recipe_runs import numbers, records, tables
 
 ARMS = ("--arms", "gain", "--seeds", "1")
-
-
-def tables(out):
-    """Read the summary, without what a run cost."""
-    with (out / "summary.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 DISKS = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ablation import data, measure, plan
-from recipe_runs import records
+from recipe_runs import config_of_notes, records
 
 from augspec import features as F
 
@@ -17,8 +17,7 @@ BASE = {
 
 
 def open_notes(root):
-    config = {"data": "nsynth", "fold": None, "share": 1.0, "smoke": False, "task": "family"}
-    return data.open_data(config, str(root)).train
+    return data.open_data(config_of_notes(), str(root)).train
 
 
 def test_another_kind_takes_what_it_knows_and_is_measured():

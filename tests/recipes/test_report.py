@@ -5,14 +5,13 @@ import csv
 import io
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from ablation import analyse, data, report
+from browser import launch, needs_chromium
 from recipe_runs import records
 
-CHROMIUM = Path("/usr/bin/chromium")
 HEADER = "arm,seeds,accuracy,macro_recall,difference,difference_low,difference_high,seconds"
 
 
@@ -156,13 +155,13 @@ def test_a_report_of_several_tasks_compares_an_arm_with_its_own_baseline(study, 
     assert (tmp_path / "confusions.png").stat().st_size > 10_000
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="the Debian package chromium is not installed")
+@needs_chromium
 def test_the_page_in_a_browser(study):
     """No error, all pictures are drawn, players have sound, a phone needs no sideways scroll."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launch(playwright)
         for width in (1280, 390):
             page = browser.new_page(viewport={"width": width, "height": 900})
             problems = []

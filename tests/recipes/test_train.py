@@ -1,6 +1,5 @@
 """One run: its record, going on where it was killed, several processes."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from ablation import report
 from ablation.data import open_data
 from ablation.images import Images
 from ablation.train import targets_of
-from recipe_runs import RECIPES, environment, numbers, records
+from recipe_runs import RECIPES, config_of_notes, environment, numbers, records, tables
 from sklearn import metrics
 
 from augspec import features
@@ -119,14 +118,10 @@ def test_a_share_and_a_fold_train(run, tmp_path, capsys):
     assert "bass *, guitar *, vocal *: one scored instrument, so its interval says" in printed
 
 
-def table(out):
-    return list(csv.DictReader((out / "summary.csv").read_text().splitlines()))
-
-
 def test_folds_score_every_training_instrument_once(run, tmp_path, capsys):
     words = ["--arms", "gain", "--seeds", "1"]
     assert run(tmp_path, *words, "--folds", "3") == 0
-    row = table(tmp_path)[0]
+    row = tables(tmp_path)[0]
     records = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("none-*.json")]
     assert sorted(record["config"]["fold"] for record in records) == [[0, 3], [1, 3], [2, 3]]
     labels, predictions = (np.concatenate([one[name] for one in records]) for name in SCORED)
@@ -167,7 +162,7 @@ def test_across_compares_every_row_with_the_first(run, tmp_path):
 
     def differences(*more):
         assert run(tmp_path, "--study", str(study), *more) == 0
-        rows = table(tmp_path)
+        rows = tables(tmp_path)
         scores = [float(row["macro_recall"]) for row in rows]
         return [row["arm"] for row in rows], scores, [float(row["difference"]) for row in rows]
 
@@ -208,8 +203,7 @@ def test_pictures_are_written_once_and_cost_what_they_cost(run, tmp_path):
 
 
 def test_pictures_that_are_there_cost_what_they_have_cost(root, tmp_path):
-    config = {"data": "nsynth", "fold": None, "share": 1.0, "smoke": False, "task": "family"}
-    notes, feature = open_data(config, str(root)).valid, features.LogMelSpectrogram()
+    notes, feature = open_data(config_of_notes(), str(root)).valid, features.LogMelSpectrogram()
     first = Images(notes, feature, tmp_path, lambda *_: None)
     (tmp_path / "seconds.txt").write_text("100.0")
     again = Images(notes, feature, tmp_path, lambda *_: None)

@@ -1,11 +1,11 @@
 """Every class of the library, found rather than listed, passes every check that applies to it."""
 
 import copy
-import inspect
 
 import pytest
 import torch
 from devices import on_others
+from public import classes
 
 from augspec import features as F
 from augspec import params_from_json, params_to_json, testing
@@ -13,12 +13,6 @@ from augspec import transforms as T
 from augspec.bank import example_bank
 from augspec.testing.case import make_case
 from augspec.testing.numbers import compiles_with
-
-
-def classes(module):
-    found = (getattr(module, name) for name in module.__all__)
-    return [kind for kind in found if inspect.isclass(kind) and not inspect.isabstract(kind)]
-
 
 CATALOGUE = {kind.__name__: kind.example() for kind in classes(T) + classes(F)}
 # Settings that lead another way through the code than those of `example()`.
