@@ -394,7 +394,10 @@ def print_table(title: str, rows: list[Row], out: Path) -> None:
     table = Table(title=title)
     for place in ON_SCREEN:
         # A long name goes over lines, so that numbers stay whole on a narrow screen.
-        table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=place > 0)
+        if place == 0:
+            table.add_column(HEADINGS[place], overflow="fold")
+        else:
+            table.add_column(HEADINGS[place], justify="right", no_wrap=True)
     for row in rows:
         texts = cells(row)
         table.add_row(*(texts[place] for place in ON_SCREEN))

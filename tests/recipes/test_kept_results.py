@@ -1,47 +1,123 @@
 """The records that are kept: a study goes on from them, and the page of results is theirs."""
 
+import collections
 import itertools
+import json
 import re
 from pathlib import Path
 
 import pytest
+from ablation import analyse
 
 ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "docs" / "results"
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+NSYNTH = ("--data", "nsynth")
+STUDIES = {
+    "screen": ("### Screened", ("--study", str(ROOT / "recipes/configs/screen.yaml"))),
+    "nsynth": ("### Confirmed", ("--study", str(ROOT / "recipes/configs/nsynth.yaml"))),
+    "article": (
+        "## Pictures written beforehand, or spectrograms on the fly",
+        ("--preset", "article", *NSYNTH, "--seeds", "2"),
+    ),
+    "single": (
+        "## Four epochs, each augmentation alone",
+        (*NSYNTH, "--seeds", "3", "--arms", "none,gain,crop,pitch,stretch,all,all-unfused"),
+    ),
+}
+PROBES = {
+    "1/4": "mixup-alpha-1,mixup-eq,mixup-gain,mixup-shift,mixup-room,mixup-larger-room,"
+    "mixup-relative",
+    "2/4": "mixup-relative,mixup-relative-128-mels,mixup-room-relative-128-mels",
+}
 
 
 def table_below(heading):
-    """Read the first table below a heading of the page: its rows, without the headings."""
-    lines = iter(PAGE.split(f"\n{heading}\n")[1].splitlines())
-    next(line for line in lines if line.startswith("|---"))
+    """Read the first table below a heading of the page: each row by the headings."""
+    lines = itertools.dropwhile(
+        lambda line: not line.startswith("|"), PAGE.split(f"\n{heading}\n")[1].splitlines()
+    )
     rows = itertools.takewhile(lambda line: line.startswith("|"), lines)
-    return [[cell.strip(" *") for cell in row.strip("|").split("|")] for row in rows]
+    names, _, *cells = ([cell.strip(" *") for cell in row.strip("|").split("|")] for row in rows)
+    return [dict(zip(names, own, strict=True)) for own in cells]
 
 
-@pytest.mark.parametrize(
-    ("name", "heading", "column"), [("screen", "### Screened", 1), ("nsynth", "### Confirmed", 2)]
-)
-def test_the_page_has_the_figures_of_the_records(script, root, name, heading, column):
-    out = ROOT / "docs" / "results" / name
-    study = ROOT / "recipes" / "configs" / f"{name}.yaml"
-    options = script.parse(["--study", str(study), "--root", str(root), "--out", str(out)])
-    planned = script.make_plan(options)
-    place = script.make_place(options)
-    assert {place.record(one.config).exists() for one in planned} == {True}
-    rows = script.compare(planned, script.read_runs(planned, place), options.across)
-    shown = table_below(heading)
-    assert len(shown) == len(rows) == len(options.arms)
+@pytest.fixture
+def rows_of(script, root):
+    def rows_of(name, *words):
+        """Make the rows of a study of records alone."""
+        options = script.parse([*words, "--root", str(root), "--out", str(KEPT / name)])
+        planned, place = script.make_plan(options), script.make_place(options)
+        assert {place.record(one.config).exists() for one in planned} == {True}
+        return script.compare(planned, script.read_runs(planned, place), options.across)
+
+    return rows_of
+
+
+def check(rows, shown):
+    """Compare what a table of the page has in common with a study's own."""
+    assert len(shown) == len(rows)
     for row, cells in zip(rows, shown, strict=True):
-        assert cells[column] == f"{100 * row['macro_recall']:.1f} %"
-        if row["arm"] == "none":
-            continue
-        assert re.match(r"[+-][\d.]+", cells[column + 1])[0] == f"{100 * row['difference']:+.1f}"
         low, high = 100 * row["difference_low"], 100 * row["difference_high"]
-        assert cells[column + 2] == f"{low:+.1f} to {high:+.1f}"
+        spread = "" if row["spread"] is None else f" ± {100 * row['spread']:.1f}"
+        expected = {
+            "accuracy": f"{100 * row['accuracy']:.1f} %",
+            "macro recall": f"{100 * row['macro_recall']:.1f} %",
+            "difference": f"{100 * row['difference']:+.1f}{spread}",
+            "95 % interval": f"{low:+.1f} to {high:+.1f}",
+            "ECE": f"{100 * row['calibration_error']:.1f} %",
+            "s/epoch": f"{row['seconds_per_epoch']:.1f}",
+            "whole run, s": f"{row['seconds']:.1f}",
+            "writing, s": f"{row['seconds_writing']:.1f}" if row["seconds_writing"] else "",
+            "on disk, MB": f"{row['disk_mb']:.1f}" if row["disk_mb"] else "",
+        }
+        if row["verdict"] == "baseline":
+            expected |= {"difference": "", "95 % interval": ""}
+        expected["difference from none"] = expected["difference"]
+        found = {name: own for name, own in cells.items() if name in expected}
+        assert len(found) >= 4
+        assert found == {name: expected[name] for name in found}, row["arm"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_page_has_the_figures_of_the_records(rows_of, name):
+    heading, words = STUDIES[name]
+    check(rows_of(name, *words), table_below(heading))
+
+
+def test_the_page_has_the_figures_of_imagenet():
+    files = (KEPT / "imagenet" / "runs").glob("*.json")
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    paired = collections.defaultdict(list, none=[])  # the baseline first
+    for run in sorted(runs, key=lambda run: run["config"]["seed"]):
+        paired["none" if run["config"]["pretrained"] is None else "ImageNet"].append(run)
+    check(analyse.summarise(paired), table_below("## ImageNet weights, or none"))
+
+
+def test_the_page_has_the_figures_of_the_probes(rows_of):
+    text = PAGE.split("Dropped after one or two folds")[1].split("### Confirmed")[0]
+    shown = re.findall(r"^\| (\d) \| ([\d.]+) % \| .* \| ([\d.]+) % \|$", text, re.MULTILINE)
+    study = ("--study", str(ROOT / "recipes" / "configs" / "probes.yaml"))
+    expected = []
+    for fold, arms in PROBES.items():
+        none, *others = rows_of("probes", *study, "--fold", fold, "--arms", arms)
+        scores = [f"{100 * row['macro_recall']:.1f}" for row in (none, *others)]
+        expected += [(fold[0], scores[0], score) for score in scores[1:]]
+    assert shown == expected
+
+
+def test_some_instruments_are_never_found():
+    found = collections.Counter()
+    for path in (KEPT / "nsynth" / "runs").glob("*.json"):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        for one in zip(run["instruments"], run["labels"], run["predictions"], strict=True):
+            found[one[0]] += one[1] == one[2]
+    assert found["string_acoustic_014"] == found["brass_acoustic_016"] == 0
+    assert found["organ_electronic_028"] < 18 * 44 * 0.03
 
 
 def test_records_name_no_folder_of_the_machine_that_made_them():
-    records = list((ROOT / "docs" / "results").glob("*/runs/*.json"))
-    assert len(records) == 60 + 18 + 12
+    records = list(KEPT.glob("*/runs/*.json"))
+    assert len(records) == 60 + 18 + 12 + 4 + 21 + 12
     for record in records:
         assert not re.search(r'"/|[ =]/', record.read_text(encoding="utf-8")), record.name
