@@ -21,6 +21,9 @@ __all__ = [
 ]
 
 _AIR_TAPS = 512  # within 0.1 dB down to -40 dB for distances up to 500 m
+# Norm of the rounding of a convolution by FFT, in parts of the norms of both and of the resolution
+# of numbers; 0.2 to 4 were measured.
+_ROUNDING = 16.0
 _DECAY_60_DB = 3.0 * math.log(10.0)  # of the amplitude, in nepers
 
 
@@ -79,20 +82,34 @@ def convolve(
     return silence_after(out.to(waveform.dtype), lengths)
 
 
-def match_power(waveform: Tensor, reference: Tensor, lengths: Tensor | None = None) -> Tensor:
+def match_power(
+    waveform: Tensor,
+    reference: Tensor,
+    lengths: Tensor | None = None,
+    *,
+    response: Tensor | None = None,
+) -> Tensor:
     """Scale each example to the power that ``reference`` has over its valid samples.
 
     Args:
         waveform: Float audio; silence stays silent.
         reference: Audio of the wanted power.
         lengths: Valid samples of each example, all by default.
+        response: Impulse responses, if ``waveform`` is `convolve` of them and ``reference``. What
+            is no louder than the rounding of its FFT comes out silent then: a sound that ends
+            before its response begins has no power to be raised.
 
     Shape:
-        ``waveform``, ``reference``: (batch, channel, time), also the output.
+        ``waveform``, ``reference``: (batch, channel, time), also the output; ``response``:
+        (batch, tap) or (batch, channel, tap).
     """
     whole = waveform.new_zeros(1)  # one level for all channels
     wanted = noise.norm(silence_after(reference, lengths), whole)
     present = noise.norm(silence_after(waveform, lengths), whole)
+    if response is not None:
+        energy = torch.linalg.vector_norm(response.to(wanted.dtype).flatten(1), dim=-1)
+        floor = _ROUNDING * torch.finfo(wanted.dtype).eps * wanted * energy
+        present = torch.where(present > floor, present, 0.0)
     return waveform * like(noise.safe_ratio(wanted, present), waveform).to(waveform.dtype)
 
 

@@ -30,7 +30,7 @@ class ImpulseResponse(WaveformTransform):
         align: Take the delay of a response back: its largest sample counts as time 0, so that
             onsets stay where they are.
         keep_level: Scale the convolved sound to the power of the input; otherwise the level is that
-            of the response.
+            of the response. A sound that ends before its response begins is silent either way.
         p: Probability that an example is convolved.
         per_channel: Draw a response for each channel.
 
@@ -91,7 +91,7 @@ class ImpulseResponse(WaveformTransform):
         delay = response.abs().argmax(-1) if self.align else 0
         wet = reverb.convolve(waveform, response, delay=delay, lengths=lengths)
         if self.keep_level:
-            wet = reverb.match_power(wet, waveform, lengths)
+            wet = reverb.match_power(wet, waveform, lengths, response=response)
         return blend(waveform, wet, params["mix"])
 
 

@@ -90,6 +90,22 @@ def test_match_power_gives_each_example_the_power_of_the_other():
     assert not functional.match_power(torch.zeros(1, 1, 9), torch.ones(1, 1, 9)).any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_rounding_of_a_convolution_is_no_sound_to_be_raised(dtype):
+    """What lies before the response's first sample is silence, found by FFT only to rounding."""
+    waveform = torch.randn(3, 2, 700, dtype=dtype)
+    response = torch.zeros(3, 2_000, dtype=dtype)
+    response[0, 700:], response[1, 699:], response[2, 5:] = 1.0, 1.0, 1e-12
+    wet = functional.convolve(waveform, response)
+    assert wet[0].any()  # rounding
+    out = functional.match_power(wet, waveform, response=response)
+    assert not out[0].any()
+    torch.testing.assert_close(out[1:], functional.match_power(wet, waveform)[1:])
+    torch.testing.assert_close(out[1:].norm(dim=(1, 2)), waveform[1:].norm(dim=(1, 2)))
+    alone = functional.convolve(waveform[:, :, :31], response)
+    assert not functional.match_power(alone, waveform[:, :, :31], response=response)[:2].any()
+
+
 def schroeder_rt60(response, sample_rate):
     """Measure the reverberation time as ISO 3382 does: T30 of the backward integral."""
     decay = response.double().square().flip(-1).cumsum(-1).flip(-1)
