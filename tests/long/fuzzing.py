@@ -25,7 +25,11 @@ from rich.progress import Progress, TimeElapsedColumn
 if "--guided" in sys.argv:  # atheris has to see the readers' modules before anyone imports them
     import atheris
 
-    with atheris.instrument_imports(include=["augspec", "tarfile", "yaml"]):
+    # atheris 3.0.0 never lets go of what a comparison gave. For numbers that is nothing, but
+    # kernels compare tensors, and a few thousand of those fill the memory.
+    kernels = Path(__file__).parents[2].glob("augspec/functional/*.py")
+    unseen = [f"augspec.functional.{path.stem}" for path in kernels if path.stem != "checks"]
+    with atheris.instrument_imports(include=["augspec", "tarfile", "yaml"], exclude=unseen):
         import augspec.config
         import augspec.datasets
         import augspec.params  # noqa: F401
