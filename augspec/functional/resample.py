@@ -25,9 +25,10 @@ from augspec.functional.sinc import CHUNK_VALUES, ONE, TAPS, interpolation_matri
 # Taps and Kaiser beta of the first filter: with the second 0.44 dB of droop at 0.9 of Nyquist.
 _DELAY_TAPS, _DELAY_BETA = 34, 8.0
 _BLOCK = 32  # output samples a block: fewer cost more delayed samples, more cost a larger matrix
-_PHASE_BITS = (
-    8  # fractions tabulated by the delay filter; linear interpolation between them: -104 dB
-)
+# Fractions tabulated by the delay filter; linear interpolation between them: -104 dB.
+_PHASE_BITS = 8
+# torch 2.11 clears the gradient of `_delay` after summing it, if that is part of a larger graph.
+_GRADIENT_COMPILES = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 12)
 
 
 def resample(
@@ -245,6 +246,8 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
     """Filter ``width`` samples from each ``start`` (row,) by its own ``weights`` (row, tap)."""
     outer = width + _DELAY_TAPS - 1
     if torch.is_grad_enabled() and source.requires_grad:
+        if torch.compiler.is_dynamo_compiling() and not _GRADIENT_COMPILES:
+            torch._dynamo.graph_break(msg="torch 2.11 compiles the gradient of resampling wrongly")
         # The gradient of the strided view would hold every window of the source.
         frames = source[start[:, None] + torch.arange(outer, device=source.device)]
     else:

@@ -240,10 +240,11 @@ def _accumulate_in_blocks(gain: Tensor, kept: Tensor, path: Tensor) -> Tensor:
     Blocks of frames go side by side, each from an unknown state of which it keeps the slot that it
     goes back to; then the blocks follow one another. More work, fewer steps.
     """
-    # What is not kept goes on from a slot behind the last, which never turns.
+    # What is not kept goes on from a slot behind the last, which never turns; so does the first
+    # frame, which has no turns.
     silent = path.shape[-1]
-    path = nnf.pad(torch.where(kept > 0, path, silent), (0, 1), value=silent)
-    gain = nnf.pad(gain, (0, 1))
+    path = nnf.pad(torch.where(kept > 0, path, silent), (0, 1, 1, 0), value=silent)
+    gain = nnf.pad(gain, (0, 1, 1, 0))
     rows, frames, slots = gain.shape
     length = math.isqrt(frames - 1) + 1
     blocks = -(-frames // length)
@@ -265,7 +266,7 @@ def _accumulate_in_blocks(gain: Tensor, kept: Tensor, path: Tensor) -> Tensor:
         entry = entry.gather(-1, origin[:, i]) + turns[:, i]
     start = torch.stack(entries, dim=1).unsqueeze(2).expand(-1, -1, length, -1)
     total = start.gather(-1, torch.stack(origins, dim=2)) + torch.stack(inside, dim=2)
-    return nnf.pad(total.flatten(1, 2)[:, :frames, :-1], (0, 0, 1, 0))
+    return total.flatten(1, 2)[:, :frames, :-1]
 
 
 @compiled

@@ -209,6 +209,7 @@ def test_compiled_is_eager(make):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
 @pytest.mark.parametrize("name", ["Spectrogram", "LogMelSpectrogram-max"])
 def test_compiled_by_inductor_is_eager(name):
     feature = FEATURES[name]()

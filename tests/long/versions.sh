@@ -19,7 +19,10 @@ trap 'rm -rf "$work"' EXIT
 
 environment() { python3 -m venv "$work/$1" && "$work/$1/bin/python" -m pip install -q "${@:2}"; }
 
-suite() { "$work/$1/bin/python" -m pytest -q; rm -rf "${work:?}/$1"; }
+suite() {
+    "$work/$1/bin/python" -m pip list | grep -E "^(torch|torchaudio|torchvision|timm|soundfile|numpy) "
+    "$work/$1/bin/python" -m pytest -q
+}
 
 oldest() {
     environment oldest "torch==2.11.*" "torchaudio==2.11.*" "timm==1.0.11" "soundfile==0.13.0" -e '.[dev]'
