@@ -154,3 +154,17 @@ def test_the_comparison_of_devices_holds_for_the_cpu(name):
 @pytest.mark.parametrize("name", COMPILED)
 def test_inductor_gives_what_eager_mode_gives(name):
     compiles_with(make_case(CATALOGUE[name]))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # of torch 2.11's compiler
+@pytest.mark.parametrize("name", ["Speed", "RepeatPart", "RandomResizeCrop", "LowPass", "Limiter"])
+def test_inductor_gives_the_gradient_that_eager_mode_gives(name):
+    case, gradients = make_case(CATALOGUE[name]), []
+    for call in (case.module, torch.compile(case.module, dynamic=False)):
+        batch = case.batch.clone().requires_grad_()
+        out, _ = call(batch, case.lengths, keys=case.keys)
+        gradients += torch.autograd.grad(out.square().sum(), batch)
+    eager, compiled = gradients
+    assert eager.any()
+    assert (compiled - eager).abs().max() < 1e-4 * eager.abs().max()
