@@ -61,6 +61,9 @@ class MFCC(MelFeature):
     ) -> None:
         if not isinstance(melkwargs, Mapping | None):
             raise TypeError(f"`melkwargs` must be a mapping, got {type(melkwargs).__name__}")
+        for name in melkwargs or {}:
+            if not isinstance(name, str):
+                raise TypeError(f"`melkwargs` must have names of arguments as keys, got {name!r}")
         super().__init__(sample_rate, **(melkwargs or {}))
         if not 1 <= check_count("n_mfcc", n_mfcc) <= self.n_mels:
             raise ValueError(f"`n_mfcc` must be in [1, n_mels = {self.n_mels}], got {n_mfcc}")

@@ -46,6 +46,7 @@ HUGE = 10**400  # an integer that no float holds
         (lambda: F.MelSpectrogram(f_max=float("nan")), "`f_max` must be a finite number"),
         (lambda: F.MelSpectrogram(sample_rate=float("nan")), "`sample_rate` must be a positive"),
         (lambda: F.MFCC(melkwargs=5), "`melkwargs` must be a mapping, got int"),
+        (lambda: F.MFCC(melkwargs={1: 2}), "`melkwargs` must have names of arguments as keys"),
         (lambda: F.PCEN(gain="x"), "`gain` must be a finite number"),
         (lambda: F.Delta(order=None), "`order` must be a whole number or several"),
         (lambda: F.Normalize("x", 1.0), "`mean` must be one finite number"),
