@@ -198,8 +198,10 @@ def _map_frames(
     offset = offset[:, None].expand(shape).reshape(-1, 1)
     if ratio is not None:
         onsets = resample_onsets(onsets, pitch, size, grid)
-        # Exact for the 24 bits that a ratio has.
-        offset = torch.div(offset, (pitch * 2**24).to(torch.int64), rounding_mode="floor") << 24
+        # Exact for the 24 bits that a ratio has. At least 1 in a vector's lanes that hold nothing
+        # too: torch 2.11, compiled, divides in them.
+        bits = (pitch * 2**24).to(torch.int64).clamp(min=1)
+        offset = torch.div(offset, bits, rounding_mode="floor") << 24
     step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
     centers, _ = map_time(offset + middle * step, step.squeeze(1), onsets, grid)
     return centers.reshape(*shape, -1)

@@ -157,7 +157,9 @@ def _fixed_point(ratio: Tensor) -> Tensor:
 
 
 def _divide_up(dividend: Tensor, divisor: Tensor) -> Tensor:
-    return -torch.div(-dividend, divisor, rounding_mode="floor")
+    # The clamp is for a ratio out of range, and for torch 2.11: compiled, it divides in the lanes
+    # of a vector that hold nothing, too, and division by zero ends the process.
+    return -torch.div(-dividend, divisor.clamp(min=1), rounding_mode="floor")
 
 
 def _resample(
@@ -189,7 +191,7 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
     first = torch.arange(0, blocks * _BLOCK, _BLOCK, device=rows.device)
     position = first * step[:, None]
-    valid = _divide_up(ends * ONE, step.clamp(min=1)).clamp(max=size)
+    valid = _divide_up(ends * ONE, step).clamp(max=size)
     silence = rows.shape[1] + left  # the padded row is zero from here on
     start = torch.where(first < valid[:, None], position >> 32, silence).clamp(0, silence)
     offset = torch.arange(_BLOCK, device=rows.device) * step[:, None]
