@@ -117,3 +117,12 @@ def _with_dynamic_batch(value: object) -> object:
     alias = value.detach()  # the mark stays off the caller's tensor
     torch._dynamo.maybe_mark_dynamic(alias, 0)
     return alias
+
+
+def floor_divide(dividend: Tensor, divisor: Tensor) -> Tensor:
+    """Divide integers, rounding down, by divisors that are meant to be positive.
+
+    Divisors below 1 count as 1. Values out of range do, and, compiled by torch 2.11, the lanes of a
+    vector that hold nothing: it divides in those too, and a division by zero ends the process.
+    """
+    return torch.div(dividend, divisor.clamp(min=1), rounding_mode="floor")

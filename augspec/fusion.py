@@ -17,11 +17,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from augspec._compile import floor_divide
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.crop import crop
 from augspec.functional.onset import find_onsets, resample_onsets
 from augspec.functional.resample import resample
-from augspec.functional.timemap import ONE, map_time, take_frames
+from augspec.functional.sinc import ONE
+from augspec.functional.timemap import map_time, take_frames
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.compose import Chain
 from augspec.transforms.warp import FusableTransform, Warp
@@ -198,10 +200,8 @@ def _map_frames(
     offset = offset[:, None].expand(shape).reshape(-1, 1)
     if ratio is not None:
         onsets = resample_onsets(onsets, pitch, size, grid)
-        # Exact for the 24 bits that a ratio has. At least 1 in a vector's lanes that hold nothing
-        # too: torch 2.11, compiled, divides in them.
-        bits = (pitch * 2**24).to(torch.int64).clamp(min=1)
-        offset = torch.div(offset, bits, rounding_mode="floor") << 24
+        # Exact for the 24 bits that a ratio has.
+        offset = floor_divide(offset, (pitch * 2**24).to(torch.int64)) << 24
     step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
     centers, _ = map_time(offset + middle * step, step.squeeze(1), onsets, grid)
     return centers.reshape(*shape, -1)

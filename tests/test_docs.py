@@ -33,11 +33,13 @@ def run(blocks):
     return names
 
 
+# Kernels compile for minutes on a busy machine, and the guides are not about them.
+pytestmark = pytest.mark.usefixtures("eager_kernels")
+
+
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # Kernels compile for minutes on a busy machine, and the guides are not about them.
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
     yield
     plt.close("all")
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import compiled
+from augspec._compile import compiled, floor_divide
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
 from augspec.functional.sinc import CHUNK_VALUES, ONE, TAPS, interpolation_matrix, windowed_sinc
@@ -157,9 +157,7 @@ def _fixed_point(ratio: Tensor) -> Tensor:
 
 
 def _divide_up(dividend: Tensor, divisor: Tensor) -> Tensor:
-    # The clamp is for a ratio out of range, and for torch 2.11: compiled, it divides in the lanes
-    # of a vector that hold nothing, too, and division by zero ends the process.
-    return -torch.div(-dividend, divisor.clamp(min=1), rounding_mode="floor")
+    return -floor_divide(-dividend, divisor)
 
 
 def _resample(

@@ -107,8 +107,8 @@ def match_power(
     wanted = noise.norm(silence_after(reference, lengths), whole)
     present = noise.norm(silence_after(waveform, lengths), whole)
     if response is not None:
-        energy = torch.linalg.vector_norm(response.to(wanted.dtype).flatten(1), dim=-1)
-        floor = _ROUNDING * torch.finfo(wanted.dtype).eps * wanted * energy
+        heard = noise.norm(response.flatten(1).unsqueeze(1), whole)
+        floor = _ROUNDING * torch.finfo(wanted.dtype).eps * wanted * heard
         present = torch.where(present > floor, present, 0.0)
     return waveform * like(noise.safe_ratio(wanted, present), waveform).to(waveform.dtype)
 

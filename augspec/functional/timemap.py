@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import compiled
+from augspec._compile import compiled, floor_divide
 from augspec.functional.onset import Grid
+from augspec.functional.sinc import ONE
 
-ONE = 1 << 32  # 1.0 in fixed point
 _REPAY = 2.0  # how fast, relative to the stretch, the time that an attack borrows is paid back
 
 
@@ -50,7 +50,7 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
 
 
 def _divide(position: Tensor, step: Tensor) -> Tensor:
-    return torch.div(position + step // 2, step, rounding_mode="floor")
+    return floor_divide(position + step // 2, step)
 
 
 def take_frames(rows: Tensor, start: Tensor, n_fft: int, window: Tensor | None = None) -> Tensor:

@@ -11,7 +11,8 @@ from torch.nn import functional as nnf
 
 from augspec._compile import compiled
 from augspec.functional.onset import Grid
-from augspec.functional.timemap import ONE, map_time, take_frames
+from augspec.functional.sinc import ONE
+from augspec.functional.timemap import map_time, take_frames
 
 _OVERLAP = 4  # frames over each sample
 _ATTACK = 4.0  # power ratio across an attack above which a partial counts as struck

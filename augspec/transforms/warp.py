@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from augspec.functional.sinc import ONE
 from augspec.transforms.base import WaveformTransform
 
 __all__ = ["FusableTransform", "Warp"]
-
-_ONE = 1 << 32  # 1.0 in fixed point
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Warp:
 
     def _source_position(self, position: Tensor) -> Tensor:
         """Give the input position of an output position, in units of 2**-32 samples."""
-        moved = position * (_ONE if self.rate is None else (self.rate * _ONE).to(torch.int64))
+        moved = position * (ONE if self.rate is None else (self.rate * ONE).to(torch.int64))
         return moved if self.offset is None else self.offset + moved
 
 

@@ -12,11 +12,7 @@ from augspec import functional
 from augspec.functional import noise as noise_module
 
 KEYS = augspec.example_keys(seed=3, epoch=0, index=torch.arange(4))
-
-
-@pytest.fixture(autouse=True)
-def _eager_kernels(monkeypatch):
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 
 
 def test_white_noise_is_normal_and_independent():

@@ -27,10 +27,10 @@ EDGE = 128  # output samples at either end that the filters reach over
 
 
 @pytest.fixture(autouse=True)
-def eager_kernels(request, monkeypatch):
+def _eager_unless_compiled(request):
     """Keep the kernels eager unless a test is about compiling them: the two agree within 1e-5."""
     if "compile" not in request.node.name:
-        monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+        request.getfixturevalue("eager_kernels")
 
 
 def tones(frequency: Tensor, time: int = TIME, ratio: Tensor | float = 1.0) -> Tensor:

@@ -20,11 +20,7 @@ ISO_TABLE = {
     (15.0, 50.0): [0.1, 0.5, 1.2, 2.2, 4.2, 10.8, 36.2, 129.0],
     (15.0, 80.0): [0.1, 0.3, 1.1, 2.4, 4.1, 8.3, 23.7, 82.8],
 }
-
-
-@pytest.fixture(autouse=True)
-def _eager_kernels(monkeypatch):
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 
 
 @pytest.mark.parametrize(("time", "taps"), [(1, 1), (1000, 300), (300, 1000), (17, 1)])

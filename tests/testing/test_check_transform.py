@@ -6,10 +6,7 @@ import torch
 from augspec import testing
 from augspec import transforms as T
 
-
-@pytest.fixture(autouse=True)
-def _eager_kernels(monkeypatch):
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 
 
 class Mine(T.WaveformTransform):

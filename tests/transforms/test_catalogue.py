@@ -78,12 +78,7 @@ COMPILED += ["LoudnessNormalize", "Compressor", "TanhDistortion", "RepeatPart", 
 COMPILED += ["Mixup", "RandomResizeCrop"]
 COMPILED += ["LowPass", "WhiteNoise", "RoomReverb"]
 ALL = [(name, check) for name, made in CATALOGUE.items() for check in testing.checks_for(made)]
-
-
-@pytest.fixture(autouse=True)
-def _eager_kernels(monkeypatch):
-    """Checks use many shapes: kernels that compile themselves would compile for each."""
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 
 
 @pytest.mark.parametrize(("name", "check"), ALL)

@@ -11,11 +11,7 @@ from augspec.transforms import _dispatch
 
 BATCH = 12
 KEYS = augspec.example_keys(5, 0, range(BATCH))
-
-
-@pytest.fixture(autouse=True)
-def _eager_kernels(monkeypatch):
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 
 
 def noise(batch=BATCH, time=900):

@@ -7,11 +7,7 @@ import augspec
 from augspec import transforms as T
 
 KEYS = augspec.example_keys(seed=2, epoch=0, index=torch.arange(64))
-
-
-@pytest.fixture(autouse=True)
-def _eager_kernels(monkeypatch):
-    monkeypatch.setenv("AUGSPEC_COMPILE", "0")
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 
 
 def make_bank():
