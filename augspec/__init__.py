@@ -1,12 +1,14 @@
 """Batches of raw waveforms into augmented, training-ready spectrograms."""
 
-from augspec import datasets, features, functional, interop, plot, transforms
+from augspec import datasets, features, functional, interop, plot, samplers, transforms
 from augspec.backbones import adapt_input, create_backbone
 from augspec.bank import Bank
 from augspec.batches import collate
 from augspec.config import from_config, load, to_config
 from augspec.frontend import Frontend
+from augspec.inference import predict
 from augspec.loader import DeviceLoader, per_example
+from augspec.multiview import views
 from augspec.params import params_from_json, params_to_json, select
 from augspec.random import example_keys
 
@@ -16,11 +18,14 @@ __all__ = [
     "functional",
     "interop",
     "plot",
+    "samplers",
     "transforms",
     "Frontend",
     "DeviceLoader",
     "collate",
     "per_example",
+    "predict",
+    "views",
     "example_keys",
     "params_to_json",
     "params_from_json",

@@ -11,6 +11,7 @@ import inspect
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -38,7 +39,9 @@ def _note_fork() -> None:
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_note_fork)
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("augspec")
+_WORTH_A_LINE = 2.0  # seconds
+
 _eager = contextvars.ContextVar("eager", default=False)
 
 
@@ -50,6 +53,91 @@ def eager_kernels() -> Iterator[None]:
         yield
     finally:
         _eager.reset(token)
+
+
+class _Watch:
+    """Say that kernels are compiled, how long it took, and, once, that it failed and why.
+
+    At the level of a warning, which Python shows unless logging is set up: a first call that takes
+    a minute without a word looks as if it hung.
+    """
+
+    def __init__(self) -> None:
+        self.graphs = 0
+        self.seconds = 0.0
+        self.has_failed = False
+        self._inside = contextvars.ContextVar("inside", default=False)
+
+    def starts(self) -> None:
+        """Count a graph that is being compiled."""
+        if self.graphs == 0:
+            _log.warning(
+                "augspec compiles its kernels at their first use; AUGSPEC_COMPILE=0 keeps them "
+                "eager, which gives the same results and is slower"
+            )
+        self.graphs += 1
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Add up the time of the call of a kernel if anything is compiled in it."""
+        graphs, start = self.graphs, time.perf_counter()
+        try:
+            yield
+        finally:
+            if self.graphs > graphs:
+                self.seconds += time.perf_counter() - start
+
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Say on leaving, unless this is within another such block, how long compiling took."""
+        if self._inside.get():
+            yield
+            return
+        token = self._inside.set(True)
+        try:
+            yield
+        finally:
+            self._inside.reset(token)
+            seconds, self.seconds = self.seconds, 0.0
+            if seconds > _WORTH_A_LINE:
+                _log.warning("augspec compiled kernels for %.0f s", seconds)
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Say why a kernel stays eager."""
+        reason = " ".join(str(error).split())
+        if self.has_failed:
+            _log.info("%s stays eager: %s", name, reason)
+            return
+        self.has_failed = True
+        _log.warning(
+            "augspec cannot compile its kernels and runs them eagerly, which gives the same "
+            "results and is slower. Install a C++ compiler such as g++, or set AUGSPEC_COMPILE=0 "
+            "if that is meant. %s failed: %.500s",
+            name,
+            reason,
+        )
+
+
+_watch = _Watch()
+
+
+def reporting_compilation() -> contextlib.AbstractContextManager[None]:
+    """Say on leaving the outermost of such blocks how long kernels were compiled within."""
+    return contextlib.nullcontext() if torch.compiler.is_compiling() else _watch.reporting()
+
+
+def _backend(graph: Any, inputs: list[Tensor]) -> Callable[..., Any]:
+    """Compile a graph with torch's own compiler."""
+    _watch.starts()
+    compiled_graph: Callable[..., Any] = torch._dynamo.lookup_backend("inductor")(graph, inputs)
+    return compiled_graph
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether a device is full, which says nothing about the kernel."""
+    while error is not None and not isinstance(error, torch.OutOfMemoryError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 class _CompiledKernel(Generic[P, R]):
@@ -67,9 +155,11 @@ class _CompiledKernel(Generic[P, R]):
         try:
             return self._run_graph(args, kwargs)
         except Exception as error:
+            if _is_out_of_memory(error):
+                raise
             # A mistake of the caller raises here once more, and then compilation is not to blame.
             result = self.eager(*args, **kwargs)
-            _log.info("%s stays eager: %s", self.eager.__qualname__, error)
+            _watch.failed(self.eager.__qualname__, error)
             self.failure = error
             return result
 
@@ -90,9 +180,9 @@ class _CompiledKernel(Generic[P, R]):
 
     def _run_graph(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
         if self._graph is None:
-            self._graph = torch.compile(self.eager, fullgraph=True, **_LIMIT)
+            self._graph = torch.compile(self.eager, fullgraph=True, backend=_backend, **_LIMIT)
         # One grad mode, so that training and evaluation share a graph.
-        with torch.no_grad():
+        with torch.no_grad(), _watch.timed():
             return self._graph(*map(_with_dynamic_batch, args), **kwargs)
 
 
@@ -109,6 +199,32 @@ def compiled(function: Callable[P, R]) -> _CompiledKernel[P, R]:
         function: A pure function of tensors and Python numbers, without complex arithmetic.
     """
     return _CompiledKernel(function)
+
+
+def constant_in_graphs(function: Callable[P, R]) -> Callable[P, R]:
+    """Let ``torch.compile`` call a function of Python numbers while it traces, and keep the result.
+
+    What `torch.compiler.assume_constant_result` does. That imports the compiler, which takes as
+    long as torch itself; to set its mark does not.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def outside_graphs(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep a function out of compiled graphs, as `torch.compiler.disable` does.
+
+    That imports the compiler too; here it is only imported where it is at work already.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not torch.compiler.is_compiling():
+            return function(*args, **kwargs)
+        disabled: Callable[P, R] = torch.compiler.disable(function)
+        return disabled(*args, **kwargs)
+
+    return call
 
 
 def _with_dynamic_batch(value: object) -> object:

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from augspec._input_fit import fit_input, input_fit
+from augspec.classes import as_count
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -52,8 +55,15 @@ def create_backbone(
     interpolated (bicubic) from the grid of ``img_size`` (timm's default: 14 x 14 patches) to the
     grid of the input (4 x 16). The patch embedding is a strided convolution and is adapted as any
     stem. Pass ``img_size=(64, 256)`` to learn positions on the spectrogram's own grid, or
-    ``dynamic_img_size=False`` for a fixed size. Other models of fixed input size (Swin, for
-    example) want their ``img_size``.
+    ``dynamic_img_size=False`` for a fixed size.
+
+    Other models take pictures of one size only (Swin, BEiT, MaxViT, LeViT, Hiera and their like):
+    the spectrogram is resized to it (bilinear, antialiased) before the forward pass, which is what
+    pretrained positions and windows were made for. With ``img_size=(freq, frames)`` the model is
+    built for the spectrogram's own grid, and what is smaller is padded with zeros at the right and
+    at the top frequencies, not resized. Models that want multiples of a number (HRNet and DLA:
+    32), or a least size (Inception: 96), get zeros there too. That is done where the model is
+    called: ``model.forward_features`` takes what timm's takes.
 
     Args:
         name: Name of a timm model, ``"resnet18"`` or ``"resnet18.a1_in1k"`` for example.
@@ -85,8 +95,7 @@ def create_backbone(
     import timm
     from timm.models import is_model_in_modules
 
-    _check_count("in_chans", in_chans, 1)
-    _check_count("num_classes", num_classes, 0)
+    in_chans, num_classes = as_count("in_chans", in_chans, 1), as_count("num_classes", num_classes)
     if pretrained and checkpoint is not None:
         raise ValueError(
             f"`checkpoint` must be None when `pretrained` is True, got {str(checkpoint)!r}: "
@@ -104,10 +113,15 @@ def create_backbone(
         # timm's own in_chans repeats and cuts RGB for 2 channels or more, which changes what grey
         # gives, so the model is built as it was trained and adapted here.
         model = timm.create_model(name, pretrained=True, num_classes=num_classes, **timm_arguments)
-        return adapt_input(model, in_chans)
-    model = timm.create_model(name, num_classes=num_classes, in_chans=in_chans, **timm_arguments)
+        model = adapt_input(model, in_chans)
+    else:
+        model = timm.create_model(
+            name, num_classes=num_classes, in_chans=in_chans, **timm_arguments
+        )
     if checkpoint is not None:
         _load_checkpoint(model, Path(checkpoint))
+    dynamic = timm_arguments.get("dynamic_img_size", False)
+    fit_input(model, None if dynamic else input_fit(model, timm_arguments.get("img_size")))
     return model
 
 
@@ -146,7 +160,7 @@ def adapt_input(model: ModelT, in_chans: int = 1) -> ModelT:
         >>> adapt_input(rgb)(torch.randn(2, 1, 64, 126)).shape
         torch.Size([2, 1000])
     """
-    _check_count("in_chans", in_chans, 1)
+    in_chans = as_count("in_chans", in_chans, 1)
     adapted = copy.deepcopy(model)
     for name, stem in _stems(adapted):
         _check_stem(adapted, name, stem)
@@ -256,10 +270,3 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"got {str(path)!r} with {strangers[:5]}"
         )
     return state
-
-
-def _check_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"`{name}` must be an int, got {value!r}")
-    if value < least:
-        raise ValueError(f"`{name}` must be {least} or more, got {value}")

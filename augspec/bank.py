@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
-from augspec._compile import eager_kernels
+from augspec._compile import constant_in_graphs, eager_kernels
+from augspec._constants import Kept, content, holds_no_numbers, outside_modes
 from augspec.datasets._audio import SUFFIXES, audio_info, read_audio
 from augspec.functional.checks import check_finite, check_sample_rate
 from augspec.functional.resample import resample_rate
@@ -25,8 +26,9 @@ class Bank(nn.Module):
     """Hold many sounds of any length in one tensor.
 
     Files are decoded once, when the bank is made, mixed down to one channel and resampled. The
-    tensor follows ``.to(device)`` with the transform that uses the bank, and is no part of a
-    ``state_dict``: a checkpoint does not hold the sounds.
+    tensor lies in the CPU's memory. Audio on another device makes a copy there, once, at its first
+    use. The sounds are no buffer: `torch.nn.parallel.DistributedDataParallel` does not send them
+    round, ``.half()`` does not round them, and a ``state_dict`` does not hold them.
 
     Args:
         sounds: A folder, which stands for its audio files and those of its folders in sorted order;
@@ -49,10 +51,6 @@ class Bank(nn.Module):
         (2, 16000)
     """
 
-    _flat: Tensor
-    _starts: Tensor
-    _lengths: Tensor
-
     def __init__(
         self,
         sounds: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | Tensor],
@@ -69,6 +67,8 @@ class Bank(nn.Module):
             raise ValueError(f'`dtype` must be "float32" or "float16", got {dtype!r}')
         self.max_duration = max_duration
         self.dtype = dtype
+        self._double = False
+        self._copies: dict[tuple[str, torch.device], Kept] = {}
         if isinstance(sounds, str | os.PathLike):
             self._source: str | list[str] | None = os.fspath(sounds)
             sounds = list(_audio_files(Path(sounds)))
@@ -78,7 +78,8 @@ class Bank(nn.Module):
             self._source = None
         if not sounds:
             raise ValueError("`sounds` must hold at least one sound, got none")
-        with eager_kernels():  # each length would compile the resampler again
+        # Each length would compile the resampler again. What is kept serves training too.
+        with eager_kernels(), torch.inference_mode(False):
             self._fill([self._read(sound, place) for place, sound in enumerate(sounds)])
 
     @classmethod
@@ -111,7 +112,7 @@ class Bank(nn.Module):
         return self._tensors() if self._source is None else self._source
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._lengths.tensor)
 
     def take(self, sound: Tensor, start: Tensor, size: int) -> Tensor:
         """Cut ``size`` samples out of sounds, which begin again where they end.
@@ -125,10 +126,12 @@ class Bank(nn.Module):
             That of ``sound`` with one more dimension, ``size``; float32, or float64 in a bank put
             to ``.double()``.
         """
-        chunk = torch.arange(0, size, _CHUNK, device=self._on(sound))
-        begin = (start[..., None] + chunk) % self._lengths[sound][..., None]
-        begin = begin + self._starts[sound][..., None]
-        return self._values(self._flat.unfold(0, _CHUNK, 1)[begin]).flatten(-2)[..., :size]
+        device = sound.device
+        chunk = torch.arange(0, size, _CHUNK, device=device)
+        begin = (start[..., None] + chunk) % self.length_of(sound)[..., None]
+        begin = begin + content(_held(self, "_starts", device))[sound][..., None]
+        flat = content(_held(self, "_flat", device))
+        return self._values(flat.unfold(0, _CHUNK, 1)[begin]).flatten(-2)[..., :size]
 
     def whole(self, sound: Tensor) -> Tensor:
         """Give sounds from their beginning, with zeros up to ``max_length`` behind them.
@@ -140,32 +143,35 @@ class Bank(nn.Module):
             That of ``sound`` with one more dimension, ``max_length``; float32, or float64 in a bank
             put to ``.double()``.
         """
-        sample = torch.arange(self.max_length, device=self._on(sound))
-        inside = sample < self._lengths[sound][..., None]
-        place = self._starts[sound][..., None] + torch.where(inside, sample, 0)
-        return torch.where(inside, self._values(self._flat[place]), 0.0)
+        device = sound.device
+        sample = torch.arange(self.max_length, device=device)
+        inside = sample < self.length_of(sound)[..., None]
+        begin = content(_held(self, "_starts", device))[sound][..., None]
+        values = content(_held(self, "_flat", device))[begin + torch.where(inside, sample, 0)]
+        return torch.where(inside, self._values(values), 0.0)
 
     def length_of(self, sound: Tensor) -> Tensor:
         """Count the samples of sounds, int64, in the shape of ``sound``."""
-        self._on(sound)
-        return self._lengths[sound]
+        return content(_held(self, "_lengths", sound.device))[sound]
 
     def extra_repr(self) -> str:
         """Show how much the bank holds."""
-        seconds = int(self._lengths.sum()) / self.sample_rate
+        seconds = int(self._lengths.tensor.sum()) / self.sample_rate
         settings = f"sample_rate={self.sample_rate}, max_duration={self.max_duration}"
         return f"{len(self)} sounds, {seconds:.1f} s, {settings}, dtype={self.dtype!r}"
 
     def _values(self, values: Tensor) -> Tensor:
-        return values if values.dtype == torch.float64 else values.float()
+        return values.double() if self._double else values.float()
 
-    def _on(self, sound: Tensor) -> torch.device:
-        if sound.device != self._flat.device:
-            raise ValueError(
-                f"the bank must be on the device of the audio, {sound.device}, got "
-                f"{self._flat.device}; move the transform with `.to(waveform.device)`"
-            )
-        return sound.device
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Take note of ``.double()``; where the sounds lie is up to the audio."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._double = fn(torch.empty(0)).dtype == torch.float64
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickled or copied bank makes copies of its own where it is used.
+        return {**self.__dict__, "_copies": {}}
 
     def _read(self, sound: str | os.PathLike[str] | Tensor, place: int) -> Tensor:
         """Give a sound as ``(time,)`` at the bank's sample rate."""
@@ -200,14 +206,27 @@ class Bank(nn.Module):
         looped = [sound.repeat(2 + _CHUNK // len(sound)) for sound in waveforms]
         kept = [sound[: len(own) + _CHUNK] for sound, own in zip(looped, waveforms, strict=True)]
         held = lengths + _CHUNK
-        flat = torch.cat(kept).to(getattr(torch, self.dtype))
-        self.register_buffer("_flat", flat, persistent=False)
-        self.register_buffer("_starts", held.cumsum(0) - held, persistent=False)
-        self.register_buffer("_lengths", lengths, persistent=False)
+        self._flat = Kept(torch.cat(kept).to(getattr(torch, self.dtype)))
+        self._starts = Kept(held.cumsum(0) - held)
+        self._lengths = Kept(lengths)
 
     def _tensors(self) -> list[Tensor]:
-        parts = self._flat.split((self._lengths + _CHUNK).tolist())
+        parts = self._flat.tensor.split((self._lengths.tensor + _CHUNK).tolist())
         return [part[:-_CHUNK] for part in parts]
+
+
+@constant_in_graphs
+def _held(bank: Bank, name: str, device: torch.device) -> Kept:
+    """Give a tensor of a bank on a device; a copy is made once, outside of the caller's modes."""
+    home: Kept = getattr(bank, name)
+    if not torch.compiler.is_exporting() and holds_no_numbers():
+        shape, dtype = home.tensor.shape, home.tensor.dtype
+        return Kept(torch.empty(shape, dtype=dtype, device=device))
+    if device == home.tensor.device:
+        return home
+    if (name, device) not in bank._copies:
+        bank._copies[name, device] = Kept(outside_modes(lambda: home.tensor.to(device)))
+    return bank._copies[name, device]
 
 
 def _audio_files(folder: Path) -> list[Path]:

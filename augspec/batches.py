@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
+from augspec.classes import as_count
 from augspec.frontend import Frontend
 from augspec.functional.shapes import fit
+from augspec.transforms.base import LeafTransform
 
-__all__ = ["add_specgram", "augmenting", "check_batch", "collate"]
+__all__ = ["add_specgram", "augmenting", "check_batch", "collate", "draws"]
 
 Batch: TypeAlias = dict[str, Any]
 
@@ -68,7 +70,8 @@ def _pad(waveforms: list[Tensor], size: int | None) -> Tensor:
     if any(len(shape) != 2 or shape[0] != shapes[0][0] for shape in shapes):
         raise ValueError(
             "`waveform` must be (channel, time) with the same number of channels in every example, "
-            f"got shapes {', '.join(map(str, sorted(set(shapes))))}"
+            f"got shapes {', '.join(map(str, sorted(set(shapes))))}; augspec.datasets.AudioFolder "
+            "has mono=True for files of several numbers of channels"
         )
     longest = max(shape[1] for shape in shapes)
     if size is not None and size < longest:
@@ -80,6 +83,9 @@ def _pad(waveforms: list[Tensor], size: int | None) -> Tensor:
 
 
 def _collate_key(name: str, values: list[Any]) -> Any:
+    if name in ("label", "frames") and all(isinstance(value, list | tuple) for value in values):
+        # PyTorch's collate would turn a list of classes the other way round.
+        values = [torch.as_tensor(value) for value in values]
     try:
         return default_collate(values)
     except (TypeError, RuntimeError, KeyError, ValueError) as error:
@@ -89,38 +95,124 @@ def _collate_key(name: str, values: list[Any]) -> Any:
         ) from error
 
 
-def check_batch(batch: Any, source: str) -> None:
-    """Raise unless ``batch``, which ``source`` gave, has what a spectrogram is made from."""
+def check_batch(batch: Any, source: str, *, index: bool = True) -> None:
+    """Raise unless ``batch``, which ``source`` gave, has what a spectrogram is made from.
+
+    Args:
+        batch: What came.
+        source: The argument that gave it, for the message.
+        index: Whether draws need the ``index`` of the examples.
+    """
     if not isinstance(batch, dict):
-        raise TypeError(f"`{source}` must yield dictionaries, got {type(batch).__name__}")
-    for name in ("waveform", "index"):
-        if name not in batch:
-            raise KeyError(f"`{source}` must yield `{name}` in its batches, got {sorted(batch)}")
+        raise TypeError(
+            f"`{source}` must yield dictionaries, got {type(batch).__name__}: {_remedy(batch)}"
+        )
+    if "waveform" not in batch:
+        raise KeyError(
+            f"`{source}` must yield `waveform` in its batches, got {sorted(map(str, batch))}"
+            + (f": {_remedy(batch)}" if _holds_batches(batch.values()) else "")
+        )
+    if not isinstance(batch["waveform"], Tensor):
+        raise TypeError(
+            f"`waveform` must be a tensor, got {type(batch['waveform']).__name__}: give the "
+            "DataLoader collate_fn=augspec.collate"
+        )
+    if not index:
+        return
+    if "index" not in batch:
+        raise KeyError(
+            f"`{source}` must yield `index` in its batches, got {sorted(map(str, batch))}: "
+            "augspec.datasets.Indexed(dataset) adds it"
+        )
+    if not isinstance(batch["index"], Tensor):
+        raise TypeError(
+            f"`index` must hold integers, got {type(batch['index']).__name__}: "
+            "augspec.datasets.Indexed(dataset) numbers the items"
+        )
+
+
+def _holds_batches(parts: Iterable[Any]) -> bool:
+    return any(isinstance(part, Mapping) and "waveform" in part for part in parts)
+
+
+def _remedy(batch: Any) -> str:
+    parts = batch.values() if isinstance(batch, Mapping) else batch
+    if isinstance(batch, list | tuple) and batch and isinstance(batch[0], dict | list | tuple):
+        nested = batch[0]
+        parts = [*batch, *(nested.values() if isinstance(nested, dict) else nested)]
+    if isinstance(parts, Iterable) and _holds_batches(parts):
+        return (
+            "these are batches of several loaders, as a CombinedLoader gives them; put an "
+            "augspec.DeviceLoader around each of its loaders"
+        )
+    return (
+        "name the parts of an item, augspec.datasets.Indexed(dataset, names=('waveform', 'label'))"
+    )
+
+
+def draws(frontend: Frontend) -> bool:
+    """Whether anything random acts in the present mode, for which examples need their keys."""
+    return frontend.acts() and any(
+        module.training for module in frontend.modules() if isinstance(module, LeafTransform)
+    )
 
 
 def add_specgram(
-    batch: Batch, frontend: Frontend, keys: Tensor, *, num_classes: int | None = None
+    batch: Batch, frontend: Frontend, keys: Tensor | None, *, num_classes: int | None = None
 ) -> Batch:
     """Give a copy of a batch with ``specgram`` and the labels that belong to it.
 
     Args:
         batch: As `DeviceLoader` takes it, on the device of ``frontend``.
-        frontend: Makes the spectrogram, in its own mode.
-        keys: Key of each example.
+        frontend: Makes the spectrogram, in its own mode; of float64 waveforms in float32 too,
+            which models are made of.
+        keys: Key of each example; None will do where `draws` is false.
         num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32.
     """
     batch = dict(batch)
-    waveform, lengths = batch["waveform"], batch.get("lengths")
+    waveform, lengths = _single(batch["waveform"]), batch.get("lengths")
+    if "label" in batch:
+        batch["label"] = _check_label(batch["label"], num_classes, needed=draws(frontend))
+    for name in ("label", "frames"):
+        if isinstance(batch.get(name), Tensor):
+            batch[name] = _single(batch[name])
+    if keys is None:
+        keys = torch.zeros(len(waveform), dtype=torch.int64, device=waveform.device)
+    acts = frontend.acts()
     with torch.no_grad():
-        params = frontend.make_params(waveform, lengths, keys=keys)
-        made = frontend.run(waveform, params, lengths, by_mode=True)
+        params = frontend.make_params(waveform, lengths, keys=keys) if acts else None
+        if acts:
+            made = frontend.run(waveform, params, lengths, by_mode=True)
+        else:
+            made = frontend(waveform, lengths)
     if isinstance(made, tuple):
         batch["specgram"], batch["specgram_lengths"] = made
     else:
         batch["specgram"] = made
-    if num_classes is not None and "label" in batch:
-        batch["label"] = _class_weights(batch["label"], num_classes)
-    return frontend.run_targets(batch, params, lengths, by_mode=True)
+    if not acts:
+        return batch
+    return frontend.run_targets(batch, params, lengths, time=waveform.shape[-1], by_mode=True)
+
+
+def _single(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32) if tensor.dtype == torch.float64 else tensor
+
+
+def _check_label(label: Any, num_classes: int | None, *, needed: bool) -> Any:
+    """Give labels as one tensor, as class weights where ``num_classes`` is given."""
+    if isinstance(label, list | tuple) and label and all(isinstance(x, Tensor) for x in label):
+        # PyTorch's collate makes of lists of classes a list of classes of examples.
+        label = torch.stack(list(label), dim=1)
+    if isinstance(label, Tensor):
+        return label if num_classes is None else _class_weights(label, num_classes)
+    if needed or num_classes is not None:
+        shown = label[0] if isinstance(label, list | tuple) and label else label
+        raise TypeError(
+            f"`label` must hold numbers, got {type(label).__name__} of {shown!r}: number the "
+            "classes in the data set, as augspec.datasets.AudioFolder does (its `classes` are "
+            "their names)"
+        )
+    return label
 
 
 @contextmanager
@@ -137,6 +229,7 @@ def augmenting(frontend: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 def _class_weights(label: Tensor, num_classes: int) -> Tensor:
+    num_classes = as_count("num_classes", num_classes, 1)
     if label.ndim == 1:
         label = nn.functional.one_hot(label, num_classes)
     elif label.shape[1:] != (num_classes,):

@@ -194,8 +194,8 @@ def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
             and which known names are nearest.
 
     Example:
-        >>> from_config({"PitchShift": {"semitones": [-3.0, 3.0]}})
-        PitchShift(semitones=(-3.0, 3.0), preserve_formants=False, n_fft=1024, p=1.0)
+        >>> from_config({"Gain": {"gain_db": [-3.0, 3.0]}})
+        Gain(gain_db=(-3.0, 3.0), p=1.0)
         >>> from_config({"PitchShift": {"semitone": 3.0}})
         Traceback (most recent call last):
         ValueError: PitchShift has no argument `semitone`; nearest: semitones

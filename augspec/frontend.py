@@ -7,26 +7,33 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from augspec.features.constant_q import CQT
+from augspec._door import enter
+from augspec._sample_rate import settle_sample_rate
+from augspec.features.protocol import HasFrameLengths
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_waveform
-from augspec.functional.shapes import working_dtype
 from augspec.fusion import FusablePart, Part, fused_features, split_chain
 from augspec.params import Params
 from augspec.random import Draw, example_keys
-from augspec.transforms.base import RandomTransform, Result, resolve_keys, time_of
+from augspec.transforms.base import Batch, RandomTransform, Result, resolve_keys
 from augspec.transforms.compose import Chain
 
 __all__ = ["Frontend"]
 
 
-def _as_chain(name: str, transforms: RandomTransform | None) -> Chain:
-    if isinstance(transforms, Chain):
-        return transforms
+def _as_chain(name: Literal["waveform", "specgram"], transforms: RandomTransform | None) -> Chain:
     if transforms is not None and not isinstance(transforms, RandomTransform):
         raise TypeError(
             f"`{name}` must be a transform such as T.Chain([...]), got {type(transforms).__name__}"
         )
+    if transforms is not None and transforms.kind not in (None, name):
+        other = "specgram" if name == "waveform" else "waveform"
+        raise ValueError(
+            f"`{name}` must transform {name}s, got {type(transforms).__name__} of {other}s: give "
+            f"it as `{other}`"
+        )
+    if isinstance(transforms, Chain):
+        return transforms
     return Chain([] if transforms is None else [transforms])
 
 
@@ -35,6 +42,9 @@ class Frontend(nn.Module):
 
     In ``train()`` it augments; in ``eval()`` it gives the plain features, save for transforms that
     act there too, such as `augspec.transforms.CenterCrop`.
+
+    Transforms that need a sample rate and were given none, such as
+    `augspec.transforms.PitchShift`, take the one of the features.
 
     Args:
         waveform: Transforms of the waveform: a chain or a single one.
@@ -49,7 +59,8 @@ class Frontend(nn.Module):
 
     Raises:
         TypeError: If ``waveform`` or ``specgram`` is no transform, or ``features`` no module.
-        ValueError: If ``fuse`` is not known.
+        ValueError: If ``fuse`` is not known, or ``waveform`` holds a transform of spectrograms or
+            ``specgram`` one of waveforms, or if two parts have different sample rates.
 
     Example:
         >>> import torch, augspec
@@ -82,6 +93,7 @@ class Frontend(nn.Module):
         self.features = features
         self.specgram = _as_chain("specgram", specgram)
         self.fuse = fuse
+        settle_sample_rate(self.waveform, features, self.specgram)
 
     def make_params(
         self,
@@ -99,6 +111,8 @@ class Frontend(nn.Module):
         keys = resolve_keys(waveform, keys, generator)
         draw = Draw(keys, "Frontend.waveform", waveform.shape[1])
         channels = self.waveform.out_channels(draw.channels)
+        for stage in self._stages():
+            channels = _out_channels(stage, channels)
         return {
             "waveform": self.waveform.draw_params(draw),
             "specgram": self.specgram.draw_params(Draw(keys, "Frontend.specgram", channels)),
@@ -127,7 +141,8 @@ class Frontend(nn.Module):
         """
         check_waveform(waveform, lengths)
         if not self.acts():
-            specgram, frames = self._features(waveform, lengths, [], ragged=lengths is not None)
+            ragged = lengths is not None
+            specgram, frames = enter(self._features, waveform, lengths, [], ragged=ragged)
             return specgram if frames is None else (specgram, frames)
         params = self.make_params(waveform, lengths, keys=keys, generator=generator)
         return self.run(waveform, params, lengths, by_mode=True)
@@ -159,30 +174,34 @@ class Frontend(nn.Module):
 
         See `augspec.transforms.RandomTransform.targets`.
         """
-        return self.run_targets(dict(targets), params, lengths, time, by_mode=False)
+        return self.run_targets(targets, params, lengths, time, by_mode=False)
 
     def run_targets(
         self,
         targets: dict[str, Any],
         params: Any,
-        lengths: Tensor | None,
+        lengths: Tensor | None = None,
         time: int | None = None,
         *,
         by_mode: bool,
     ) -> dict[str, Any]:
         """Apply waveform and spectrogram transforms to labels."""
         _check_params(params)
-        time = time_of(targets, time)
-        own = params["waveform"]
-        targets = self.waveform.run_targets(targets, own, lengths, time, by_mode=by_mode)
-        frames, ends = None, None
+        batch = Batch.of_targets(targets, lengths, time)
+        batch = self.waveform.walk(batch, params["waveform"], by_mode=by_mode)
+        batch = self._to_frames(batch)
+        return self.specgram.walk(batch, params["specgram"], by_mode=by_mode).targets
+
+    def _to_frames(self, batch: Batch) -> Batch:
+        """Say where examples end in frames; nobody knows if the feature does not say."""
+        if batch.relative:
+            return batch
         first = self._stages()[0]
-        if time is not None and isinstance(first, MagnitudeFeature | CQT):
-            time, ends = self.waveform.run_lengths(time, own, lengths, by_mode=by_mode)
-            frames = int(first.frame_lengths(torch.tensor([time])))
-            ends = None if lengths is None or ends is None else first.frame_lengths(ends)
-        own = params["specgram"]
-        return self.specgram.run_targets(targets, own, ends, frames, by_mode=by_mode)
+        if not isinstance(first, HasFrameLengths) or batch.time is None:
+            return batch.carry(time=None, lengths=None)
+        frames = int(first.frame_lengths(torch.tensor([batch.time])))
+        ends = None if batch.lengths is None else first.frame_lengths(batch.lengths)
+        return batch.carry(time=frames, lengths=ends)
 
     def plan(self, waveform: Tensor) -> str:
         """Say in words, a line a step, how a batch of this shape is computed."""
@@ -210,23 +229,28 @@ class Frontend(nn.Module):
         """Make the features; ``by_mode`` leaves out what does not act in the present mode."""
         check_waveform(waveform, lengths)
         _check_params(params)
-        full = working_dtype(waveform)
+        specgram, frames = enter(self._run, waveform, params, lengths, by_mode=by_mode)
+        return specgram if lengths is None or frames is None else (specgram, frames)
+
+    def _run(
+        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[Tensor, Tensor | None]:
         before, fused = self._split(params["waveform"], by_mode=by_mode)
-        ends = lengths
+        batch = Batch.of(waveform, lengths)
         for transform, own in before:
-            full, ends = transform.run(full, own, ends, by_mode=by_mode)
+            batch = transform.walk(batch, own, by_mode=by_mode)
         # Lengths that a chain tracks by itself stay inside: unless some were passed, the features
         # are those of the whole tensor.
-        specgram, frames = self._features(full, ends, fused, ragged=lengths is not None)
-        specgram, frames = self.specgram.run(specgram, params["specgram"], frames, by_mode=by_mode)
-        specgram = specgram.to(waveform.dtype)
-        return specgram if lengths is None or frames is None else (specgram, frames)
+        ragged = lengths is not None
+        specgram, frames = self._features(batch.sound, batch.lengths, fused, ragged=ragged)
+        out = self.specgram.walk(Batch.of(specgram, frames), params["specgram"], by_mode=by_mode)
+        return out.sound, out.lengths
 
     def _split(self, params: Any, *, by_mode: bool) -> tuple[list[Part], list[FusablePart]]:
         before, fused = split_chain(self.waveform, params, by_mode=by_mode)
         if self.fuse == "auto" and isinstance(self._stages()[0], MagnitudeFeature):
             return before, fused
-        return [*before, *fused], []
+        return [*before, *(Part(*part) for part in fused)], []
 
     def _stages(self) -> list[nn.Module]:
         return list(self.features) if isinstance(self.features, nn.Sequential) else [self.features]
@@ -248,6 +272,12 @@ class Frontend(nn.Module):
             else:
                 specgram = stage(specgram)
         return specgram, frames if ragged else None
+
+
+def _out_channels(stage: nn.Module, channels: int) -> int:
+    """Say how many channels a stage of the features gives; one that says nothing keeps them."""
+    count: Any = getattr(stage, "out_channels", None)
+    return channels if count is None else int(count(channels))
 
 
 def _check_params(params: Any) -> None:

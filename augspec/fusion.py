@@ -12,28 +12,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from augspec._compile import floor_divide
+from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
-from augspec.functional.crop import crop
 from augspec.functional.onset import find_onsets, resample_onsets
 from augspec.functional.resample import resample
+from augspec.functional.shapes import silence_after
 from augspec.functional.sinc import ONE
 from augspec.functional.timemap import map_time, take_frames
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.compose import Chain
 from augspec.transforms.warp import FusableTransform, Warp
 
-__all__ = ["fused_features", "split_chain"]
+__all__ = ["FusablePart", "Part", "WarpedFrames", "fused_features", "split_chain"]
 
-Part: TypeAlias = tuple[RandomTransform, Any]
-FusablePart: TypeAlias = tuple[FusableTransform, Any]
 
-_CHUNK = 4  # examples on a CPU at a time, so that they stay in its cache
+class Part(NamedTuple):
+    """A transform of a chain with its params."""
+
+    transform: RandomTransform
+    params: Any
+
+
+class FusablePart(NamedTuple):
+    """A transform that a feature can compute, with its params."""
+
+    transform: FusableTransform
+    params: Any
 
 
 def split_chain(
@@ -49,27 +60,26 @@ def split_chain(
     Returns:
         Two lists of transforms with their params.
     """
-    before = [(part, own) for part, own in _leaves(chain, params) if part.acts() or not by_mode]
+    before = [part for part in _leaves(chain, params) if part.transform.acts() or not by_mode]
     fused: list[FusablePart] = []
     while before:
-        part, own = before[-1]
-        if not (isinstance(part, FusableTransform) and part.fusable):
+        last = before[-1].transform
+        if not (isinstance(last, FusableTransform) and last.fusable):
             break
-        fused.insert(0, (part, own))
-        before.pop()
+        fused.insert(0, FusablePart(last, before.pop().params))
     # A crop that comes first is exact on the waveform, and leaves less to resample.
-    while len(fused) > 1 and fused[0][0].sets_shape:
-        before.append(fused.pop(0))
+    while len(fused) > 1 and fused[0].transform.sets_shape:
+        before.append(Part(*fused.pop(0)))
     return before, fused
 
 
 def _leaves(chain: Chain, params: Any) -> Iterator[Part]:
     chain.check_params(params)
-    for part, own in zip(chain, params, strict=True):
-        if isinstance(part, Chain):
-            yield from _leaves(part, own)
+    for transform, own in zip(chain, params, strict=True):
+        if isinstance(transform, Chain):
+            yield from _leaves(transform, own)
         else:
-            yield part, own
+            yield Part(transform, own)
 
 
 def fused_features(
@@ -96,163 +106,202 @@ def fused_features(
         ValueError: If not one frame fits, which only happens without ``center``.
     """
     warp = Warp.identity(waveform, lengths)
-    for part, params in fused:
-        warp = part.warp(warp, part.neutralise(params))
-    counts = feature.frame_lengths(warp.ends)
-    if warp.ratio is None and warp.rate is None:
-        magnitudes = _crop_and_project(waveform, warp, feature, ragged)
-    else:
-        magnitudes = _warp_and_project(waveform, warp, feature, ragged)
-    counted = counts if ragged else None
-    return feature.finish(magnitudes, waveform.dtype, frame_lengths=counted, gain=warp.gain), counts
+    for transform, params in fused:
+        warp = transform.warp(warp, transform.neutralise(params))
+    source = _source_of(waveform, warp, feature, ragged=ragged)
+    return feature.from_source(source), feature.frame_lengths(warp.ends)
 
 
-def _crop_and_project(
-    waveform: Tensor, warp: Warp, feature: MagnitudeFeature, ragged: bool
-) -> Tensor:
-    """Take the plain frames of each example's part: a strided view."""
-
-    def project(some: slice) -> Tensor:
-        part = waveform[some]
-        if warp.offset is not None:
-            heard = None if warp.source_ends is None else warp.source_ends[some]
-            part = crop(part, warp.offset[some] >> 32, warp.size, heard)
-        return feature.project(feature.frame(part, warp.ends[some] if ragged else None))
-
-    return torch.cat([project(some) for some in _chunks(waveform)])
-
-
-def _warp_and_project(
-    waveform: Tensor, warp: Warp, feature: MagnitudeFeature, ragged: bool
-) -> Tensor:
-    """Resample by the pitch, take frames where the tempo has them, and project them."""
-    batch, channels, time = waveform.shape
+def _source_of(
+    waveform: Tensor, warp: Warp, feature: MagnitudeFeature, *, ragged: bool
+) -> FrameSource:
+    """Choose the cheapest source of the frames that a warp asks for."""
+    framing, lengths = feature.framing, warp.ends if ragged else None
+    batch, channels, _ = waveform.shape
     if batch == 0:
-        return feature.project(feature.frame(waveform.new_zeros(0, channels, warp.size)))
-    if warp.source_ends is not None:
-        heard = torch.arange(time, device=waveform.device) < warp.source_ends[:, None, None]
-        waveform = torch.where(heard, waveform, 0.0)
-    ratio = None
-    if warp.ratio is not None:
-        ratio = warp.ratio if warp.ratio.ndim == 2 else warp.ratio[:, None]
-        ratio = ratio.expand(batch, channels)
-    low, high = warp.ratio_range
-    size = math.ceil(time / low)
-    middle = _frame_middles(warp.size, feature, waveform.device)
-    centers = _map_frames(waveform, warp, ratio, middle, size, feature.n_fft)
-    ends = warp.ends if ragged else torch.full_like(warp.ends, warp.size)
-    edges = _find_edges(middle, ends, feature) if feature.center else None
-    window = feature.make_window(waveform.dtype)
-
-    def project(some: slice) -> Tensor:
-        rows = waveform[some]
-        if ratio is not None:
-            lengths = None if warp.source_ends is None else warp.source_ends[some]
-            rows = resample(rows, ratio[some], size=size, lengths=lengths, max_ratio=high)
-        rows, start = rows.flatten(0, 1), centers[some].flatten(0, 1) - feature.n_fft // 2
-        frames = take_frames(rows, start, feature.n_fft, window)
-        if edges is not None:
-            own = [edge[some].repeat_interleave(channels, 0) for edge in edges]
-            frames = _pad_edges(frames, rows, start, window, own)
-        return feature.project(frames.unflatten(0, (-1, channels)), windowed=True)
-
-    return torch.cat([project(some) for some in _chunks(waveform)])
+        return PlainFrames(waveform.new_zeros(0, channels, warp.size), framing, lengths)
+    if warp.ratio is not None or warp.rate is not None:
+        window = feature.make_window(waveform.dtype, waveform.device)
+        return WarpedFrames(waveform, warp, framing, window, lengths)
+    if warp.offset is None:
+        return PlainFrames(waveform, framing, lengths, gain=warp.gain)
+    return CroppedFrames(
+        waveform,
+        framing,
+        warp.offset >> 32,
+        warp.size,
+        source_ends=warp.source_ends,
+        lengths=lengths,
+        gain=warp.gain,
+    )
 
 
-def _chunks(waveform: Tensor) -> list[slice]:
-    """Split a batch on a CPU into chunks that stay in its cache."""
-    batch = waveform.shape[0]
-    size = _CHUNK if waveform.device.type == "cpu" and not torch.compiler.is_compiling() else batch
-    return [slice(i, i + size) for i in range(0, batch, size)] if batch > size else [slice(None)]
+class WarpedFrames(FrameSource):
+    """Frames of examples whose pitch and tempo are moved: resampled, and taken at another hop.
+
+    Args:
+        waveform: The batch, ``(batch, channel, time)``, not empty.
+        warp: What happens to each example; pitch, tempo or both.
+        framing: How the feature cuts frames.
+        window: Window of a frame, ``(n_fft,)``.
+        lengths: Valid samples of each result; with them, each is padded at its own end.
+    """
+
+    windowed = True
+    weight = 2  # the resampled waveform and what makes it beside the frames
+
+    def __init__(
+        self,
+        waveform: Tensor,
+        warp: Warp,
+        framing: Framing,
+        window: Tensor,
+        lengths: Tensor | None,
+    ) -> None:
+        counts = None if lengths is None else framing.count(lengths)
+        sounding = silence_after(waveform, warp.source_ends)
+        super().__init__(sounding, framing, size=warp.size, frame_lengths=counts, gain=warp.gain)
+        self.window = window
+        self.source_ends = warp.source_ends
+        self.ratio = None if warp.ratio is None else _by_channel(warp.ratio, waveform)
+        self.shifts_channels_apart = warp.ratio is not None and warp.ratio.ndim == 2
+        lowest, self.highest_ratio = warp.ratio_range
+        self.resampled_size = math.ceil(waveform.shape[-1] / lowest)
+        middle = framing.middles(warp.size, waveform.device)
+        self.centers = self._map_frames(warp, middle)
+        self.edges: Edges | None = None
+        if framing.center:
+            ends = torch.full_like(warp.ends, warp.size) if lengths is None else lengths
+            self.edges = Edges.find(middle, ends, framing)
+
+    def frames(self, some: slice) -> Tensor:
+        """Resample some examples, and take their frames where the tempo has them."""
+        rows, channels = self.waveform[some], self.waveform.shape[1]
+        if self.ratio is not None:
+            rows = resample(
+                rows,
+                self.ratio[some],
+                size=self.resampled_size,
+                lengths=None if self.source_ends is None else self.source_ends[some],
+                max_ratio=self.highest_ratio,
+            )
+        rows = rows.flatten(0, 1)
+        start = self.centers[some].flatten(0, 1) - self.framing.n_fft // 2
+        frames = take_frames(rows, start, self.framing.n_fft, self.window)
+        if self.edges is not None:
+            frames = self.edges.of(some, channels).pad(frames, rows, start, self.window)
+        by_example: Tensor = frames.unflatten(0, (-1, channels))
+        return by_example
+
+    def _map_frames(self, warp: Warp, middle: Tensor) -> Tensor:
+        """Say around which sample, once resampled, each frame is taken.
+
+        Attacks are found before: that costs less, and does not depend on the pitch.
+
+        Returns:
+            ``(batch, channel, frame)``, int64.
+        """
+        grid = 32 * math.ceil(self.framing.n_fft / 32)
+        # Channels of an example share their frames, and so their levels, unless they are shifted by
+        # intervals of their own.
+        sound, (batch, channels, _) = self.waveform.detach(), self.waveform.shape
+        units = channels if self.shifts_channels_apart else 1
+        sound = sound.flatten(0, 1) if units > 1 else sound
+        one = torch.ones(batch * units, 1, device=sound.device)
+        pitch = one if self.ratio is None else self.ratio[:, :units].reshape(-1, 1)
+        tempo, offset = one, torch.zeros_like(one, dtype=torch.int64)
+        if warp.rate is not None:
+            tempo = warp.rate.repeat_interleave(units).unsqueeze(1)
+        if warp.offset is not None:
+            offset = warp.offset.repeat_interleave(units).unsqueeze(1)
+        onsets = find_onsets(sound, grid)
+        if self.ratio is not None:
+            onsets = resample_onsets(onsets, pitch, self.resampled_size, grid)
+            # Exact for the 24 bits that a ratio has.
+            offset = floor_divide(offset, (pitch * 2**24).to(torch.int64)) << 24
+        step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
+        centers, _ = map_time(offset + middle * step, step.squeeze(1), onsets, grid)
+        placed: Tensor = centers.reshape(batch, units, -1).expand(-1, channels, -1)
+        return placed
 
 
-def _frame_middles(size: int, feature: MagnitudeFeature, device: torch.device) -> Tensor:
-    """Say at which of ``size`` samples of the output each frame has its middle."""
-    half = feature.n_fft // 2
-    room = size - feature.n_fft + (2 * half if feature.center else 0)
-    if room < 0:
-        raise ValueError(
-            f"`waveform` must have at least n_fft = {feature.n_fft} samples without `center`, "
-            f"got {size}"
+def _by_channel(values: Tensor, waveform: Tensor) -> Tensor:
+    """Give every channel its value, ``(batch, channel)``."""
+    return (values if values.ndim == 2 else values[:, None]).expand(waveform.shape[:2])
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The frames that reach over an end of the output, and how a feature would pad them.
+
+    They are taken once more, a sample early and a sample longer: in such a frame each sample of the
+    padding is to be found, mirrored or repeated.
+
+    Args:
+        frame: Which frames, ``(batch, edge)`` int64.
+        place: Where in the longer frame each sample of the frame is, ``(batch, edge, n_fft)``.
+        sounds: Whether it is heard; else it is zero.
+    """
+
+    frame: Tensor
+    place: Tensor
+    sounds: Tensor
+
+    @staticmethod
+    def find(middle: Tensor, ends: Tensor, framing: Framing) -> Edges:
+        """Find the frames of each example.
+
+        Args:
+            middle: The sample in the middle of each frame, ``(frame,)``.
+            ends: Where the output of each example ends, ``(batch,)``.
+            framing: How the feature pads.
+        """
+        n_fft, hop, count = framing.n_fft, framing.hop_length, len(middle)
+        half = n_fft // 2
+        left = torch.arange(min(math.ceil(half / hop), count), device=ends.device)
+        reach = min(math.ceil((n_fft - half) / hop) + 1, count - len(left))
+        right = torch.div(ends - (n_fft - half), hop, rounding_mode="floor") + 1
+        # No frame is listed twice. One that does not reach over an end comes out as it is.
+        right = right.clamp(len(left), count - reach)[:, None]
+        right = right + torch.arange(reach, device=ends.device)
+        frame = torch.cat([left.expand(len(ends), -1), right], dim=1)
+
+        shift = half + 1 - middle[frame][..., None]
+        place = torch.arange(1, n_fft + 1, device=ends.device) - shift
+        end = ends[:, None, None]
+        source, sounds = place, (place >= 0) & (place < end)
+        if framing.pad_mode == "replicate":
+            source, sounds = torch.minimum(place.clamp(min=0), end - 1), end > 0
+        elif framing.pad_mode == "reflect":
+            source = place.abs()
+            source = torch.where(source >= end, 2 * (end - 1) - source, source)
+            sounds = sounds | (end > half)
+        index = source + shift
+        sounds = sounds & (index >= 0) & (index <= n_fft)
+        return Edges(frame, index.clamp(0, n_fft), sounds)
+
+    def of(self, some: slice, channels: int) -> Edges:
+        """Give those of some examples, for each of their channels."""
+        frame, place, sounds = (
+            value[some].repeat_interleave(channels, 0)
+            for value in (self.frame, self.place, self.sounds)
         )
-    first = 0 if feature.center else half
-    return first + torch.arange(1 + room // feature.hop_length, device=device) * feature.hop_length
+        return Edges(frame, place, sounds)
 
+    def pad(self, frames: Tensor, rows: Tensor, start: Tensor, window: Tensor) -> Tensor:
+        """Take the frames at the edges once more, and pad them.
 
-def _map_frames(
-    waveform: Tensor, warp: Warp, ratio: Tensor | None, middle: Tensor, size: int, n_fft: int
-) -> Tensor:
-    """Say around which sample, once ``waveform`` is resampled to ``size``, each frame is taken.
-
-    Attacks are found before: that costs less, and does not depend on the pitch.
-
-    Returns:
-        ``(batch, channel, frame)``, int64.
-    """
-    grid = 32 * math.ceil(n_fft / 32)
-    rows = waveform.detach().flatten(0, 1)
-    onsets = find_onsets(rows, grid)
-    shape = waveform.shape[:2]
-    one = torch.ones(shape, device=waveform.device)
-    pitch = (one if ratio is None else ratio).reshape(-1, 1)
-    tempo = (one if warp.rate is None else one * warp.rate[:, None]).reshape(-1, 1)
-    offset = torch.zeros_like(warp.ends) if warp.offset is None else warp.offset
-    offset = offset[:, None].expand(shape).reshape(-1, 1)
-    if ratio is not None:
-        onsets = resample_onsets(onsets, pitch, size, grid)
-        # Exact for the 24 bits that a ratio has.
-        offset = floor_divide(offset, (pitch * 2**24).to(torch.int64)) << 24
-    step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
-    centers, _ = map_time(offset + middle * step, step.squeeze(1), onsets, grid)
-    return centers.reshape(*shape, -1)
-
-
-def _find_edges(
-    middle: Tensor, ends: Tensor, feature: MagnitudeFeature
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the frames that reach over an end of the output, and how a feature would pad them.
-
-    In a frame that begins a sample early and has ``n_fft + 1``, each sample of the padding is to be
-    found, mirrored or repeated.
-
-    Returns:
-        Which frames, ``(batch, edge)``; where in the longer frame each sample of the frame is, and
-        whether it sounds, ``(batch, edge, n_fft)``.
-    """
-    n_fft, hop, count = feature.n_fft, feature.hop_length, len(middle)
-    half = n_fft // 2
-    left = torch.arange(min(math.ceil(half / hop), count), device=ends.device)
-    reach = min(math.ceil((n_fft - half) / hop) + 1, count - len(left))
-    right = torch.div(ends - (n_fft - half), hop, rounding_mode="floor") + 1
-    # No frame is listed twice. One that does not reach over an end comes out as it is.
-    right = right.clamp(len(left), count - reach)[:, None] + torch.arange(reach, device=ends.device)
-    edge = torch.cat([left.expand(len(ends), -1), right], dim=1)
-
-    shift = half + 1 - middle[edge][..., None]
-    place = torch.arange(1, n_fft + 1, device=ends.device) - shift
-    end = ends[:, None, None]
-    source, sounds = place, (place >= 0) & (place < end)
-    if feature.pad_mode == "replicate":
-        source, sounds = torch.minimum(place.clamp(min=0), end - 1), end > 0
-    elif feature.pad_mode == "reflect":
-        source = place.abs()
-        source = torch.where(source >= end, 2 * (end - 1) - source, source)
-        sounds = sounds | (end > half)
-    index = source + shift
-    sounds = sounds & (index >= 0) & (index <= n_fft)
-    return edge, index.clamp(0, n_fft), sounds
-
-
-def _pad_edges(
-    frames: Tensor, rows: Tensor, start: Tensor, window: Tensor, edges: list[Tensor]
-) -> Tensor:
-    """Take the frames that `_find_edges` found once more, and pad them."""
-    edge, index, sounds = edges
-    longer = take_frames(rows, start.gather(1, edge) - 1, frames.shape[-1] + 1)
-    padded = torch.where(sounds, longer.gather(-1, index), 0.0) * window
-    row = torch.arange(len(frames), device=frames.device)[:, None]
-    if frames.requires_grad or torch.compiler.is_compiling():
-        whole: Tensor = frames.index_put((row, edge), padded)
-        return whole
-    frames[row, edge] = padded  # they are a copy of our own
-    return frames
+        Args:
+            frames: All frames, windowed, ``(row, frame, n_fft)``; a tensor that may be written to.
+            rows: The audio that they were taken from, ``(row, time)``.
+            start: First sample of each, ``(row, frame)``.
+            window: Window of a frame.
+        """
+        longer = take_frames(rows, start.gather(1, self.frame) - 1, frames.shape[-1] + 1)
+        padded = torch.where(self.sounds, longer.gather(-1, self.place), 0.0) * window
+        row = torch.arange(len(frames), device=frames.device)[:, None]
+        if frames.requires_grad or torch.compiler.is_compiling():
+            whole: Tensor = frames.index_put((row, self.frame), padded)
+            return whole
+        frames[row, self.frame] = padded
+        return frames

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from augspec.batches import Batch, add_specgram, check_batch
+from augspec._epoch import EpochRun, tell_epoch
+from augspec.batches import Batch, add_specgram, check_batch, draws
+from augspec.classes import as_count, check_classes, check_num_classes, classes_of
 from augspec.frontend import Frontend
 from augspec.random import example_keys, fresh_keys
+from augspec.transfer import move, one_ahead
 from augspec.transforms.base import RandomTransform
 
 __all__ = ["DeviceLoader", "PerExample", "per_example"]
@@ -21,29 +24,39 @@ class DeviceLoader:
 
     Every key of a batch is kept, ``waveform`` as it was loaded, and tensors are moved to
     ``device``. Each example's augmentation depends on ``seed``, the epoch and its ``index`` alone:
-    not on the batch, the order, the number of workers or the rank. Whether it augments is the
-    front end's mode. On a GPU the next batch is copied and computed on a stream of its own while
-    the current one is used.
+    not on the batch, the order, the number of workers or the rank. Where an example comes several
+    times in an epoch, each time has draws of its own: ``view`` in `augspec.example_keys`. Whether
+    it augments is the front end's mode. On a GPU the next batch is copied and computed on a stream
+    of its own while the current one is used.
 
-    Each ``iter`` is an epoch, counted from 0. Its number is passed on to the sampler, the batch
-    sampler and the data set, as far as they have a ``set_epoch``. A loop that is left early leaves
-    no workers behind, other than those that the loader itself keeps with ``persistent_workers``.
+    Each ``iter`` is an epoch, counted from 0, also if it is left after a batch: `peek` looks at a
+    batch without that. The number is passed on to the sampler, the batch sampler and the data set,
+    as far as they have a ``set_epoch``. A loop that is left early leaves no workers behind, other
+    than those that the loader itself keeps with ``persistent_workers``.
+
+    `state_dict` and `load_state_dict` make a new process go on at the epoch of the old one, and at
+    its batch if the loader has them too, as torchdata's ``StatefulDataLoader`` has.
 
     Args:
-        loader: Yields dictionaries with ``waveform`` ``(batch, channel, time)`` and ``index``
-            ``(batch,)``; may hold ``lengths``, ``label``, ``pitch``, ``frames`` and anything else.
-            For a GPU give it ``pin_memory=True``.
+        loader: Yields dictionaries with ``waveform`` ``(batch, channel, time)`` and, to augment,
+            ``index`` ``(batch,)``; may hold ``lengths``, ``label``, ``pitch``, ``frames`` and
+            anything else. For a GPU give it ``pin_memory=True``.
         frontend: Makes the spectrogram; it is moved to ``device``.
         device: Where to; ``None`` takes the GPU if there is one, else the CPU.
         seed: Seed of the augmentation.
         num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32, one-hot
             unless a transform mixes examples. Labels may be ``(batch, num_classes)`` already.
+        classes: If given, the names that the data set must have as its ``classes``, such as those
+            of the training set for the loader of the validation set.
 
     Raises:
         TypeError: If ``frontend`` is no `augspec.Frontend`, or, while iterating, if a batch is no
             dictionary.
-        ValueError: While iterating, if ``label`` does not suit ``num_classes``.
-        KeyError: While iterating, if a batch has no ``waveform`` or ``index``.
+        ValueError: If the data set has other classes than ``classes``, or another number of them
+            than ``num_classes``; while iterating, if ``label`` does not suit ``num_classes``, if
+            the examples of a batch have several lengths and the loader's collate does not pad, or
+            if the data sets of a ``ConcatDataset`` share an ``index``.
+        KeyError: While iterating, if a batch has no ``waveform``, or no ``index`` to augment by.
 
     Example:
         >>> import augspec
@@ -64,6 +77,7 @@ class DeviceLoader:
         device: torch.device | str | None = None,
         seed: int = 0,
         num_classes: int | None = None,
+        classes: Sequence[str] | None = None,
     ) -> None:
         if not isinstance(frontend, Frontend):
             raise TypeError(
@@ -75,12 +89,23 @@ class DeviceLoader:
         self.device = torch.device(device)
         self.frontend = frontend.to(self.device)
         self.seed = seed
-        self.num_classes = num_classes
+        self.num_classes = None if num_classes is None else as_count("num_classes", num_classes, 1)
+        dataset = getattr(loader, "dataset", None)
+        check_num_classes(dataset, self.num_classes)
+        found = classes_of(dataset)
+        if classes is not None and found is not None:
+            check_classes(list(classes), found, "`classes`", "the data set")
         self._epoch = 0
+        self._run: EpochRun | None = None
+        self._resumed: dict[str, Any] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration epoch number ``epoch``, for the draws and for the sampler."""
         self._epoch = epoch
+        self._run = None
+        # A loop that sets the epoch before each iteration names the one that was loaded, too.
+        if self._resumed is not None and self._resumed["epoch"] != epoch:
+            self._resumed = None
 
     def __len__(self) -> int:
         if not isinstance(self.loader, Sized):
@@ -90,81 +115,70 @@ class DeviceLoader:
     def __iter__(self) -> Iterator[Batch]:
         epoch = self._epoch
         self._epoch = epoch + 1
-        _tell_epoch(self.loader, epoch)
-        batches = (lambda batch=batch: self._make(batch, epoch) for batch in self.loader)
-        return _one_ahead(batches, self.device) if self.device.type == "cuda" else _now(batches)
+        tell_epoch(self.loader, epoch)
+        self._run = run = EpochRun(self.loader, epoch, self._resumed)
+        self._resumed = None
+        batches = (lambda batch=batch: self._make(batch, run) for batch in run.fetch())
+        made = one_ahead(batches, self.device) if self.device.type == "cuda" else _now(batches)
+        return run.give(made)
 
-    def _make(self, batch: Batch, epoch: int) -> Batch:
-        check_batch(batch, "loader")
-        batch = {name: _move(value, self.device) for name, value in batch.items()}
-        keys = example_keys(self.seed, epoch, batch["index"])
+    def peek(self) -> Batch:
+        """Give the first batch of the next iteration, which stays the next one.
+
+        ``next(iter(loader))`` would use up an epoch. The loader itself is started for it: one that
+        shuffles by torch's default generator may begin with other examples when it is iterated.
+
+        Raises:
+            ValueError: If the loader has no batch.
+        """
+        kept = self._epoch, self._run, self._resumed
+        try:
+            for batch in self:
+                return batch
+            raise ValueError("`loader` must have a batch to look at, got none")
+        finally:
+            self._epoch, self._run, self._resumed = kept
+            if self._resumed is not None:
+                self.load_state_dict(self._resumed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what `load_state_dict` needs to go on after the batch that was given last.
+
+        Within an epoch that is a place only if the loader has a ``state_dict`` too; without one
+        the epoch is begun again. It holds numbers and tensors: ``torch.load`` reads it with
+        ``weights_only=True`` if that holds for the loader's own.
+        """
+        if self._run is None:
+            return self._resumed or {"epoch": self._epoch, "loader": None, "visits": None}
+        return self._run.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Make the next iteration go on where the loader was that gave ``state``."""
+        self._resumed = None
+        self.set_epoch(int(state["epoch"]))
+        load = getattr(self.loader, "load_state_dict", None)
+        if state["loader"] is not None and callable(load):
+            load(state["loader"])
+            self._resumed = state
+
+    def _make(self, batch: Batch, run: EpochRun) -> Batch:
+        needed = draws(self.frontend)
+        check_batch(batch, "loader", index=needed)
+        keys = None
+        if needed:
+            # Counted before the move: reading an index from a GPU would wait for it.
+            views = run.visits.views(batch["index"])
+            keys = example_keys(self.seed, run.epoch, batch["index"].cpu(), views)
+            keys = move(keys, self.device)
+        batch = move(batch, self.device)
         # Here, not once an epoch: another loader may use the front end in between.
-        self.frontend.set_epoch(epoch)
+        self.frontend.set_epoch(run.epoch)
         return add_specgram(batch, self.frontend, keys, num_classes=self.num_classes)
-
-
-def _tell_epoch(loader: Any, epoch: int) -> None:
-    """Pass the epoch on to whatever in the loader asks for it, such as a DistributedSampler."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    samplers = [getattr(owner, "sampler", None) for owner in (loader, batch_sampler)]
-    told: list[Any] = []
-    for part in (*samplers, batch_sampler, getattr(loader, "dataset", None)):
-        set_epoch = getattr(part, "set_epoch", None)
-        if callable(set_epoch) and not any(part is other for other in told):
-            set_epoch(epoch)
-            told.append(part)
-
-
-def _move(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
-    if isinstance(value, dict):
-        return {name: _move(part, device) for name, part in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_move(part, device) for part in value)
-    return value
 
 
 def _now(batches: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
     for make in batches:
         yield make()
-
-
-def _one_ahead(batches: Iterable[Callable[[], Batch]], device: torch.device) -> Iterator[Batch]:
-    """Make each batch on a side stream while the one before it is in use."""
-    side = torch.cuda.Stream(device)
-    # The front end may have been moved to the device a moment ago, on the current stream.
-    side.wait_stream(torch.cuda.current_stream(device))
-    ready: tuple[Batch, torch.cuda.Event] | None = None
-    for make in batches:
-        with torch.cuda.stream(side):
-            batch = make()
-            event = torch.cuda.Event()
-            event.record(side)
-        if ready is not None:
-            yield _wait_for(*ready, device)
-        ready = batch, event
-    if ready is not None:
-        yield _wait_for(*ready, device)
-
-
-def _wait_for(batch: Batch, event: torch.cuda.Event, device: torch.device) -> Batch:
-    current = torch.cuda.current_stream(device)
-    current.wait_event(event)
-    _record_stream(batch, current)
-    return batch
-
-
-def _record_stream(value: Any, stream: torch.cuda.Stream) -> None:
-    """Keep the allocator from reusing the memory while ``stream`` still reads it."""
-    if isinstance(value, Tensor):
-        value.record_stream(stream)
-    elif isinstance(value, dict):
-        for part in value.values():
-            _record_stream(part, stream)
-    elif type(value) in (list, tuple):
-        for part in value:
-            _record_stream(part, stream)
 
 
 def per_example(transform: RandomTransform | Frontend) -> PerExample:

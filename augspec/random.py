@@ -22,6 +22,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from augspec._compile import constant_in_graphs
+
 __all__ = [
     "Draw",
     "bernoulli",
@@ -34,6 +36,7 @@ __all__ = [
     "normal",
     "stream",
     "uniform",
+    "view_keys",
 ]
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: the increment of SplitMix64
@@ -69,7 +72,7 @@ def _mix_int(x: int) -> int:
     return _signed(x ^ (x >> 31))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant_in_graphs
 def stream(path: str, name: str) -> int:
     """Give the constant that tells the draw ``name`` of the transform at ``path`` from all others.
 
@@ -216,23 +219,43 @@ def _as_int64(
     return tensor.to(torch.int64)
 
 
-def example_keys(seed: int, epoch: int, index: int | Sequence[int] | Tensor) -> Tensor:
+def example_keys(
+    seed: int,
+    epoch: int,
+    index: int | Sequence[int] | Tensor,
+    view: int | Sequence[int] | Tensor = 0,
+) -> Tensor:
     """Give each example of a data set its key for one epoch.
 
     Args:
         seed: Seed of the run; any integer, taken modulo 2**64.
         epoch: Number of the epoch; any integer.
         index: Place of each example in the data set: an integer, a sequence or an integer tensor.
+        view: Which draw of the example it is, from 0: the second time that an example comes in an
+            epoch is its view 1. One for all, or one for each ``index``.
 
     Returns:
         ``int64`` keys of the shape of ``index``, on its device.
 
+    Raises:
+        TypeError: If ``index`` or ``view`` holds no integers.
+
     Example:
         >>> example_keys(seed=0, epoch=3, index=[7, 8]).shape
         torch.Size([2])
+        >>> first, second = example_keys(seed=0, epoch=3, index=[7, 7], view=[0, 1])
+        >>> bool(first == second)
+        False
     """
     state = _mix_int(_mix_int(int(seed) + _GOLDEN) + int(epoch))
-    return _mix(_mix(_as_int64("index", index, None) ^ state) + _signed(_GOLDEN))
+    keys = _mix(_mix(_as_int64("index", index, None) ^ state) + _signed(_GOLDEN))
+    return keys if isinstance(view, int) and view == 0 else view_keys(keys, view)
+
+
+def view_keys(keys: Tensor, view: int | Sequence[int] | Tensor) -> Tensor:
+    """Turn keys of examples into those of another ``view``; view 0 has the keys themselves."""
+    views = _as_int64("view", view, keys.device)
+    return torch.where(views == 0, keys, bits(keys, "example_keys", "view", views))
 
 
 def fresh_keys(

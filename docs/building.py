@@ -8,14 +8,16 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+from found import HEADING, complete_catalogue, expand_reference, limits_of, write_more_examples
 from sphinx_gallery.scrapers import matplotlib_scraper
 
+write_more_examples()
 SCRIPTS = sorted((Path(__file__).parent / "examples").glob("plot_*.py"))
 # Where the gallery shows a class: the page of each heading.
 SHOWN = {
     name: script.stem
     for script in SCRIPTS
-    for name in re.findall(r"^# (\w+)\n# -+$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    for name in HEADING.findall(script.read_text(encoding="utf-8"))
 }
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -43,9 +45,12 @@ def run_blocks(text, name):
             os.chdir(before)
 
 
-def link_to_the_gallery(_app, what, name, _obj, _options, lines):
-    """Say below a class where it is seen and heard."""
+def add_to_class(_app, what, name, obj, _options, lines):
+    """Say below a class the limits of its ranges, and where it is seen and heard."""
     module, _, own = name.rpartition(".")
+    limits = limits_of(obj) if what == "class" else []
+    if limits:
+        lines += ["", "Limits:", "", *limits]
     if what == "class" and module in ("augspec.transforms", "augspec.features") and own in SHOWN:
         lines += ["", f"`In the gallery <../gallery/{SHOWN[own]}.html#{own.lower()}>`__", ""]
 
@@ -73,8 +78,12 @@ def setup(app):
     def read(app, page, source):
         if page in app.config.executed_pages:
             source[0] = run_blocks(source[0], page)
+        if page.startswith("reference/"):
+            source[0] = expand_reference(source[0])
+        if page == "catalogue":
+            source[0] = complete_catalogue(source[0])
 
     app.add_config_value("executed_pages", [], "env")
     app.connect("source-read", read)
-    app.connect("autodoc-process-docstring", link_to_the_gallery)
+    app.connect("autodoc-process-docstring", add_to_class)
     return {"version": "1", "parallel_read_safe": True}

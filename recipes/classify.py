@@ -1,23 +1,28 @@
 """Say what sounds are, with the weights of a finished run of ablation.py.
 
     python recipes/classify.py OUT/runs/NAME/model.safetensors FILE...
+    python recipes/classify.py MODEL FILE... --whole --views 4 --out found.csv
 
 The file of weights holds the run's config: the same backbone and features are made again, and
 nothing is to be set. Files of any rate and any number of channels are mixed and resampled to the
-run's, and cut or padded to the length that it trained on.
+run's, and cut or padded to the length that it trained on; with --whole a long file is cut into
+windows of that length, whose scores are averaged. A file that cannot be read is named at the end,
+and the others are classified.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import itertools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import soundfile
 import torch
-from ablation.plan import make_frontend
 from rich.console import Console
 from rich.table import Table
 from safetensors import SafetensorError, safe_open
@@ -25,6 +30,7 @@ from safetensors import SafetensorError, safe_open
 import augspec
 from augspec import functional
 from augspec import transforms as T
+from augspec.ablation.plan import make_frontend
 
 SIZE = 64_000  # samples of a note in training
 
@@ -62,22 +68,80 @@ def read(path: Path, sample_rate: int) -> torch.Tensor:
     return functional.resample_rate(waveform, rate, sample_rate)
 
 
-@torch.no_grad()
-def classify(files: list[Path], checkpoint: Path, top: int) -> list[tuple[str, list[str]]]:
-    """Give the ``top`` classes of each file with their probabilities."""
+def cut(waveform: torch.Tensor, whole: bool) -> torch.Tensor:
+    """Give the middle of an example as ``(1, 1, SIZE)``, or all of it as windows of that length."""
+    time = waveform.shape[-1]
+    if not whole or time <= SIZE:
+        middle: torch.Tensor = T.CenterCrop(SIZE).eval()(waveform)
+        return middle
+    padded = torch.nn.functional.pad(waveform, (0, -time % SIZE))
+    return padded.reshape(-1, 1, SIZE)
+
+
+class Found(NamedTuple):
+    """The probability of every class for each file, and what could not be read."""
+
+    classes: list[str]
+    scores: dict[str, list[float]]
+    failed: dict[str, str]
+
+
+def score(files: list[Path], checkpoint: Path, *, whole: bool = False, views: int = 1) -> Found:
+    """Give the probabilities of the classes of each file that can be read."""
     model, frontend, classes, config = load(checkpoint)
-    crop = T.CenterCrop(SIZE).eval()
-    found = []
-    for path in files:
-        specgram = frontend(crop(read(path, config["features"]["sample_rate"])))
-        probability = model(specgram).softmax(-1)[0]
-        values, places = probability.topk(min(top, len(classes)))
-        texts = [
-            f"{classes[place]} {100 * value:.1f} %"
-            for value, place in zip(values.tolist(), places.tolist(), strict=True)
-        ]
-        found.append((str(path), texts))
-    return found
+    failed: dict[str, str] = {}
+
+    def batches() -> Iterator[dict[str, Any]]:
+        for number, path in enumerate(files):
+            try:
+                waveform = cut(read(path, config["features"]["sample_rate"]), whole)
+            except (ValueError, OSError) as error:
+                failed[str(path)] = str(error)
+                continue
+            # Some windows at a time: an hour of sound is 900 of them.
+            for part in waveform.split(32):
+                source = torch.full((len(part),), number)
+                yield {"waveform": part, "source": source, "index": source}
+
+    readable = batches()
+    first = next(readable, None)
+    if first is None:
+        return Found(classes, {}, failed)
+    found = augspec.predict(model, frontend, itertools.chain([first], readable), views)
+    rows = zip(found.source.tolist(), found.scores.tolist(), strict=True)
+    return Found(classes, {str(files[number]): row for number, row in rows}, failed)
+
+
+def classify(
+    files: list[Path], checkpoint: Path, top: int, **options: Any
+) -> list[tuple[str, list[str]]]:
+    """Give the ``top`` classes of each file with their probabilities."""
+    return best(score(files, checkpoint, **options), top)
+
+
+def best(found: Found, top: int) -> list[tuple[str, list[str]]]:
+    """Give the ``top`` classes of each file as texts."""
+    rows = []
+    for path, shares in found.scores.items():
+        order = sorted(range(len(shares)), key=lambda place: -shares[place])[:top]
+        texts = [f"{found.classes[place]} {100 * shares[place]:.1f} %" for place in order]
+        rows.append((path, texts))
+    return rows
+
+
+def write(found: Found, path: Path) -> None:
+    """Write all probabilities as CSV, a row a file, or as JSON, by the suffix of ``path``."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".json":
+            rows = {
+                name: dict(zip(found.classes, shares, strict=True))
+                for name, shares in found.scores.items()
+            }
+            json.dump({"files": rows, "failed": found.failed}, file, indent=1)
+        else:
+            writer = csv.writer(file)
+            writer.writerow(["file", *found.classes])
+            writer.writerows([name, *shares] for name, shares in found.scores.items())
 
 
 def main() -> int:
@@ -86,17 +150,26 @@ def main() -> int:
     parser.add_argument("checkpoint", type=Path, help="model.safetensors of a run")
     parser.add_argument("files", type=Path, nargs="+", help="sounds")
     parser.add_argument("--top", type=int, default=3, help="classes to show")
+    parser.add_argument("--whole", action="store_true", help="use all of a long file, in windows")
+    parser.add_argument("--views", type=int, default=1, help="average so many views of each file")
+    parser.add_argument("--out", type=Path, help="write all probabilities: a .csv or .json file")
     options = parser.parse_args()
+    if options.out is not None and options.out.suffix not in (".csv", ".json"):
+        parser.error(f"--out must end in .csv or .json, got {options.out}")
     try:
-        found = classify(options.files, options.checkpoint, options.top)
+        found = score(options.files, options.checkpoint, whole=options.whole, views=options.views)
     except ValueError as error:
         print(f"classify.py: {error}", file=sys.stderr)
         return 2
+    if options.out is not None:
+        write(found, options.out)
     table = Table("file", *(f"{place}." for place in range(1, options.top + 1)))
-    for path, texts in found:
+    for path, texts in best(found, options.top):
         table.add_row(path, *texts)
     Console().print(table)
-    return 0
+    for reason in found.failed.values():
+        print(f"classify.py: left out: {reason}", file=sys.stderr)
+    return 1 if found.failed else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch._subclasses import FakeTensorMode
 
 import augspec
 from augspec import transforms as T
@@ -57,24 +58,57 @@ def test_long_sounds_can_be_cut():
 def test_half_precision_takes_half_of_the_memory_and_little_of_the_sound():
     sound = torch.randn(1000, generator=torch.Generator().manual_seed(0))
     whole, half = (augspec.Bank([sound], 8000, dtype=d) for d in ("float32", "float16"))
-    sizes = [sum(b.element_size() * b.numel() for b in bank.buffers()) for bank in (half, whole)]
+    sizes = [len(pickle.dumps(bank)) for bank in (half, whole)]
     assert 2 * 1000 <= sizes[1] - sizes[0] < 2 * 1100
     out = half.whole(torch.tensor([0]))
     assert out.dtype == torch.float32
     assert (out - sound).square().mean() < 1e-7
 
 
-def test_a_bank_moves_with_its_transform_and_is_in_no_checkpoint():
+def test_a_bank_is_no_part_of_what_is_moved_sent_round_or_saved():
     transform = T.BackgroundNoise(augspec.Bank([torch.randn(50)], 8000))
     assert not transform.state_dict()
+    # Buffers are sent to every process at each step of a distributed training.
     assert not list(transform.parameters())
-    moved = copy.deepcopy(transform).to("meta")
-    assert all(buffer.device.type == "meta" for buffer in moved.buffers())
+    assert not list(transform.buffers())
     waveform, keys = torch.randn(2, 1, 90), augspec.example_keys(0, 0, range(2))
-    with pytest.raises(ValueError, match=r"the bank must be on the device .* cpu, got meta; move"):
-        moved(waveform, keys=keys)
+    expected = transform(waveform, keys=keys)
     again = pickle.loads(pickle.dumps(transform))  # noqa: S301
-    assert torch.equal(again(waveform, keys=keys), transform(waveform, keys=keys))
+    for same in (again, copy.deepcopy(transform), copy.deepcopy(transform).to("meta").half()):
+        assert torch.equal(same(waveform, keys=keys), expected)
+
+
+def test_a_bank_follows_the_audio():
+    bank = augspec.Bank([torch.randn(50), torch.randn(70)], 8000)
+    sound = torch.zeros(3, dtype=torch.int64, device="meta")
+    assert bank.take(sound, sound, 20).device == bank.length_of(sound).device == sound.device
+    assert bank.whole(sound).shape == (3, 70)
+    # A copy of the bank begins without copies on other devices, which may not be there.
+    assert len(bank._copies) == 3
+    assert not copy.deepcopy(bank)._copies
+    first = bank._copies["_flat", sound.device]
+    bank.whole(sound)
+    assert bank._copies["_flat", sound.device] is first
+
+
+def test_a_bank_that_is_first_used_in_inference_serves_training():
+    with torch.inference_mode():
+        bank = augspec.Bank([torch.randn(50)], 8000)
+        bank.whole(torch.zeros(1, dtype=torch.int64, device="meta"))
+    assert not bank._flat.tensor.is_inference()
+    assert not any(held.tensor.is_inference() for held in bank._copies.values())
+
+
+def test_a_bank_is_a_constant_of_a_graph():
+    transform = T.BackgroundNoise(augspec.Bank([torch.randn(50)], 8000))
+    waveform, keys = torch.randn(2, 1, 90), augspec.example_keys(0, 0, range(2))
+    whole = torch.compile(transform, fullgraph=True, backend="eager")
+    for _ in range(2):
+        assert torch.equal(whole(waveform, keys=keys), transform(waveform, keys=keys))
+    with FakeTensorMode():
+        fake = torch.empty(2, 1, 90, device="cuda")
+        assert transform(fake, keys=torch.empty(2, dtype=torch.int64, device="cuda")).is_cuda
+    assert not transform.bank._copies
 
 
 def test_a_double_bank_gives_doubles():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from augspec import _compile
-from augspec._compile import compiled, eager_kernels
+from augspec._compile import compiled, constant_in_graphs, eager_kernels, outside_graphs
 
 
 @compiled
@@ -99,6 +99,115 @@ def test_a_forked_process_stays_eager_after_its_parent_has_compiled():
     assert not _compile._forked
 
 
+def test_constants_of_graphs_carry_the_mark_of_torch():
+    """`torch.compiler.assume_constant_result` sets it too, but imports the compiler."""
+    ours = constant_in_graphs(lambda number: number + 1)
+    theirs = torch.compiler.assume_constant_result(lambda number: number + 1)
+    assert vars(ours) == vars(theirs) != {}
+
+    calls = []
+
+    @constant_in_graphs
+    def made(number):
+        calls.append(number)
+        return torch.arange(number).flip(0)
+
+    compiled_whole = torch.compile(lambda x: x + made(3), fullgraph=True, backend="eager")
+    for _ in range(2):
+        assert torch.equal(compiled_whole(torch.ones(3)), torch.tensor([3.0, 2.0, 1.0]))
+    assert calls == [3]
+
+
+def test_what_stays_outside_breaks_the_graph_and_runs_as_it_is():
+    traced = []
+
+    @outside_graphs
+    def outside(x):
+        traced.append(torch.compiler.is_compiling())
+        return x + 1
+
+    assert torch.equal(outside(torch.ones(3)), torch.full((3,), 2.0))
+    function = torch.compile(lambda x: outside(2 * x) * 3, backend="eager")
+    assert torch.equal(function(torch.ones(3)), torch.full((3,), 9.0))
+    assert traced == [False, False]
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        torch.compile(lambda x: outside(2 * x) * 3, backend="eager", fullgraph=True)(torch.ones(3))
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """The watch of a process that has compiled nothing."""
+    fresh = _compile._Watch()
+    monkeypatch.setattr(_compile, "_watch", fresh)
+    return fresh
+
+
+def lines(caplog, level="WARNING"):
+    """What augspec said; torch and its compiler have loggers of their own."""
+    ours = [record for record in caplog.records if record.name == "augspec"]
+    return [record.getMessage() for record in ours if record.levelname == level]
+
+
+def test_one_line_says_that_kernels_are_compiled(fresh_kernel, watch, caplog):
+    for size in (3, 4):
+        fresh_kernel(torch.randn(5, size), torch.randn(5, size))
+    assert watch.graphs == 2
+    (line,) = lines(caplog)
+    assert "compiles its kernels at their first use" in line
+
+
+def test_one_line_says_for_how_long(fresh_kernel, watch, caplog, monkeypatch):
+    def report():
+        caplog.clear()
+        with watch.reporting(), watch.reporting():
+            fresh_kernel(torch.randn(5, 6), torch.randn(5, 6))
+            assert not any("compiled kernels for" in line for line in lines(caplog))
+        return [line for line in lines(caplog) if "compiled kernels for" in line]
+
+    monkeypatch.setattr(_compile, "_WORTH_A_LINE", 0.0)
+    assert len(report()) == 1
+    assert report() == []  # nothing is compiled any more
+
+
+@pytest.mark.usefixtures("watch")
+def test_a_failure_is_said_once_with_its_reason_and_what_to_do(caplog, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("No working C++ compiler found in search path")
+
+    monkeypatch.setattr(_compile, "_backend", fail)
+    x = torch.randn(4, 5)
+    for name in ("first", "second"):
+        code = double_product.eager.__code__.replace(co_name=f"{name}_{next(NUMBERS)}")
+        kernel = compiled(types.FunctionType(code, double_product.eager.__globals__))
+        for _ in range(2):
+            assert torch.equal(kernel(x, x), 2 * x * x)
+        assert kernel.failure is not None
+    (line,) = lines(caplog)
+    for words in ("No working C++ compiler", "Install a C++ compiler", "AUGSPEC_COMPILE=0"):
+        assert words in line
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_full_device_is_no_reason_to_stay_eager(fresh_kernel, watch, wrapped):
+    x, calls = torch.randn(4, 5), []
+
+    def fill(*args):
+        calls.append(args)
+        error = torch.OutOfMemoryError("CUDA out of memory")
+        if wrapped:
+            raise RuntimeError("backend failed") from error
+        raise error
+
+    fresh_kernel._graph = fill
+    with pytest.raises(RuntimeError if wrapped else torch.OutOfMemoryError):
+        fresh_kernel(x, x)
+    assert fresh_kernel.failure is None
+    assert not watch.has_failed
+    fresh_kernel._graph = None
+    assert torch.equal(fresh_kernel(x, x), 2 * x * x)
+    assert watch.graphs == 1
+
+
 NO_COMPILER = """
 import torch
 from augspec import functional
@@ -116,4 +225,7 @@ def test_it_stays_eager_where_no_compiler_is(tmp_path):
         "CXX": str(tmp_path / "no-compiler"),
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
     }
-    subprocess.run([sys.executable, "-c", NO_COMPILER], check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", NO_COMPILER], check=True, env=environment, stderr=subprocess.PIPE
+    )
+    assert done.stderr.count(b"augspec cannot compile its kernels") == 1

@@ -5,6 +5,7 @@ import sys
 import types
 from pathlib import Path
 
+import lookalikes
 import pytest
 import soundfile
 import torch
@@ -165,7 +166,20 @@ def test_several_devices():
 )
 def test_serving():
     names = run(code_of("howto/inference.md"))
+    assert names["found"].source.tolist() == [0, 1]
     torch.testing.assert_close(names["served"], names["expected"], rtol=1e-4, atol=1e-4)
+
+
+def test_training_by_contrast():
+    names = run(code_of("howto/contrast.md"))
+    assert names["first"].shape == names["second"].shape
+    assert sum(names["losses"][-2:]) < sum(names["losses"][:2])
+
+
+def test_rare_classes():
+    names = run(code_of("howto/imbalance.md"))
+    assert names["drawn"].min() > 25
+    assert names["weights"][2] == 10 * names["weights"][0]
 
 
 def test_a_transform_of_ones_own(monkeypatch):
@@ -179,9 +193,16 @@ def test_a_transform_of_ones_own(monkeypatch):
         module.test_tremolo(name)
 
 
+def test_a_feature_of_ones_own():
+    names = run(code_of("howto/feature.md"))
+    assert names["frames"].tolist() == [16, 8]
+    assert "fused" in names["frontend"].plan(torch.zeros(1, 1, 16_000))
+
+
 def test_randomness():
     names = run(code_of("randomness.md"))
     assert set(names["params"]) == {"applied", "snr_db", "noise"}
+    assert len(names["views"]) > 10
 
 
 def test_the_home_page():
@@ -213,6 +234,59 @@ def test_data_sets():
     assert not names["train"].skipped
     assert names["notes"][3]["waveform"].shape == (1, 32_000)
     assert len(list(Path("shards").glob("*.tar"))) == 8
+
+
+def test_tables_of_public_data_sets():
+    lookalikes.all_of_them()
+    for part, kind in (("train", "yes"), ("train", "no"), ("train", "up"), ("valid", "up")):
+        lookalikes.sound(Path("words", part, kind, "1.wav"))
+    blocks = code_of("howto/tables.md")
+    esc, urban, fsd, words, birds = (run([blocks[0], block]) for block in blocks[1:6])
+    folders = run([blocks[0], blocks[6]])
+    assert (len(esc["train"]), len(esc["valid"])) == (12, 3)
+    assert esc["train"].classes == esc["valid"].classes == ["dog", "rain", "rooster"]
+    assert {Path(path).name[0] for path in esc["valid"].paths} == {"5"}
+    assert (len(urban["train"]), len(urban["valid"])) == (27, 3)
+    assert {item["waveform"].shape for item in urban["train"]} == {(1, 1_600)}
+    assert (len(fsd["train"]), len(fsd["test"])) == (2, 4)
+    assert fsd["train"].classes == fsd["test"].classes == ["Bark", "Dog", "Rain", "Water"]
+    assert fsd["train"][1]["label"].tolist() == [0.0, 1.0, 1.0, 1.0]
+    assert fsd["test"][0]["label"].tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert (len(words["train"]), words["train"].classes) == (6, ["no", "up", "yes"])
+    assert birds["birds"].labels.sum(1).tolist() == [1.0, 2.0] * 3
+    sides = [set(birds["birds"].groups[birds[f"{side}_places"]]) for side in ("train", "valid")]
+    assert all(sides)
+    assert not sides[0] & sides[1]
+    assert folders["valid_words"].labels.tolist() == [1]  # "up" alone would have been 0
+
+
+def test_windows_over_long_recordings():
+    for number, seconds in enumerate((7.0, 12.5)):
+        lookalikes.sound(Path("recordings", "ab"[number], "1.wav"), seconds)
+    names = run(code_of("howto/windows.md"))
+    assert len(names["windows"]) == 2 + 4
+    assert names["scores"].shape == (2, 2)
+    assert torch.isfinite(names["loss"])
+
+
+def test_events_in_recordings():
+    for name in ("soundscape_1", "soundscape_2"):
+        lookalikes.sound(Path("audio", "all", f"{name}.wav"), 10.0)
+    lookalikes.table(
+        Path("strong.tsv"),
+        "filename,onset,offset,event_label",
+        [["soundscape_1.wav", 1.0, 2.5, "Dog"], ["soundscape_2.wav", 0.0, 10.0, "Speech"]],
+        "\t",
+    )
+    names = run(code_of("howto/events.md"))
+    assert names["batch"]["frames"].shape == (4, 2, 40)
+    assert names["batch"]["label"].shape == (4, 2)
+    assert torch.isfinite(names["loss"])
+
+
+def test_no_data_set_takes_more_than_four_lines():
+    blocks = code_of("howto/tables.md")[1:]
+    assert max(len(block.strip().splitlines()) for block in blocks) <= 4
 
 
 def test_every_page_with_code_is_run():

@@ -180,3 +180,26 @@ def test_it_has_no_state_and_no_parameters(frontend):
 def test_bad_input_is_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+class Levels(torch.nn.Module):
+    """A feature of one's own: the level of every 100 samples."""
+
+    def forward(self, waveform, lengths=None):
+        specgram = waveform.unfold(-1, 100, 100).square().mean(-1)[:, :, None].sqrt()
+        return specgram if lengths is None else (specgram, self.frame_lengths(lengths))
+
+    def frame_lengths(self, lengths):
+        return lengths // 100
+
+
+def test_labels_of_frames_follow_through_a_feature_of_ones_own():
+    frames = torch.randn(3, 2, 60)
+    mask = T.TimeWarp(10)
+    own = augspec.Frontend(features=Levels(), specgram=mask)
+    params = own.make_params(WAVEFORM, keys=KEYS)
+    moved = own.targets({"frames": frames}, params, time=6000)["frames"]
+    # The feature has 60 frames, as the labels have: these are warped by whole steps.
+    alone = mask.targets({"frames": frames}, params["specgram"][0], time=60)["frames"]
+    assert torch.equal(moved, alone)
+    assert not torch.equal(moved, frames)

@@ -12,6 +12,31 @@ print(sorted(peers & {name.partition(".")[0] for name in sys.modules}))
 """
 
 
+TIMES = """
+import sys, time
+start = time.perf_counter()
+import torch
+middle = time.perf_counter()
+import augspec
+augspec.transforms, augspec.features, augspec.functional, augspec.datasets, augspec.plot
+print((time.perf_counter() - middle) / (middle - start))
+heavy = {"torch._dynamo", "torch._inductor", "timm", "torchvision", "torchaudio", "sympy"}
+print(sorted(heavy & sys.modules.keys()))
+"""
+
+
+def test_import_takes_at_most_a_quarter_of_that_of_torch():
+    ratios = []
+    for _ in range(3):  # the best: others may be at work beside
+        done = subprocess.run(
+            [sys.executable, "-c", TIMES], capture_output=True, text=True, check=True
+        )
+        ratio, heavy = done.stdout.split("\n", 1)
+        assert heavy.strip() == "[]"
+        ratios.append(float(ratio))
+    assert min(ratios) <= 0.25
+
+
 def test_import_does_not_bring_the_peers():
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True

@@ -97,6 +97,29 @@ def test_keys_of_many_examples_and_epochs_are_distinct():
     assert keys.unique().numel() == MILLION
 
 
+def test_views_have_keys_of_their_own_and_view_0_is_the_example():
+    index = torch.arange(100_000)
+    plain = example_keys(3, 1, index)
+    assert torch.equal(example_keys(3, 1, index, view=0), plain)
+    assert torch.equal(example_keys(3, 1, index, torch.zeros_like(index)), plain)
+    views = [example_keys(3, 1, index, view=view) for view in range(4)]
+    assert torch.cat(views).unique().numel() == 400_000
+    mixed = example_keys(3, 1, [7, 7, 9, 7], view=[0, 1, 2, np.int64(3)])
+    assert mixed.tolist() == [views[0][7], views[1][7], views[2][9], views[3][7]]
+    unit = random.uniform(views[1], "Gain", "gain_db").double().numpy()
+    assert scipy.stats.kstest(unit, "uniform").pvalue > 0.01
+    both = np.corrcoef(random.uniform(torch.stack(views[:2]), "Gain", "gain_db").numpy())
+    assert abs(both[0, 1]) < 4.5 / 100_000**0.5
+
+
+def test_keys_of_views_are_pinned_and_compile():
+    expected = [-1956252844760863100, 7961155931224905884, 5000036459108658022]
+    assert example_keys(0, 3, [7, 7, 7], view=[0, 1, 2]).tolist() == expected
+    compiled = torch.compile(example_keys, fullgraph=True, backend="aot_eager")
+    index, view = torch.tensor([7, 7, 7]), torch.tensor([0, 1, 2])
+    assert compiled(0, 3, index, view).tolist() == expected
+
+
 def test_integers_are_uniform_and_in_range(keys):
     counts = random.integers(keys, "Pick", "k", -2, 5).add(2).bincount()
     assert counts.numel() == 7
@@ -177,6 +200,7 @@ def test_global_random_state_is_untouched(keys):
     ("call", "message"),
     [
         (lambda: example_keys(0, 0, torch.tensor([0.5])), "`index` must hold integers"),
+        (lambda: example_keys(0, 0, [1], view=0.5), "`view` must hold integers"),
         (lambda: random.integers(torch.zeros(1).long(), "a", "b", 3, 3), "`high` - `low`"),
         (lambda: random.choice(torch.zeros(1).long(), "a", "b", []), "`weights` must be"),
         (lambda: random.choice(torch.zeros(1).long(), "a", "b", [-1.0, 2.0]), "`weights` must be"),

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,16 @@ from peers import import_or_skip
 from test_api_surface import MODULES
 
 import augspec
+from augspec import conditions
 from augspec import transforms as T
 
 import_or_skip("torchaudio")  # which some of the names wrap
 
-PAGES = Path(__file__).parents[1] / "docs" / "reference"
+DOCS = Path(__file__).parents[1] / "docs"
+sys.path.insert(0, str(DOCS))
+from found import expand_reference, limits_of  # noqa: E402
+
+PAGES = DOCS / "reference"
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in MODULES
@@ -61,20 +67,24 @@ def parameters(value):
 
 
 def entries():
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES.glob("*.rst"))
+    pages = (expand_reference(page.read_text(encoding="utf-8")) for page in PAGES.glob("*.rst"))
+    text = "".join(pages)
     return re.findall(r"^\.\. auto(?:class|function):: (\S+)$", text, re.MULTILINE)
 
 
 def test_every_public_name_has_one_entry():
     listed = entries()
     assert len(listed) == len(set(listed))
-    more = {"augspec.config.register"}  # public in a module of its own
+    # Public in modules of their own.
+    more = {"augspec.config.register"}
+    functions = (name for name, value in vars(conditions).items() if callable(value))
+    more |= {f"augspec.conditions.{name}" for name in functions if name in conditions.__all__}
     assert set(listed) == PUBLIC.keys() | more
 
 
 def overview():
     """Give what the overview lists: pages, and public names by their modules."""
-    text = (PAGES / "index.rst").read_text(encoding="utf-8")
+    text = expand_reference((PAGES / "index.rst").read_text(encoding="utf-8"))
     pages, *parts = re.split(r"^\.\. currentmodule:: (\S+)$", text, flags=re.MULTILINE)
     modules = zip(parts[::2], parts[1::2], strict=True)
     entry = re.compile(r"^   (\w+)$", re.MULTILINE)
@@ -146,6 +156,11 @@ def test_what_has_a_source_names_it(name):
         return
     source = sections(CLASSES[name])["References"]
     assert re.search(r"\b(19|20)\d\d\b|arXiv:\d{4}|https://", source)
+
+
+def test_limits_are_those_that_are_declared():
+    assert limits_of(T.Gain) == ["- ``gain_db``: -200 to 200 dB; 0 changes nothing"]
+    assert limits_of(T.LowPass) == ["- ``cutoff_freq``: Hz", "- ``mix``: 0 to 1; 0 changes nothing"]
 
 
 def test_first_lines_are_sentences():

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from augspec.datasets import _torchcodec
+from augspec.datasets._ogg import last_page_start
 
 # Formats with a header of their own; libsndfile's headerless RAW and numeric MAT are left out.
 SUFFIXES = frozenset(
@@ -26,6 +30,11 @@ _HIGHEST_RATE = 10_000_000  # Hz
 
 # By the first four bytes: how a chunk's name and size are written, and which chunk holds the sound.
 _CHUNKS = {b"RIFF": ("<4sI", b"data"), b"FORM": (">4sI", b"SSND")}
+# A writer to a pipe cannot go back to fill in the size of the sound, and leaves a very large one,
+# rounded down to whole frames: FFmpeg and libsndfile the largest that there is, SoX 0x7FFFF000 in a
+# WAVE and 0x7F000008 in an AIFF file, arecord 2 GiB.
+_OPEN_SIZES = (0x7F000008, 0x7FFFF000, 0x80000000, 0xFFFFFFFF)
+_LARGEST_FRAME = 0x1000  # bytes
 
 
 class AudioInfo(NamedTuple):
@@ -33,6 +42,8 @@ class AudioInfo(NamedTuple):
 
     sample_rate: int
     frames: int
+    is_exact: bool = True  # or the frames are an estimate, and `count_frames` tells how many
+    is_float: bool = False  # samples are stored as floats, so that there may be NaN
 
 
 def read_audio(path: Path, sample_rate: int, start: int = 0, frames: int | None = None) -> Tensor:
@@ -54,12 +65,13 @@ def read_audio(path: Path, sample_rate: int, start: int = 0, frames: int | None 
     Raises:
         FileNotFoundError: If the file is not there.
         ImportError: If the format needs torchcodec.
-        ValueError: If the file cannot be decoded, is cut, is empty or has another sampling rate.
+        ValueError: If the file cannot be decoded, is cut, is empty, holds a value that is not
+            finite or has another sampling rate.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is gone; it was there when the data set was opened")
     if path.suffix.lower() in TORCHCODEC_SUFFIXES:
-        waveform, rate = _decode_with_torchcodec(path, start, frames)
+        waveform, rate = _torchcodec.decode(path, start, frames)
     else:
         waveform, rate = _decode(path, start, frames)
     if rate != sample_rate:
@@ -68,7 +80,25 @@ def read_audio(path: Path, sample_rate: int, start: int = 0, frames: int | None 
         )
     if waveform.shape[1] == 0:
         raise ValueError(f"{path} holds no audio; take it out")
+    check_finite(waveform, f"{path}", start)
     return waveform
+
+
+def check_finite(waveform: Tensor, name: str, start: int = 0) -> None:
+    """Refuse NaN and infinities: one of them in a batch makes every weight of a network NaN.
+
+    Args:
+        waveform: The samples.
+        name: What the error says holds them.
+        start: Place of the first sample in the file.
+    """
+    # The sum is finite if all samples are, unless it overflows: quicker than looking at each.
+    if not math.isfinite(waveform.sum()) and not (finite := waveform.isfinite().all(0)).all():
+        place = start + int((~finite).nonzero()[0, 0])
+        raise ValueError(
+            f"{name} holds a value that is not finite (NaN or infinity), the first at sample "
+            f"{place}; make it again or take it out"
+        )
 
 
 def audio_info(path: Path) -> AudioInfo:
@@ -76,17 +106,40 @@ def audio_info(path: Path) -> AudioInfo:
     if not path.is_file():  # a pipe would be waited for
         raise ValueError(f"{path} is no file that can be read; take it out")
     if path.suffix.lower() in TORCHCODEC_SUFFIXES:
-        decoder = _torchcodec_decoder(path)
-        rate = int(decoder.metadata.sample_rate)
-        return AudioInfo(rate, math.floor(decoder.metadata.duration_seconds * rate))
+        rate, seconds = _torchcodec.header(path)
+        frames = math.floor(seconds * rate) or count_frames(path)
+        return AudioInfo(_check_rate(path, rate), frames, is_exact=False)
     try:
-        header = soundfile.info(path)
+        header = soundfile.info(_name(path))
     except soundfile.LibsndfileError as error:
         raise ValueError(
             f"{path} is not audio that soundfile can read ({error.error_string}); "
             "get it again or take it out"
         ) from error
-    return AudioInfo(_check_rate(path, int(header.samplerate)), int(header.frames))
+    is_float = header.subtype in ("FLOAT", "DOUBLE")
+    rate = _check_rate(path, int(header.samplerate))
+    return AudioInfo(rate, int(header.frames), is_float=is_float)
+
+
+def count_frames(path: Path) -> int:
+    """Count the samples of a file whose header only estimates them, by decoding it."""
+    waveform, _ = _torchcodec.decode(path, 0, None)
+    return waveform.shape[1]
+
+
+def check_samples(path: Path, info: AudioInfo) -> None:
+    """Raise a ValueError for what the header does not tell: a file that was cut, or holds NaN.
+
+    Only files whose samples are floats are read for it, for in no others NaN can be.
+    """
+    check_whole(path)
+    if info.is_float:
+        read_audio(path, info.sample_rate)
+
+
+def _name(path: Path) -> str | bytes:
+    """Name a file as soundfile takes it: bytes, for a name need not be UTF-8."""
+    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _check_rate(path: Path, rate: int) -> int:
@@ -112,12 +165,15 @@ def is_cut(file: BinaryIO, size: int) -> bool:
 
 def _decode(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_name(path)) as file:
             promised = max(file.frames - start, 0)
             wanted = promised if frames is None else min(frames, promised)
-            if start:
-                file.seek(min(start, file.frames))
-            samples = _read(file, wanted)
+            start = min(start, file.frames)
+            sure = _sure_place(file, path, start)
+            if sure:
+                file.seek(sure)
+            # In one reading: libsndfile repeats a part of the last packet of Opus in a second one.
+            samples = _read(file, start - sure + wanted)[start - sure :]
             rate = _check_rate(path, int(file.samplerate))
     except soundfile.LibsndfileError as error:
         raise ValueError(
@@ -129,45 +185,27 @@ def _decode(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
     return torch.from_numpy(np.ascontiguousarray(samples.T)), rate
 
 
+def _sure_place(file: soundfile.SoundFile, path: Path, start: int) -> int:
+    """Return the last place up to ``start`` that libsndfile finds.
+
+    Samples of the last page of an Ogg Vorbis file it places up to a thousand too late: it takes the
+    end of the page for that of its last packet, of which only a part is sound.
+    """
+    return min(start, last_page_start(path)) if start and file.subtype == "VORBIS" else start
+
+
 def _read(file: soundfile.SoundFile, wanted: int) -> NDArray[np.float32]:
     """Read samples, (time, channel), a block at a time: a header may promise any number of them."""
     blocks = []
     while wanted > 0:
-        block = file.read(min(wanted, _BLOCK), dtype="float32", always_2d=True)
+        size = wanted if wanted < 2 * _BLOCK else _BLOCK
+        block = file.read(size, dtype="float32", always_2d=True)
         blocks.append(block)
-        wanted = wanted - len(block) if len(block) == min(wanted, _BLOCK) else 0
+        wanted = wanted - size if len(block) == size else 0
     if len(blocks) == 1:
         samples: NDArray[np.float32] = blocks[0]
         return samples
     return np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)
-
-
-def _decode_with_torchcodec(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
-    decoder = _torchcodec_decoder(path)
-    rate = int(decoder.metadata.sample_rate)
-    try:
-        if start == 0 and frames is None:
-            waveform = decoder.get_all_samples().data
-        else:
-            stop = None if frames is None else (start + frames) / rate
-            waveform = decoder.get_samples_played_in_range(start / rate, stop).data[:, :frames]
-    except RuntimeError as error:
-        raise ValueError(f"{path} cannot be decoded ({error}); get it again") from error
-    return waveform, rate
-
-
-def _torchcodec_decoder(path: Path) -> Any:
-    try:
-        from torchcodec.decoders import AudioDecoder
-    except (ImportError, RuntimeError) as error:  # the latter if FFmpeg is missing
-        raise ImportError(
-            f"{path} is of a format that soundfile does not read; to read it install torchcodec "
-            "and FFmpeg, or convert it to FLAC"
-        ) from error
-    try:
-        return AudioDecoder(str(path))
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path} is not audio that torchcodec can read ({error})") from error
 
 
 def _cut(path: Path) -> ValueError:
@@ -186,6 +224,6 @@ def _sound_chunk_end(file: BinaryIO, pattern: str, sound: bytes) -> int:
             return 0
         name, size = struct.unpack(pattern, header)
         if name == sound:
-            # A writer to a pipe cannot go back to fill in the size and leaves the largest number.
-            return 0 if size >= 0xFFFFFF00 else position + 8 + size
+            is_open = any(0 <= top - size < _LARGEST_FRAME for top in _OPEN_SIZES)
+            return 0 if is_open else position + 8 + size
         position += 8 + size + size % 2

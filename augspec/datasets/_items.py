@@ -8,10 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Subset
+
+#: Key of a record that says which of its values were tensors: their dtypes and shapes by name. A
+#: multi-hot label that came back as a list would be collated class by class.
+TENSORS = "__tensors__"
+
+_DTYPES = {
+    name: getattr(torch, name)
+    for name in ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8")
+} | {"bool": torch.bool}
 
 
 def split_item(
-    item: dict[str, Any], dtype: np.dtype[Any], number: int
+    item: dict[str, Any], dtype: np.dtype[Any], number: int, over: str = "raise"
 ) -> tuple[NDArray[Any], dict[str, Any]]:
     """Return the samples of an item, ``(channel, time)``, and all else that JSON can hold.
 
@@ -19,17 +30,48 @@ def split_item(
     """
     if "waveform" not in item:
         raise KeyError(f"item {number} must hold a `waveform`, got {sorted(item)}")
-    record = {k: _plain(v) for k, v in item.items() if k not in ("waveform", "index")}
+    others = {name: value for name, value in item.items() if name not in ("waveform", "index")}
+    record = {name: _plain(value) for name, value in others.items()}
+    tensors = {name: kind for name, value in others.items() if (kind := _kind(value))}
+    if tensors:
+        record[TENSORS] = tensors
     try:
         json.dumps(record)
     except TypeError as error:
         raise TypeError(
             f"item {number} must hold numbers, strings, lists and tensors, got {record} ({error})"
         ) from error
-    return _encode(item["waveform"], dtype, number), record
+    return _encode(item["waveform"], dtype, number, over), record
 
 
-def _encode(waveform: Any, dtype: np.dtype[Any], number: int) -> NDArray[Any]:
+def restore(record: dict[str, Any]) -> dict[str, Any]:
+    """Make tensors again of what were tensors in a record that `split_item` gave.
+
+    Raises:
+        ValueError: If the record is not of that kind.
+    """
+    if type(record) is not dict:
+        raise ValueError(f"a record must be a JSON object, got {type(record).__name__}")
+    tensors = record.pop(TENSORS, None)
+    if tensors is None:
+        return record
+    try:
+        for name, (dtype, shape) in tensors.items():
+            record[name] = torch.tensor(record[name], dtype=_DTYPES[dtype]).reshape(shape)
+    except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError) as error:
+        raise ValueError(f"{TENSORS} must tell the tensors of the record ({error!r})") from error
+    return record
+
+
+def _kind(value: Any) -> list[Any] | None:
+    """Return dtype and shape of a tensor or array with at least one dimension, else ``None``."""
+    if not isinstance(value, Tensor | np.ndarray) or value.ndim == 0:
+        return None
+    dtype = str(value.dtype).removeprefix("torch.")
+    return [dtype, list(value.shape)] if dtype in _DTYPES else None
+
+
+def _encode(waveform: Any, dtype: np.dtype[Any], number: int, over: str) -> NDArray[Any]:
     samples: NDArray[Any] = torch.as_tensor(waveform).detach().cpu().numpy()
     if samples.ndim != 2:
         raise ValueError(
@@ -41,13 +83,24 @@ def _encode(waveform: Any, dtype: np.dtype[Any], number: int) -> NDArray[Any]:
         return samples.astype(dtype)
     if samples.dtype.kind != "f":
         raise TypeError(f"`waveform` of item {number} must be float or int16, got {samples.dtype}")
-    if not (np.abs(samples) <= 1).all():  # NaN is not
-        raise ValueError(
-            f"`waveform` of item {number} must be within -1 and 1 to be kept as int16, "
-            f"got {samples.min()} to {samples.max()}; use dtype='float32'"
-        )
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not peak <= 1.0:  # NaN is not
+        if over == "raise" or not np.isfinite(peak):
+            raise ValueError(
+                f"`waveform` of item {number} must be within -1 and 1 to be kept as int16, "
+                f"got {samples.min()} to {samples.max()}; use over='clip' to clip it, as players "
+                "do with a loud mp3, or dtype='float32' to keep it"
+            )
+        samples = samples.clip(-1.0, 1.0)
     steps: NDArray[Any] = np.minimum(np.rint(samples * 32_768), 32_767).astype(dtype)
     return steps
+
+
+def check_over(over: str) -> str:
+    """Check what is to be done with samples beyond full scale."""
+    if over not in ("raise", "clip"):
+        raise ValueError(f"`over` must be raise or clip, got {over!r}")
+    return over
 
 
 def _plain(value: Any) -> Any:
@@ -59,3 +112,11 @@ def attribute_of(dataset: Any, name: str) -> Any:
     while not hasattr(dataset, name) and hasattr(dataset, "dataset"):
         dataset = dataset.dataset
     return getattr(dataset, name, None)
+
+
+def fingerprint_of(dataset: Any, index: int) -> str | None:
+    """Tell an item from others without decoding it, if the data set can (``fingerprint``)."""
+    while isinstance(dataset, Subset) and not hasattr(dataset, "fingerprint"):
+        dataset, index = dataset.dataset, dataset.indices[index]
+    own = dataset.fingerprint(index) if hasattr(dataset, "fingerprint") else None
+    return None if own is None else str(own)

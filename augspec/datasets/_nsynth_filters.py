@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -80,9 +81,11 @@ def _some_of(argument: str, names: Names, known: tuple[str, ...]) -> list[str] |
 def _pair(argument: str, value: Range) -> tuple[int, int] | None:
     if value is None:
         return None
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    # Integers of NumPy too, as columns of numbers hold them.
+    ends: Any = (value, value) if isinstance(value, Integral) else value
+    pair = tuple(int(end) if isinstance(end, Integral) else end for end in ends)
     if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= 127:
         raise ValueError(
             f"`{argument}` must be a number or a range (low, high) from 0 to 127, got {value!r}"
         )
-    return pair
+    return int(pair[0]), int(pair[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import zlib
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augspec.datasets._items import split_item
+from augspec.datasets._items import TENSORS, split_item
 from augspec.datasets._locks import open_locked, put_in_place
 from augspec.datasets._pack_format import ALIGNMENT, AUDIO_START, ROW, SAMPLE_TYPES, write_header
 
@@ -38,18 +39,22 @@ class PackWriter:
 
     What is complete is noted in ``path.journal``, a line of JSON an item. A writer that finds the
     two goes on after the last complete item, so that the finished file has the same bytes as one
-    written in one go.
+    written in one go. What was begun in another dtype, or holds no item yet, is begun again.
 
     Args:
         path: The file to make.
         about: ``dtype``, ``sample_rate`` and ``classes``, and whatever else tells this data set
             from another; a partial file is continued only if all of it agrees.
         overwrite: Replace a finished file.
+        over: ``"clip"`` clips what is beyond full scale, ``"raise"`` refuses it.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any], overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, about: dict[str, Any], overwrite: bool = False, over: str = "raise"
+    ) -> None:
         self.path = path
         self.about = about
+        self.over = over
         self._dtype = SAMPLE_TYPES[about["dtype"]]
         self._partial = path.with_name(path.name + ".partial")
         self._journal_path = path.with_name(path.name + ".journal")
@@ -63,7 +68,7 @@ class PackWriter:
         self._journal = self._journal_path.open("r+b")
         try:
             with _naming(self._partial):
-                self.last = self._recover()
+                self._recover()
         except BaseException:
             self.close()
             raise
@@ -90,15 +95,25 @@ class PackWriter:
 
     def entry(self, item: dict[str, Any], number: int) -> tuple[bytes, dict[str, Any]]:
         """Encode an item: its audio, and its line of the journal without the place."""
-        samples, record = split_item(item, self._dtype, number)
+        samples, record = split_item(item, self._dtype, number, self.over)
         audio = samples.tobytes()
         channels, length = samples.shape
         line = {"channels": channels, "time": length, "crc": zlib.crc32(audio), "record": record}
         return audio, line
 
-    def add(self, item: dict[str, Any]) -> None:
-        """Append an item."""
+    def done(self) -> Iterator[dict[str, Any]]:
+        """Yield the entries of the items that are complete."""
+        self._journal.flush()
+        with self._journal_path.open("rb") as journal:
+            next(journal)
+            for text in itertools.islice(journal, self.count):
+                yield json.loads(text)
+
+    def add(self, item: dict[str, Any], fingerprint: str | None = None) -> None:
+        """Append an item; its fingerprint is kept until the file is finished."""
         audio, line = self.entry(item, self.count)
+        if fingerprint is not None:
+            line["fingerprint"] = fingerprint
         start = -(-self._end // ALIGNMENT) * ALIGNMENT
         with _naming(self._partial):
             self._audio.seek(start)
@@ -117,6 +132,7 @@ class PackWriter:
         rows = np.zeros(self.count, ROW)
         records: list[bytes] = []
         labelled, record_start = True, 0
+        label_kinds: list[Any] = []
         self._journal.seek(0)
         self._journal.readline()
         for row, text in zip(rows, self._journal, strict=True):
@@ -124,6 +140,9 @@ class PackWriter:
             record = json.dumps(line["record"]).encode()
             label = line["record"].get("label")
             labelled = labelled and isinstance(label, int)
+            kind = line["record"].get(TENSORS, {}).get("label")
+            if kind not in label_kinds:
+                label_kinds.append(kind)
             for name in ("start", "time", "channels", "crc"):
                 row[name] = line[name]
             row["record"], row["record_bytes"] = record_start, len(record)
@@ -133,13 +152,15 @@ class PackWriter:
         if not labelled:
             rows["label"] = 0
         with _naming(self._partial):
-            self._write_tables(rows, b"".join(records), labelled)
+            self._write_tables(
+                rows, b"".join(records), {"labelled": labelled, **_label_size(label_kinds)}
+            )
         put_in_place(self._audio, self._partial, self.path)
         self._journal.close()
         self._journal_path.unlink()
         self.close()
 
-    def _write_tables(self, rows: NDArray[Any], records: bytes, labelled: bool) -> None:
+    def _write_tables(self, rows: NDArray[Any], records: bytes, labels: dict[str, Any]) -> None:
         start = -(-self._end // ALIGNMENT) * ALIGNMENT
         self._audio.truncate(start)
         self._audio.seek(start)
@@ -149,7 +170,7 @@ class PackWriter:
             {
                 **self.about,
                 "count": len(rows),
-                "labelled": labelled,
+                **labels,
                 "rows": start,
                 "records": start + rows.nbytes,
                 "end": start + len(tables),
@@ -163,17 +184,20 @@ class PackWriter:
         self._audio.flush()
         os.fsync(self._audio.fileno())
 
-    def _recover(self) -> dict[str, Any] | None:
-        """Find what an earlier writer completed, drop the rest, and return its last entry."""
+    def _recover(self) -> None:
+        """Find what an earlier writer completed, and drop the rest."""
         head = json.dumps(self.about).encode() + b"\n"
         lines = self._journal.read().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()  # torn by the kill
-        if lines and lines[0] != head:
-            raise ValueError(
-                f"{self._partial} was begun with another data set ({lines[0].decode().strip()}); "
-                "delete it and its journal, or choose another path"
-            )
+        if len(lines) > 1 and lines[0] != head:
+            if json.loads(lines[0]) | {"dtype": self.about["dtype"]} != json.loads(head):
+                raise ValueError(
+                    f"{self._partial} was begun with another data set "
+                    f"({lines[0].decode().strip()}); delete it and its journal, or choose another "
+                    "path"
+                )
+            lines = []
         entries = lines[1:]
         # Older ones were forced to the disk; the latest may be lost in a power cut.
         while entries and not all(map(self._is_whole, entries[-_SAFE:])):
@@ -186,7 +210,6 @@ class PackWriter:
         self._journal.truncate(len(head) + sum(map(len, entries)))
         self._journal.write(head)
         self._journal.seek(0, os.SEEK_END)
-        return last
 
     def _bytes(self, line: dict[str, Any]) -> int:
         return int(line["channels"] * line["time"] * self._dtype.itemsize)
@@ -195,3 +218,11 @@ class PackWriter:
         line = json.loads(text)
         self._audio.seek(line["start"])
         return bool(zlib.crc32(self._audio.read(self._bytes(line))) == line["crc"])
+
+
+def _label_size(kinds: list[Any]) -> dict[str, int]:
+    """Give the number of classes if every label is a tensor of that many floats."""
+    if len(kinds) != 1 or kinds[0] is None:
+        return {}
+    dtype, shape = kinds[0]
+    return {"label_size": shape[0]} if dtype == "float32" and len(shape) == 1 else {}

@@ -90,10 +90,19 @@ class GMNotes(Dataset[dict[str, Any]]):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.part(index, 0, NOTE)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Samples of every note."""
+        return np.full(len(self), NOTE, np.int64)
+
+    def part(self, index: int, start: int, size: int) -> dict[str, Any]:
+        """Give a note with ``size`` samples from ``start``, fewer where it ends."""
         index = range(len(self))[index]
         instrument = str(self.instruments[index])
-        start = self._starts[index]
-        note = self._decode(instrument)[start : start + NOTE]
+        begin = self._starts[index]
+        note = self._decode(instrument)[begin + start : begin + min(start + size, NOTE)]
         return {
             "waveform": torch.from_numpy(note.astype(np.float32) / 32_768)[None],
             "label": int(self.labels[index]),

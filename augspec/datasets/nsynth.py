@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from augspec.datasets import _nsynth_clean
-from augspec.datasets._audio import read_audio
+from augspec.datasets._audio import audio_info, read_audio
 from augspec.datasets._download import download as fetch
 from augspec.datasets._nsynth_archive import unpack
 from augspec.datasets._nsynth_examples import FAMILIES, QUALITIES, SOURCES, Notes, read_examples
@@ -204,10 +204,27 @@ class NSynth(Dataset[dict[str, Any]]):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        index = range(len(self))[index]
-        path = f"{self._audio}{os.sep}{self._notes.names[index].decode()}.wav"
+        return self._item(range(len(self))[index], 0, None)
+
+    def part(self, index: int, start: int, size: int) -> dict[str, Any]:
+        """Give a note with ``size`` samples from ``start``, the only ones that are read."""
+        return self._item(range(len(self))[index], int(start), int(size))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Samples of every note; of wav files all headers are read for it."""
+        if self._packed is not None and self._places is not None:
+            return self._packed.lengths[self._places]
+        paths = (Path(self._path(index)) for index in range(len(self)))
+        return np.array([audio_info(path).frames for path in paths], np.int64)
+
+    def _path(self, index: int) -> str:
+        return f"{self._audio}{os.sep}{self._notes.names[index].decode()}.wav"
+
+    def _item(self, index: int, start: int, size: int | None) -> dict[str, Any]:
+        path = self._path(index)
         return {
-            "waveform": self._waveform(index, path),
+            "waveform": self._waveform(index, path, start, size),
             "label": int(self.labels[index]),
             "index": index,
             "instrument": str(self._notes.instrument_names[self._notes.instruments[index]]),
@@ -216,10 +233,10 @@ class NSynth(Dataset[dict[str, Any]]):
             "path": path,
         }
 
-    def _waveform(self, index: int, path: str) -> Tensor:
+    def _waveform(self, index: int, path: str, start: int, size: int | None) -> Tensor:
         if self._packed is None or self._places is None:
-            return read_audio(Path(path), self.sample_rate)
-        return self._packed.waveform(int(self._places[index]))
+            return read_audio(Path(path), self.sample_rate, start, size)
+        return self._packed.waveform(int(self._places[index]), start, size)
 
 
 class Article(NamedTuple):

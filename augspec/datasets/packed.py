@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset
 
-from augspec.datasets._items import attribute_of
+from augspec.datasets._items import restore
 from augspec.datasets._pack_format import SAMPLE_TYPES, read_contents, read_tables
-from augspec.datasets._pack_writer import PackWriter
-from augspec.datasets._progress import progress_bar
 
 _decode_json = json.JSONDecoder().raw_decode  # half the time of json.loads for so short a text
 _SCALE = np.float32(2.0**-15)
@@ -29,10 +27,9 @@ class Packed(Dataset[dict[str, Any]]):
     """Read a file that `pack` wrote.
 
     An item is the dictionary that the packed data set gave: ``waveform`` (float32 tensor),
-    ``index`` (int), ``label`` and whatever else there was; tensors other than ``waveform`` come
-    back as lists. The file is mapped, not read: opening takes milliseconds, the pages are shared by
-    all processes on the machine, and an object that is pickled opens the file again where it
-    arrives.
+    ``index`` (int), ``label`` and whatever else there was; what was a tensor is one again. The
+    file is mapped, not read: opening takes milliseconds, the pages are shared by all processes on
+    the machine, and an object that is pickled opens the file again where it arrives.
 
     Opening checks the header, the size and the tables. The audio has a checksum an item, which
     ``verify`` compares; reading an item does not.
@@ -48,7 +45,8 @@ class Packed(Dataset[dict[str, Any]]):
     Attributes:
         classes: The labels' names, as the packed data set had them, or ``None``.
         sample_rate: Sampling rate in Hz.
-        labels: Label of every item, int64, or ``None`` if the items have no integer labels.
+        labels: Label of every item, int64; float32 ``(items, classes)`` if the labels are
+            multi-hot, which are then read at the first use; ``None`` if they are neither.
         lengths: Samples a channel of every item.
 
     Shape:
@@ -90,12 +88,23 @@ class Packed(Dataset[dict[str, Any]]):
             self._samples = np.asarray(np.memmap(file, dtype, "r" if copy else "c", shape=shape))
         self.classes: list[str] | None = contents["classes"]
         self.sample_rate = int(contents["sample_rate"])
-        self.labels: NDArray[np.int64] | None = (
-            np.ascontiguousarray(self._rows["label"]) if contents["labelled"] else None
-        )
+        self._labelled = bool(contents["labelled"])
+        self._label_size = contents.get("label_size")
         self.lengths: NDArray[np.int64] = np.ascontiguousarray(self._rows["time"])
         if verify:
             self.verify()
+
+    @cached_property
+    def labels(self) -> NDArray[Any] | None:
+        """Label of every item."""
+        if self._labelled:
+            return np.ascontiguousarray(self._rows["label"])
+        if self._label_size is None:
+            return None
+        try:
+            return torch.stack(self.column("label")).numpy()
+        except (TypeError, RuntimeError) as error:
+            raise ValueError(f"{self.path} must hold labels of one size ({error})") from error
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -103,13 +112,30 @@ class Packed(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         index = range(len(self._rows))[index]
         start, time, record, _, channels, record_bytes, _, _ = self._rows[index].item()
+        item = self._record(index, record, record_bytes)
+        item["waveform"] = self._waveform(start, channels, time)
+        return item
+
+    def part(self, index: int, start: int, size: int) -> dict[str, Any]:
+        """Give an item with ``size`` samples from ``start``, the only ones that are read."""
+        index = range(len(self._rows))[index]
+        first, time, record, _, channels, record_bytes, _, _ = self._rows[index].item()
+        item = self._record(index, record, record_bytes)
+        item["waveform"] = self._waveform(first, channels, time, slice(start, start + size))
+        return item
+
+    def fingerprint(self, index: int) -> str:
+        """Tell an item from others without reading its audio, by checksums."""
+        row = self._rows[index]
+        record, size = int(row["record"]), int(row["record_bytes"])
+        return f"{row['crc']} {zlib.crc32(self._records[record : record + size])}"
+
+    def _record(self, index: int, start: int, size: int) -> dict[str, Any]:
         try:
-            item, _ = _decode_json(str(self._records[record : record + record_bytes], "utf-8"))
+            record, _ = _decode_json(str(self._records[start : start + size], "utf-8"))
+            item = restore(record)
         except (ValueError, RecursionError) as error:
             raise self._damaged(index) from error
-        if type(item) is not dict:
-            raise self._damaged(index)
-        item["waveform"] = self._waveform(start, channels, time)
         item["index"] = index
         return item
 
@@ -122,10 +148,11 @@ class Packed(Dataset[dict[str, Any]]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
-    def waveform(self, index: int) -> Tensor:
-        """Return the audio of an item alone, ``(channel, time)``."""
-        start, time, _, _, channels, _, _, _ = self._rows[index].item()
-        return self._waveform(start, channels, time)
+    def waveform(self, index: int, start: int = 0, size: int | None = None) -> Tensor:
+        """Return the audio of an item alone, or ``size`` samples of it: ``(channel, time)``."""
+        first, time, _, _, channels, _, _, _ = self._rows[index].item()
+        part = slice(start, None if size is None else start + size)
+        return self._waveform(first, channels, time, part)
 
     def column(self, name: str) -> list[Any]:
         """Return what every item holds under ``name``, ``None`` where an item holds nothing."""
@@ -136,8 +163,8 @@ class Packed(Dataset[dict[str, Any]]):
         values = []
         for index, (start, size) in enumerate(places):
             try:
-                values.append(json.loads(text[start : start + size]).get(name))
-            except (AttributeError, ValueError, RecursionError) as error:
+                values.append(restore(json.loads(text[start : start + size])).get(name))
+            except (ValueError, RecursionError) as error:
                 raise self._damaged(index) from error
         return values
 
@@ -173,101 +200,11 @@ class Packed(Dataset[dict[str, Any]]):
         first = row["start"] // self._samples.itemsize
         return self._samples[first : first + row["channels"] * row["time"]]
 
-    def _waveform(self, start: int, channels: int, time: int) -> Tensor:
+    def _waveform(self, start: int, channels: int, time: int, part: slice = slice(None)) -> Tensor:
         first = start // self._samples.itemsize
-        samples = self._samples[first : first + channels * time]
+        samples = self._samples[first : first + channels * time].reshape(channels, time)[:, part]
         if self.copy:
             samples = samples.astype(np.float32)
         if self._samples.itemsize == 2:
             samples *= _SCALE
-        return torch.from_numpy(samples.reshape(channels, time))
-
-
-def pack(
-    dataset: Dataset[dict[str, Any]],
-    path: str | os.PathLike[str],
-    *,
-    dtype: str = "int16",
-    sample_rate: int | None = None,
-    workers: int = 0,
-    progress: bool = True,
-    overwrite: bool = False,
-) -> Packed:
-    """Write every item of a data set to one file, and open it as `Packed`.
-
-    ``"int16"`` keeps audio from 16-bit files exactly and rounds anything else, which takes half the
-    space of ``"float32"``, and reads faster. What has been written lies in ``path.partial`` and
-    ``path.journal`` until the end. After a kill the same call goes on where it stopped, and the
-    file comes out with the same bytes. A data set that draws at random must not be packed: it would
-    be kept as it came out once.
-
-    Args:
-        dataset: Has a length and gives dictionaries with ``waveform`` ``(channel, time)``, in any
-            number of channels and any length, beside numbers, strings, lists and tensors.
-        path: The file to make.
-        dtype: ``"int16"`` or ``"float32"``.
-        sample_rate: Sampling rate in Hz; by default the data set's own ``sample_rate``, or that of
-            the one it is a subset of.
-        workers: Processes that decode; 0 decodes in this one.
-        progress: Show a progress bar.
-        overwrite: Replace a finished file.
-
-    Raises:
-        FileExistsError: If the file exists and ``overwrite`` is not set.
-        BlockingIOError: If another process is packing to the same path.
-        ValueError: If an argument is not one of those above, an item cannot be kept in ``dtype``,
-            or what an earlier call left is not of this data set.
-        TypeError: If the data set has no length, or an item holds what JSON cannot.
-    """
-    path = Path(path)
-    if dtype not in SAMPLE_TYPES:
-        raise ValueError(f"`dtype` must be one of {', '.join(SAMPLE_TYPES)}, got {dtype!r}")
-    if not hasattr(dataset, "__len__"):
-        raise TypeError(f"`dataset` must have a length, got {type(dataset).__name__}")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already; delete it or set `overwrite`")
-    rate = attribute_of(dataset, "sample_rate") if sample_rate is None else sample_rate
-    if not rate:
-        raise ValueError("`sample_rate` must be given: the data set does not say it")
-    count = len(dataset)
-    if count == 0:
-        raise ValueError("`dataset` must hold at least one item")
-    classes = attribute_of(dataset, "classes")
-    about = {"dtype": dtype, "sample_rate": int(rate), "classes": classes}
-    with PackWriter(
-        path, {**about, "source": [type(dataset).__name__, count]}, overwrite
-    ) as writer:
-        _check_same(writer, dataset)
-        bar = progress_bar(f"packing {path.name}", count, writer.count, progress)
-        with bar:
-            for item in _decode(dataset, range(writer.count, count), workers):
-                writer.add(item)
-                bar.update()
-        writer.finish()
-    return Packed(path)
-
-
-def _check_same(writer: PackWriter, dataset: Dataset[dict[str, Any]]) -> None:
-    """Compare the last item that an earlier call completed with what the data set gives now."""
-    if writer.last is None:
-        return
-    number = writer.count - 1
-    _, entry = writer.entry(dataset[number], number)
-    if any(entry[key] != writer.last[key] for key in entry):
-        raise ValueError(
-            f"{writer.path}.partial holds another item {number} than `dataset` gives; "
-            "delete it and its journal, or choose another path"
-        )
-
-
-def _decode(
-    dataset: Dataset[dict[str, Any]], indices: range, workers: int
-) -> Iterator[dict[str, Any]]:
-    if workers == 0:
-        return (dataset[index] for index in indices)
-    rest = Subset(dataset, indices)
-    return iter(DataLoader(rest, None, num_workers=workers, collate_fn=_as_it_is))
-
-
-def _as_it_is(item: Any) -> Any:
-    return item
+        return torch.from_numpy(samples)

@@ -1,11 +1,12 @@
-"""Shards for training from a cluster's storage, written for and read by WebDataset."""
+"""Shards for training from a cluster's storage, read by WebDataset."""
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -14,70 +15,12 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
-from augspec.datasets._items import attribute_of, split_item
-from augspec.datasets._pack_format import SAMPLE_TYPES
-from augspec.datasets._progress import progress_bar
+from augspec.datasets._audio import check_finite
+from augspec.datasets._items import restore
 
-_SUBTYPES = {"int16": "PCM_16", "float32": "FLOAT"}
-
-
-def write_shards(
-    dataset: Dataset[dict[str, Any]],
-    folder: str | os.PathLike[str],
-    *,
-    shards: int,
-    dtype: str = "int16",
-    sample_rate: int | None = None,
-    progress: bool = True,
-) -> list[Path]:
-    """Write a data set as tar files that `Shards`, and the ``webdataset`` library alone, can read.
-
-    Each item becomes ``{index}.wav`` and ``{index}.json``. Items are dealt out in turn, so that
-    shards differ by one item at most and each has some of every part of a sorted data set. Choose
-    a multiple of the nodes times the workers of a training: shards are what is shared out.
-
-    Args:
-        dataset: As for `pack`.
-        folder: Where the shards go, ``shard-000000.tar`` and so on.
-        shards: How many.
-        dtype: ``"int16"`` or ``"float32"``, as for `pack`.
-        sample_rate: Sampling rate in Hz; by default the data set's own ``sample_rate``.
-        progress: Show a progress bar.
-
-    Returns:
-        The shards.
-
-    Raises:
-        FileExistsError: If a shard of that name exists.
-        ValueError: If an argument is not one of those above, or an item cannot be kept.
-        ImportError: If ``webdataset`` is not installed.
-    """
-    wds = _webdataset()
-    folder = Path(folder)
-    rate = attribute_of(dataset, "sample_rate") if sample_rate is None else sample_rate
-    count = len(dataset)  # type: ignore[arg-type]
-    if dtype not in SAMPLE_TYPES:
-        raise ValueError(f"`dtype` must be one of {', '.join(SAMPLE_TYPES)}, got {dtype!r}")
-    if not rate:
-        raise ValueError("`sample_rate` must be given: the data set does not say it")
-    if not 0 < shards <= count:
-        raise ValueError(f"`shards` must be from 1 to the number of items, {count}, got {shards}")
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"shard-{number:06d}.tar" for number in range(shards)]
-    for path in paths:
-        if path.exists():
-            raise FileExistsError(f"{path} is there already; delete it or choose another folder")
-    with progress_bar(f"writing {folder.name}", count, 0, progress) as bar:
-        for number, path in enumerate(paths):
-            partial = path.with_name(path.name + ".partial")
-            with partial.open("wb") as file, wds.TarWriter(file, encoder=False, mtime=0) as tar:
-                for index in range(number, count, shards):
-                    tar.write(_sample(dataset[index], index, dtype, int(rate)))
-                    bar.update()
-            partial.replace(path)
-    return paths
+INDEX = "shards.json"
 
 
 class Shards(IterableDataset[dict[str, Any]]):
@@ -86,7 +29,8 @@ class Shards(IterableDataset[dict[str, Any]]):
     An item is the dictionary that was written: ``waveform`` (float32 tensor), ``index`` (its place
     in the data set that was written) and the rest. In an epoch every item comes once, in one worker
     of one node. The node is that of ``torch.distributed`` or of ``RANK`` and ``WORLD_SIZE`` in the
-    environment. Nodes may differ by some items, so let each stop after the same number of batches.
+    environment. Nodes may differ by some items: `loader` makes a data loader that gives the same
+    number of batches on each, and has a length.
 
     Args:
         urls: Shards: paths, addresses, or one string with braces,
@@ -95,27 +39,51 @@ class Shards(IterableDataset[dict[str, Any]]):
         shuffle: Items in the buffer that shuffles them; 0 keeps the order. Shards are shuffled too,
             anew in each epoch (`set_epoch`).
         seed: Seed of the order, the same on every node.
+        counts: Items of every shard; by default those that ``shards.json`` beside local shards
+            says. Only lengths need them.
+
+    Attributes:
+        sample_rate: Sampling rate in Hz, if ``shards.json`` is there, else ``None``.
+        classes: The labels' names, likewise.
 
     Shape:
         ``waveform`` is ``(channel, time)``.
 
     Raises:
+        TypeError: If a length is asked for and the counts are not known.
         ValueError: While iterating, if there are fewer shards than workers on all nodes.
         ImportError: If ``webdataset`` is not installed.
     """
 
     def __init__(
-        self, urls: str | Iterable[str | os.PathLike[str]], *, shuffle: int = 0, seed: int = 0
+        self,
+        urls: str | Iterable[str | os.PathLike[str]],
+        *,
+        shuffle: int = 0,
+        seed: int = 0,
+        counts: Sequence[int] | None = None,
     ) -> None:
-        wds = _webdataset()
+        wds = webdataset()
         given = wds.shardlists.expand_urls(urls) if isinstance(urls, str) else urls
         self.urls = [str(url) for url in given]
         if not self.urls:
             raise ValueError("`urls` must name at least one shard")
         if shuffle < 0:
             raise ValueError(f"`shuffle` must not be negative, got {shuffle}")
-        self.shuffle = shuffle
-        self.seed = seed
+        self.shuffle = int(shuffle)
+        self.seed = int(seed)  # `random` refuses integers of NumPy
+        index = _read_index(self.urls)
+        self.sample_rate: int | None = index.get("sample_rate")
+        self.classes: list[str] | None = index.get("classes")
+        if counts is None:
+            known = [index.get("items", {}).get(Path(url).name) for url in self.urls]
+            self.counts = None if None in known else [int(count) for count in known]
+        else:
+            self.counts = [int(count) for count in counts]
+            if len(self.counts) != len(self.urls):
+                raise ValueError(
+                    f"`counts` must be as many as shards, {len(self.urls)}, got {len(self.counts)}"
+                )
         # Shared, so that workers that live on are told of a new epoch.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -123,20 +91,85 @@ class Shards(IterableDataset[dict[str, Any]]):
         """Set the epoch, which decides on the order, in workers that live on too."""
         self._epoch.fill_(epoch)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        wds = _webdataset()
-        _, nodes, _, workers = wds.utils.pytorch_worker_info()
+    def __len__(self) -> int:
+        """Count the items of this node in this epoch."""
+        node, nodes, _, _ = webdataset().utils.pytorch_worker_info()
+        counts = self._known_counts()
+        return sum(counts[place] for place in self._order()[node::nodes])
+
+    def loader(
+        self, batch_size: int, *, num_workers: int = 0, drop_last: bool = False, **options: Any
+    ) -> DataLoader[Any]:
+        """Make a data loader that gives the same number of batches on each node, in each epoch.
+
+        It is the smallest number that any node can have in any epoch; what is beyond it is left
+        out, a few items of another part of the data in each epoch if they are shuffled. So no node
+        waits for another at the end of an epoch, and ``len`` of the loader is exact.
+
+        Args:
+            batch_size: Examples in a batch.
+            num_workers: Workers of each node.
+            drop_last: Leave out the last batch of each worker if it is not full.
+            options: Other arguments of ``torch.utils.data.DataLoader``.
+
+        Raises:
+            TypeError: If the counts of the shards are not known.
+            ValueError: If there are fewer shards than workers on all nodes.
+        """
+        _, nodes, _, _ = webdataset().utils.pytorch_worker_info()
+        workers = max(1, int(num_workers))
+        self._check_shared(nodes, workers)
+        batch_size = int(batch_size)  # torch refuses NumPy's integers
+        counts = self._known_counts()
+        if self.shuffle:  # any shard may come to any worker
+            counts = sorted(counts)
+        totals = []
+        for node in range(nodes):
+            places = range(node, len(counts), nodes)
+            mine = [places[worker::workers] for worker in range(workers)]
+            items = [
+                sum(counts[: len(own)]) if self.shuffle else sum(counts[place] for place in own)
+                for own in mine
+            ]
+            totals.append(sum(n // batch_size if drop_last else -(-n // batch_size) for n in items))
+        return EvenLoader(
+            self,
+            min(totals),
+            batch_size=batch_size,
+            num_workers=int(num_workers),
+            drop_last=drop_last,
+            **options,
+        )
+
+    def _known_counts(self) -> list[int]:
+        if self.counts is None:
+            raise TypeError(
+                f"the number of items is not known: {INDEX} is not beside the shards; give `counts`"
+            )
+        return self.counts
+
+    def _order(self) -> list[int]:
+        """Return the places of the shards in the order of this epoch, the same on every node."""
+        if not self.shuffle:
+            return list(range(len(self.urls)))
+        seed = self.seed * 1_000_003 + int(self._epoch)
+        generator = torch.Generator().manual_seed(seed)
+        order: list[int] = torch.randperm(len(self.urls), generator=generator).tolist()
+        return order
+
+    def _check_shared(self, nodes: int, workers: int) -> None:
         if len(self.urls) < nodes * workers:
             raise ValueError(
                 f"{len(self.urls)} shards cannot be shared by {nodes} nodes of {workers} workers; "
                 "write more shards or use fewer workers"
             )
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        wds = webdataset()
+        _, nodes, _, workers = wds.utils.pytorch_worker_info()
+        self._check_shared(nodes, workers)
         epoch = int(self._epoch)
-        urls = self.urls
-        if self.shuffle:
-            # Every node and worker must come to the same order before each takes its part.
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            urls = [urls[i] for i in torch.randperm(len(urls), generator=generator).tolist()]
+        urls = [self.urls[place] for place in self._order()]
         stages = [
             wds.SimpleShardList(urls),
             wds.split_by_node,
@@ -151,19 +184,34 @@ class Shards(IterableDataset[dict[str, Any]]):
         yield from map(_item, wds.DataPipeline(*stages))
 
 
-def _sample(item: dict[str, Any], index: int, dtype: str, sample_rate: int) -> dict[str, Any]:
-    samples, record = split_item(item, SAMPLE_TYPES[dtype], index)
-    file = io.BytesIO()
-    soundfile.write(file, samples.T, sample_rate, format="WAV", subtype=_SUBTYPES[dtype])
-    return {
-        "__key__": f"{index:09d}",
-        "wav": file.getvalue(),
-        "json": json.dumps({"index": index, **record}).encode(),
-    }
+class EvenLoader(DataLoader[Any]):
+    """A data loader that stops after ``batches`` batches."""
+
+    def __init__(self, dataset: Shards, batches: int, **options: Any) -> None:
+        super().__init__(dataset, **options)
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Any:
+        return itertools.islice(super().__iter__(), self.batches)
+
+
+def _read_index(urls: list[str]) -> dict[str, Any]:
+    """Read what `write_shards` says of the shards, if they are files in one folder."""
+    folders = {Path(url).parent for url in urls}
+    path = folders.pop() / INDEX
+    if folders or not path.is_file():
+        return {}
+    index = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(index, dict) or not isinstance(index.get("items"), dict):
+        raise ValueError(f"{path} must be as write_shards writes it; delete it or write it again")
+    return index
 
 
 def _open(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    wds = _webdataset()
+    wds = webdataset()
     for shard in shards:
         with closing(wds.gopen(shard["url"])) as stream:
             yield {**shard, "stream": stream}
@@ -172,17 +220,20 @@ def _open(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _item(sample: dict[str, Any]) -> dict[str, Any]:
     try:
         samples, _ = soundfile.read(io.BytesIO(sample["wav"]), dtype="float32", always_2d=True)
-        record: dict[str, Any] = json.loads(sample["json"])
+        record: dict[str, Any] = restore(json.loads(sample["json"]))
+        waveform = torch.from_numpy(np.ascontiguousarray(samples.T))
+        check_finite(waveform, "its audio")
     except (soundfile.LibsndfileError, KeyError, ValueError) as error:
         raise ValueError(
             f"{sample['__url__']} holds a damaged item, {sample['__key__']} ({error!r})"
         ) from error
-    return {"waveform": torch.from_numpy(np.ascontiguousarray(samples.T)), **record}
+    return {"waveform": waveform, **record}
 
 
-def _webdataset() -> ModuleType:
+def webdataset() -> ModuleType:
+    """Import the library of that name, or say how to install it."""
     try:
-        import webdataset
+        import webdataset as module
     except ImportError as error:
         raise ImportError("shards need webdataset: pip install 'augspec[data]'") from error
-    return webdataset  # type: ignore[no-any-return]
+    return module  # type: ignore[no-any-return]

@@ -36,18 +36,71 @@ def split_by_group(
     """
     if not 0 < valid < 1:
         raise ValueError(f"`valid` must be between 0 and 1, got {valid}")
-    names, first, codes = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
-    label = np.zeros(len(codes), np.int64) if labels is None else np.asarray(labels)
-    if label.shape != codes.shape:
-        raise ValueError(f"`labels` must be as many as `groups`, {len(codes)}, got {len(label)}")
-    order = sorted(range(len(names)), key=lambda group: _hash(str(names[group]), seed))
+    codes, of_label = _groups_of_labels(groups, labels, seed)
     held: list[int] = []
-    for value in np.unique(label):
-        mine = [group for group in order if label[first[group]] == value]
+    for mine in of_label:
         wanted = round(valid * len(mine))
         held += mine[: min(max(wanted, 1), len(mine) - 1)]
     second = np.isin(codes, held)
     return np.flatnonzero(~second), np.flatnonzero(second)
+
+
+def folds_by_group(
+    groups: ArrayLike, labels: ArrayLike | None = None, *, folds: int = 5, seed: int = 0
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Split examples into folds for cross-validation so that no group is in two of them.
+
+    Groups are dealt out in the order of a hash of their names and the seed, label by label, so that
+    each fold has as many groups as another, give or take one, and of each label, too. Adding
+    examples to a group moves nothing.
+
+    Args:
+        groups: Name or number of the group of every example, such as the speaker.
+        labels: Label of every example; a group's is that of its first example.
+        folds: How many.
+        seed: Another seed gives other folds.
+
+    Returns:
+        For each fold the places of the examples to train on and of those to validate on, ascending.
+
+    Raises:
+        ValueError: If ``folds`` is not from 2 to the number of groups, or there are not as many
+            labels as groups.
+
+    Example:
+        >>> folds_by_group(["oboe", "oboe", "viola", "horn", "viola"], folds=3)[0]
+        (array([2, 3, 4]), array([0, 1]))
+    """
+    codes, of_label = _groups_of_labels(groups, labels, seed)
+    order = [group for mine in of_label for group in mine]
+    if not 2 <= folds <= len(order):
+        raise ValueError(
+            f"`folds` must be from 2 to the number of groups, {len(order)}, got {folds}"
+        )
+    fold = np.empty(len(order), np.int64)
+    fold[order] = np.arange(len(order)) % folds
+    held = [fold[codes] == number for number in range(folds)]
+    return [(np.flatnonzero(~valid), np.flatnonzero(valid)) for valid in held]
+
+
+def _groups_of_labels(
+    groups: ArrayLike, labels: ArrayLike | None, seed: int
+) -> tuple[NDArray[np.int64], list[list[int]]]:
+    """Number the groups; return each example's, and those of each label in the order of a hash."""
+    names, first, codes = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    label = np.zeros(len(codes), np.int64) if labels is None else np.asarray(labels)
+    if label.ndim > 1:
+        raise ValueError(
+            f"`labels` must be one label an example, got shape {label.shape}; leave multi-hot "
+            "labels out"
+        )
+    if label.shape != codes.shape:
+        raise ValueError(f"`labels` must be as many as `groups`, {len(codes)}, got {len(label)}")
+    order = sorted(range(len(names)), key=lambda group: _hash(str(names[group]), seed))
+    of_label = [
+        [group for group in order if label[first[group]] == value] for value in np.unique(label)
+    ]
+    return codes, of_label
 
 
 def _hash(name: str, seed: int) -> bytes:

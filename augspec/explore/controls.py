@@ -14,42 +14,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from augspec import transforms as T
 from augspec.bank import Bank
+from augspec.transforms.families import FAMILIES
 
 __all__ = ["Control", "Window", "controls_of", "families", "hint_of", "offered", "window_of"]
 
 Stage = Literal["waveform", "specgram"]
 Kind = Literal["range", "number", "switch", "choice", "steps", "bank", "rate", "text"]
 
-_FAMILIES = {
-    "level": "Level",
-    "normalize": "Level",
-    "dynamics": "Level",
-    "distortion": "Distortion",
-    "codec": "Distortion",
-    "crop": "Time",
-    "pad": "Time",
-    "edit": "Time",
-    "channels": "Channels",
-    "stretch": "Pitch and tempo",
-    "formant": "Pitch and tempo",
-    "resample": "Pitch and tempo",
-    "filter": "Filters",
-    "equalizer": "Filters",
-    "coloration": "Filters",
-    "noise": "Noise and rooms",
-    "reverb": "Noise and rooms",
-    "mask": "Spectrogram",
-    "specaugment": "Spectrogram",
-    "resize": "Spectrogram",
-    "filter_augment": "Spectrogram",
-    "compose": "Composition",
-    "choice": "Composition",
-    "policy": "Composition",
-    "schedule": "Composition",
-}
-
-# Where sliders end, where twice the default is not what one wants to hear. Constructors may refuse
-# a part of it, and allow more.
+# Where sliders end, where twice the default is not what one wants to hear. What a class declares
+# may be narrower, and limits may depend on the sample rate: constructors may refuse a part of it.
 _WINDOWS: dict[str, tuple[float, float]] = {
     "semitones": (-12.0, 12.0),
     "rate": (0.5, 2.0),
@@ -82,6 +55,8 @@ class Control:
         optional: Whether it may be None.
         choices: The strings that may be chosen.
         hint: What the docstring says of it.
+        unit: Unit of a range, as declared.
+        limits: Lowest and highest bound of a range, as declared; infinite where there is none.
     """
 
     name: str
@@ -91,6 +66,8 @@ class Control:
     optional: bool = False
     choices: tuple[str, ...] = ()
     hint: str = ""
+    unit: str = ""
+    limits: tuple[float, float] = (-math.inf, math.inf)
 
 
 def offered(stage: Stage, *, files: bool) -> list[type[T.RandomTransform]]:
@@ -119,9 +96,10 @@ def families(
 ) -> dict[str, list[type[T.RandomTransform]]]:
     """Group classes by family, in the order of the first of each."""
     groups: dict[str, list[type[T.RandomTransform]]] = {}
+    titles = {module: title for title, modules in FAMILIES.items() for module in modules}
     for kind in kinds:
         module = kind.__module__.rpartition(".")[2]
-        groups.setdefault(_FAMILIES.get(module, module), []).append(kind)
+        groups.setdefault(titles.get(module, module), []).append(kind)
     return groups
 
 
@@ -135,13 +113,14 @@ def controls_of(kind: type) -> tuple[Control, ...]:
     """Describe every argument of a constructor, in its order."""
     hints = typing.get_type_hints(kind.__init__)  # type: ignore[misc]
     said = _said(kind)
+    fields = getattr(kind, "fields", {})
     return tuple(
-        _control(name, hints[name], parameter.default, said.get(name, ""))
+        _control(name, hints[name], parameter.default, said.get(name, ""), fields.get(name))
         for name, parameter in inspect.signature(kind).parameters.items()
     )
 
 
-def _control(name: str, hint: Any, default: Any, said: str) -> Control:
+def _control(name: str, hint: Any, default: Any, said: str, declared: Any) -> Control:
     parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     optional = type(None) in parts
     parts = tuple(part for part in parts if part is not type(None))
@@ -157,6 +136,11 @@ def _control(name: str, hint: Any, default: Any, said: str) -> Control:
         optional=optional,
         choices=tuple(choice for choice in choices if choice is not None),
         hint=said,
+        unit=getattr(declared, "unit", ""),
+        limits=(
+            getattr(declared, "at_least", -math.inf),
+            getattr(declared, "at_most", math.inf),
+        ),
     )
 
 
@@ -255,6 +239,7 @@ def window_of(control: Control, start: Sequence[float], accepts: Callable[[Any],
     """
     low, high = start
     wide = _WINDOWS.get(control.name) or (min(2 * low, 0.0), max(2 * high, 0.0))
+    wide = max(wide[0], control.limits[0]), min(wide[1], control.limits[1])
     ends = [_furthest(low, wide[0], accepts), _furthest(high, wide[1], accepts)]
     if control.whole:
         return Window(math.ceil(min(ends[0], low)), math.floor(max(ends[1], high)), whole=True)

@@ -6,10 +6,11 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from augspec import functional
+from augspec._constants import constant
 from augspec.features.mel import MelFeature
 from augspec.features.normalize import check_top_db
 from augspec.functional.checks import check_count, check_flag
+from augspec.functional.scale import amplitude_to_db, dct_matrix
 
 # torchaudio's offset of the natural logarithm, part of the definition of `log_mels`.
 _LOG_OFFSET = 1e-6
@@ -48,8 +49,6 @@ class MFCC(MelFeature):
         torch.Size([8, 1, 13, 101])
     """
 
-    dct: Tensor
-
     def __init__(
         self,
         sample_rate: int = 16_000,
@@ -75,8 +74,7 @@ class MFCC(MelFeature):
         self.log_mels = check_flag("log_mels", log_mels)
         self.melkwargs = dict(melkwargs or {})
         self.top_db = top_db
-        dct = functional.dct_matrix(n_mfcc, self.n_mels, norm)
-        self.register_buffer("dct", dct, persistent=False)
+        self._dct_arguments = (n_mfcc, self.n_mels, norm)
 
     @classmethod
     def example(cls) -> Self:
@@ -87,13 +85,6 @@ class MFCC(MelFeature):
         if self.log_mels:
             level = torch.log(specgram + _LOG_OFFSET)
         else:
-            level = functional.amplitude_to_db(specgram, 10.0, 1.0, self.top_db)
-        return self._dct(level.dtype) @ level
-
-    def _dct(self, dtype: torch.dtype) -> Tensor:
-        if self.dct.dtype == dtype == torch.float32:
-            return self.dct
-        norm: Literal["ortho"] | None = "ortho" if self.norm == "ortho" else None
-        return functional.dct_matrix(
-            self.n_mfcc, self.n_mels, norm, dtype=dtype, device=self.dct.device
-        )
+            level = amplitude_to_db(specgram, 10.0, 1.0, self.top_db)
+        dct = constant(dct_matrix, *self._dct_arguments, dtype=level.dtype, device=level.device)
+        return dct @ level

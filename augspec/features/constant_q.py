@@ -6,19 +6,22 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from augspec import functional
+from augspec._chunks import in_chunks
+from augspec._constants import constant
+from augspec._door import enter
 from augspec.functional.checks import (
     check_count,
     check_positive,
     check_sample_rate,
+    check_waveform,
 )
-from augspec.functional.constant_q import quality
-from augspec.functional.shapes import silence_after, split_batch
+from augspec.functional.constant_q import constant_q_filters, decimate, quality
+from augspec.functional.shapes import silence_after
+from augspec.functional.spectrum import frame as cut_frames
+from augspec.functional.spectrum import magnitude as stft_magnitude
+from augspec.functional.spectrum import valid_frames
 
 _HANN_BANDWIDTH = 1.50018310546875  # in bins, as librosa has it
-# Samples of overlapping frames that are worked on at a time, as in the spectrogram.
-_CPU_BLOCK = 2**21
-_DEVICE_BLOCK = 2**27
 # More would be a slip, and fill the memory.
 _MOST_BINS = 2**12
 _MOST_TAPS = 2**25
@@ -89,11 +92,8 @@ class CQT(nn.Module):
         self.filter_scale = float(filter_scale)
         self.power = float(power)
         self._octaves = self._plan()
-        # No buffers: not every device has float64.
-        self._exact = self._filters()
-        for octave, taps in enumerate(self._exact):
-            self.register_buffer(f"filters_{octave}", taps.float(), persistent=False)
-        self._n_fft = [len(taps) for taps in self._exact]
+        taps = self._filters(torch.float32, torch.device("cpu"))
+        self._longest = max(len(own) for own in taps)
 
     @classmethod
     def example(cls) -> Self:
@@ -103,8 +103,7 @@ class CQT(nn.Module):
     @property
     def frequencies(self) -> Tensor:
         """Middle of each bin in Hz, ``(n_bins,)`` float64."""
-        steps = torch.arange(self.n_bins, dtype=torch.float64) / self.bins_per_octave
-        return self.f_min * torch.exp2(steps)
+        return _frequencies(self.f_min, self.bins_per_octave, 0, self.n_bins)
 
     def forward(
         self, waveform: Tensor, lengths: Tensor | None = None
@@ -128,20 +127,23 @@ class CQT(nn.Module):
             TypeError: If ``waveform`` is not floating point or ``lengths`` not int64.
             ValueError: If a shape differs.
         """
-        functional.check_waveform(waveform, lengths)
-        signal = silence_after(waveform.to(functional.compute_dtype(waveform)), lengths)
-        # Autocast would run the filters in half precision, where a power overflows.
-        with torch.autocast(waveform.device.type, enabled=False):
-            size = self._examples_at_a_time(signal)
-            chunks = split_batch(signal, size)
-            ends = [None] * len(chunks) if lengths is None else split_batch(lengths, size)
-            parts = [self._transform(*pair) for pair in zip(chunks, ends, strict=True)]
-            specgram = torch.cat(parts)
+        check_waveform(waveform, lengths)
+        specgram, counts = enter(self._compute, waveform, lengths)
+        return specgram if counts is None else (specgram, counts)
+
+    def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        signal = silence_after(waveform, lengths)
+        batch, channel, time = signal.shape
+        values = channel * max(2 * time, (1 + time // self.hop_length) * self._longest)
+
+        def transform(some: slice) -> Tensor:
+            return self._transform(signal[some], None if lengths is None else lengths[some])
+
+        specgram = in_chunks(transform, batch, values, signal.device)
         if lengths is None:
-            return specgram.to(waveform.dtype)
+            return specgram, None
         counts = self.frame_lengths(lengths)
-        specgram = specgram.where(functional.valid_frames(specgram, counts), 0.0)
-        return specgram.to(waveform.dtype), counts
+        return specgram.where(valid_frames(specgram, counts), 0.0), counts
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Count the frames of examples of ``lengths`` samples, ``(batch,)`` in and out."""
@@ -179,59 +181,59 @@ class CQT(nn.Module):
             octaves.append((max(0, last - self.bins_per_octave), last, halvings))
         return octaves
 
-    def _filters(self) -> list[Tensor]:
-        frequencies = self.frequencies
-        periods = quality(self.bins_per_octave, self.filter_scale)
-        filters = []
-        for first, last, halvings in self._octaves:
-            own = frequencies[first:last]
-            rate = self.sample_rate / 2**halvings
-            taps = functional.constant_q_filters(
-                own, rate, self.bins_per_octave, self.filter_scale, dtype=torch.float64
-            )
-            # Noise of one level then has that level in every bin, as in librosa.
-            scale = (periods * self.sample_rate / own).sqrt().repeat_interleave(2)
-            filters.append(taps * scale)
-        return filters
-
-    def _tables(self, dtype: torch.dtype) -> list[Tensor]:
-        # The buffers serve float32 alone: after `module.double()` they have float32's errors.
-        tables = [self.get_buffer(f"filters_{octave}") for octave in range(len(self._octaves))]
-        if tables[0].dtype == dtype == torch.float32:
-            return tables
-        return [taps.to(tables[0].device, dtype) for taps in self._exact]
+    def _filters(self, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+        scale = (self.f_min, self.bins_per_octave, self.filter_scale, self.sample_rate)
+        return [
+            constant(_octave_filters, *scale, *octave, dtype=dtype, device=device)
+            for octave in self._octaves
+        ]
 
     def _transform(self, signal: Tensor, lengths: Tensor | None) -> Tensor:
         count = 1 + signal.shape[-1] // self.hop_length
         parts: list[Tensor] = []
         done = 0
-        for taps, (_, _, halvings) in zip(self._tables(signal.dtype), self._octaves, strict=True):
+        filters = self._filters(signal.dtype, signal.device)
+        for taps, (_, _, halvings) in zip(filters, self._octaves, strict=True):
             if halvings > done:
                 factor = 1 << halvings - done
                 # What the filter lets sound before and after the audio is cut off, as in librosa.
                 lengths = None if lengths is None else (lengths + (factor - 1)) // factor
-                signal, done = silence_after(functional.decimate(signal, factor), lengths), halvings
-            frames = functional.frame(
-                signal, len(taps), self.hop_length >> done, pad_mode="constant"
-            )[..., :count, :]
-            blocks = torch.split(frames, self._frames_at_a_time(frames), dim=-2)
-            spectrum = torch.cat([block @ taps for block in blocks], dim=-2)
-            parts.insert(0, functional.magnitude(spectrum.unflatten(-1, (-1, 2)), self.power))
+                signal, done = silence_after(decimate(signal, factor), lengths), halvings
+            frames = cut_frames(signal, len(taps), self.hop_length >> done, pad_mode="constant")
+            spectrum = _filter(frames[..., :count, :], taps)
+            parts.insert(0, stft_magnitude(spectrum.unflatten(-1, (-1, 2)), self.power))
         return torch.cat(parts, dim=-1).transpose(-1, -2).contiguous()
 
-    def _examples_at_a_time(self, signal: Tensor) -> int:
-        batch, channel, time = signal.shape
-        if torch.compiler.is_compiling():
-            return max(1, batch)
-        samples = channel * max(2 * time, (1 + time // self.hop_length) * max(self._n_fft))
-        return max(1, _block(signal) // samples)
 
-    def _frames_at_a_time(self, frames: Tensor) -> int:
-        if torch.compiler.is_compiling():
-            return max(1, frames.shape[-2])
-        samples = frames.shape[:-2].numel() * frames.shape[-1]
-        return max(1, _block(frames) // max(1, samples))
+def _frequencies(f_min: float, bins_per_octave: int, first: int, last: int) -> Tensor:
+    """Give the middles of bins in Hz, ``(last - first,)`` float64."""
+    return f_min * torch.exp2(torch.arange(first, last, dtype=torch.float64) / bins_per_octave)
 
 
-def _block(tensor: Tensor) -> int:
-    return _CPU_BLOCK if tensor.device.type == "cpu" else _DEVICE_BLOCK
+def _octave_filters(
+    f_min: float,
+    bins_per_octave: int,
+    filter_scale: float,
+    sample_rate: int,
+    first: int,
+    last: int,
+    halvings: int,
+    *,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Make the filters of the bins of an octave, for audio whose rate is halved so often."""
+    frequencies = _frequencies(f_min, bins_per_octave, first, last)
+    rate = sample_rate / 2**halvings
+    taps = constant_q_filters(frequencies, rate, bins_per_octave, filter_scale, dtype=torch.float64)
+    # Noise of one level then has that level in every bin, as in librosa.
+    periods = quality(bins_per_octave, filter_scale)
+    scale = (periods * sample_rate / frequencies).sqrt().repeat_interleave(2)
+    return (taps * scale).to(dtype)
+
+
+def _filter(frames: Tensor, taps: Tensor) -> Tensor:
+    """Multiply frames by filters, ``(..., frame, n_fft)`` to ``(..., frame, filter)``."""
+    values = math.prod(frames.shape[:-2]) * frames.shape[-1]
+    return in_chunks(
+        lambda some: frames[..., some, :] @ taps, frames.shape[-2], values, frames.device, dim=-2
+    )

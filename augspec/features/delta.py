@@ -6,8 +6,9 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
-from augspec import functional
-from augspec.functional.checks import check_count
+from augspec._door import enter
+from augspec.functional.checks import check_count, check_specgram
+from augspec.functional.delta import delta
 
 
 class Delta(nn.Module):
@@ -87,14 +88,20 @@ class Delta(nn.Module):
             TypeError: If ``specgram`` is not floating point or ``lengths`` not int64.
             ValueError: If a shape differs.
         """
-        functional.check_specgram(specgram, lengths)
-        values = specgram.to(functional.compute_dtype(specgram))
+        check_specgram(specgram, lengths)
+        out, _ = enter(self._compute, specgram, lengths)
+        return out if lengths is None else (out, lengths)
+
+    def _compute(self, specgram: Tensor, lengths: Tensor | None) -> tuple[Tensor, None]:
         slopes = [
-            functional.delta(values, self.width, order, self.mode, lengths) if order else values
+            delta(specgram, self.width, order, self.mode, lengths) if order else specgram
             for order in self._orders
         ]
-        out = torch.cat(slopes, dim=1).to(specgram.dtype)
-        return out if lengths is None else (out, lengths)
+        return torch.cat(slopes, dim=1), None
+
+    def out_channels(self, channels: int) -> int:
+        """Say how many channels come out: as many for each order."""
+        return channels * len(self._orders)
 
     def extra_repr(self) -> str:
         """Show the settings under the names that the constructor has."""

@@ -1,15 +1,17 @@
 """Mel spectrograms, linear and in decibel."""
 
 from abc import abstractmethod
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
 
-from augspec import functional
+from augspec._constants import constant
 from augspec.features.normalize import check_decibel
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_count, check_finite, check_sample_rate
+from augspec.functional.scale import amplitude_to_db, mel_filterbank
+from augspec.functional.spectrum import magnitude as stft_magnitude
 
 # The lower half of the filters meets less than a quarter of the spectrum. Narrower bands save more
 # products, but not more time: each is one more operation.
@@ -45,8 +47,6 @@ class MelFeature(MagnitudeFeature):
         ValueError: If an argument is out of its range.
     """
 
-    filters: Tensor
-
     def __init__(
         self,
         sample_rate: int = 16_000,
@@ -62,7 +62,14 @@ class MelFeature(MagnitudeFeature):
         norm: Literal["slaney"] | None = None,
         mel_scale: Literal["htk", "slaney"] = "htk",
     ) -> None:
-        super().__init__(n_fft, win_length, hop_length, power, center, pad_mode)
+        super().__init__(
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            power=power,
+            center=center,
+            pad_mode=pad_mode,
+        )
         check_sample_rate(sample_rate)
         check_count("n_mels", n_mels, 1, _MOST_MELS)
         if norm not in (None, "slaney"):
@@ -81,8 +88,7 @@ class MelFeature(MagnitudeFeature):
         self.norm: str | None = norm
         self.mel_scale = mel_scale
         self._filter_arguments = (sample_rate, n_fft, n_mels, f_min, f_max, norm, mel_scale)
-        filters = self._make_filters(torch.float32, None)
-        self.register_buffer("filters", filters, persistent=False)
+        filters = self._filters(torch.float32, torch.device("cpu"))
         self._bands = _cover(filters, _BAND)
         self._whole = _cover(filters, n_mels)
 
@@ -90,8 +96,8 @@ class MelFeature(MagnitudeFeature):
         if self.power == 2.0:
             bins = spectrum.square().flatten(-2)
         else:
-            bins = functional.magnitude(spectrum, self.power)
-        filters = self._filters(bins.dtype)
+            bins = stft_magnitude(spectrum, self.power)
+        filters = self._filters(bins.dtype, bins.device)
         # Elsewhere than on a CPU one large product is faster than several small ones.
         bands = self._bands if bins.device.type == "cpu" else self._whole
         rows = bins.flatten(0, -2)
@@ -99,18 +105,18 @@ class MelFeature(MagnitudeFeature):
         mel = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         return mel.reshape(*spectrum.shape[:-2], self.n_mels)
 
-    def _filters(self, dtype: torch.dtype) -> Tensor:
-        if self.filters.dtype == dtype == torch.float32:
-            return self.filters
-        return self._make_filters(dtype, self.filters.device)
-
-    def _make_filters(self, dtype: torch.dtype, device: torch.device | None) -> Tensor:
-        filters = functional.mel_filterbank(*self._filter_arguments, dtype=dtype, device=device)
-        return filters.repeat_interleave(2, dim=0) if self.power == 2.0 else filters
+    def _filters(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        make = _paired_filterbank if self.power == 2.0 else mel_filterbank
+        return constant(make, *self._filter_arguments, dtype=dtype, device=device)
 
     @abstractmethod
     def _finish(self, specgram: Tensor) -> Tensor:
         """Turn the mel spectrogram ``(batch, channel, n_mels, frame)`` into the feature."""
+
+
+def _paired_filterbank(*arguments: Any, dtype: torch.dtype) -> Tensor:
+    """Give `mel_filterbank` with each row twice, for real and imaginary parts side by side."""
+    return mel_filterbank(*arguments, dtype=dtype).repeat_interleave(2, dim=0)
 
 
 def _cover(filters: Tensor, width: int) -> list[tuple[int, int, int, int]]:
@@ -236,18 +242,18 @@ class LogMelSpectrogram(MelFeature):
         top_db: float | None = None,
     ) -> None:
         super().__init__(
-            sample_rate,
-            n_fft,
-            win_length,
-            hop_length,
-            f_min,
-            f_max,
-            n_mels,
-            power,
-            center,
-            pad_mode,
-            norm,
-            mel_scale,
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            f_min=f_min,
+            f_max=f_max,
+            n_mels=n_mels,
+            power=power,
+            center=center,
+            pad_mode=pad_mode,
+            norm=norm,
+            mel_scale=mel_scale,
         )
         check_decibel(ref, top_db)
         self.ref: float | Literal["max"] = ref
@@ -259,4 +265,4 @@ class LogMelSpectrogram(MelFeature):
         return cls(n_fft=256, hop_length=64, n_mels=16)
 
     def _finish(self, specgram: Tensor) -> Tensor:
-        return functional.amplitude_to_db(specgram, 20.0 / self.power, self.ref, self.top_db)
+        return amplitude_to_db(specgram, 20.0 / self.power, self.ref, self.top_db)

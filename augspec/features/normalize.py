@@ -5,8 +5,11 @@ from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
-from augspec import functional
-from augspec.functional.checks import check_positive, is_finite
+from augspec._constants import constant, tensor_of
+from augspec._door import enter
+from augspec.functional.checks import check_positive, check_specgram, is_finite
+from augspec.functional.scale import amplitude_to_db, standardize
+from augspec.functional.spectrum import valid_frames
 
 
 class AmplitudeToDB(nn.Module):
@@ -68,14 +71,15 @@ class AmplitudeToDB(nn.Module):
             TypeError: If ``specgram`` is not floating point or ``lengths`` not int64.
             ValueError: If a shape differs.
         """
-        functional.check_specgram(specgram, lengths)
-        level = specgram.to(functional.compute_dtype(specgram))
-        if lengths is not None:
-            level = level.where(functional.valid_frames(level, lengths), 0.0)
-        multiplier = 10.0 if self.stype == "power" else 20.0
-        level = functional.amplitude_to_db(level, multiplier, self.ref, self.top_db)
-        level = level.to(specgram.dtype)
+        check_specgram(specgram, lengths)
+        level, _ = enter(self._compute, specgram, lengths)
         return level if lengths is None else (level, lengths)
+
+    def _compute(self, specgram: Tensor, lengths: Tensor | None) -> tuple[Tensor, None]:
+        if lengths is not None:
+            specgram = specgram.where(valid_frames(specgram, lengths), 0.0)
+        multiplier = 10.0 if self.stype == "power" else 20.0
+        return amplitude_to_db(specgram, multiplier, self.ref, self.top_db), None
 
 
 class Normalize(nn.Module):
@@ -151,13 +155,15 @@ class Normalize(nn.Module):
             TypeError: If ``specgram`` is not floating point or ``lengths`` not int64.
             ValueError: If a shape differs, or there are not as many bins as numbers of ``mean``.
         """
-        functional.check_specgram(specgram, lengths)
-        values = specgram.to(functional.compute_dtype(specgram))
+        check_specgram(specgram, lengths)
+        normalized, _ = enter(self._compute, specgram, lengths)
+        return normalized if lengths is None else (normalized, lengths)
+
+    def _compute(self, values: Tensor, lengths: Tensor | None) -> tuple[Tensor, None]:
         if lengths is None:
-            return self._normalize(values, None).to(specgram.dtype)
-        valid = functional.valid_frames(values, lengths)
-        normalized = self._normalize(values, valid).where(valid, 0.0)
-        return normalized.to(specgram.dtype), lengths
+            return self._normalize(values, None), None
+        valid = valid_frames(values, lengths)
+        return self._normalize(values, valid).where(valid, 0.0), None
 
     def _normalize(self, values: Tensor, valid: Tensor | None) -> Tensor:
         if self.mean is not None and self.std is not None:
@@ -167,9 +173,12 @@ class Normalize(nn.Module):
                     f"`specgram` must have {bins} bins, as many as there are numbers of `mean` and "
                     f"`std`, got {values.shape[-2]}"
                 )
-            mean, std = values.new_tensor(self.mean), values.new_tensor(self.std)
+            mean, std = (
+                constant(tensor_of, tuple(each), dtype=values.dtype, device=values.device)
+                for each in (self.mean, self.std)
+            )
             return (values - mean[:, None]) / std[:, None]
-        return functional.standardize(values, valid, self.eps)
+        return standardize(values, valid, self.eps)
 
 
 def _statistics(name: str, value: float | Sequence[float] | None) -> list[float] | None:

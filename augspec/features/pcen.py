@@ -4,9 +4,9 @@ from typing import Literal, Self
 
 from torch import Tensor
 
-from augspec import functional
 from augspec.features.mel import MelFeature
 from augspec.functional.checks import check_finite, check_positive, is_finite
+from augspec.functional.pcen import pcen, smoothing_coefficient
 
 
 class PCEN(MelFeature):
@@ -84,18 +84,18 @@ class PCEN(MelFeature):
         initial: float | None = None,
     ) -> None:
         super().__init__(
-            sample_rate,
-            n_fft,
-            win_length,
-            hop_length,
-            f_min,
-            f_max,
-            n_mels,
-            power,
-            center,
-            pad_mode,
-            norm,
-            mel_scale,
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            f_min=f_min,
+            f_max=f_max,
+            n_mels=n_mels,
+            power=power,
+            center=center,
+            pad_mode=pad_mode,
+            norm=norm,
+            mel_scale=mel_scale,
         )
         if not 0.0 <= check_finite("gain", gain) <= 1.0:
             raise ValueError(f"`gain` must be in [0, 1], got {gain}")
@@ -124,8 +124,8 @@ class PCEN(MelFeature):
 
     def _finish(self, specgram: Tensor) -> Tensor:
         rate = self.sample_rate / self.hop_length
-        coefficient = functional.smoothing_coefficient(self.time_constant, rate)
-        return functional.pcen(
+        coefficient = smoothing_coefficient(self.time_constant, rate)
+        return pcen(
             specgram * self.scale,
             coefficient,
             self.gain,

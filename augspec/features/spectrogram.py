@@ -1,27 +1,28 @@
 """The frame of every magnitude feature, and the plain spectrogram."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from augspec import functional
+from augspec._chunks import in_chunks
+from augspec._constants import constant
+from augspec._door import enter
+from augspec.features.frames import FrameSource, Framing, PlainFrames
 from augspec.functional.checks import (
     LONGEST_FRAME,
     check_count,
     check_flag,
     check_positive,
+    check_waveform,
+    compute_dtype,
 )
-from augspec.functional.shapes import like, split_batch
-from augspec.functional.spectrum import PAD_MODES
-
-# Samples of overlapping frames that are worked on at a time. On a CPU the frames, their spectrum
-# and its square then stay in the cache; smaller blocks win a little on an idle machine and lose
-# much on a busy one, where every operation waits for its slowest thread. Elsewhere it only bounds
-# the memory.
-_CPU_BLOCK = 2**21
-_DEVICE_BLOCK = 2**27
+from augspec.functional.shapes import like
+from augspec.functional.spectrum import PAD_MODES, hann_window, valid_frames
+from augspec.functional.spectrum import magnitude as stft_magnitude
+from augspec.functional.spectrum import spectrum as stft
 
 _MOST_POWER = 10.0  # beyond, magnitudes of audio leave the range of numbers
 
@@ -29,9 +30,9 @@ _MOST_POWER = 10.0  # beyond, magnitudes of audio leave the range of numbers
 class MagnitudeFeature(nn.Module, ABC):
     """Base of the features made from the magnitudes of windowed frames.
 
-    `forward` pads, frames, and then does what `from_frames` does with frames taken anywhere:
-    `project`, frame by frame, and `finish`, for whole examples. Examples are worked on a few at a
-    time, so that memory stays bounded.
+    A feature asks a source for frames (`from_source`): `forward` for those of the waveform, a front
+    end for those of an augmented one. Then `project` works frame by frame, and `finish` for whole
+    examples. Examples are worked on a few at a time, so that memory stays bounded.
 
     A subclass says how a spectrum becomes bins (``_project``, frame by frame) and what follows
     (``_finish``, for whole examples).
@@ -51,8 +52,6 @@ class MagnitudeFeature(nn.Module, ABC):
     Raises:
         ValueError: If an argument is out of its range.
     """
-
-    window: Tensor
 
     def __init__(
         self,
@@ -77,8 +76,6 @@ class MagnitudeFeature(nn.Module, ABC):
         self.pad_mode = pad_mode
         if pad_mode not in PAD_MODES:
             raise ValueError(f"`pad_mode` must be one of {PAD_MODES}, got {pad_mode!r}")
-        window = functional.hann_window(self.win_length, n_fft)
-        self.register_buffer("window", window, persistent=False)
 
     def forward(
         self, waveform: Tensor, lengths: Tensor | None = None
@@ -102,19 +99,39 @@ class MagnitudeFeature(nn.Module, ABC):
             TypeError: If ``waveform`` is not floating point or ``lengths`` not int64.
             ValueError: If a shape differs, or not one frame fits (without ``center``).
         """
-        functional.check_waveform(waveform, lengths)
-        size = self._examples_at_a_time(waveform)
-        chunks = split_batch(waveform, size)
-        if lengths is None:
-            parts = [self.project(self.frame(chunk)) for chunk in chunks]
-            return self.finish(_join(parts, dim=0), waveform.dtype)
-        ends = split_batch(lengths, size)
-        parts = [
-            self.project(self.frame(chunk, end)) for chunk, end in zip(chunks, ends, strict=True)
-        ]
-        counts = self.frame_lengths(lengths)
-        specgram = _join(parts, dim=0)
-        return self.finish(specgram, waveform.dtype, frame_lengths=counts), counts
+        check_waveform(waveform, lengths)
+        specgram, counts = enter(self._compute, waveform, lengths)
+        return specgram if counts is None else (specgram, counts)
+
+    def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        source = PlainFrames(waveform, self.framing, lengths)
+        return self.from_source(source), source.frame_lengths
+
+    def from_source(self, source: FrameSource) -> Tensor:
+        """Compute the feature of a source's frames, a few examples at a time.
+
+        Args:
+            source: Where the frames come from: `augspec.features.frames`.
+
+        Shape:
+            Returns ``(batch, channel, freq, frame)``.
+        """
+
+        def project(some: slice) -> Tensor:
+            return self.project(source.frames(some), windowed=source.windowed)
+
+        batch, device = source.waveform.shape[0], source.waveform.device
+        return self.finish(
+            in_chunks(project, batch, source.values, device),
+            source.waveform.dtype,
+            frame_lengths=source.frame_lengths,
+            gain=source.gain,
+        )
+
+    @property
+    def framing(self) -> Framing:
+        """How a waveform is cut into frames."""
+        return Framing(self.n_fft, self.hop_length, self.center, self.pad_mode)
 
     def frame(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Pad the waveform and cut it into frames, a strided view, not windowed.
@@ -122,18 +139,11 @@ class MagnitudeFeature(nn.Module, ABC):
         Shape:
             ``(batch, channel, time)`` to ``(batch, channel, frame, n_fft)``.
         """
-        return functional.frame(
-            waveform,
-            self.n_fft,
-            self.hop_length,
-            center=self.center,
-            pad_mode=self.pad_mode,
-            lengths=lengths,
-        )
+        return self.framing.cut(waveform, lengths)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Count the frames of examples of ``lengths`` samples, ``(batch,)`` in and out."""
-        return functional.frame_lengths(lengths, self.n_fft, self.hop_length, self.center)
+        return self.framing.count(lengths)
 
     def from_frames(
         self,
@@ -153,9 +163,13 @@ class MagnitudeFeature(nn.Module, ABC):
             ``frames`` ``(batch, channel, frame, n_fft)``, ``frame_lengths`` ``(batch,)``, ``gain``
             ``(batch,)`` or ``(batch, channel)``; returns ``(batch, channel, freq, frame)``.
         """
-        return self.finish(
-            self.project(frames), frames.dtype, frame_lengths=frame_lengths, gain=gain
-        )
+
+        def compute(frames: Tensor) -> tuple[Tensor, None]:
+            magnitudes = self.project(frames)
+            made = self.finish(magnitudes, frames.dtype, frame_lengths=frame_lengths, gain=gain)
+            return made, None
+
+        return enter(compute, frames)[0]
 
     def project(self, frames: Tensor, *, windowed: bool = False) -> Tensor:
         """Window the frames, transform them and sum their magnitudes into the feature's bins.
@@ -171,12 +185,14 @@ class MagnitudeFeature(nn.Module, ABC):
             ``(batch, channel, frame, n_fft)`` to ``(batch, channel, frame, bin)``, in float64 for
             float64 and float32 otherwise.
         """
-        # Autocast would run the filters in half precision, where a power overflows.
-        with torch.autocast(frames.device.type, enabled=False):
-            window = None if windowed else self.make_window(functional.compute_dtype(frames))
-            blocks = torch.split(frames, self._frames_at_a_time(frames), dim=-2)
-            parts = [self._project(functional.spectrum(block, window)) for block in blocks]
-            return _join(parts, dim=-2)
+        dtype = compute_dtype(frames)
+        window = None if windowed else self.make_window(dtype, frames.device)
+
+        def project(some: slice) -> Tensor:
+            return self._project(stft(frames[..., some, :], window))
+
+        values = math.prod(frames.shape[:-2]) * self.n_fft
+        return in_chunks(project, frames.shape[-2], values, frames.device, dim=-2)
 
     def finish(
         self,
@@ -198,15 +214,14 @@ class MagnitudeFeature(nn.Module, ABC):
             ``(batch, channel, frame, bin)`` to ``(batch, channel, freq, frame)``;
             ``frame_lengths`` ``(batch,)``, ``gain`` ``(batch,)`` or ``(batch, channel)``.
         """
-        with torch.autocast(magnitudes.device.type, enabled=False):
-            specgram = magnitudes.transpose(-1, -2)
-            if gain is not None:
-                factor = gain.to(specgram.dtype).abs().pow(self.power)
-                specgram = specgram * like(factor, specgram)
-            if frame_lengths is not None:
-                valid = functional.valid_frames(specgram, frame_lengths)
-                specgram = specgram.where(valid, 0.0)
-            return self._finish(specgram).to(dtype).contiguous()
+        specgram = magnitudes.transpose(-1, -2)
+        if gain is not None:
+            factor = gain.to(specgram.dtype).abs().pow(self.power)
+            specgram = specgram * like(factor, specgram)
+        if frame_lengths is not None:
+            valid = valid_frames(specgram, frame_lengths)
+            specgram = specgram.where(valid, 0.0)
+        return self._finish(specgram).to(dtype).contiguous()
 
     @abstractmethod
     def _project(self, spectrum: Tensor) -> Tensor:
@@ -216,35 +231,9 @@ class MagnitudeFeature(nn.Module, ABC):
     def _finish(self, specgram: Tensor) -> Tensor:
         """Turn the magnitudes ``(batch, channel, freq, frame)`` into the feature."""
 
-    def make_window(self, dtype: torch.dtype) -> Tensor:
-        """Return the window of a frame, ``(n_fft,)``."""
-        # The buffer serves float32 alone: after `module.double()` it still has float32's errors.
-        if self.window.dtype == dtype == torch.float32:
-            return self.window
-        return functional.hann_window(
-            self.win_length, self.n_fft, dtype=dtype, device=self.window.device
-        )
-
-    def _examples_at_a_time(self, waveform: Tensor) -> int:
-        batch, channel, time = waveform.shape
-        if torch.compiler.is_compiling():
-            return max(1, batch)
-        samples = channel * self.n_fft * (1 + time // self.hop_length)
-        return max(1, _block(waveform) // samples)
-
-    def _frames_at_a_time(self, frames: Tensor) -> int:
-        if torch.compiler.is_compiling():
-            return max(1, frames.shape[-2])
-        rows = frames.shape[:-2].numel()
-        return max(1, _block(frames) // max(1, rows * self.n_fft))
-
-
-def _block(tensor: Tensor) -> int:
-    return _CPU_BLOCK if tensor.device.type == "cpu" else _DEVICE_BLOCK
-
-
-def _join(parts: list[Tensor], dim: int) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+    def make_window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Return the window of a frame, ``(n_fft,)``; it must not be edited."""
+        return constant(hann_window, self.win_length, self.n_fft, dtype=dtype, device=device)
 
 
 class Spectrogram(MagnitudeFeature):
@@ -285,7 +274,14 @@ class Spectrogram(MagnitudeFeature):
         center: bool = True,
         pad_mode: str = "reflect",
     ) -> None:
-        super().__init__(n_fft, win_length, hop_length, power, center, pad_mode)
+        super().__init__(
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            power=power,
+            center=center,
+            pad_mode=pad_mode,
+        )
 
     @classmethod
     def example(cls) -> Self:
@@ -293,7 +289,7 @@ class Spectrogram(MagnitudeFeature):
         return cls(n_fft=256, hop_length=64)
 
     def _project(self, spectrum: Tensor) -> Tensor:
-        return functional.magnitude(spectrum, self.power)
+        return stft_magnitude(spectrum, self.power)
 
     def _finish(self, specgram: Tensor) -> Tensor:
         return specgram

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.shapes import like
 
 __all__ = ["channel_drop", "channel_shuffle", "stereo_width", "to_mono"]
@@ -23,6 +24,8 @@ def channel_shuffle(waveform: Tensor, order: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_waveform(waveform)
+    check_parameter("order", order, waveform, "batch channel")
     source = order.argsort(dim=-1, stable=True)
     unchanged = (source.diff(dim=-1) > 0).all(-1, keepdim=True)
     source = torch.where(unchanged, source.roll(1, -1), source)
@@ -42,6 +45,9 @@ def channel_drop(waveform: Tensor, order: Tensor, count: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_waveform(waveform)
+    check_parameter("order", order, waveform, "batch channel")
+    check_parameter("count", count, waveform, "batch", kind="int64")
     rank = order.argsort(dim=-1, stable=True).argsort(dim=-1)
     dropped = rank < count.clamp(max=waveform.shape[1] - 1)[:, None]
     return torch.where(like(dropped, waveform), 0.0, waveform)
@@ -72,6 +78,8 @@ def stereo_width(waveform: Tensor, width: Tensor) -> Tensor:
     Raises:
         ValueError: If there are more than two channels.
     """
+    check_waveform(waveform)
+    check_parameter("width", width, waveform, "batch")
     channels = waveform.shape[1]
     if channels > 2:
         raise ValueError(f"`waveform` must have one or two channels, got {channels}")

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Sequence
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from torch import Tensor
 LARGEST = 2**31 - 1  # of whole numbers that stand for samples, Hz or bins
 LONGEST_FRAME = 2**20  # samples, a minute at 16 kHz: a larger one is a slip, and fills the memory
 
+_FEW_CHANNELS = 8  # more of them than samples: channels last
+_MOST_CHANNELS = 128  # Ambisonics of order 7 has 64, and few arrays of microphones have more
+_WAVEFORM_DIMS = ("batch", "channel", "time")
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _RANK_HINTS = {
     1: "; use `waveform[None, None]` for one example of one channel",
@@ -33,7 +36,8 @@ def check_waveform(waveform: Tensor, lengths: Tensor | None = None) -> None:
 
     Raises:
         TypeError: If ``waveform`` is no floating-point tensor or ``lengths`` no int64 tensor.
-        ValueError: If a shape differs, or the two lie on different devices.
+        ValueError: If a shape differs, ``waveform`` looks like ``(batch, time, channel)``, or the
+            two lie on different devices.
     """
     _check_float("waveform", waveform)
     if waveform.dim() != 3:
@@ -46,8 +50,21 @@ def check_waveform(waveform: Tensor, lengths: Tensor | None = None) -> None:
             "`waveform` must have at least one channel and one sample, "
             f"got shape {tuple(waveform.shape)}"
         )
+    _check_channels_first(waveform)
     if lengths is not None:
         check_lengths(lengths, "waveform", waveform)
+
+
+def _check_channels_first(waveform: Tensor) -> None:
+    """Raise if the last two dimensions look swapped, as files are often read."""
+    channels = waveform.shape[1]
+    if channels <= _FEW_CHANNELS:
+        return
+    if channels > _MOST_CHANNELS or channels > waveform.shape[2]:
+        raise ValueError(
+            f"`waveform` must be (batch, channel, time), got shape {tuple(waveform.shape)}, which "
+            "looks like (batch, time, channel); use `waveform.transpose(1, 2)`"
+        )
 
 
 def check_specgram(specgram: Tensor, lengths: Tensor | None = None) -> None:
@@ -117,16 +134,81 @@ def check_lengths(lengths: Tensor, name: str, tensor: Tensor) -> None:
         )
 
 
-def check_parameter(name: str, values: Tensor, waveform: Tensor) -> None:
-    """Raise unless ``values`` holds a floating-point number an example, or one a channel."""
-    shape = waveform.shape[:2]
-    if not values.is_floating_point():
-        raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
-    if values.shape not in (shape[:1], shape):
+def check_parameter(
+    name: str,
+    values: Tensor,
+    signal: Tensor,
+    *shapes: str,
+    kind: Literal["float", "int64", "bool"] = "float",
+) -> None:
+    """Raise unless a second tensor of a kernel suits the first.
+
+    Types, shapes and devices are looked at, values are not: reading them would stall a GPU.
+
+    Args:
+        name: The tensor's name, for messages.
+        values: The tensor.
+        signal: The batch: ``(batch, channel, time)`` or ``(batch, channel, freq, frame)``, or the
+            first dimensions of them.
+        shapes: What the tensor may be, as names of dimensions, ``"batch channel"``. Those that
+            ``signal`` lacks are of any size, and numbers stand for themselves. ``"..."`` is the
+            shape of ``signal``. A number an example, or one a channel, by default.
+        kind: What the tensor holds.
+
+    Raises:
+        TypeError: If it is no tensor, or of another kind.
+        ValueError: If its shape is none of ``shapes``, or it lies on another device.
+    """
+    if not isinstance(values, Tensor):
+        raise TypeError(f"`{name}` must be a torch.Tensor, got {type(values).__name__}")
+    if kind == "float":
+        if not values.is_floating_point():
+            raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
+    elif values.dtype != (torch.int64 if kind == "int64" else torch.bool):
+        raise TypeError(f"`{name}` must be {kind}, got {values.dtype}")
+    known = ("batch", "channel", "freq", "frame") if signal.ndim == 4 else _WAVEFORM_DIMS
+    sizes = dict(zip(known, signal.shape, strict=False))
+    allowed = [
+        known[: signal.ndim] if shape == "..." else tuple(shape.split())
+        for shape in shapes or ("batch", "batch channel")
+    ]
+    if not any(_fits(values.shape, dims, sizes) for dims in allowed):
+        wanted = " or ".join(_say_shape(dims, sizes) for dims in allowed)
+        raise ValueError(f"`{name}` must be {wanted}, got {tuple(values.shape)}")
+    if values.device != signal.device:
         raise ValueError(
-            f"`{name}` must be (batch,) = {tuple(shape[:1])} or (batch, channel) = {tuple(shape)}, "
-            f"got {tuple(values.shape)}"
+            f"`{name}` must be on the device of the batch, {signal.device}, got {values.device}"
         )
+
+
+def check_parameters(
+    waveform: Tensor,
+    lengths: Tensor | None = None,
+    kind: Literal["float", "int64", "bool"] = "float",
+    /,
+    **parameters: Tensor,
+) -> None:
+    """Raise unless a waveform, its lengths and parameters of its examples or channels suit."""
+    check_waveform(waveform, lengths)
+    for name, values in parameters.items():
+        check_parameter(name, values, waveform, kind=kind)
+
+
+def _fits(shape: Sequence[int], dims: Sequence[str], sizes: dict[str, int]) -> bool:
+    if len(shape) != len(dims):
+        return False
+    return all(
+        size == (int(dim) if dim.isdigit() else sizes.get(dim, size))
+        for size, dim in zip(shape, dims, strict=True)
+    )
+
+
+def _say_shape(dims: Sequence[str], sizes: dict[str, int]) -> str:
+    """Write a shape as names of dimensions and as numbers, ``(batch,) = (4,)``."""
+    end = ",)" if len(dims) == 1 else ")"
+    numbers = ", ".join(str(sizes.get(dim, dim)) for dim in dims)
+    names = ", ".join(dims)
+    return f"({names}{end}" if numbers == names else f"({names}{end} = ({numbers}{end}"
 
 
 def is_finite(value: object) -> TypeGuard[float]:
@@ -207,10 +289,10 @@ def check_integer_range(
     return int(low), int(high)
 
 
-def check_size(size: int) -> int:
+def check_size(name: str, size: int) -> int:
     """Check that the size of a crop is a positive whole number of samples and give it back."""
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
-        raise ValueError(f"`size` must be a positive number of samples, got {size!r}")
+        raise ValueError(f"`{name}` must be a positive number of samples, got {size!r}")
     return size
 
 

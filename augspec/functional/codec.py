@@ -24,9 +24,10 @@ import soundfile
 import torch
 from torch import Tensor
 
+from augspec._compile import outside_graphs
 from augspec.functional.checks import check_parameter, check_waveform
 
-__all__ = ["FORMATS", "check_formats", "codec"]
+__all__ = ["codec"]
 
 #: Names of the formats, each with its container and codec in libsndfile.
 FORMATS = {
@@ -78,6 +79,7 @@ def check_formats(formats: Sequence[str], sample_rate: int) -> tuple[str, ...]:
     return tuple(formats)
 
 
+@outside_graphs
 def codec(
     waveform: Tensor,
     format: Tensor,  # noqa: A002
@@ -119,7 +121,8 @@ def codec(
         True
     """
     check_waveform(waveform, lengths)
-    check_parameter("compression_level", compression_level, waveform)
+    check_parameter("format", format, waveform, "batch", kind="int64")
+    check_parameter("compression_level", compression_level, waveform, "batch")
     formats = check_formats(formats, sample_rate)
     samples = waveform.detach().to("cpu", copy=True, memory_format=torch.contiguous_format).numpy()
     ends = [waveform.shape[-1]] * len(samples) if lengths is None else lengths.tolist()

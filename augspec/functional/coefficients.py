@@ -14,6 +14,8 @@ import math
 import torch
 from torch import Tensor
 
+from augspec._constants import constant, tensor_of
+
 __all__ = ["band", "butterworth", "magnitude_at", "peak", "shelf", "tilt", "wide"]
 
 # Zeros and poles of a filter that rises by 6.02 dB an octave, in its ``exponent`` apart from their
@@ -87,7 +89,7 @@ def tilt(slope_db: Tensor) -> Tensor:
     """Make four sections whose joint level rises by ``slope_db`` dB an octave."""
     exponent = wide(slope_db)[..., None] / (20 * math.log10(2))
     place, spread, side = (
-        torch.tensor(values, dtype=exponent.dtype, device=exponent.device)
+        constant(tensor_of, values, dtype=exponent.dtype, device=exponent.device)
         for values in (_TILT_PLACE, _TILT_SPREAD, _TILT_SIDE)
     )
     turn = spread * exponent / 2

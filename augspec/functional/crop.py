@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.shapes import fit, span_start
 
-__all__ = ["crop", "crop_start", "cropped_lengths"]
+__all__ = ["crop"]
 
 
 def crop_start(offset: Tensor, lengths: Tensor, size: int) -> Tensor:
@@ -21,6 +22,7 @@ def crop_start(offset: Tensor, lengths: Tensor, size: int) -> Tensor:
     Returns:
         ``(batch,)`` int64; 0 for an example that is not longer than the crop.
     """
+    check_parameter("offset", offset, lengths, "batch")
     return span_start(offset, (lengths - size).clamp(min=0))
 
 
@@ -32,6 +34,7 @@ def cropped_lengths(lengths: Tensor, start: Tensor, size: int) -> Tensor:
         start: First sample of the crop, ``(batch,)`` int64.
         size: Samples of the crop.
     """
+    check_parameter("start", start, lengths, "batch", kind="int64")
     return (lengths - start).clamp(0, size)
 
 
@@ -47,6 +50,8 @@ def crop(waveform: Tensor, start: Tensor, size: int, lengths: Tensor | None = No
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, size)``.
     """
+    check_waveform(waveform, lengths)
+    check_parameter("start", start, waveform, "batch", kind="int64")
     end = waveform.shape[-1] if lengths is None else lengths[:, None]
     waveform = fit(waveform, max(size, waveform.shape[-1]))
     index = start[:, None] + torch.arange(size, device=waveform.device)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled
+from augspec._constants import constant
 
 __all__ = ["delta"]
 
@@ -41,7 +42,7 @@ def delta(
         squares procedures", Analytical Chemistry 36 (8), 1964.
     """
     frames, half = specgram.shape[-1], width // 2
-    weights = _fit_weights(width, order).to(specgram.device, specgram.dtype)
+    weights = constant(_fit_weights, width, order, dtype=specgram.dtype, device=specgram.device)
     if lengths is None:
         rows = specgram.reshape(-1, 1, frames)
         if mode == "interp" and frames >= width:
@@ -75,9 +76,9 @@ def _fit(rows: Tensor, weights: Tensor) -> Tensor:
     return slope
 
 
-def _fit_weights(width: int, order: int) -> Tensor:
-    """Give the weights of the derivative that a polynomial fit has, ``(width,)`` float64."""
+def _fit_weights(width: int, order: int, *, dtype: torch.dtype) -> Tensor:
+    """Give the weights of the derivative that a polynomial fit has, ``(width,)``."""
     place = torch.arange(width, dtype=torch.float64) - width // 2
     powers = place[:, None] ** torch.arange(order + 1, dtype=torch.float64)
     highest: Tensor = torch.linalg.pinv(powers)[order]
-    return highest * math.factorial(order)
+    return (highest * math.factorial(order)).to(dtype)

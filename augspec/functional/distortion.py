@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import compiled
+from augspec.functional.checks import check_parameters
 from augspec.functional.level import amplitude, rms
 from augspec.functional.shapes import like, pooled_dims, silence_after
 
@@ -32,6 +33,7 @@ def clip(
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, lengths, threshold_db=threshold_db)
     threshold = like(amplitude(threshold_db.to(waveform.dtype)), waveform)
     if relative:
         heard = silence_after(waveform, lengths)
@@ -53,6 +55,7 @@ def clipping_distortion(
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, lengths, percentile=percentile)
     return _clip(waveform, _magnitude_quantile(waveform, 1.0 - percentile / 100.0, lengths))
 
 
@@ -76,6 +79,7 @@ def tanh_distortion(waveform: Tensor, distortion: Tensor, lengths: Tensor | None
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, lengths, distortion=distortion)
     dims = pooled_dims(distortion)
     heard = silence_after(waveform, lengths)
     usual = _magnitude_quantile(heard, 1.0 - 0.99 * distortion, lengths)
@@ -125,6 +129,7 @@ def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, None, "int64", bit_depth=bit_depth)
     steps = like((torch.ones_like(bit_depth) << (bit_depth - 1)).to(waveform.dtype), waveform)
     codes = (waveform * steps).round()
     return torch.minimum(torch.maximum(codes, -steps), steps - 1.0) / steps
@@ -148,6 +153,7 @@ def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
     References:
         ITU-T G.711, "Pulse code modulation (PCM) of voice frequencies", 1988.
     """
+    check_parameters(waveform, None, "int64", quantization_channels=quantization_channels)
     return _mu_law(waveform, like((quantization_channels - 1).to(waveform.dtype), waveform))
 
 
@@ -179,6 +185,7 @@ def aliasing(
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, lengths, new_freq=new_freq)
     # In integers, in units of 2**-8 Hz, so that a rate that divides the old one does so exactly.
     new = like((new_freq * 256.0).long().clamp(min=1), waveform)
     old = sample_rate * 256

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec.functional.checks import check_parameters
 from augspec.functional.filter import biquad
 from augspec.functional.level import amplitude
 from augspec.functional.shapes import fit, like, pooled_dims, silence_after
@@ -67,6 +68,8 @@ def compressor(
         Giannoulis, Massberg and Reiss, "Digital dynamic range compressor design - a
         tutorial and analysis", Journal of the Audio Engineering Society 60(6), 2012.
     """
+    times = {"attack": attack, "release": release}
+    check_parameters(waveform, lengths, threshold_db=threshold_db, ratio=ratio, **times)
     level_db, threshold_db = _levels(waveform, threshold_db, relative, lengths)
     ratio, attack, release = (
         like(value.to(waveform.dtype), waveform) for value in (ratio, attack, release)
@@ -112,6 +115,8 @@ def limiter(
         Giannoulis, Massberg and Reiss, "Digital dynamic range compressor design - a
         tutorial and analysis", Journal of the Audio Engineering Society 60(6), 2012.
     """
+    times = {"attack": attack, "release": release}
+    check_parameters(waveform, lengths, threshold_db=threshold_db, **times)
     level_db, threshold_db = _levels(waveform, threshold_db, relative, lengths)
     attack, release = (like(value.to(waveform.dtype), waveform) for value in (attack, release))
     needed = (level_db - threshold_db).clamp(min=0.0)

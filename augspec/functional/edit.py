@@ -8,18 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import (
+    check_parameter,
+    check_parameters,
+    check_waveform,
+    compute_dtype,
+)
 from augspec.functional.shapes import ends_of, fit, like, silence_after
 
-__all__ = [
-    "PadWhere",
-    "RepeatMode",
-    "mute",
-    "pad_start",
-    "pad_to",
-    "repeat_part",
-    "shift",
-    "time_reverse",
-]
+__all__ = ["mute", "pad_to", "repeat_part", "shift", "time_reverse"]
 
 PadWhere = Literal["end", "start", "center"]
 RepeatMode = Literal["insert", "replace"]
@@ -58,6 +55,7 @@ def pad_to(
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, max(time, size))``.
     """
+    check_waveform(waveform, lengths)
     longest = max(size, waveform.shape[-1])
     if where == "end":
         return fit(silence_after(waveform, lengths), longest)
@@ -67,29 +65,71 @@ def pad_to(
 
 
 def shift(
-    waveform: Tensor, samples: Tensor, *, rollover: bool = True, lengths: Tensor | None = None
+    waveform: Tensor,
+    samples: Tensor,
+    *,
+    rollover: bool = True,
+    fade: int = 0,
+    lengths: Tensor | None = None,
 ) -> Tensor:
     """Move each example later or earlier within its own length.
+
+    Where the end of an example meets its start, or silence, the sound is faded out and in, as
+    audiomentations does: without a fade a tone would jump there, and that is heard as a click.
 
     Args:
         waveform: The batch.
         samples: Samples to move by, ``(batch,)`` or ``(batch, channel)`` int64; positive is later.
         rollover: Let what leaves at one end come in at the other; else silence comes in.
+        fade: Samples of the raised-cosine fade on each side of that place; 0 cuts hard, 5 ms are
+            heard as no click. What is not moved has no fade.
         lengths: Valid samples per example, ``(batch,)``; None means all. Padding comes out silent.
 
     Shape:
         ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If ``fade`` is negative.
     """
+    check_parameters(waveform, lengths, "int64", samples=samples)
+    if fade < 0:
+        raise ValueError(f"`fade` must be at least 0 samples, got {fade}")
     size = waveform.shape[-1]
-    if rollover and lengths is None and samples.ndim == 1:
+    samples, end = like(samples, waveform), like(ends_of(waveform, lengths), waveform)
+    if rollover and lengths is None and samples.shape[1] == 1:
         # Whole rows of twice the example are copied in a third of the time of single samples.
         rows = torch.cat([waveform, waveform], dim=-1).unfold(-1, size, 1)
         example = torch.arange(len(waveform), device=waveform.device)
-        return rows[example, :, torch.remainder(-samples, size)]
-    time = torch.arange(size, device=waveform.device)
-    end = like(ends_of(waveform, lengths), waveform)
-    source = shifted_places(time, like(samples, waveform), end, rollover)
-    return silence_after(_take(waveform, source, lengths), lengths)
+        out = rows[example, :, torch.remainder(-samples, size).flatten()]
+    else:
+        time = torch.arange(size, device=waveform.device)
+        source = shifted_places(time, samples, end, rollover)
+        out = silence_after(_take(waveform, source, lengths), lengths)
+    if fade == 0:
+        return out
+    seam = torch.remainder(samples, end.clamp(min=1)).squeeze(-1)
+    return out * _seam_gains(waveform, seam, fade)
+
+
+def _seam_gains(waveform: Tensor, seam: Tensor, fade: int) -> Tensor:
+    """Make gains that fall before each seam and rise after it; all 1 for a seam at 0.
+
+    Args:
+        waveform: Gives the time and the dtype of the result.
+        seam: First sample after the seam, ``(batch, 1)`` or ``(batch, channel)`` int64, from 0.
+        fade: Samples of the fall, and of the rise.
+
+    Returns:
+        ``(batch, 1, time)`` or ``(batch, channel, time)``.
+    """
+    size, dtype = waveform.shape[-1], compute_dtype(waveform)
+    place = torch.arange(1, fade + 1, dtype=dtype, device=seam.device) / (fade + 1)
+    rise = 0.5 - 0.5 * torch.cos(math.pi * place)
+    ones = rise.new_ones(size)
+    # A row of this is the gains of one seam: rows are copied, and no cosine is taken twice.
+    gains = torch.cat([ones, rise.flip(0), rise, ones]).to(waveform.dtype)
+    start = torch.where(seam == 0, 2 * fade, fade - seam) + size
+    return gains.unfold(0, size, 1)[start]
 
 
 def shifted_places(position: Tensor, samples: Tensor, end: Tensor, rollover: bool) -> Tensor:
@@ -108,6 +148,7 @@ def time_reverse(waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_waveform(waveform, lengths)
     if lengths is None:
         return waveform.flip(-1)
     time = torch.arange(waveform.shape[-1], device=waveform.device)
@@ -126,6 +167,7 @@ def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor
     Shape:
         ``(batch, channel, time)`` in and out; the parameters are of one shape.
     """
+    check_parameters(waveform, None, "int64", start=start, width=width, fade=fade)
     start, width, fade = (like(value, waveform) for value in (start, width, fade))
     time = torch.arange(waveform.shape[-1], device=waveform.device)
     depth = torch.minimum(time - start, start + width - 1 - time) + 1  # 1 at the first and the last
@@ -163,6 +205,10 @@ def repeat_part(
     Shape:
         ``(batch, channel, time)`` in and out; the parameters are of one shape.
     """
+    check_waveform(waveform, lengths)
+    parts = {"start": start, "width": width, "repeats": repeats, "fade": fade}
+    for name, values in parts.items():
+        check_parameter(name, values, waveform, "batch", kind="int64")
     start, width, repeats, fade = (like(v, waveform) for v in (start, width, repeats, fade))
     time = torch.arange(waveform.shape[-1], device=waveform.device)
     source, earlier, since = repeated_places(time, start, width, repeats, mode)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from augspec.functional import coefficients
-from augspec.functional.checks import check_parameter, check_waveform
+from augspec.functional.checks import check_parameters
 from augspec.functional.filter import sosfilt
 
 __all__ = [
@@ -53,7 +53,7 @@ def low_pass(
     References:
         Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
     """
-    _check(waveform, lengths, cutoff_freq=cutoff_freq)
+    check_parameters(waveform, lengths, cutoff_freq=cutoff_freq)
     sos = coefficients.butterworth(cutoff_freq, sample_rate, order, low=True)
     return sosfilt(waveform, sos, lengths)
 
@@ -85,7 +85,7 @@ def high_pass(
     References:
         Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
     """
-    _check(waveform, lengths, cutoff_freq=cutoff_freq)
+    check_parameters(waveform, lengths, cutoff_freq=cutoff_freq)
     sos = coefficients.butterworth(cutoff_freq, sample_rate, order, low=False)
     return sosfilt(waveform, sos, lengths)
 
@@ -121,7 +121,7 @@ def band_pass(
         Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
         Note 2021.
     """
-    _check(waveform, lengths, center_freq=center_freq, q=q)
+    check_parameters(waveform, lengths, center_freq=center_freq, q=q)
     return sosfilt(waveform, coefficients.band(center_freq, q, sample_rate, keep=True), lengths)
 
 
@@ -155,7 +155,7 @@ def band_stop(
         Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
         Note 2021.
     """
-    _check(waveform, lengths, center_freq=center_freq, q=q)
+    check_parameters(waveform, lengths, center_freq=center_freq, q=q)
     return sosfilt(waveform, coefficients.band(center_freq, q, sample_rate, keep=False), lengths)
 
 
@@ -189,7 +189,7 @@ def peaking_eq(
         Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
         Note 2021.
     """
-    _check(waveform, lengths, center_freq=center_freq, gain_db=gain_db, q=q)
+    check_parameters(waveform, lengths, center_freq=center_freq, gain_db=gain_db, q=q)
     return sosfilt(waveform, coefficients.peak(center_freq, gain_db, q, sample_rate), lengths)
 
 
@@ -223,7 +223,7 @@ def parametric_eq(
         Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
         Note 2021.
     """
-    _check(
+    check_parameters(
         waveform,
         lengths,
         **{
@@ -265,7 +265,7 @@ def low_shelf(
         Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
         Note 2021.
     """
-    _check(waveform, lengths, cutoff_freq=cutoff_freq, gain_db=gain_db, q=q)
+    check_parameters(waveform, lengths, cutoff_freq=cutoff_freq, gain_db=gain_db, q=q)
     sos = coefficients.shelf(cutoff_freq, gain_db, q, sample_rate, low=True)
     return sosfilt(waveform, sos, lengths)
 
@@ -300,7 +300,7 @@ def high_shelf(
         Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
         Note 2021.
     """
-    _check(waveform, lengths, cutoff_freq=cutoff_freq, gain_db=gain_db, q=q)
+    check_parameters(waveform, lengths, cutoff_freq=cutoff_freq, gain_db=gain_db, q=q)
     sos = coefficients.shelf(cutoff_freq, gain_db, q, sample_rate, low=False)
     return sosfilt(waveform, sos, lengths)
 
@@ -336,14 +336,8 @@ def tilt_eq(
         Smith and Smith, "Closed form fractional integration and differentiation via real
         exponentially spaced pole-zero pairs", arXiv:1606.06154.
     """
-    _check(waveform, lengths, slope_db=slope_db, center_freq=center_freq)
+    check_parameters(waveform, lengths, slope_db=slope_db, center_freq=center_freq)
     sos = coefficients.tilt(slope_db)
     gain = coefficients.magnitude_at(sos, center_freq, sample_rate)[..., None, None]
     first = torch.cat([sos[..., :1, :3] / gain, sos[..., :1, 3:]], -1)
     return sosfilt(waveform, torch.cat([first, sos[..., 1:, :]], -2), lengths)
-
-
-def _check(waveform: Tensor, lengths: Tensor | None, **parameters: Tensor) -> None:
-    check_waveform(waveform, lengths)
-    for name, values in parameters.items():
-        check_parameter(name, values, waveform)

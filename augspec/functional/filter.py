@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec.functional.checks import check_waveform, compute_dtype
+from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.shapes import fit, silence_after
 
 __all__ = ["biquad", "sosfilt"]
@@ -56,10 +56,12 @@ def biquad(waveform: Tensor, b: Tensor, a: Tensor, lengths: Tensor | None = None
         >>> biquad(torch.ones(1, 1, 4), b, a)
         tensor([[[0.5000, 0.7500, 0.8750, 0.9375]]])
     """
-    if b.shape != a.shape or b.shape[-1:] != (3,):
+    check_waveform(waveform, lengths)
+    for name, values in (("b", b), ("a", a)):
+        check_parameter(name, values, waveform, "3", "batch 3", "batch channel 3")
+    if b.shape != a.shape:
         raise ValueError(
-            "`b` and `a` must be (3,), (batch, 3) or (batch, channel, 3), "
-            f"got {tuple(b.shape)} and {tuple(a.shape)}"
+            f"`b` and `a` must have one shape, got {tuple(b.shape)} and {tuple(a.shape)}"
         )
     return sosfilt(waveform, torch.cat([b, a], dim=-1).unsqueeze(-2), lengths)
 
@@ -97,29 +99,17 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
         tensor([[[0.5000, 1.0000, 0.5000]]])
     """
     check_waveform(waveform, lengths)
-    _check_sos(sos, waveform)
+    shapes = ("section 6", "batch section 6", "batch channel section 6")
+    check_parameter("sos", sos, waveform, *shapes)
+    if not sos.shape[-2]:
+        raise ValueError(f"`sos` must have a section or more, got {tuple(sos.shape)}")
     if waveform.numel() == 0:
         return waveform
     wide = torch.float32 if sos.device.type == "mps" else torch.float64
-    with torch.autocast(waveform.device.type, enabled=False):
-        system = _state_space(sos.to(wide).reshape(-1, *sos.shape[-2:]))
-        source = silence_after(waveform, lengths).to(compute_dtype(waveform))
-        out = _filter_blocks(source, *system)
+    system = _state_space(sos.to(wide).reshape(-1, *sos.shape[-2:]))
+    source = silence_after(waveform, lengths).to(compute_dtype(waveform))
+    out = _filter_blocks(source, *system)
     return silence_after(out.to(waveform.dtype), lengths)
-
-
-def _check_sos(sos: Tensor, waveform: Tensor) -> None:
-    if not sos.is_floating_point():
-        raise TypeError(f"`sos` must be of a floating-point type, got {sos.dtype}")
-    batch, channel, _ = waveform.shape
-    leading = sos.shape[:-2]
-    if sos.dim() < 2 or sos.shape[-1] != 6 or not sos.shape[-2]:
-        raise ValueError(f"`sos` must be (..., section, 6), got {tuple(sos.shape)}")
-    if leading not in ((), (batch,), (batch, channel)):
-        raise ValueError(
-            f"`sos` must be (section, 6), ({batch}, section, 6) or ({batch}, {channel}, section, "
-            f"6), got {tuple(sos.shape)}"
-        )
 
 
 def _section(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

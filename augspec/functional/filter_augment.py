@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import check_parameter
 from augspec.functional.shapes import span_start
 
 __all__ = ["band_edges", "band_gain"]
@@ -24,6 +25,7 @@ def band_edges(boundary: Tensor, n_bands: Tensor, freq: int, min_width: int) -> 
         ``(batch, most + 1)`` int64: band ``i`` has the bins from entry ``i`` up to ``i + 1``; those
         after the last band are empty and lie at ``freq``.
     """
+    check_parameter("n_bands", n_bands, boundary, "batch", kind="int64")
     number = torch.arange(1, boundary.shape[1] + 1, device=boundary.device)
     width = torch.clamp(freq // n_bands, max=min_width)[:, None]
     counts = number < n_bands[:, None]
@@ -47,6 +49,7 @@ def band_gain(edges: Tensor, gain_db: Tensor, freq: int, mode: str) -> Tensor:
     Returns:
         ``(batch, freq)``.
     """
+    check_parameter("gain_db", gain_db, edges, f"batch {edges.shape[1]}")
     bins = torch.arange(freq, device=edges.device)
     band = (bins >= edges[:, 1:-1, None]).sum(dim=1)
     gain = gain_db.gather(1, band)

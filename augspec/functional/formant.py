@@ -8,8 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._chunks import in_chunks
 from augspec._compile import compiled
-from augspec.functional.checks import check_n_fft, check_parameter, check_waveform, compute_dtype
+from augspec._constants import constant
+from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.frame_size import choose_n_fft
+from augspec.functional.linked import sum_channels
 
 __all__ = ["formant_shift", "vtlp"]
 
@@ -21,11 +25,15 @@ _PEAK = 0.8  # share of the highest peak of the autocorrelation that the first m
 _VOICED = 0.07  # share of lag 0 that there must be at long lags
 _FLOOR = 1e-6  # of the envelope, relative to the mean magnitude of the frame: -120 dB
 _MAX_GAIN = 30.0  # dB, up or down
-_CHUNK = 8  # rows on a CPU at a time, so that they stay in its cache
 
 
 def formant_shift(
-    waveform: Tensor, semitones: Tensor, *, lengths: Tensor | None = None, n_fft: int = 1024
+    waveform: Tensor,
+    semitones: Tensor,
+    *,
+    lengths: Tensor | None = None,
+    n_fft: int | None = None,
+    sample_rate: int = 16_000,
 ) -> Tensor:
     """Move the spectral envelope of each example by its own interval; pitch and time stay.
 
@@ -41,11 +49,15 @@ def formant_shift(
     move. The gain is at most 30 dB, up or down, and nothing is known of an envelope above half the
     sample rate: it goes on as it ends.
 
+    With one interval for all channels of an example, they share one envelope and get the same
+    gains, so that levels and phases between them stay.
+
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
         semitones: Interval of each example or of each channel in semitones; positive is up.
         lengths: Valid samples of each example, all by default; nothing beyond them is heard.
-        n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit voices.
+        n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
+        sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
 
     Shape:
         ``waveform``: (batch, channel, time); ``semitones``: (batch,) or (batch, channel);
@@ -64,7 +76,8 @@ def formant_shift(
         >>> formant_shift(waveform, torch.tensor([-2.0, 3.5])).shape
         torch.Size([2, 1, 16000])
     """
-    _check(waveform, "semitones", semitones, lengths, n_fft)
+    _check(waveform, "semitones", semitones, lengths)
+    n_fft = choose_n_fft(n_fft, sample_rate)
     bins = torch.arange(n_fft // 2 + 1, device=waveform.device)
     ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
     return _move_envelope(waveform, bins / ratio.unsqueeze(-1), lengths, n_fft)
@@ -76,7 +89,8 @@ def vtlp(
     *,
     f_hi: float = 0.6,
     lengths: Tensor | None = None,
-    n_fft: int = 1024,
+    n_fft: int | None = None,
+    sample_rate: int = 16_000,
 ) -> Tensor:
     """Perturb the vocal tract length of each example: warp its spectral envelope, not its pitch.
 
@@ -93,7 +107,8 @@ def vtlp(
             rate, in (0, 1); the paper's 4800 Hz of 8 kHz. The break is at ``f_hi * min(alpha, 1)``
             of the output.
         lengths: Valid samples of each example, all by default; nothing beyond them is heard.
-        n_fft: Samples of a frame, a multiple of 32.
+        n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
+        sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
 
     Shape:
         ``waveform``: (batch, channel, time); ``alpha``: (batch,) or (batch, channel); ``lengths``:
@@ -113,7 +128,8 @@ def vtlp(
         >>> vtlp(waveform, torch.tensor([0.9, 1.1])).shape
         torch.Size([2, 1, 16000])
     """
-    _check(waveform, "alpha", alpha, lengths, n_fft)
+    _check(waveform, "alpha", alpha, lengths)
+    n_fft = choose_n_fft(n_fft, sample_rate)
     if not 0.0 < f_hi < 1.0:
         raise ValueError(f"`f_hi` must be in (0, 1), a fraction of half the rate, got {f_hi}")
     top = n_fft // 2
@@ -125,10 +141,9 @@ def vtlp(
     return _move_envelope(waveform, source, lengths, n_fft)
 
 
-def _check(waveform: Tensor, name: str, values: Tensor, lengths: Tensor | None, n_fft: int) -> None:
+def _check(waveform: Tensor, name: str, values: Tensor, lengths: Tensor | None) -> None:
     check_waveform(waveform, lengths)
     check_parameter(name, values, waveform)
-    check_n_fft(n_fft)
 
 
 def _move_envelope(waveform: Tensor, source: Tensor, lengths: Tensor | None, n_fft: int) -> Tensor:
@@ -136,32 +151,30 @@ def _move_envelope(waveform: Tensor, source: Tensor, lengths: Tensor | None, n_f
     batch, channels, time = waveform.shape
     if batch == 0:
         return waveform
-    rows = waveform.to(compute_dtype(waveform))
+    sound = waveform.to(compute_dtype(waveform))
     heard = None
     if lengths is not None:
         heard = torch.arange(time, device=waveform.device) < lengths[:, None, None]
-        rows = torch.where(heard, rows, 0.0)
-    rows = rows.reshape(batch * channels, time)
-    source = source if source.ndim == 3 else source.unsqueeze(1).expand(-1, channels, -1)
-    source = source.reshape(batch * channels, 1, -1).to(rows.dtype)
-    size = len(rows)
-    if rows.device.type == "cpu" and not torch.compiler.is_compiling():
-        size = _CHUNK
-    with torch.autocast(waveform.device.type, enabled=False):
-        parts = [
-            _move_chunk(rows[i : i + size], source[i : i + size], n_fft)
-            for i in range(0, len(rows), size)
-        ]
-    moved = torch.cat(parts).reshape(waveform.shape)
+        sound = torch.where(heard, sound, 0.0)
+    if source.ndim == 3:  # channels are taken apart: each is an example of one channel
+        sound, source = sound.reshape(batch * channels, 1, time), source.flatten(0, 1)
+    source = source.unsqueeze(1).to(sound.dtype)
+
+    def move(some: slice) -> Tensor:
+        return _move_chunk(sound[some], source[some], n_fft)
+
+    values = _OVERLAP * sound.shape[1] * time
+    moved = in_chunks(move, len(sound), values, sound.device).reshape(waveform.shape)
     moved = moved if heard is None else torch.where(heard, moved, 0.0)
     return moved.to(waveform.dtype)
 
 
-def _move_chunk(rows: Tensor, source: Tensor, n_fft: int) -> Tensor:
-    hop, time = n_fft // _OVERLAP, rows.shape[-1]
+def _move_chunk(sound: Tensor, source: Tensor, n_fft: int) -> Tensor:
+    """Move the envelope of some examples; their channels share it, and so their gains."""
+    hop, time = n_fft // _OVERLAP, sound.shape[-1]
     # As many frames over the first sample as over any other, and over the last.
-    padded = nnf.pad(rows, (n_fft - hop, n_fft - hop + -time % hop))
-    window = torch.hann_window(n_fft, dtype=rows.dtype, device=rows.device)
+    padded = nnf.pad(sound, (n_fft - hop, n_fft - hop + -time % hop))
+    window = constant(torch.hann_window, n_fft, dtype=sound.dtype, device=sound.device)
     spectrum = torch.fft.rfft(padded.unfold(-1, n_fft, hop) * window)
     magnitude = _magnitude(spectrum.real.contiguous(), spectrum.imag.contiguous())
     with torch.no_grad():
@@ -169,14 +182,14 @@ def _move_chunk(rows: Tensor, source: Tensor, n_fft: int) -> Tensor:
     cepstrum = torch.fft.irfft(_smooth(magnitude, period), n=n_fft)
     envelope = torch.fft.rfft(_lifter(cepstrum, period)).real.contiguous()
     gain = _gain(envelope, source)
-    pieces = torch.fft.irfft(spectrum * gain, n=n_fft)
-    return _overlap_add(pieces, window / (0.375 * _OVERLAP))[:, :time]
+    pieces = torch.fft.irfft(spectrum * gain.unsqueeze(1), n=n_fft)
+    return _overlap_add(pieces, window / (0.375 * _OVERLAP))[..., :time]
 
 
 @compiled
 def _magnitude(real: Tensor, imag: Tensor) -> Tensor:
-    """Return the magnitude; where it is 0, so is its gradient."""
-    power = real.square() + imag.square()
+    """Return the magnitude of all channels together; where it is 0, so is its gradient."""
+    power = sum_channels(real.square() + imag.square())
     silent = power == 0.0
     return torch.where(silent, 0.0, torch.where(silent, 1.0, power).sqrt())
 
@@ -260,10 +273,10 @@ def _read(values: Tensor, position: Tensor) -> Tensor:
 def _overlap_add(pieces: Tensor, window: Tensor) -> Tensor:
     """Add windowed frames, without the samples that fewer frames cover."""
     hop = pieces.shape[-1] // _OVERLAP
-    parts = (pieces * window).reshape(*pieces.shape[:2], _OVERLAP, hop)
-    count = parts.shape[1] - _OVERLAP + 1
-    total = torch.zeros_like(parts[:, :count, 0])
+    parts = (pieces * window).unflatten(-1, (_OVERLAP, hop))
+    count = parts.shape[2] - _OVERLAP + 1
+    total = torch.zeros_like(parts[:, :, :count, 0])
     for i in range(_OVERLAP):
         first = _OVERLAP - 1 - i
-        total = total + parts[:, first : first + count, i]
-    return total.flatten(1)
+        total = total + parts[:, :, first : first + count, i]
+    return total.flatten(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import check_parameters
 from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
 
 __all__ = ["gain", "gain_transition", "peak_normalize", "polarity_inversion", "rms_normalize"]
@@ -20,6 +21,7 @@ def gain(waveform: Tensor, gain_db: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, gain_db=gain_db)
     return waveform * like(amplitude(gain_db.to(waveform.dtype)), waveform)
 
 
@@ -38,6 +40,7 @@ def polarity_inversion(waveform: Tensor, inverted: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, None, "bool", inverted=inverted)
     return torch.where(like(inverted, waveform), -waveform, waveform)
 
 
@@ -66,6 +69,8 @@ def gain_transition(
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    gains = {"start_gain_db": start_gain_db, "end_gain_db": end_gain_db}
+    check_parameters(waveform, lengths, **gains, start=start, duration=duration)
     time = torch.arange(waveform.shape[-1], device=waveform.device, dtype=waveform.dtype)
     place = time / like(ends_of(waveform, lengths).clamp(min=1), waveform)
     first, last, start, duration = (
@@ -88,6 +93,7 @@ def peak_normalize(waveform: Tensor, peak_db: Tensor, lengths: Tensor | None = N
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, lengths, peak_db=peak_db)
     peak = silence_after(waveform, lengths).abs().amax(pooled_dims(peak_db), keepdim=True)
     return scale_to(waveform, peak_db, peak)
 
@@ -104,6 +110,7 @@ def rms_normalize(waveform: Tensor, rms_db: Tensor, lengths: Tensor | None = Non
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    check_parameters(waveform, lengths, rms_db=rms_db)
     return scale_to(waveform, rms_db, rms(waveform, pooled_dims(rms_db), lengths))
 
 

@@ -13,7 +13,8 @@ import math
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_waveform
+from augspec._constants import constant, tensor_of
+from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.filter import sosfilt
 from augspec.functional.level import scale_to
 from augspec.functional.shapes import ends_of, like, working_dtype
@@ -93,6 +94,7 @@ def loudness_normalize(
         ITU-R BS.1770-4, "Algorithms to measure audio programme loudness and true-peak audio
         level", 2015.
     """
+    check_parameters(waveform, lengths, lufs=lufs)
     rows, row_lengths = waveform, lengths
     if lufs.ndim == 2:
         rows = waveform.flatten(0, 1)[:, None]
@@ -113,10 +115,10 @@ def _gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> 
         )
     device = waveform.device
     wide = torch.float32 if device.type == "mps" else torch.float64
-    sos = torch.tensor(_k_weighting(sample_rate), dtype=wide).to(device, non_blocking=True)
-    gains = torch.tensor(_CHANNEL_WEIGHTS[: waveform.shape[1]], dtype=waveform.dtype)
+    sos = constant(_k_filters, sample_rate, dtype=wide, device=device)
+    gains = constant(tensor_of, _CHANNEL_WEIGHTS, dtype=waveform.dtype, device=device)
     weighted = sosfilt(waveform, sos, lengths).square()
-    power = (weighted * gains.to(device, non_blocking=True)[:, None]).sum(1)
+    power = (weighted * gains[: waveform.shape[1], None]).sum(1)
     blocks, whole = _block_powers(power, sample_rate, ends_of(waveform, lengths))
 
     loud = whole & (_OFFSET + 10.0 * torch.log10(blocks.detach().clamp(min=1e-30)) > _ABSOLUTE_GATE)
@@ -149,6 +151,10 @@ def _block_powers(power: Tensor, sample_rate: int, ends: Tensor) -> tuple[Tensor
 
 def _mean_where(where: Tensor, values: Tensor) -> Tensor:
     return torch.where(where, values, 0.0).sum(-1) / where.sum(-1).clamp(min=1)
+
+
+def _k_filters(sample_rate: int, *, dtype: torch.dtype) -> Tensor:
+    return torch.tensor(_k_weighting(sample_rate), dtype=dtype)
 
 
 def _k_weighting(sample_rate: int) -> list[list[float]]:

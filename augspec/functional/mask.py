@@ -7,7 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["MaskValue", "mask_span", "mask_value_of", "spans"]
+from augspec.functional.checks import check_parameter, check_specgram
+
+__all__ = ["mask_span"]
 
 MaskValue = float | Literal["mean", "min"]
 
@@ -61,6 +63,9 @@ def mask_span(
     Shape:
         ``(batch, channel, freq, frame)`` in and out.
     """
+    check_specgram(specgram, lengths)
+    for name, places in (("start", start), ("width", width)):
+        check_parameter(name, places, specgram, kind="int64")
     shape = start.shape + (1,) * (specgram.ndim - 1 - start.ndim)
     masked = spans(start.reshape(shape), width.reshape(shape), specgram.shape[dim])
     masked = masked if dim == -1 else masked.transpose(-1, -2)

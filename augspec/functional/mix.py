@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.level import amplitude
 from augspec.functional.shapes import ends_of, like, silence_after, span_start
 
-__all__ = ["cut_segment", "cutmix", "mix_background", "mixup", "next_larger"]
+__all__ = ["cutmix", "mix_background", "mixup"]
 
 
 def next_larger(values: Tensor) -> Tensor:
@@ -42,6 +43,7 @@ def mixup(waveform: Tensor, partner: Tensor, lam: Tensor, lengths: Tensor | None
         Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
         https://arxiv.org/abs/1710.09412.
     """
+    _check(waveform, lengths, partner, lam=lam)
     sounding = silence_after(waveform, lengths)
     return torch.lerp(sounding[partner], sounding, like(lam.to(waveform.dtype), waveform))
 
@@ -58,6 +60,9 @@ def cut_segment(lam: Tensor, start: Tensor, ends: Tensor, partner: Tensor) -> tu
     Returns:
         First sample and number of samples, each ``(batch,)`` int64.
     """
+    for name, share in (("lam", lam), ("start", start)):
+        check_parameter(name, share, ends, "batch")
+    check_parameter("partner", partner, ends, "batch", kind="int64")
     both = torch.minimum(ends, ends[partner])
     width = (((1.0 - lam) * 2.0**24).long() * both) >> 24
     return span_start(start, both - width), width
@@ -86,6 +91,7 @@ def cutmix(
         Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
         Localizable Features", ICCV 2019, https://arxiv.org/abs/1905.04899.
     """
+    _check(waveform, lengths, partner, lam=lam, start=start)
     time = waveform.shape[-1]
     ends = ends_of(waveform, lengths)
     first, width = cut_segment(lam, start, ends, partner)
@@ -111,6 +117,7 @@ def mix_background(
     Shape:
         ``(batch, channel, time)`` in and out.
     """
+    _check(waveform, lengths, partner, snr_db=snr_db)
     sounding = silence_after(waveform, lengths)
     ends = ends_of(waveform, lengths)
     background = silence_after(sounding[partner], lengths)
@@ -121,6 +128,13 @@ def mix_background(
     ratio = torch.where(heard, signal, 1.0) / torch.where(heard, noise, 1.0)
     scale = torch.sqrt(ratio) * amplitude(-snr_db.to(waveform.dtype))
     return torch.addcmul(waveform, like(torch.where(heard, scale, 0.0), waveform), background)
+
+
+def _check(waveform: Tensor, lengths: Tensor | None, partner: Tensor, **values: Tensor) -> None:
+    check_waveform(waveform, lengths)
+    check_parameter("partner", partner, waveform, "batch", kind="int64")
+    for name, value in values.items():
+        check_parameter(name, value, waveform, "batch")
 
 
 def _energy(waveform: Tensor) -> Tensor:

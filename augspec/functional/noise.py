@@ -44,6 +44,7 @@ def white_noise(
         >>> noise.shape, round(noise.var().item(), 1)
         (torch.Size([2, 1, 16000]), 1.0)
     """
+    check_parameter("key", key, key, "batch", "batch channel", kind="int64")
     batch = key.shape[0]
     if batch == 0:
         return torch.zeros(batch, channels, time, dtype=dtype, device=key.device)
@@ -115,6 +116,7 @@ def add_noise(
         1.100000023841858
     """
     check_waveform(waveform, lengths)
+    check_parameter("noise", noise, waveform, "...")
     check_parameter("snr_db", snr_db, waveform)
     noise = silence_after(noise, lengths)
     scale = safe_ratio(norm(silence_after(waveform, lengths), snr_db), norm(noise, snr_db))
@@ -154,12 +156,12 @@ def short_noises(
         ValueError: If a shape does not fit.
     """
     check_waveform(waveform, lengths)
-    batch, channel, time = waveform.shape
-    if noise.dim() != 4 or noise.shape[:3] != (batch, start.shape[-1], channel):
-        raise ValueError(
-            "`noise` must be (batch, burst, channel, width) for `start` (batch, burst), got "
-            f"{tuple(noise.shape)} and {tuple(start.shape)}"
-        )
+    time = waveform.shape[-1]
+    check_parameter("noise", noise, waveform, "batch burst channel width")
+    each_burst = f"batch {noise.shape[1]}"
+    for name, places in (("start", start), ("width", width)):
+        check_parameter(name, places, waveform, each_burst, kind="int64")
+    check_parameter("snr_db", snr_db, waveform, each_burst)
     ends = ends_of(waveform, lengths)
     sample = torch.arange(noise.shape[-1], device=waveform.device)
     since = sample.to(noise.dtype)

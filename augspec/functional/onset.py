@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._chunks import chunks
 from augspec._compile import compiled
+from augspec.functional.linked import sum_channels
 
 _BANDS = 16
 _FLOOR_DB = 60.0  # below the loudest band of the example nothing counts
@@ -16,13 +18,15 @@ _CLIP_DB = 20.0  # a rise from silence counts no more than a clear attack
 _RISE_DB = 5.0  # mean rise over the bands that makes an onset
 _MEMORY = 7  # frames that a rise must stand out from: 56 ms, more than a period of the lowest notes
 _FAR = 1 << 28  # where an onset is that there is not
-_CHUNK = 8  # rows on a CPU at a time, so that they stay in its cache
+_VALUES_A_SAMPLE = 4  # that frames and differences make
 
 Grid = tuple[Tensor, Tensor]
 
 
-def find_onsets(rows: Tensor, n_fft: int) -> Grid:
-    """Find the onsets of every row, as the nearest onset before and after each place.
+def find_onsets(sound: Tensor, n_fft: int) -> Grid:
+    """Find the onsets of every example, as the nearest onset before and after each place.
+
+    Channels of an example are heard together: their powers are summed.
 
     A frame is an onset where its bands rise, on average, 5 dB or more above the loudest of the
     frames before, and where no frame nearby rises more. Taking the loudest of 56 ms keeps the
@@ -30,22 +34,24 @@ def find_onsets(rows: Tensor, n_fft: int) -> Grid:
     the like over frequency). The place is refined to where the energy of the derivative jumps most.
 
     Args:
-        rows: Audio, ``(row, time)``.
+        sound: Audio, ``(example, channel, time)``, or ``(row, time)`` for one channel each.
         n_fft: Samples of a vocoder frame; the detector's are a quarter of it. A multiple of 32.
 
     Returns:
         Sample of the last onset up to, and of the first onset after, each block of ``n_fft // 32``
-        samples, int64 ``(row, block)``; far outside the audio where there is none.
+        samples, int64 ``(example, block)``; far outside the audio where there is none.
     """
     block, width, hop = n_fft // 32, n_fft // 4, 4
-    chunk = _CHUNK if rows.device.type == "cpu" and not torch.compiler.is_compiling() else len(rows)
-    bands = _bands(rows, width)
+    sound = sound.unsqueeze(1) if sound.ndim == 2 else sound
+    bands = _bands(sound, width)
     parts = []
-    for some in torch.split(rows, max(1, chunk)):
+    values = _VALUES_A_SAMPLE * sound.shape[1] * sound.shape[-1]
+    for part in chunks(len(sound), values, sound.device):
+        some = sound[part]
         padded = nnf.pad(some, (width // 2, width))
-        heard = padded[:, width // 2 - 1 : -width]
+        heard = padded[..., width // 2 - 1 : -width]
         if rest := -some.shape[-1] % block:  # that the audio ends is no attack
-            heard = torch.cat([heard, heard[:, -1:].expand(-1, rest)], dim=1)
+            heard = torch.cat([heard, heard[..., -1:].expand(-1, -1, rest)], dim=-1)
         energy = _slope_energy(heard, block)
         parts.append((_band_power(padded, bands), energy))
     power, energy = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -57,10 +63,10 @@ def find_onsets(rows: Tensor, n_fft: int) -> Grid:
     # The frame shows the attack from its second half on: look from 10 blocks before to 6 after.
     around = nnf.pad(jump, (10, 6 + hop * novelty.shape[-1]), value=-1.0)
     best = around.unfold(-1, 17, hop)[:, : novelty.shape[-1]].argmax(-1) - 10
-    best = best + hop * torch.arange(novelty.shape[-1], device=rows.device)
+    best = best + hop * torch.arange(novelty.shape[-1], device=sound.device)
     blocks = jump.shape[-1]
     best = torch.where(found, best.clamp(0, blocks - 1), blocks)
-    marked = torch.zeros(len(rows), blocks + 1, dtype=torch.bool, device=rows.device)
+    marked = torch.zeros(len(sound), blocks + 1, dtype=torch.bool, device=sound.device)
     return _neighbours(marked.scatter(1, best, True)[:, :-1], block)
 
 
@@ -83,11 +89,11 @@ def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
     return move(last), move(first)
 
 
-def _bands(rows: Tensor, width: int) -> Tensor:
+def _bands(sound: Tensor, width: int) -> Tensor:
     """Make mel-spaced triangles over the bins of a frame, real and imaginary parts side by side."""
-    bins = torch.linspace(0, 8000, width // 2 + 1, dtype=rows.dtype, device=rows.device)
+    bins = torch.linspace(0, 8000, width // 2 + 1, dtype=sound.dtype, device=sound.device)
     top = math.log1p(8000 / 700)
-    mels = torch.linspace(0, top, _BANDS + 2, dtype=rows.dtype, device=rows.device)
+    mels = torch.linspace(0, top, _BANDS + 2, dtype=sound.dtype, device=sound.device)
     corners = 700 * torch.expm1(mels)
     low, mid, high = corners[:-2], corners[1:-1], corners[2:]
     freqs = bins.repeat_interleave(2).unsqueeze(-1)
@@ -95,13 +101,13 @@ def _bands(rows: Tensor, width: int) -> Tensor:
 
 
 def _band_power(padded: Tensor, bands: Tensor) -> Tensor:
-    """Return the power in bands every half a frame, ``(row, frame, band)``."""
+    """Return the power in bands every half a frame, ``(example, frame, band)``."""
     width = len(bands) - 2
     window = torch.hann_window(width, dtype=padded.dtype, device=padded.device)
     specgram = torch.fft.rfft(padded.unfold(-1, width, width // 2) * window)
     # Squares in place and summed by the bands: the cheapest way to a power.
     power: Tensor = torch.view_as_real(specgram).square_().flatten(-2) @ bands
-    return power
+    return sum_channels(power)
 
 
 def _novelty(power: Tensor) -> Tensor:
@@ -122,11 +128,10 @@ def _novelty(power: Tensor) -> Tensor:
 
 
 @compiled
-def _slope_energy(rows: Tensor, block: int) -> Tensor:
+def _slope_energy(sound: Tensor, block: int) -> Tensor:
     """Return the energy of the derivative in each block of samples, of which one lies before."""
-    slope = rows[:, 1:] - rows[:, :-1]
-    energy: Tensor = slope.square().unflatten(-1, (-1, block)).sum(-1)
-    return energy
+    slope = sound[..., 1:] - sound[..., :-1]
+    return sum_channels(slope.square().unflatten(-1, (-1, block)).sum(-1))
 
 
 def _jump(energy: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["exponential_average", "pcen", "smoothing_coefficient"]
+__all__ = ["pcen"]
+
+_SMALL_BIAS = 1e-6
 
 
 def smoothing_coefficient(time_constant: float, frames_per_second: float) -> float:
@@ -19,8 +21,8 @@ def smoothing_coefficient(time_constant: float, frames_per_second: float) -> flo
         time_constant: In seconds, positive.
         frames_per_second: ``sample_rate / hop_length``.
     """
-    frames = time_constant * frames_per_second
-    return (math.sqrt(1.0 + 4.0 * frames**2) - 1.0) / (2.0 * frames**2)
+    # (sqrt(1 + 4 * t ** 2) - 1) / (2 * t ** 2), without a difference of equals where t is small.
+    return 2.0 / (1.0 + math.hypot(1.0, 2.0 * time_constant * frames_per_second))
 
 
 def exponential_average(
@@ -79,7 +81,8 @@ def pcen(
         specgram: Energies or magnitudes, not negative.
         coefficient: Weight of the newest frame in the average, see `smoothing_coefficient`.
         gain: Exponent of the average: 0 for no gain control, 1 to forget the level.
-        bias: Level, as a multiple of the average, below which the compression is linear; positive.
+        bias: Level, as a multiple of the average, below which the compression is linear; not
+            negative. At 0 it is a power everywhere.
         exponent: Exponent of the compression, positive.
         eps: Added to the average, positive.
         initial: Value of the average before the first frame; None takes the first frame.
@@ -93,5 +96,18 @@ def pcen(
     average = exponential_average(specgram, coefficient, initial)
     # In logarithms, so that small numbers keep their digits.
     level = torch.exp(-gain * (math.log(eps) + torch.log1p(average / eps)))
-    compressed = torch.expm1(exponent * torch.log1p(specgram * level / bias))
-    return torch.mul(compressed, bias**exponent)
+    return _compress(specgram * level, bias, exponent)
+
+
+def _compress(values: Tensor, bias: float, exponent: float) -> Tensor:
+    """Give ``(values + bias) ** exponent - bias ** exponent``."""
+    if bias >= _SMALL_BIAS:
+        compressed = torch.expm1(exponent * torch.log1p(values / bias))
+        return torch.mul(compressed, bias**exponent)
+    # The quotient could overflow. Where it is large, the difference loses no digits.
+    large = values > bias / _SMALL_BIAS
+    root = (values.where(large, 1.0) + bias).pow(exponent) - bias**exponent
+    quotient = values.where(~large, 0.0) / max(bias, torch.finfo(values.dtype).tiny)
+    compressed = torch.expm1(exponent * torch.log1p(quotient)) * bias**exponent
+    joined: Tensor = root.where(large, compressed)
+    return joined

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec.functional.sinc import CHUNK_VALUES, ONE, TAPS, interpolation_matrix
+from augspec._chunks import in_chunks
+from augspec.functional.sinc import ONE, TAPS, interpolation_matrix
 
 __all__ = ["LONGEST_PERIOD", "by_period"]
 
@@ -45,17 +46,12 @@ def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
     long = (periods + -(-(width + reach) // period)) * period
     count = long // period
 
-    def convolve(part: Tensor) -> Tensor:
+    def convolve(some: slice) -> Tensor:
+        part = rows[some]
         padded = nnf.pad(part, (reach, max(0, long - reach - part.shape[1])))[:, :long]
         line = nnf.pad(padded.reshape(-1), (0, period + width))
         frames = [line[start:].unfold(0, width, period)[: len(part) * count] for start in starts]
         out = torch.cat([torch.mm(f, m) for f, m in zip(frames, matrices, strict=True)], dim=-1)
         return out[:, :new_period].reshape(len(part), -1)[:, :size]
 
-    per_chunk = max(1, CHUNK_VALUES // (4 * long))
-    if rows.device.type != "cpu" or torch.compiler.is_compiling() or per_chunk >= len(rows):
-        return convolve(rows)
-    out = rows.new_empty(len(rows), size)
-    for i in range(0, len(rows), per_chunk):
-        out[i : i + per_chunk] = convolve(rows[i : i + per_chunk])
-    return out
+    return in_chunks(convolve, len(rows), 4 * long, rows.device)

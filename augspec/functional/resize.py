@@ -5,15 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import check_parameter, check_specgram
 from augspec.functional.shapes import span_start
 
-__all__ = [
-    "frequency_shift",
-    "interpolate_at",
-    "interpolate_bins",
-    "resize_places",
-    "time_warp_places",
-]
+__all__ = ["frequency_shift"]
 
 
 def interpolate_at(
@@ -34,6 +29,9 @@ def interpolate_at(
     Shape:
         ``(batch, ..., frame)`` to ``(batch, ..., size)``.
     """
+    check_parameter("place", place, specgram, "batch size")
+    if ends is not None:
+        check_parameter("ends", ends, specgram, "batch", kind="int64")
     shape = (len(place), *[1] * (specgram.ndim - 2), place.shape[-1])
     size = (*specgram.shape[:-1], place.shape[-1])
     last = specgram.new_full((1,), specgram.shape[-1] - 1, dtype=torch.int64)
@@ -65,12 +63,12 @@ def interpolate_bins(specgram: Tensor, place: Tensor, fill: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, freq, frame)`` to ``(batch, channel, size, frame)``.
     """
+    check_specgram(specgram)
+    check_parameter("place", place, specgram, "batch size")
     bins = torch.arange(specgram.shape[-2], device=place.device)
     shares = (1.0 - (place[..., None] - bins).abs()).clamp(min=0.0).to(specgram.dtype)[:, None]
     outside = 1.0 - shares.sum(-1, keepdim=True)
-    # Autocast would take half precision, in which nothing else here is computed.
-    with torch.autocast(specgram.device.type, enabled=False):
-        return shares @ specgram + outside * fill
+    return shares @ specgram + outside * fill
 
 
 def time_warp_places(
@@ -91,6 +89,8 @@ def time_warp_places(
     Returns:
         ``(batch, frames)``; frames behind ``lengths`` come from the last.
     """
+    for name, part in (("center", center), ("warp", warp)):
+        check_parameter(name, part, lengths, "batch")
     most = torch.clamp((lengths - 1) // 2, 0, max_warp)
     source = most + span_start(center, lengths - 1 - 2 * most)
     target = source + span_start(warp, 2 * most) - most
@@ -124,6 +124,8 @@ def resize_places(
     Returns:
         ``(batch, count)``; what lies outside of an example is negative or at least its size.
     """
+    for name, part in (("scale", scale), ("start", start)):
+        check_parameter(name, part, sizes, "batch")
     canvas = (sizes * virtual_scale).long()
     part = torch.minimum((sizes * scale).long(), canvas).clamp(min=1)
     first = span_start(start, (canvas - part).clamp(min=0)) - (canvas - sizes) // 2
@@ -143,6 +145,8 @@ def frequency_shift(specgram: Tensor, shift: Tensor, fill: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, freq, frame)`` in and out.
     """
+    check_specgram(specgram)
+    check_parameter("shift", shift, specgram, "batch", kind="int64")
     source = torch.arange(specgram.shape[-2], device=specgram.device) - shift[:, None]
     index = source.clamp(0, specgram.shape[-2] - 1)[:, None, :, None].expand(specgram.shape)
     moved = specgram.gather(-2, index)

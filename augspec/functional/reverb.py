@@ -8,22 +8,23 @@ import torch
 from torch import Tensor
 
 from augspec.functional import noise
-from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.checks import (
+    check_parameter,
+    check_parameters,
+    check_waveform,
+    compute_dtype,
+)
 from augspec.functional.coefficients import wide
 from augspec.functional.shapes import like, silence_after
 
-__all__ = [
-    "air_absorption",
-    "air_attenuation",
-    "convolve",
-    "match_power",
-    "room_response",
-]
+__all__ = ["air_absorption", "convolve", "room_response"]
 
 _AIR_TAPS = 512  # within 0.1 dB down to -40 dB for distances up to 500 m
 # Norm of the rounding of a convolution by FFT, in parts of the norms of both and of the resolution
 # of numbers; 0.2 to 4 were measured.
 _ROUNDING = 16.0
+# Shapes that a delay may have for a response of one, two or three dimensions.
+_LEADING = (("",), ("batch",), ("batch", "batch channel"))
 _DECAY_60_DB = 3.0 * math.log(10.0)  # of the amplitude, in nepers
 
 
@@ -59,21 +60,17 @@ def convolve(
     """
     check_waveform(waveform, lengths)
     batch, channel, time = waveform.shape
-    leading = tuple(response.shape[:-1])
-    if response.dim() < 1 or leading not in ((), (batch,), (batch, channel)):
-        raise ValueError(
-            f"`response` must be (tap,), ({batch}, tap) or ({batch}, {channel}, tap), "
-            f"got {tuple(response.shape)}"
-        )
+    check_parameter("response", response, waveform, "tap", "batch tap", "batch channel tap")
+    if not isinstance(delay, int):
+        check_parameter("delay", delay, waveform, *_LEADING[response.ndim - 1], kind="int64")
     if waveform.numel() == 0:
         return waveform
     dtype = compute_dtype(waveform)
     size = fast_length(time + response.shape[-1] - 1)
     response = response.unsqueeze(1) if response.dim() == 2 else response
     source = silence_after(waveform, lengths).to(dtype)
-    with torch.autocast(waveform.device.type, enabled=False):
-        spectrum = torch.fft.rfft(source, n=size) * torch.fft.rfft(response.to(dtype), n=size)
-        out = torch.fft.irfft(spectrum, n=size)
+    spectrum = torch.fft.rfft(source, n=size) * torch.fft.rfft(response.to(dtype), n=size)
+    out = torch.fft.irfft(spectrum, n=size)
     if isinstance(delay, int):
         out = out[..., delay : delay + time]
     else:
@@ -103,6 +100,10 @@ def match_power(
         ``waveform``, ``reference``: (batch, channel, time), also the output; ``response``:
         (batch, tap) or (batch, channel, tap).
     """
+    check_waveform(waveform, lengths)
+    check_parameter("reference", reference, waveform, "...")
+    if response is not None:
+        check_parameter("response", response, waveform, "batch tap", "batch channel tap")
     whole = waveform.new_zeros(1)  # one level for all channels
     wanted = noise.norm(silence_after(reference, lengths), whole)
     present = noise.norm(silence_after(waveform, lengths), whole)
@@ -134,6 +135,9 @@ def room_response(
         Moorer, "About this reverberation business", Computer Music Journal 3(2), 1979.
         Polack, "La transmission de l'energie sonore dans les salles", thesis, Le Mans, 1988.
     """
+    check_parameter("key", key, key, "batch", "batch channel", kind="int64")
+    check_parameter("rt60", rt60, key, "...")
+    check_parameter("drr_db", drr_db, key, "...")
     channels = key.shape[1] if key.dim() == 2 else 1
     tail = noise.white_noise(key, channels, size).view(*key.shape, size)
     sample = torch.arange(size, device=key.device)
@@ -214,13 +218,9 @@ def air_absorption(
     References:
         ISO 9613-1:1993, "Attenuation of sound during propagation outdoors, part 1".
     """
-    check_waveform(waveform, lengths)
-    for name, values in (
-        ("distance", distance),
-        ("temperature", temperature),
-        ("humidity", humidity),
-    ):
-        check_parameter(name, values, waveform)
+    check_parameters(
+        waveform, lengths, distance=distance, temperature=temperature, humidity=humidity
+    )
     if waveform.numel() == 0:
         return waveform
     bins = torch.arange(_AIR_TAPS // 2 + 1, device=waveform.device)

@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+__all__ = ["amplitude_to_db", "dct_matrix", "hz_to_mel", "mel_filterbank", "mel_to_hz"]
+
 MelScale = Literal["htk", "slaney"]
 
 # Slaney's Auditory Toolbox: linear below 1 kHz, 27 logarithmic steps per factor of 6.4 above.

@@ -15,7 +15,6 @@ __all__ = [
     "pooled_dims",
     "silence_after",
     "span_start",
-    "split_batch",
     "working_dtype",
 ]
 
@@ -80,9 +79,3 @@ def span_start(fraction: Tensor, room: Tensor | int) -> Tensor:
     """
     place = ((fraction * 2.0**24).long() * (room + 1)) >> 24
     return torch.minimum(place, torch.as_tensor(room, device=place.device))
-
-
-def split_batch(tensor: Tensor, size: int) -> tuple[Tensor, ...]:
-    """Split into parts of at most ``size`` examples."""
-    # Tracing the split of an empty batch fails in torch 2.11.
-    return (tensor,) if tensor.shape[0] <= size else torch.split(tensor, size)

@@ -10,7 +10,6 @@ from augspec._compile import compiled
 # Taps and Kaiser beta, at the lower of the two rates; two more would no longer fit whole vectors.
 TAPS, _BETA = 32, 7.5
 ONE = 1 << 32  # 1.0 in fixed point
-CHUNK_VALUES = 1 << 21  # intermediate values on a CPU at a time, so that they stay in its cache
 _ORDERS = 24  # terms of the window's series: exact to float64
 
 

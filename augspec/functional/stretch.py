@@ -11,9 +11,13 @@ from torch import Tensor
 
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.formant import formant_shift
+from augspec.functional.frame_size import choose_n_fft
+from augspec.functional.linked import split_units
 from augspec.functional.onset import find_onsets, resample_onsets
-from augspec.functional.resample import resample
-from augspec.functional.vocoder import stretch_rows
+from augspec.functional.resample import resample, resampled_lengths
+from augspec.functional.vocoder import stretch_examples
+
+__all__ = ["pitch_and_tempo", "pitch_shift", "speed", "time_stretch"]
 
 
 def speed(
@@ -61,13 +65,18 @@ def time_stretch(
     *,
     size: int | None = None,
     lengths: Tensor | None = None,
-    n_fft: int = 1024,
+    n_fft: int | None = None,
+    sample_rate: int = 16_000,
 ) -> Tensor:
     """Change the tempo of each example by its own rate; the pitch stays.
 
     Output position ``n`` holds what the input holds at ``n * rate``. A phase vocoder whose phases
     are locked to the peaks of the spectrum; attacks are found, copied as they are and put in their
-    right places.
+    right places. A rate of exactly 1 gives the input, bit for bit.
+
+    With one rate for all channels of an example, peaks, phases and attacks are found in all of them
+    together: levels, delays and phases between the channels stay. With a rate for each channel they
+    are taken apart.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
@@ -77,7 +86,8 @@ def time_stretch(
             ends in zeros.
         lengths: Valid samples of each example, all by default; nothing beyond them is heard. The
             output's are `augspec.functional.resampled_lengths` with ``rate``.
-        n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit music.
+        n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
+        sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
 
     Shape:
         ``waveform``: (batch, channel, time); ``rate``: (batch,) or (batch, channel); ``lengths``:
@@ -98,7 +108,8 @@ def time_stretch(
         >>> time_stretch(waveform, torch.tensor([0.8, 1.25])).shape
         torch.Size([2, 1, 16000])
     """
-    size = _check(waveform, "rate", rate, size, lengths, n_fft)
+    size = _check(waveform, "rate", rate, size, lengths)
+    n_fft = choose_n_fft(n_fft, sample_rate)
     return _stretch(waveform, rate, lengths, size, n_fft)
 
 
@@ -107,7 +118,8 @@ def pitch_shift(
     semitones: Tensor,
     *,
     lengths: Tensor | None = None,
-    n_fft: int = 1024,
+    n_fft: int | None = None,
+    sample_rate: int = 16_000,
     min_semitones: float = -12.0,
     max_semitones: float = 12.0,
     preserve_formants: bool = False,
@@ -117,13 +129,19 @@ def pitch_shift(
     Resamples by ``2 ** (semitones / 12)`` and stretches back. Formants move with the pitch, unless
     ``preserve_formants`` is set: then `formant_shift` moves them the other way first, while the
     whole envelope is there to be read. Above ``2 ** (semitones / 12)`` of half the sample rate a
-    shift down leaves nothing that could be given a level.
+    shift down leaves nothing that could be given a level. An interval of exactly 0 gives the input,
+    bit for bit.
+
+    With one interval for all channels of an example, the levels and phases between them stay, as in
+    `time_stretch`. A delay between them is then as many periods as before, so that its time is
+    divided by ``2 ** (semitones / 12)``.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
         semitones: Interval of each example or of each channel in semitones; positive is up.
         lengths: Valid samples of each example, all by default; the output's are the same.
-        n_fft: Samples of a frame, a multiple of 32: 64 ms (1024 at 16 kHz) suit music.
+        n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
+        sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
         min_semitones: Lowest interval to expect. It sets the memory: the end of an example that
             goes lower is lost.
         max_semitones: Highest interval to expect. It sets the cost, never the result.
@@ -150,13 +168,16 @@ def pitch_shift(
     source = waveform
     if preserve_formants:
         source = waveform.to(compute_dtype(waveform))
-        source = formant_shift(source, -semitones, lengths=lengths, n_fft=n_fft)
+        source = formant_shift(
+            source, -semitones, lengths=lengths, n_fft=n_fft, sample_rate=sample_rate
+        )
     shifted = pitch_and_tempo(
         source,
         semitones,
         torch.ones_like(semitones),
         lengths=lengths,
         n_fft=n_fft,
+        sample_rate=sample_rate,
         min_semitones=min_semitones,
         max_semitones=max_semitones,
     )
@@ -170,7 +191,8 @@ def pitch_and_tempo(
     *,
     size: int | None = None,
     lengths: Tensor | None = None,
-    n_fft: int = 1024,
+    n_fft: int | None = None,
+    sample_rate: int = 16_000,
     min_semitones: float = -12.0,
     max_semitones: float = 12.0,
 ) -> Tensor:
@@ -183,7 +205,8 @@ def pitch_and_tempo(
         size: Output time in samples, the input's by default.
         lengths: Valid samples of each example, all by default. The output's are
             `augspec.functional.resampled_lengths` with ``rate``.
-        n_fft: Samples of a frame, a multiple of 32.
+        n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
+        sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
         min_semitones: Lowest interval to expect, as in `pitch_shift`.
         max_semitones: Highest interval to expect, as in `pitch_shift`.
 
@@ -201,13 +224,14 @@ def pitch_and_tempo(
         IEEE Transactions on Speech and Audio Processing, 1999.
         A. Röbel, "A new approach to transient processing in the phase vocoder", DAFx 2003.
     """
-    size = _check(waveform, "semitones", semitones, size, lengths, n_fft)
+    size = _check(waveform, "semitones", semitones, size, lengths)
+    n_fft = choose_n_fft(n_fft, sample_rate)
     check_parameter("rate", rate, waveform)
     if max_semitones < min_semitones:
         raise ValueError(f"`max_semitones` must be at least `min_semitones`, got {max_semitones}")
     ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
     pitch = _Pitch(
-        _spread(ratio, waveform).reshape(-1, 1),
+        ratio,
         math.ceil(waveform.shape[-1] * 2.0 ** (-min_semitones / 12.0)),
         2.0 ** (max_semitones / 12.0),
     )
@@ -215,7 +239,7 @@ def pitch_and_tempo(
 
 
 class _Pitch(NamedTuple):
-    """How rows are resampled: each by which ratio, to which size, up to which ratio."""
+    """How audio is resampled: each example by which ratio, to which size, up to which ratio."""
 
     ratio: Tensor
     size: int
@@ -228,22 +252,14 @@ def _check(
     values: Tensor,
     size: int | None,
     lengths: Tensor | None,
-    n_fft: int,
 ) -> int:
     """Check the arguments that all functions share; return the output time."""
     check_waveform(waveform, lengths)
     check_parameter(name, values, waveform)
-    if n_fft < 32 or n_fft % 32:
-        raise ValueError(f"`n_fft` must be a multiple of 32, got {n_fft}")
     size = waveform.shape[-1] if size is None else size
     if size < 1:
         raise ValueError(f"`size` must be at least 1, got {size}")
     return size
-
-
-def _spread(values: Tensor, waveform: Tensor) -> Tensor:
-    """Give every channel its value, (batch, channel)."""
-    return (values if values.dim() == 2 else values[:, None]).expand(waveform.shape[:2])
 
 
 def _stretch(
@@ -254,37 +270,39 @@ def _stretch(
     n_fft: int,
     pitch: _Pitch | None = None,
 ) -> Tensor:
-    """Stretch flattened channels in float32 or float64, whatever autocast says."""
+    """Stretch in float32 or float64."""
     batch, channels, time = waveform.shape
     if batch * channels == 0:
         return waveform.new_zeros(batch, channels, size)
     valid = rate.new_full((batch,), time, dtype=torch.int64) if lengths is None else lengths
-    rows = waveform.to(compute_dtype(waveform))
+    sound = waveform.to(compute_dtype(waveform))
     if lengths is not None:
         heard = torch.arange(time, device=waveform.device) < lengths[:, None, None]
-        rows = torch.where(heard, rows, 0.0)
-    rows = rows.reshape(-1, time)
-    valid = valid.repeat_interleave(channels)
-    speed = _spread(rate, waveform).reshape(-1)
-    ends = torch.ceil(valid / speed.to(torch.float64)).clamp(0, size).to(torch.int64)
-    speed = speed.to(compute_dtype(rate))
-    with torch.autocast(waveform.device.type, enabled=False):
-        # Attacks are found before resampling: that costs less, and does not depend on the pitch.
-        onsets = find_onsets(rows.detach(), n_fft)
-        source = rows.__getitem__
-        if pitch is not None:
-            onsets = resample_onsets(onsets, pitch.ratio, pitch.size, n_fft)
-            speed = speed / pitch.ratio.squeeze(1)
-            source = partial(_resample_some, rows, valid, pitch)
-        stretched = stretch_rows(source, speed, onsets, ends, size, n_fft)
+        sound = torch.where(heard, sound, 0.0)
+    ratio = torch.ones_like(rate) if pitch is None else pitch.ratio
+    sound, (rate, ratio) = split_units(sound, rate, ratio)
+    valid = valid.repeat_interleave(len(sound) // batch)
+    ends = torch.ceil(valid / rate.to(torch.float64)).clamp(0, size).to(torch.int64)
+    rate = rate.to(compute_dtype(rate))
+    # Attacks are found before resampling: that costs less, and does not depend on the pitch.
+    onsets = find_onsets(sound.detach(), n_fft)
+    source, source_ends = sound.__getitem__, valid
+    if pitch is not None:
+        pitch = pitch._replace(ratio=ratio)
+        onsets = resample_onsets(onsets, ratio.unsqueeze(-1), pitch.size, n_fft)
+        source = partial(_resample_some, sound, valid, pitch)
+        source_ends = resampled_lengths(valid, ratio, pitch.size)
+        rate = rate / ratio
+    linked = sound.shape[1]
+    stretched = stretch_examples(source, rate, onsets, source_ends, ends, size, n_fft, linked)
     return stretched.reshape(batch, channels, size).to(waveform.dtype)
 
 
-def _resample_some(rows: Tensor, valid: Tensor, pitch: _Pitch, some: slice) -> Tensor:
+def _resample_some(sound: Tensor, valid: Tensor, pitch: _Pitch, some: slice) -> Tensor:
     return resample(
-        rows[some].unsqueeze(1),
+        sound[some],
         pitch.ratio[some],
         size=pitch.size,
         lengths=valid[some],
         max_ratio=pitch.max_ratio,
-    ).squeeze(1)
+    )

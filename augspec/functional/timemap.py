@@ -10,20 +10,33 @@ from augspec._compile import compiled, floor_divide
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
-_REPAY = 2.0  # how fast, relative to the stretch, the time that an attack borrows is paid back
+_STEEPEST = 2.0  # largest slope at which the time that an attack took or left is made up for
 
 
 def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[Tensor, Tensor]:
     """Choose the input sample at the center of each output frame.
 
-    Away from onsets it is ``position``. Within half a frame of an onset the map has slope 1 and
-    sends the onset to its right place, so that the attack is copied; the time so borrowed is paid
-    back on both sides.
+    A plain stretch takes the frame at output sample ``n`` from input sample ``rate * n``. It would
+    stretch attacks too, which smears them. So within half a frame of an onset the map runs at slope
+    1, as a copy does, through the onset's right place; on both sides it returns to the plain map::
+
+        center(n) = rate * n + side * (1 - rate) * excess(d)
+        excess(d) = max(0, min(d, reach - slope * (d - reach), slope * (gap / 2 - d)))
+
+    ``d`` is the distance from ``n`` to the nearest onset at its place in the output, ``side`` is 1
+    after it and -1 before it, ``gap`` is the distance between the onsets before and after ``n``,
+    and ``reach`` is half a frame; all are in output samples. The three terms of the minimum are:
+
+    - ``d``: a copy. With the onset at input sample ``o``, ``center(n) = o + side * d``.
+    - ``reach - slope * (d - reach)``: beyond the reach what the copy is ahead or behind shrinks.
+    - ``slope * (gap / 2 - d)``: it is 0 halfway between two onsets, so that they do not conflict.
+
+    ``slope = min(2, rate / (2 * abs(1 - rate)))`` lets a slow map still advance by half its rate.
 
     Args:
-        position: Where an even stretch has each frame, in units of 2**-32 input samples,
-            ``(row, frame)`` int64.
-        step: Input samples an output sample in the same units, ``(row,)`` int64, positive.
+        position: Where the plain stretch has each frame, ``rate * n`` plus an offset, in units of
+            2**-32 input samples, ``(row, frame)`` int64.
+        step: ``rate`` in the same units, ``(row,)`` int64, positive.
         onsets: What `augspec.functional.onset.find_onsets` gave for ``n_fft``.
         n_fft: Samples of a frame.
 
@@ -32,40 +45,65 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     """
     reach = n_fft // 2
     step = step.unsqueeze(-1)
-    last, first = onsets
-    base = (position + ONE // 2) >> 32
-    block = torch.div(base, n_fft // 32, rounding_mode="floor").clamp(0, last.shape[-1] - 1)
-    before, after = last.gather(-1, block), first.gather(-1, block)
+    plain = (position + ONE // 2) >> 32
+    before, after = _onsets_around(plain, onsets, n_fft)
     since, until = _divide(position - before * ONE, step), _divide(after * ONE - position, step)
-    near = torch.minimum(since, until)
+    distance, gap = torch.minimum(since, until), since + until
     onset, side = torch.where(since < until, before, after), torch.where(since < until, 1, -1)
     rate = step.to(torch.float32) / ONE
-    # Never so fast that a slow row would run backwards.
-    repay = (0.5 * rate / (1 - rate).abs().clamp(min=1e-3)).clamp(max=_REPAY)
-    share = repay * ((since + until) / 2 - near)
-    kept = (near <= reach) & (near <= share)
-    borrowed = torch.minimum(torch.minimum(near, share), reach - repay * (near - reach))
-    shift = side * borrowed.clamp(min=0) * (1 - rate)
-    return torch.where(kept, onset + side * near, base + torch.round(shift).to(torch.int64)), until
+    slope = (0.5 * rate / (1 - rate).abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
+    returning = reach - slope * (distance - reach)
+    shared = slope * (gap / 2 - distance)
+    copied = (distance <= reach) & (distance <= shared)
+    excess = torch.minimum(torch.minimum(distance, shared), returning).clamp(min=0)
+    moved = plain + torch.round(side * excess * (1 - rate)).to(torch.int64)
+    # The first term of the minimum in whole numbers, exact far from the beginning too.
+    return torch.where(copied, onset + side * distance, moved), until
+
+
+def _onsets_around(sample: Tensor, onsets: Grid, n_fft: int) -> Grid:
+    """Look up the last onset up to, and the first after, the block that each sample is in."""
+    last, first = onsets
+    block = torch.div(sample, n_fft // 32, rounding_mode="floor").clamp(0, last.shape[-1] - 1)
+    return last.gather(-1, block), first.gather(-1, block)
 
 
 def _divide(position: Tensor, step: Tensor) -> Tensor:
+    """Divide by the step, rounded to the nearest output sample."""
     return floor_divide(position + step // 2, step)
 
 
-def take_frames(rows: Tensor, start: Tensor, n_fft: int, window: Tensor | None = None) -> Tensor:
+def take_frames(
+    rows: Tensor,
+    start: Tensor,
+    n_fft: int,
+    window: Tensor | None = None,
+    ends: Tensor | None = None,
+) -> Tensor:
     """Take ``n_fft`` samples of each row from each ``start``; zeros outside the row.
+
+    With ``ends`` a row goes on beyond its end as its mirror image. A vocoder needs that. It moves
+    frames, so that near the end of the output some frames would hold silence already: the last 1 to
+    8 ms would fade, up to 37 dB in the last millisecond of a tone shifted up by an octave.
 
     Args:
         rows: Audio, ``(row, time)``.
         start: First samples, ``(row, frame)`` int64.
         n_fft: Samples of a frame.
         window: Factor on the samples of a frame, ``(n_fft,)``; None is 1.
+        ends: Sample at which each row is mirrored, ``(row,)`` int64; it is silent from there on.
 
     Returns:
         ``(row, frame, n_fft)``, a tensor of its own.
     """
-    padded = nnf.pad(rows, (n_fft, n_fft))
+    # What begins further out is taken from the edge of the padding, and has to be silent there:
+    # behind the mirror image too, or padding would change what comes out.
+    padded = nnf.pad(rows, (n_fft, n_fft if ends is None else 2 * n_fft))
+    if ends is not None:
+        behind = ends.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
+        source = 2 * ends.unsqueeze(-1) - 1 - behind
+        mirrored = torch.where(source >= 0, rows.gather(1, source.clamp(min=0)), 0.0)
+        padded = padded.scatter_(1, behind + n_fft, mirrored)
     time = padded.shape[-1]
     start = (start + n_fft).clamp(0, time - n_fft)
     if rows.requires_grad or torch.compiler.is_compiling():

@@ -95,8 +95,10 @@ class ToAudiomentations(BaseWaveformTransform):  # type: ignore[misc]
     def apply(self, samples: Samples, sample_rate: int) -> Samples:
         """Transform ``(time,)`` or ``(channel, time)`` samples."""
         for part in self.transform.modules():
-            own_rate: Any = getattr(part, "sample_rate", sample_rate)
-            if own_rate != sample_rate:
+            own_rate: Any = getattr(part, "sample_rate", None)
+            if own_rate is None and isinstance(part, RandomTransform):
+                part.adopt_sample_rate(sample_rate)
+            elif own_rate not in (None, sample_rate):
                 raise ValueError(
                     f"`sample_rate` must be that of {type(part).__name__}, {own_rate}, "
                     f"got {sample_rate}"

@@ -5,17 +5,21 @@ The names that fastai users know from images, for audio: `AudioBlock` for ``Imag
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor, nn
 
 from augspec import plot
+from augspec._input_fit import fit_input, input_fit
 from augspec.backbones import create_backbone
 from augspec.batches import augmenting
-from augspec.datasets._audio import SUFFIXES, read_audio
+from augspec.datasets._audio import SUFFIXES, audio_info, read_audio
 from augspec.frontend import Frontend
+from augspec.functional import resample_rate
 from augspec.functional.shapes import fit
 
 try:
@@ -24,6 +28,7 @@ try:
     from fastai.data.block import TransformBlock
     from fastai.data.transforms import get_c, get_files
     from fastai.learner import Learner
+    from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
     from fastai.torch_basics import Transform
     from fastai.torch_core import TensorBase, TensorImage
     from fastai.vision.learner import TimmBody, add_head, default_split
@@ -76,27 +81,78 @@ class TensorSpecgram(TensorImage):  # type: ignore[misc]
 
 
 class _ReadAudio(Transform):  # type: ignore[misc]
-    def __init__(self, sample_rate: int, size: int | None) -> None:
+    # What fastai looks at when a single item comes, as in `learn.predict`.
+    input_types = (str, Path)
+
+    def __init__(
+        self, sample_rate: int, size: int | None, resample: bool, mono: bool, part: str
+    ) -> None:
         super().__init__()
         self.sample_rate = sample_rate
         self.size = size
+        self.resample = resample
+        self.mono = mono
+        self.part = part
 
-    def encodes(self, path: str | Path):  # type: ignore[no-untyped-def]
-        waveform = read_audio(Path(path), self.sample_rate)
-        waveform = waveform if self.size is None else fit(waveform, self.size)
-        return TensorWaveform(waveform, sample_rate=self.sample_rate)
+    def __call__(self, path: Any, split_idx: int | None = None, **others: Any) -> Any:
+        """Read a file of the split ``split_idx``; 0 is the training set."""
+        if not isinstance(path, str | Path):
+            return path
+        return TensorWaveform(
+            self._read(Path(path), training=split_idx == 0), sample_rate=self.sample_rate
+        )
+
+    def _read(self, path: Path, *, training: bool) -> Tensor:
+        rate, start, frames = self.sample_rate, 0, None
+        if self.resample or (self.size is not None and self.part != "start"):
+            info = audio_info(path)
+            rate = info.sample_rate if self.resample else rate
+        if self.size is not None:
+            frames = math.ceil(self.size * rate / self.sample_rate)
+            if self.part != "start":
+                room = max(info.frames - frames, 0)
+                start = room // 2
+                if self.part == "random" and training:
+                    start = int(torch.randint(room + 1, ()))
+        waveform = read_audio(path, rate, start, frames)
+        waveform = waveform.mean(0, keepdim=True) if self.mono else waveform
+        if rate != self.sample_rate:
+            # Eagerly: a kernel would compile anew for every length of file.
+            with torch.compiler.set_stance("force_eager"):
+                waveform = resample_rate(waveform[None], rate, self.sample_rate)[0]
+        return waveform if self.size is None else fit(waveform, self.size)
 
 
-def AudioBlock(sample_rate: int = 16_000, size: int | None = None) -> Any:  # noqa: N802
+def AudioBlock(  # noqa: N802
+    sample_rate: int = 16_000,
+    size: int | None = None,
+    *,
+    resample: bool = False,
+    mono: bool = False,
+    part: Literal["start", "center", "random"] = "start",
+) -> Any:
     """Make a ``TransformBlock`` that reads audio files.
+
+    With ``size`` no more of a file is decoded than that. Paths may be strings, as in
+    ``learn.predict("note.wav")``.
 
     Args:
         sample_rate: Sample rate in Hz that all files must have.
         size: Samples that every example is cut or padded with zeros to, so that they can be
             collated; ``None`` leaves them as they are. For random crops take a larger ``size``
-            here and crop in the front end.
+            here and crop in the front end, or ``part="random"``.
+        resample: Bring files of other rates to ``sample_rate``; they are refused otherwise.
+        mono: Average the channels into one.
+        part: Which ``size`` samples of a longer file: its ``"start"``, its ``"center"``, or, of the
+            training set, a ``"random"`` place by torch's default generator (of other sets the
+            center).
+
+    Raises:
+        ValueError: If ``part`` is none of those.
     """
-    return TransformBlock(type_tfms=_ReadAudio(sample_rate, size))
+    if part not in ("start", "center", "random"):
+        raise ValueError(f'`part` must be "start", "center" or "random", got {part!r}')
+    return TransformBlock(type_tfms=_ReadAudio(sample_rate, size, resample, mono, part))
 
 
 def get_audio_files(path: str | Path, recurse: bool = True, folders: Any = None) -> Any:
@@ -153,6 +209,7 @@ def audio_learner(
     checkpoint: str | Path | None = None,
     timm_arguments: Mapping[str, Any] | None = None,
     head_arguments: Mapping[str, Any] | None = None,
+    class_weights: Tensor | None = None,
     **learner_arguments: Any,
 ) -> Any:
     """Make a ``Learner`` with a timm body for spectrograms and fastai's head.
@@ -169,6 +226,8 @@ def audio_learner(
         checkpoint: File of weights; see `augspec.create_backbone`.
         timm_arguments: Passed on to ``timm.create_model``.
         head_arguments: Passed on to fastai's ``create_head`` (``ps``, ``lin_ftrs``, ...).
+        class_weights: Weight of each class in the loss, ``(classes,)``, from
+            `augspec.samplers.class_weights`: fastai's loss for ``dls``, weighted.
         **learner_arguments: Passed on to ``Learner`` (``metrics``, ``loss_func``, ``cbs``, ...).
 
     Raises:
@@ -187,9 +246,22 @@ def audio_learner(
         **(timm_arguments or {}),
     )
     body = TimmBody(model)
+    # The body calls the model's features, past what the model does when it is called itself.
+    fit_input(body, input_fit(model, (timm_arguments or {}).get("img_size")))
     head: dict[str, Any] = {"pool": body.needs_pool, **(head_arguments or {})}
     classifier = add_head(body, model.num_features, n_out, **head)
+    if class_weights is not None:
+        learner_arguments.setdefault("loss_func", _weighted_loss(dls, class_weights))
     learner = Learner(dls, classifier, **{"splitter": default_split, **learner_arguments})
     if pretrained or checkpoint is not None:
         learner.freeze()
     return learner
+
+
+def _weighted_loss(dls: Any, weights: Tensor) -> Any:
+    """Give the loss of fastai's blocks with a weight for each class."""
+    weights = weights.to(dls.device)  # where the model will be
+    if isinstance(getattr(dls, "loss_func", None), BCEWithLogitsLossFlat):
+        # Flattened, the scores of an example would lose their classes.
+        return BCEWithLogitsLossFlat(weight=weights, flatten=False)
+    return CrossEntropyLossFlat(weight=weights)

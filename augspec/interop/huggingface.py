@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from augspec import functional
-from augspec.batches import Batch, add_specgram, collate
-from augspec.frontend import Frontend
-from augspec.random import example_keys, fresh_keys
+from augspec.batches import Batch, collate
+from augspec.classes import check_classes, classes_of
+from augspec.interop._audio_classifier import AudioClassifier
 
 try:
     import datasets
@@ -28,16 +31,17 @@ __all__ = ["AudioClassifier", "Collator", "EpochCallback", "with_waveform"]
 
 
 def with_waveform(dataset: Any, sample_rate: int, audio: str = "audio") -> Any:
-    """Give a ``datasets.Dataset`` whose rows have ``waveform`` and ``index``.
+    """Give a data set of Hugging Face whose rows have ``waveform`` and ``index``.
 
     Files and bytes are decoded by soundfile when a row is read (``Audio(decode=False)`` and
     ``with_transform``), so that torchcodec is not needed, and resampled where they have another
     rate. ``index`` is a column: it stays with its row through ``shuffle``, ``select`` and
-    ``train_test_split``, and so does the augmentation.
+    ``train_test_split``, and so does the augmentation. A streamed data set has no places to count;
+    its ``index`` is a hash of the audio's bytes, or of its path where it is a file.
 
     Args:
-        dataset: A map-style data set with a column of audio; an ``index`` column of its own is
-            kept.
+        dataset: A ``Dataset``, an ``IterableDataset`` (``streaming=True``), or a dictionary of
+            either, with a column of audio; an ``index`` column of its own is kept.
         sample_rate: Sample rate of the waveforms in Hz.
         audio: Name of the column: an ``Audio`` feature, or paths.
 
@@ -45,19 +49,40 @@ def with_waveform(dataset: Any, sample_rate: int, audio: str = "audio") -> Any:
         The data set; a row has ``waveform`` ``(channel, time)`` in place of ``audio``.
 
     Raises:
-        TypeError: If ``dataset`` is no ``datasets.Dataset``; take the splits of a ``DatasetDict``
-            one by one.
-        ValueError: If it has no such column. Reading a row raises it if its audio cannot be
-            decoded.
+        TypeError: If ``dataset`` is none of those.
+        ValueError: If it has no such column, or an ``index`` twice. Reading a row raises it if its
+            audio cannot be decoded.
     """
-    if not isinstance(dataset, datasets.Dataset):
-        raise TypeError(f"`dataset` must be a datasets.Dataset, got {type(dataset).__name__}")
-    if audio not in dataset.column_names:
-        raise ValueError(f"`audio` must be one of {dataset.column_names}, got {audio!r}")
+    if isinstance(dataset, datasets.DatasetDict | datasets.IterableDatasetDict):
+        splits = {name: with_waveform(own, sample_rate, audio) for name, own in dataset.items()}
+        return type(dataset)(splits)
+    if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
+        raise TypeError(
+            f"`dataset` must be a datasets.Dataset, got {type(dataset).__name__}; streamed ones "
+            "and dictionaries of splits will do too"
+        )
+    names = dataset.column_names
+    if names is not None and audio not in names:
+        raise ValueError(f"`audio` must be one of {names}, got {audio!r}")
+    if isinstance(dataset, datasets.IterableDataset):
+        if names is not None:
+            dataset = dataset.cast_column(audio, datasets.Audio(decode=False))
+        return dataset.map(_StreamDecoder(sample_rate, audio), remove_columns=[audio])
     dataset = dataset.cast_column(audio, datasets.Audio(decode=False))
     if "index" not in dataset.column_names:
         dataset = dataset.add_column("index", list(range(len(dataset))))
+    else:
+        _check_distinct(dataset["index"])
     return dataset.with_transform(_Decoder(sample_rate, audio))
+
+
+def _check_distinct(index: Sequence[int]) -> None:
+    values, counts = np.unique(np.asarray(index), return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"`index` {values[counts > 1][0]} is that of several rows, which would draw alike: "
+            'take the column away with dataset.remove_columns("index"), and it is made anew'
+        )
 
 
 class _Decoder:
@@ -78,12 +103,31 @@ class _Decoder:
         return {"waveform": waveforms, **others}
 
 
+class _StreamDecoder:
+    """The function of `with_waveform` for one streamed row."""
+
+    def __init__(self, sample_rate: int, audio: str) -> None:
+        self.sample_rate = sample_rate
+        self.audio = audio
+
+    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        item = row[self.audio]
+        item = {"path": item, "bytes": None} if isinstance(item, str) else item
+        content = item["bytes"] if item["bytes"] is not None else str(item["path"]).encode()
+        number = hashlib.blake2b(content, digest_size=8).digest()
+        index = int.from_bytes(number, "little", signed=True)
+        return {"waveform": _decode(item, self.sample_rate), "index": row.get("index", index)}
+
+
 def _decode(item: Mapping[str, Any], sample_rate: int) -> Tensor:
     source = item["path"] if item["bytes"] is None else io.BytesIO(item["bytes"])
     try:
         samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise ValueError(f"{item['path'] or 'bytes'} cannot be decoded: {error}") from error
+        raise ValueError(
+            f"{item['path'] or 'bytes'} cannot be decoded: {error}"
+            + (_M4A_REMEDY if _is_m4a(item) else "")
+        ) from error
     waveform = torch.from_numpy(samples.T.copy())
     if rate == sample_rate:
         return waveform
@@ -92,95 +136,78 @@ def _decode(item: Mapping[str, Any], sample_rate: int) -> Tensor:
         return functional.resample_rate(waveform[None], rate, sample_rate)[0]
 
 
+_M4A_REMEDY = (
+    "; it is an MPEG-4 file (m4a), whatever its name says, which soundfile does not read: convert "
+    "it to flac or wav"
+)
+
+
+def _is_m4a(item: Mapping[str, Any]) -> bool:
+    """Whether audio begins as MPEG-4 files do."""
+    if item["bytes"] is not None:
+        return bytes(item["bytes"][4:8]) == b"ftyp"
+    try:
+        with Path(item["path"]).open("rb") as file:
+            return file.read(8)[4:] == b"ftyp"
+    except OSError:
+        return False
+
+
 class Collator:
     """Collate rows into what `AudioClassifier` takes; a ``data_collator`` for ``Trainer``.
 
     Waveforms are padded by `augspec.collate`. Besides them only ``index`` and the label are kept:
-    a ``Trainer`` gives its model everything that the collator gives.
+    a ``Trainer`` gives its model everything that the collator gives. A label that is a list of
+    numbers, one for each class, stays one row of ``labels``.
 
     Args:
         label: Name of the label's column; rows without it serve for prediction.
         size: Samples to pad to; see `augspec.collate`.
-    """
+        label2id: Number of each label, for a column of names.
 
-    def __init__(self, label: str = "label", size: int | None = None) -> None:
-        self.label = label
-        self.size = size
-
-    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Batch:
-        """Collate the examples of a batch."""
-        names = ("waveform", "lengths", "index", self.label)
-        kept = [{name: row[name] for name in names if name in row} for row in examples]
-        batch = collate(kept, self.size)
-        if self.label in batch:
-            batch["labels"] = batch.pop(self.label)
-        return batch
-
-
-class AudioClassifier(nn.Module):
-    """A front end and a classifier in one model that takes waveforms, as ``Trainer`` wants it.
-
-    The spectrogram is made on the model's device, augmented in ``train()`` and plain in ``eval()``.
-    Each example's augmentation depends on ``seed``, ``epoch`` and its ``index`` alone;
-    `EpochCallback` sets the epoch. The front end adds nothing to the ``state_dict``.
-
-    Args:
-        frontend: Makes the spectrogram.
-        model: Takes ``(batch, channel, freq, frame)`` and returns logits, or an output that has
-            ``logits``, as transformers' image classifiers do.
-        seed: Seed of the augmentation.
-        num_classes: Number of classes, needed where the front end mixes examples.
+    Raises:
+        ValueError: While collating, if a label is a name that ``label2id`` lacks.
     """
 
     def __init__(
-        self, frontend: Frontend, model: nn.Module, *, seed: int = 0, num_classes: int | None = None
-    ) -> None:
-        super().__init__()
-        self.frontend = frontend
-        self.model = model
-        self.seed = seed
-        self.num_classes = num_classes
-        self.epoch = 0
-
-    def forward(
         self,
-        waveform: Tensor,
-        lengths: Tensor | None = None,
-        index: Tensor | None = None,
-        labels: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """Classify waveforms.
+        label: str = "label",
+        size: int | None = None,
+        label2id: Mapping[str, int] | None = None,
+    ) -> None:
+        self.label = label
+        self.size = size
+        self.label2id = label2id
 
-        Args:
-            waveform: ``(batch, channel, time)``.
-            lengths: Valid samples of each example.
-            index: Place of each example in the data set; without it torch's default generator
-                draws the augmentation.
-            labels: ``(batch,)`` int64 or ``(batch, classes)``.
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Batch:
+        """Collate the examples of a batch."""
+        names = ("waveform", "lengths", "index")
+        kept = [{name: row[name] for name in names if name in row} for row in examples]
+        for row, example in zip(kept, examples, strict=True):
+            if self.label in example:
+                row["label"] = self._number(example[self.label])
+        batch = collate(kept, self.size)
+        if "label" in batch:
+            batch["labels"] = batch.pop("label")
+        return batch
 
-        Returns:
-            ``logits`` ``(batch, classes)``, and with ``labels`` ``loss``, the cross entropy.
-        """
-        batch: Batch = {"waveform": waveform}
-        if lengths is not None:
-            batch["lengths"] = lengths
-        if labels is not None:
-            batch["label"] = labels
-        if index is None:
-            keys = fresh_keys(len(waveform), waveform.device)
-        else:
-            keys = example_keys(self.seed, self.epoch, index)
-        self.frontend.set_epoch(self.epoch)
-        batch = add_specgram(batch, self.frontend, keys, num_classes=self.num_classes)
-        output: Any = self.model(batch["specgram"])
-        logits: Tensor = getattr(output, "logits", output)
-        if labels is None:
-            return {"logits": logits}
-        return {"loss": nn.functional.cross_entropy(logits, batch["label"]), "logits": logits}
+    def _number(self, label: Any) -> Any:
+        if not isinstance(label, str):
+            return label
+        if self.label2id is None or label not in self.label2id:
+            raise ValueError(
+                f"`{self.label}` must hold numbers, got {label!r}: give Collator a label2id with "
+                "it, or make the column a ClassLabel with dataset.class_encode_column"
+            )
+        return self.label2id[label]
 
 
 class EpochCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
-    """Tell an `AudioClassifier` the epoch; one of the ``callbacks`` of a ``Trainer``."""
+    """Tell an `AudioClassifier` the epoch; one of the ``callbacks`` of a ``Trainer``.
+
+    It also compares the names of the classes, where the data sets of training and evaluation have
+    a ``ClassLabel``: that they differ is a ``ValueError``.
+    """
 
     def on_epoch_begin(
         self, args: Any, state: Any, control: Any, model: Any = None, **others: Any
@@ -188,4 +215,11 @@ class EpochCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
         """Set the epoch, counted from 0."""
         for module in model.modules():
             if isinstance(module, AudioClassifier):
-                module.epoch = int(state.epoch or 0.0)
+                module.set_epoch(int(state.epoch or 0.0), others.get("train_dataloader"))
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        """Compare the classes of training and evaluation."""
+        loaders = [others.get("train_dataloader"), others.get("eval_dataloader")]
+        train, valid = (classes_of(getattr(loader, "dataset", None)) for loader in loaders)
+        if train is not None and valid is not None:
+            check_classes(train, valid)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from augspec.batches import Batch, add_specgram, augmenting, check_batch
+from torch.utils import _pytree as pytree
+
+from augspec.batches import Batch, add_specgram, augmenting, check_batch, draws
+from augspec.classes import check_classes, check_num_classes, classes_of
 from augspec.frontend import Frontend
 from augspec.random import example_keys
+from augspec.visits import Visits
 
 __all__ = ["FrontendMixin"]
+
+_VIEW = "_augspec_view"  # the key of a batch that takes the views to the device
 
 
 class FrontendMixin:
@@ -19,8 +25,10 @@ class FrontendMixin:
 
     Put it before ``LightningModule`` or ``LightningDataModule`` in a class and set ``frontend`` in
     its constructor. What `augspec.DeviceLoader` does to a batch is done then: each example's
-    augmentation depends on ``seed``, the epoch and its ``index`` alone. Validation, test and
-    prediction get the plain features, and so does training while the front end is in ``eval()``.
+    augmentation depends on ``seed``, the epoch and its ``index`` alone, and where an example comes
+    several times in an epoch, each time has draws of its own. Validation, test and prediction get
+    the plain features, need no ``index``, and so does training while the front end is in
+    ``eval()``.
 
     Attributes:
         frontend: Makes the spectrogram.
@@ -30,6 +38,8 @@ class FrontendMixin:
     Raises:
         TypeError: While training, if a batch is no dictionary.
         KeyError: While training, if a batch has no ``waveform`` or ``index``.
+        ValueError: While training, if the ``classes`` of the data sets of training and validation
+            differ, or their number is not ``num_classes``.
 
     Example:
         >>> from lightning import LightningModule  # doctest: +SKIP
@@ -44,15 +54,55 @@ class FrontendMixin:
     num_classes: int | None = None
     # Lightning's own classes have it.
     trainer: Any
+    _visits: _EpochVisits | None = None
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Count the examples of a training batch, while their ``index`` is on the CPU."""
+        batch = super().on_before_batch_transfer(batch, dataloader_idx)  # type: ignore[misc]
+        if not self._draws():
+            return batch
+        check_batch(batch, "dataloader")
+        trainer = self.trainer
+        known = self._visits
+        if known is None or known.trainer is not trainer or known.epoch != trainer.current_epoch:
+            self._visits = known = _EpochVisits(trainer)
+            known.check_classes(self.num_classes)
+        return {**batch, _VIEW: known.visits.views(batch["index"])}
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Make the spectrogram of a batch that was moved to the device."""
         # The next class in the order of resolution is Lightning's.
         batch = super().on_after_batch_transfer(batch, dataloader_idx)  # type: ignore[misc]
-        check_batch(batch, "dataloader")
+        needed = self._draws()
+        check_batch(batch, "dataloader", index=needed)
         # A data module is no nn.Module: nobody else moves its front end.
         frontend = self.frontend.to(batch["waveform"].device)
-        keys = example_keys(self.seed, self.trainer.current_epoch, batch["index"])
-        frontend.set_epoch(self.trainer.current_epoch)
+        epoch = self.trainer.current_epoch
+        batch = dict(batch)
+        views = batch.pop(_VIEW, 0)
+        keys = example_keys(self.seed, epoch, batch["index"], views) if needed else None
+        frontend.set_epoch(epoch)
         with augmenting(frontend, bool(self.trainer.training)):
             return add_specgram(batch, frontend, keys, num_classes=self.num_classes)
+
+    def _draws(self) -> bool:
+        return bool(self.trainer.training) and draws(self.frontend)
+
+
+class _EpochVisits:
+    """The visits of one epoch of a trainer."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+        self.epoch: int = trainer.current_epoch
+        self.visits = Visits(trainer.train_dataloader)
+
+    def check_classes(self, num_classes: int | None) -> None:
+        """Raise if the data sets of training and validation number their classes differently."""
+        train = getattr(self.trainer.train_dataloader, "dataset", None)
+        check_num_classes(train, num_classes)
+        own = classes_of(train)
+        for loader in pytree.tree_leaves(self.trainer.val_dataloaders):
+            other = classes_of(getattr(loader, "dataset", None))
+            if own is not None and other is not None:
+                check_classes(own, other)

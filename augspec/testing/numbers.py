@@ -33,6 +33,20 @@ def half_precision_is_computed_in_float32(case: Case) -> None:
 
 
 @check()
+def autocast_changes_nothing(case: Case) -> None:
+    """Under autocast every bit comes out as without."""
+    cases = {"": case, " of quiet sound": case.on(batch=1e-3 * case.batch)}
+    device = case.batch.device.type
+    for words, some in cases.items():
+        expected, ends = some.run_ragged()
+        for dtype in (torch.float16, torch.bfloat16):
+            with torch.autocast(device, dtype=dtype):
+                out, new_ends = some.run_ragged()
+            equal(out, expected, f"{dtype} autocast changes the result{words}")
+            equal(new_ends, ends, f"{dtype} autocast changes the lengths{words}")
+
+
+@check()
 def one_sample_is_enough(case: Case) -> None:
     """Examples of one sample, and of none, give finite values."""
     out = case.on(batch=case.batch[..., :1]).run()

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from augspec.functional.shapes import fit, like
 from augspec.params import select
-from augspec.transforms.base import RandomTransform
+from augspec.transforms.base import Batch, RandomTransform
 
 __all__ = ["Options"]
 
@@ -44,122 +44,128 @@ class Options:
     by_mode: bool
     may_pass: bool
 
-    def run(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Apply to each example what it has chosen."""
-        eager = waveform.device.type == "cpu" and not torch.compiler.is_compiling()
-        # A transform that mixes examples has to see all of them.
-        if eager and not any(transform.mixes_examples for transform in self.transforms):
-            return self._run_groups(waveform, lengths)
-        return self._run_all(waveform, lengths)
+    def walk(self, batch: Batch) -> Batch:
+        """Take each example the way that it has chosen."""
+        eager = self.choice.device.type == "cpu" and not torch.compiler.is_compiling()
+        # A transform that mixes examples has to see all of them; labels cost nothing.
+        alone = batch.signal is not None and not batch.targets
+        if alone and eager and not any(each.mixes_examples for each in self.transforms):
+            return self._run_groups(batch)
+        return self._run_all(batch)
 
-    def _run_groups(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        groups, outs, ends = [], [], []
+    def _run_groups(self, batch: Batch) -> Batch:
+        """Run each transform on the examples that chose it, and put the results in order."""
+        groups, outs = [], []
         for place, (transform, params) in enumerate(zip(self.transforms, self.params, strict=True)):
-            # Nobody's choice runs on an empty batch: it says the size.
+            # An empty batch has no choices to run. Run every branch all the same, if only to learn
+            # the output's shape.
             group = (self.choice == place).nonzero().squeeze(1)
-            own = None if lengths is None else lengths[group]
-            out, end = transform.run(
-                waveform[group], select(params, group), own, by_mode=self.by_mode
-            )
+            part = _take(batch, group)
+            outs.append(transform.walk(part, select(params, group), by_mode=self.by_mode))
             groups.append(group)
-            outs.append(out)
-            ends.append(end)
-        size = self._check_sizes(outs, waveform)
+        size = self._check_sizes(outs, batch)
         if self.may_pass:
             group = (self.choice == NOTHING).nonzero().squeeze(1)
+            part = _take(batch, group)
+            outs.append(part.carry(signal=fit(part.sound, size)))
             groups.append(group)
-            outs.append(fit(waveform[group], size))
-            ends.append(None if lengths is None else lengths[group])
         place_of = torch.argsort(torch.cat(groups))
-        out = torch.cat(outs)[place_of]
-        if all(end is None for end in ends):
-            return out, None
-        times = [made.shape[-1] for made in outs]
-        if self.may_pass:
-            times[-1] = waveform.shape[-1]
-        filled = [
-            torch.full_like(group, time) if end is None else end
-            for end, group, time in zip(ends, groups, times, strict=True)
-        ]
-        return out, torch.cat(filled)[place_of]
+        signal = torch.cat([out.sound for out in outs])[place_of]
+        ends = None
+        if any(out.lengths is not None for out in outs):
+            pairs = zip(outs, groups, strict=True)
+            ends = torch.cat([_ends(out, group) for out, group in pairs])[place_of]
+        return batch.carry(signal=signal, time=size, lengths=ends)
 
-    def _run_all(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        made = [
-            transform.run(waveform, params, lengths, by_mode=self.by_mode)
+    def _run_all(self, batch: Batch) -> Batch:
+        """Run every transform on the whole batch; each example takes what it has chosen."""
+        outs = [
+            transform.walk(batch, params, by_mode=self.by_mode)
             for transform, params in zip(self.transforms, self.params, strict=True)
         ]
-        size = self._check_sizes([out for out, _ in made], waveform)
-        result = fit(waveform, size) if self.may_pass else made[0][0]
-        for place, (out, _) in enumerate(made):
-            result = torch.where(like(self.choice == place, out), out, result)
-        ends = [ends for _, ends in made]
-        return result, self._merge_ends(waveform.shape[-1], size, lengths, ends)
-
-    def _merge_ends(
-        self, time: int, size: int, lengths: Tensor | None, made: list[Tensor | None]
-    ) -> Tensor | None:
-        """Say where examples end: at the size of their choice where no lengths are known."""
-        before = lengths if self.may_pass else None
-        if before is None and all(ends is None for ends in made):
-            return None
-        result = torch.full_like(self.choice, time) if before is None else before
-        for place, ends in enumerate(made):
-            own = torch.full_like(self.choice, size) if ends is None else ends
-            result = torch.where(self.choice == place, own, result)
-        return result
-
-    def _check_sizes(self, outs: list[Tensor], waveform: Tensor) -> int:
-        """Raise a clear error unless every choice ends in the same shape; give its last size."""
-        shapes = {tuple(out.shape[1:]) for out in outs}
-        size: int = outs[0].shape[-1]
-        passes = (*waveform.shape[1:-1], size)
-        # What passes can be followed by silence, but not be cut.
-        lost = self.may_pass and (size < waveform.shape[-1] or passes not in shapes)
-        if len(shapes) == 1 and not lost:
-            return size
-        parts = [
-            f"{type(transform).__name__} {tuple(out.shape[1:])}"
-            for transform, out in zip(self.transforms, outs, strict=True)
-        ]
-        if self.may_pass:
-            parts.append(f"an example that passes {tuple(waveform.shape[1:])}")
-        raise ValueError(
-            f"{self.name} must end in one shape whatever is chosen, got {', '.join(parts)}"
+        targets = self._merge_targets(batch.targets, [out.targets for out in outs])
+        signal, size = None, outs[0].time
+        if batch.signal is not None:
+            size = self._check_sizes(outs, batch)
+            signals = [out.sound for out in outs]
+            signal = self._merge(signals, fit(batch.signal, size) if self.may_pass else None)
+        ends = [out.lengths for out in outs]
+        passing = [batch] if self.may_pass else []
+        if not all(out.ends_are_known for out in [*outs, *passing]):
+            return batch.carry(
+                signal=signal, time=None, lengths=None, relative=False, targets=targets
+            )
+        if any(end is not None for end in ends) or (self.may_pass and batch.lengths is not None):
+            merged = self._merge(
+                [_ends(out, self.choice) for out in outs],
+                _ends(batch, self.choice) if self.may_pass else None,
+            )
+        else:
+            merged = None
+        return batch.carry(
+            signal=signal,
+            time=size,
+            lengths=merged,
+            targets=targets,
+            relative=outs[0].relative,
         )
 
-    def run_targets(
-        self, targets: dict[str, Any], lengths: Tensor | None, time: int | None
-    ) -> dict[str, Any]:
-        """Give each example the labels that its choice makes of them."""
-        made = [
-            transform.run_targets(dict(targets), params, lengths, time, by_mode=self.by_mode)
-            for transform, params in zip(self.transforms, self.params, strict=True)
-        ]
-        return {
-            name: self._merge(name, [of.get(name) for of in made], targets.get(name))
-            for name in {name: None for of in made for name in of}
-        }
-
-    def _merge(self, name: str, made: list[Any], before: Any) -> Any:
-        if all(value is before for value in made):
-            return before
-        first = before if self.may_pass else made[0]
-        shapes = {value.shape for value in [first, *made] if isinstance(value, Tensor)}
-        if len(shapes) != 1 or not all(isinstance(value, Tensor) for value in [first, *made]):
-            raise ValueError(
-                f"{self.name} must give `{name}` of one shape whatever is chosen, got "
-                f"{[tuple(v.shape) if isinstance(v, Tensor) else v for v in [first, *made]]}"
-            )
-        result = first
+    def _merge(self, made: Sequence[Tensor], passing: Tensor | None) -> Tensor:
+        """Give each example the result of its choice; ``passing`` is that of none."""
+        result = made[0] if passing is None else passing
         for place, value in enumerate(made):
             result = torch.where(like(self.choice == place, value), value, result)
         return result
 
-    def run_lengths(self, time: int, lengths: Tensor | None) -> tuple[int, Tensor | None]:
-        """Say what becomes of the time and the lengths."""
-        made = [
-            transform.run_lengths(time, params, lengths, by_mode=self.by_mode)
-            for transform, params in zip(self.transforms, self.params, strict=True)
+    def _check_sizes(self, outs: Sequence[Batch], batch: Batch) -> int:
+        """Raise a clear error unless every choice ends in the same shape; give its last size."""
+        before, shapes = batch.sound.shape, [tuple(out.sound.shape[1:]) for out in outs]
+        size: int = shapes[0][-1]
+        passes = (*before[1:-1], size)
+        # What passes can be followed by silence, but not be cut.
+        lost = self.may_pass and (size < before[-1] or passes not in shapes)
+        if len(set(shapes)) == 1 and not lost:
+            return size
+        parts = [
+            f"{type(transform).__name__} {shape}"
+            for transform, shape in zip(self.transforms, shapes, strict=True)
         ]
-        size = made[0][0]
-        return size, self._merge_ends(time, size, lengths, [ends for _, ends in made])
+        if self.may_pass:
+            parts.append(f"an example that passes {tuple(before[1:])}")
+        raise ValueError(
+            f"{self.name} must end in one shape whatever is chosen, got {', '.join(parts)}"
+        )
+
+    def _merge_targets(
+        self, before: dict[str, Any], made: Sequence[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Give each example the labels that its choice makes of them."""
+        return {
+            name: self._merge_label(name, [of.get(name) for of in made], before.get(name))
+            for name in {name: None for of in made for name in of}
+        }
+
+    def _merge_label(self, name: str, made: list[Any], before: Any) -> Any:
+        if all(value is before for value in made):
+            return before
+        values = [before, *made] if self.may_pass else made
+        shapes = {value.shape for value in values if isinstance(value, Tensor)}
+        if len(shapes) != 1 or not all(isinstance(value, Tensor) for value in values):
+            raise ValueError(
+                f"{self.name} must give `{name}` of one shape whatever is chosen, got "
+                f"{[tuple(v.shape) if isinstance(v, Tensor) else v for v in values]}"
+            )
+        return self._merge(made, before if self.may_pass else None)
+
+
+def _take(batch: Batch, group: Tensor) -> Batch:
+    """Take some examples out of a batch of sound."""
+    lengths = None if batch.lengths is None else batch.lengths[group]
+    return batch.carry(signal=batch.sound[group], lengths=lengths)
+
+
+def _ends(batch: Batch, choice: Tensor) -> Tensor:
+    """Say where examples end, in the shape of ``choice``: at the time if no lengths are known."""
+    if batch.lengths is not None or batch.time is None:
+        return cast(Tensor, batch.lengths)
+    return torch.full_like(choice, batch.time)

@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from augspec.functional.checks import check_flag, check_specgram, check_waveform
 from augspec.functional.frames import frame_middles, take_frames
-from augspec.functional.shapes import fit, like
-from augspec.params import Params
+from augspec.functional.shapes import blend, fit, like
 from augspec.random import Draw
+from augspec.transforms.declare import Declared, setting
 from augspec.transforms.tree import (
+    Batch,
     RandomTransform,
     Result,
     check_probability,
     resolve_keys,
-    time_of,
 )
 
 __all__ = [
+    "Batch",
     "LeafTransform",
     "RandomTransform",
     "Result",
     "SpecgramTransform",
     "WaveformTransform",
     "check_probability",
+    "ends_at",
     "resolve_keys",
-    "time_of",
 ]
 
+Kernel = Callable[..., Tensor]
 
-class LeafTransform(RandomTransform, ABC):
+
+class LeafTransform(RandomTransform, Declared, ABC):
     """A transform that is not made of others.
 
-    `_draw` says what is random, `_transform` what is computed. One that changes where examples end
-    gives `_lengths` too; one that changes labels, `_targets`.
+    It declares what is drawn (see `augspec.transforms.declare`) and names the kernel that computes
+    the result: ``class Gain(WaveformTransform, kernel=level.gain)``. The kernel gets the signal,
+    each drawn parameter and each setting under its own name, and ``lengths``, as far as it takes
+    them. Where that does not say enough, write ``_draw`` or ``_transform``. One that changes where
+    examples end gives ``_lengths`` too, one that moves sound in time ``_source``, one that changes
+    labels ``_targets``.
 
     Args:
         p: Probability that an example is transformed; one that is not comes out bit for bit.
@@ -49,32 +57,87 @@ class LeafTransform(RandomTransform, ABC):
         ValueError: If ``p`` is not in [0, 1].
     """
 
+    # Annotated attributes of a declared class are arguments of its constructor, ClassVars are not.
+    p: float = setting(default=1.0, check=lambda _, p: check_probability(p), kw_only=True)
+    per_channel: bool = setting(default=False, check=check_flag, kw_only=True)
+
     #: Whether ``forward`` also acts in ``eval()``.
-    in_eval: bool = False
+    #: Without an annotation, so that a class may have it as an argument instead.
+    in_eval = False
     #: Whether the size of the output is a setting; such a transform takes no ``p``.
     sets_shape: ClassVar[bool] = False
-    #: Value of each parameter at which the function is the identity or close to it. An example that
-    #: is not picked gets it, so that the branch not taken gives no NaN gradient.
+    #: Value of each parameter at which the function is the identity or close to it, from what is
+    #: declared. An example that is not picked gets it, so that the branch not taken gives no NaN
+    #: gradient.
     neutral: ClassVar[Mapping[str, float]] = {}
-    #: Whether frame labels move by rates and shares, the same at any time, not by samples.
-    moves_at_any_time: ClassVar[bool] = False
+    #: Whether sound is moved by rates and fractions of an example alone, never by samples.
+    scale_free: ClassVar[bool] = False
     #: Whether the function at `neutral` is the identity bit for bit.
     neutral_is_exact: ClassVar[bool] = False
 
-    def __init__(self, *, p: float = 1.0, per_channel: bool = False) -> None:
-        super().__init__()
-        self.p = check_probability(p)
-        self.per_channel = check_flag("per_channel", per_channel)
+    _kernel: ClassVar[Kernel]
+    _kernel_settings: ClassVar[tuple[str, ...]] = ()
+    _kernel_takes: ClassVar[frozenset[str]] = frozenset()
+    _mixes_in: ClassVar[bool] = False
 
-    @abstractmethod
+    def __init_subclass__(cls, kernel: Kernel | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "neutral" not in vars(cls):
+            declared = {name: one.neutral for name, one in cls.drawn.items()}
+            said = {name: value for name, value in declared.items() if value is not None}
+            cls.neutral = {**cls.neutral, **said}
+        if kernel is not None:
+            cls._name_kernel(kernel)
+
+    @classmethod
+    def _name_kernel(cls, kernel: Kernel) -> None:
+        """Note what a kernel takes of that which is declared."""
+        taken = inspect.signature(kernel).parameters
+        cls._kernel = staticmethod(kernel)
+        cls._kernel_takes = frozenset(taken)
+        cls._kernel_settings = tuple(
+            name for name in cls.fields if name in taken and name not in cls.drawn
+        )
+        cls._mixes_in = "mix" in cls.drawn and "mix" not in taken
+        lost = cls.drawn.keys() - taken.keys() - {"mix"}
+        if lost:
+            raise TypeError(f"the kernel of {cls.__name__} must take {', '.join(sorted(lost))}")
+        cls._transform = cls._run_kernel  # type: ignore[method-assign]
+
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         """Draw the parameters: float32, int64 or bool, ``(batch,)`` or ``(batch, channel)``."""
+        return {name: one.draw(draw, self) for name, one in self.drawn.items()}
 
-    @abstractmethod
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        """Compute the result; ``waveform`` is float32 or float64 and must not be edited."""
+        """Compute the result; ``signal`` is float32 or float64 and must not be edited."""
+        raise NotImplementedError  # never: the method is abstract, see below
+
+    if not TYPE_CHECKING:
+        # A class that names a kernel gets the method at run time, which type checkers cannot see.
+        _transform = abstractmethod(_transform)
+
+    def _settings(self, time: int) -> dict[str, Any]:
+        """Give the kernel's arguments that are not drawn, by name; ``time`` is the signal's.
+
+        These are the settings that the kernel takes. A class adds what is computed of them.
+        """
+        return {name: getattr(self, name) for name in self._kernel_settings}
+
+    def _run_kernel(
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        """Call the kernel with what it takes of params and settings, and mix the result in."""
+        given = self._settings(signal.shape[-1])
+        names = [*self.drawn, *(name for name in params if name not in self.drawn)]
+        given |= {name: params[name] for name in names if name in self._kernel_takes}
+        if "lengths" in self._kernel_takes:
+            given["lengths"] = lengths
+        out = self._kernel(signal, **given)
+        if self._mixes_in:
+            out = blend(signal, out, params["mix"])
+        return out
 
     def _lengths(
         self,
@@ -115,7 +178,7 @@ class LeafTransform(RandomTransform, ABC):
         """Say what happens to labels; ``frames`` follow from `_source`."""
         return targets
 
-    def draw_params(self, draw: Draw) -> Params:
+    def draw_params(self, draw: Draw) -> dict[str, Tensor]:
         """Draw whether the transform is applied, and its parameters."""
         params = self._draw(draw.per_channel(self.per_channel))
         return {"applied": draw.bernoulli("applied", self.p), **params}
@@ -138,49 +201,63 @@ class LeafTransform(RandomTransform, ABC):
         """Whether ``forward`` does anything in the present mode."""
         return self.training or self.in_eval
 
-    def run(
-        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Apply the function to the examples that are picked."""
+    def walk(self, batch: Batch, params: Any, *, by_mode: bool) -> Batch:
+        """Apply the function, and what it means for ends and labels, to the picked examples."""
         if by_mode and not self.acts():
-            return waveform, lengths
-        params = self.neutralise(params)
-        out = self._transform(waveform, params, lengths)
-        if not (self.sets_shape or self.neutral_is_exact):
-            out = torch.where(like(params["applied"], out), out, fit(waveform, out.shape[-1]))
-        return out, self._lengths(waveform.shape[-1], params, lengths)
+            return batch
+        try:
+            params = self.neutralise(params)
+            out = batch.carry(targets=self._move_labels(batch, params))
+            if batch.signal is not None:
+                out = out.carry(signal=self._transform_picked(batch.signal, params, batch.lengths))
+            return self._move_ends(out, params)
+        except KeyError as error:
+            self._explain(params, error)
+            raise
 
-    def run_targets(
-        self,
-        targets: dict[str, Any],
-        params: Any,
-        lengths: Tensor | None,
-        time: int | None = None,
-        *,
-        by_mode: bool,
-    ) -> dict[str, Any]:
-        """Apply the transform to the labels of the examples that are picked."""
-        if by_mode and not self.acts():
+    def _transform_picked(
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        out = self._transform(signal, params, lengths)
+        if self.sets_shape or self.neutral_is_exact:
+            return out
+        return torch.where(like(params["applied"], out), out, fit(signal, out.shape[-1]))
+
+    def _move_ends(self, batch: Batch, params: dict[str, Tensor]) -> Batch:
+        """Say where examples end afterwards, if the time before is known."""
+        if batch.time is not None and (self.scale_free or not batch.relative):
+            ends = self._lengths(batch.time, params, batch.lengths)
+            return batch.carry(time=self._size(batch.time), lengths=ends)
+        if self._moves("_size", "_lengths"):
+            return batch.carry(time=None, lengths=None, relative=False)
+        return batch
+
+    def _moves(self, *hooks: str) -> bool:
+        """Whether the class has a hook of its own."""
+        return any(getattr(type(self), hook) is not getattr(LeafTransform, hook) for hook in hooks)
+
+    def _move_labels(self, batch: Batch, params: dict[str, Tensor]) -> dict[str, Any]:
+        if not batch.targets:
+            return batch.targets
+        targets = self._targets(batch.targets, params, batch.lengths)
+        if "frames" not in targets or not self._moves("_source"):
             return targets
-        params = self.neutralise(params)
-        targets = self._targets(targets, params, lengths)
-        if "frames" not in targets or type(self)._source is LeafTransform._source:
-            return targets
-        if time is None and lengths is None and self.moves_at_any_time:
-            time = targets["frames"].shape[-1] << 12
-        if time is None:
+        time = self._time_for_frames(batch)
+        frames = self._move_frames(targets["frames"], time, params, batch.lengths)
+        return {**targets, "frames": frames}
+
+    def _time_for_frames(self, batch: Batch) -> int:
+        if batch.time is None or (batch.relative and not self.scale_free):
             raise ValueError(
                 f"`targets` has `frames`, which {type(self).__name__} moves: give `time`, the "
                 "number of samples of the waveform before"
             )
-        frames = self._move_frames(targets["frames"], time, params, lengths)
-        return {**targets, "frames": frames}
+        return batch.time
 
     def _move_frames(
         self, frames: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        if lengths is None:
-            lengths = torch.full_like(params["applied"], time, dtype=torch.int64)
+        lengths = ends_at(time, params, lengths)
         size, ends = self._size(time), self._lengths(time, params, lengths)
         position = frame_middles(frames.shape[-1], time, size, frames.device)
         source = self._source(position, time, params, lengths)
@@ -191,14 +268,6 @@ class LeafTransform(RandomTransform, ABC):
         source = torch.where(position < ends[:, None], source, -1)
         return take_frames(frames, source, time, lengths)
 
-    def run_lengths(
-        self, time: int, params: Any, lengths: Tensor | None, *, by_mode: bool
-    ) -> tuple[int, Tensor | None]:
-        """Say what the transform makes of the time and the lengths."""
-        if by_mode and not self.acts():
-            return time, lengths
-        return self._size(time), self._lengths(time, self.neutralise(params), lengths)
-
     def neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
         """Give examples that are not picked the parameters of the identity."""
         applied = params["applied"]
@@ -208,6 +277,16 @@ class LeafTransform(RandomTransform, ABC):
             else value
             for name, value in params.items()
         }
+
+    def _explain(self, params: Any, error: KeyError) -> None:
+        """Raise a clear error if params lack what this transform draws."""
+        wanted = self.draw_params(Draw(torch.zeros(0, dtype=torch.int64), "")).keys()
+        missing = sorted(wanted - params.keys())
+        if missing:
+            raise ValueError(
+                f"`params` of {type(self).__name__} must have {', '.join(sorted(wanted))}; "
+                f"{', '.join(missing)} missing, got {', '.join(sorted(params))}"
+            ) from error
 
     def extra_repr(self) -> str:
         """Show the settings under the names that the constructor has."""
@@ -221,12 +300,19 @@ class LeafTransform(RandomTransform, ABC):
         return ", ".join(f"{name}={value!r}" for name, value in settings.items())
 
 
+def ends_at(time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+    """Say where examples end, ``(batch,)`` int64: at ``time`` where no lengths are known."""
+    if lengths is not None:
+        return lengths
+    return torch.full_like(params["applied"], time, dtype=torch.int64)
+
+
 class WaveformTransform(LeafTransform, ABC):
     """A transform of waveforms; ``lengths`` are in samples.
 
-    Derive from it: ``_draw`` says what is random, ``_transform`` what is computed. One that changes
-    where examples end gives ``_lengths`` too, one that moves sound in time ``_source``, one that
-    changes labels ``_targets``.
+    Derive from it: declare what is random and name the kernel, or write ``_draw`` and
+    ``_transform``. One that changes where examples end gives ``_lengths`` too, one that moves sound
+    in time ``_source``, one that changes labels ``_targets``.
 
     Args:
         p: Probability that an example is transformed; one that is not comes out bit for bit.
@@ -238,6 +324,8 @@ class WaveformTransform(LeafTransform, ABC):
     Raises:
         ValueError: If ``p`` is not in [0, 1].
     """
+
+    kind = "waveform"
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
         """Raise a clear error if the input is no batch of waveforms."""
@@ -259,6 +347,8 @@ class SpecgramTransform(LeafTransform, ABC):
     Raises:
         ValueError: If ``p`` is not in [0, 1].
     """
+
+    kind = "specgram"
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
         """Raise a clear error if the input is no batch of spectrograms."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
 from augspec.functional import channels
-from augspec.functional.checks import check_integer_range, check_range
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import Drawn, Integers, Uniform, setting
 
 __all__ = ["ChannelDrop", "ChannelShuffle", "StereoWidth", "ToMono"]
 
 
-class ChannelShuffle(WaveformTransform):
+class Order(Drawn):
+    """A number for each channel: their order."""
+
+    def draw(self, draw: Draw, transform: Any) -> Tensor:
+        """Draw uniformly, float32, ``(batch, channel)``."""
+        return draw.per_channel().uniform(self.name)
+
+
+class ChannelShuffle(WaveformTransform, kernel=channels.channel_shuffle):
     """Put the channels of each example into a random order, never the one they had.
 
     Two channels are swapped. Of more, every order is equally likely but for those that turn the
@@ -36,19 +44,11 @@ class ChannelShuffle(WaveformTransform):
         tensor([2., 1.])
     """
 
-    def __init__(self, *, p: float = 1.0) -> None:
-        super().__init__(p=p)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"order": draw.per_channel().uniform("order")}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return channels.channel_shuffle(waveform, params["order"])
+    order = Order()
+    per_channel: bool = setting(default=False, init=False)
 
 
-class ChannelDrop(WaveformTransform):
+class ChannelDrop(WaveformTransform, kernel=channels.channel_drop):
     """Silence random channels of each example, but never all: one channel alone stays.
 
     Args:
@@ -68,24 +68,12 @@ class ChannelDrop(WaveformTransform):
         tensor(1.)
     """
 
-    def __init__(self, count: int | Sequence[int] = 1, *, p: float = 1.0) -> None:
-        super().__init__(p=p)
-        self.count = check_integer_range("count", count, at_least=0, at_most=1000)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        low, high = self.count
-        return {
-            "order": draw.per_channel().uniform("order"),
-            "count": draw.integers("count", low, high + 1),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return channels.channel_drop(waveform, params["order"], params["count"])
+    order = Order()
+    count: Integers = Integers(default=1, at_least=0, at_most=1000)
+    per_channel: bool = setting(default=False, init=False)
 
 
-class ToMono(WaveformTransform):
+class ToMono(WaveformTransform, kernel=channels.to_mono):
     """Average the channels of each example, in ``eval()`` too; one channel stays bit for bit.
 
     Shape:
@@ -101,23 +89,15 @@ class ToMono(WaveformTransform):
     in_eval = True
     sets_shape = True
 
-    def __init__(self) -> None:
-        super().__init__()
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return channels.to_mono(waveform)
+    p: float = setting(default=1.0, init=False)
+    per_channel: bool = setting(default=False, init=False)
 
     def out_channels(self, channels: int) -> int:
         """Say how many channels come out: one."""
         return 1
 
 
-class StereoWidth(WaveformTransform):
+class StereoWidth(WaveformTransform, kernel=channels.stereo_width):
     """Make the stereo image of each example wider or narrower; the sum of its channels stays.
 
     One channel alone stays as it is.
@@ -141,16 +121,5 @@ class StereoWidth(WaveformTransform):
         tensor([0.7500, 0.2500])
     """
 
-    neutral = {"width": 1.0}
-
-    def __init__(self, width: float | Sequence[float] = (0.0, 2.0), *, p: float = 1.0) -> None:
-        super().__init__(p=p)
-        self.width = check_range("width", width, at_least=0.0, at_most=10.0)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"width": draw.uniform("width", *self.width)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return channels.stereo_width(waveform, params["width"])
+    width: Uniform = Uniform(default=(0.0, 2.0), at_least=0.0, at_most=10.0, neutral=1.0)
+    per_channel: bool = setting(default=False, init=False)

@@ -15,105 +15,17 @@ from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms._dispatch import NOTHING, Options
 from augspec.transforms.base import RandomTransform, check_probability
-from augspec.transforms.compose import Chain, Composite
+from augspec.transforms.compose import Chain, Composite, Step
 from augspec.transforms.level import Gain, PolarityInversion
 from augspec.transforms.stretch import Speed
 
 __all__ = ["OneOf", "RandomOrder", "SomeOf"]
 
 
-class Stepwise(Composite, ABC):
+class Choice(Composite, ABC):
     """The base of transforms in which each example takes its own way through others.
 
     Params have ``applied``, ``choice`` and ``options``.
-
-    Args:
-        transforms: What there is to choose from.
-
-    Raises:
-        TypeError: If an entry is not a `RandomTransform`.
-        ValueError: If there is none.
-    """
-
-    def __init__(self, transforms: Iterable[RandomTransform]) -> None:
-        super().__init__(transforms)
-        if not len(self):
-            raise ValueError("`transforms` must hold at least one transform, got none")
-
-    @abstractmethod
-    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Options]:
-        """Give the choices, one after the other."""
-
-    def _draw_options(self, draw: Draw) -> list[Any]:
-        """Draw the params of every transform: what is not chosen costs little."""
-        return [
-            transform.draw_params(draw.child(name))
-            for name, transform in zip(self._names, self, strict=True)
-        ]
-
-    def out_channels(self, channels: int) -> int:
-        """Say how many channels come out: as many whatever is chosen."""
-        return next(iter(self)).out_channels(channels)
-
-    def _scale_options(self, options: Sequence[Any], magnitude: Tensor) -> list[Any]:
-        return [
-            transform.scale_params(params, magnitude)
-            for transform, params in zip(self, options, strict=True)
-        ]
-
-    def scale_params(self, params: Any, magnitude: Tensor) -> Any:
-        """Bring each option's params nearer to the identity."""
-        return {**params, "options": self._scale_options(params["options"], magnitude)}
-
-    def run(
-        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Apply to each example what it has chosen."""
-        if by_mode and not self.acts():
-            return waveform, lengths
-        self.check_params(params)
-        for step in self._steps(params, by_mode=by_mode):
-            waveform, lengths = step.run(waveform, lengths)
-        return waveform, lengths
-
-    def run_targets(
-        self,
-        targets: dict[str, Any],
-        params: Any,
-        lengths: Tensor | None,
-        time: int | None = None,
-        *,
-        by_mode: bool,
-    ) -> dict[str, Any]:
-        """Give each example the labels that its choice makes of them."""
-        if by_mode and not self.acts():
-            return targets
-        self.check_params(params)
-        for step in self._steps(params, by_mode=by_mode):
-            targets = step.run_targets(targets, lengths, time)
-            if time is not None:
-                time, lengths = step.run_lengths(time, lengths)
-        return targets
-
-    def run_lengths(
-        self, time: int, params: Any, lengths: Tensor | None, *, by_mode: bool
-    ) -> tuple[int, Tensor | None]:
-        """Say what becomes of the time and the lengths."""
-        if by_mode and not self.acts():
-            return time, lengths
-        for step in self._steps(params, by_mode=by_mode):
-            time, lengths = step.run_lengths(time, lengths)
-        return time, lengths
-
-    def check_params(self, params: Any) -> None:
-        """Raise a clear error if ``params`` cannot be those of this transform."""
-        if not isinstance(params, dict) or not {"applied", "choice", "options"} <= set(params):
-            got = sorted(params) if isinstance(params, dict) else type(params).__name__
-            raise ValueError(f"`params` must have applied, choice and options, got {got}")
-
-
-class Choice(Stepwise, ABC):
-    """The base of transforms that draw a choice among others.
 
     Args:
         transforms: What is chosen from.
@@ -121,11 +33,14 @@ class Choice(Stepwise, ABC):
 
     Raises:
         TypeError: If an entry is not a `RandomTransform`.
-        ValueError: If there is none, or ``p`` is not in [0, 1].
+        ValueError: If there is none, some transform waveforms and others spectrograms, or ``p`` is
+            not in [0, 1].
     """
 
     def __init__(self, transforms: Iterable[RandomTransform], *, p: float = 1.0) -> None:
         super().__init__(transforms)
+        if not len(self):
+            raise ValueError("`transforms` must hold at least one transform, got none")
         self.p = check_probability(p)
 
     @abstractmethod
@@ -142,10 +57,10 @@ class Choice(Stepwise, ABC):
 
     def _step(
         self, applied: Tensor, choice: Tensor, options: Sequence[Any], *, by_mode: bool
-    ) -> Options:
+    ) -> Step:
         """Make a step in which each example that is picked takes one of the transforms."""
         choice = torch.where(applied, choice, NOTHING)
-        return Options(type(self).__name__, list(self), options, choice, by_mode, self.p < 1.0)
+        return self._options(options, choice, by_mode=by_mode, may_pass=self.p < 1.0)
 
     def extra_repr(self) -> str:
         """Show the probability."""
@@ -199,7 +114,7 @@ class OneOf(Choice):
     def _draw_choice(self, draw: Draw) -> Tensor:
         return draw.choice("choice", self.weights or [1.0] * len(self))
 
-    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Options]:
+    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         yield self._step(params["applied"], params["choice"], params["options"], by_mode=by_mode)
 
     def extra_repr(self) -> str:
@@ -270,13 +185,13 @@ class SomeOf(Choice):
         count = draw.integers("k", self.k[0], self.k[1] + 1)
         return (rank < count[:, None]).to(torch.int64)
 
-    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Options]:
+    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         may_pass = self.k[0] < len(self) or self.p < 1.0
         for place, transform in enumerate(self):
             picked = params["applied"] & (params["choice"][:, place] == 1)
             choice = torch.where(picked, 0, NOTHING)
             own = params["options"][place]
-            yield Options(type(self).__name__, [transform], [own], choice, by_mode, may_pass)
+            yield Options(type(self).__name__, [transform], [own], choice, by_mode, may_pass).walk
 
     def extra_repr(self) -> str:
         """Show the settings."""
@@ -316,7 +231,7 @@ class RandomOrder(Choice):
     def _draw_choice(self, draw: Draw) -> Tensor:
         return _draw_order(self._names, draw)
 
-    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Options]:
+    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         for choice in params["choice"].unbind(1):
             yield self._step(params["applied"], choice, params["options"], by_mode=by_mode)
 

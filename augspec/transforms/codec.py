@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
-import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_range, check_sample_rate
 from augspec.functional.codec import check_formats, codec
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import Drawn, Uniform, check_rate, setting
 
 __all__ = ["Codec"]
+
+
+class Format(Drawn):
+    """The place of a format among the setting ``formats``; -1 is none of them."""
+
+    neutral = -1
+
+    def draw(self, draw: Draw, transform: Any) -> Tensor:
+        """Draw each format with equal chances, int64."""
+        return draw.choice(self.name, [1.0] * len(transform.formats))
 
 
 class Codec(WaveformTransform):
@@ -58,41 +67,27 @@ class Codec(WaveformTransform):
 
     compilable = False
     differentiable = False
-    neutral = {"format": -1}
     neutral_is_exact = True
 
-    def __init__(
-        self,
-        sample_rate: int,
-        formats: Sequence[str] = ("mp3", "vorbis"),
-        compression_level: float | Sequence[float] = (0.5, 0.95),
-        *,
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.formats = check_formats(formats, sample_rate)
-        self.compression_level = check_range(
-            "compression_level", compression_level, at_least=0.0, at_most=1.0
-        )
+    sample_rate: int = setting(check=check_rate)
+    formats: Sequence[str] = setting(default=("mp3", "vorbis"))
+    format = Format()
+    compression_level: Uniform = Uniform(default=(0.5, 0.95), at_least=0.0, at_most=1.0)
+    per_channel: bool = setting(default=False, init=False)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings."""
         return cls(16_000, ("mp3", "vorbis", "opus"))
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "format": draw.choice("format", [1.0] * len(self.formats)),
-            "compression_level": draw.uniform("compression_level", *self.compression_level),
-        }
+    def _validate(self) -> None:
+        self.formats = check_formats(self.formats, self.sample_rate)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         return codec(
-            waveform,
+            signal,
             params["format"],
             params["compression_level"],
             self.sample_rate,

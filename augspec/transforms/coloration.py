@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from augspec.functional import equalizer, reverb
-from augspec.functional.checks import check_range, check_sample_rate
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
-from augspec.transforms.equalizer import check_gain
-from augspec.transforms.ranges import check_freq, check_q, log_uniform
+from augspec.transforms.declare import (
+    Frequency,
+    LogUniform,
+    Range,
+    Uniform,
+    Whole,
+    check_freq,
+    check_rate,
+    log_uniform,
+    setting,
+)
 
 __all__ = ["AirAbsorption", "RandomEQ", "TiltEQ"]
 
 
-class RandomEQ(WaveformTransform):
+class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
     """Bend the whole spectrum by several bands of random place, width and gain.
 
     The range of frequencies is cut into as many parts, equal in octaves, as there are bands, and
@@ -54,34 +61,24 @@ class RandomEQ(WaveformTransform):
         torch.Size([4, 1, 800])
     """
 
-    neutral = {"gain_db": 0.0}
-
-    def __init__(
-        self,
-        bands: int = 4,
-        gain_db: float | Sequence[float] = (-9.0, 9.0),
-        q: float | Sequence[float] = (0.5, 2.0),
-        *,
-        sample_rate: int,
-        center_freq: tuple[float, float] | None = None,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        if isinstance(bands, bool) or not isinstance(bands, int) or not 1 <= bands <= 16:
-            raise ValueError(f"`bands` must be an integer from 1 to 16, got {bands!r}")
-        self.bands = bands
-        self.gain_db = check_gain(gain_db)
-        self.q = check_q(q)
-        self.sample_rate = check_sample_rate(sample_rate)
-        if center_freq is None:
-            center_freq = (sample_rate / 320, sample_rate * 0.45)  # 50 Hz to 7.2 kHz at 16 kHz
-        self.center_freq = check_freq("center_freq", center_freq, sample_rate)
+    bands: int = setting(default=4, check=Whole(1, 16))
+    gain_db: Uniform = Uniform(
+        default=(-9.0, 9.0), at_least=-60.0, at_most=60.0, neutral=0.0, unit="dB"
+    )
+    q: LogUniform = LogUniform(default=(0.5, 2.0), at_least=0.01, at_most=1000.0)
+    sample_rate: int = setting(check=check_rate, kw_only=True)
+    center_freq: tuple[float, float] = setting(default=None, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings."""
         return cls(sample_rate=16_000)
+
+    def _validate(self) -> None:
+        given: Range | None = self.center_freq
+        if given is None:  # 50 Hz to 7.2 kHz at 16 kHz
+            given = (self.sample_rate / 320, self.sample_rate * 0.45)
+        self.center_freq = check_freq("center_freq", given, self.sample_rate)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         low, high = self.center_freq
@@ -97,20 +94,8 @@ class RandomEQ(WaveformTransform):
             "q": torch.stack([log_uniform(draw, f"q_{i}", *self.q) for i in bands], -1),
         }
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return equalizer.parametric_eq(
-            waveform,
-            params["center_freq"],
-            params["gain_db"],
-            params["q"],
-            sample_rate=self.sample_rate,
-            lengths=lengths,
-        )
 
-
-class TiltEQ(WaveformTransform):
+class TiltEQ(WaveformTransform, kernel=equalizer.tilt_eq):
     """Tilt the spectrum by a random slope, as a distant, dull or bright microphone does.
 
     The level at ``center_freq`` stays. The slope holds within 0.07 dB for each 6 dB an octave down
@@ -142,46 +127,19 @@ class TiltEQ(WaveformTransform):
         torch.Size([4, 1, 800])
     """
 
-    neutral = {"slope_db": 0.0}
-
-    def __init__(
-        self,
-        slope_db: float | Sequence[float] = (-3.0, 3.0),
-        center_freq: float | Sequence[float] = 1000.0,
-        *,
-        sample_rate: int,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.slope_db = check_range("slope_db", slope_db, at_least=-12.0, at_most=12.0)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.center_freq = check_freq("center_freq", center_freq, sample_rate)
+    slope_db: Uniform = Uniform(
+        default=(-3.0, 3.0), at_least=-12.0, at_most=12.0, neutral=0.0, unit="dB an octave"
+    )
+    center_freq: Frequency = Frequency(default=1000.0)
+    sample_rate: int = setting(check=check_rate, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings."""
         return cls(sample_rate=16_000)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "slope_db": draw.uniform("slope_db", *self.slope_db),
-            "center_freq": log_uniform(draw, "center_freq", *self.center_freq),
-        }
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return equalizer.tilt_eq(
-            waveform,
-            params["slope_db"],
-            params["center_freq"],
-            sample_rate=self.sample_rate,
-            lengths=lengths,
-        )
-
-
-class AirAbsorption(WaveformTransform):
+class AirAbsorption(WaveformTransform, kernel=reverb.air_absorption):
     """Take away high frequencies as the air over a random distance does.
 
     Attenuation of pure tones by ISO 9613-1 at normal pressure, without delay, phase shift or the
@@ -213,44 +171,14 @@ class AirAbsorption(WaveformTransform):
         torch.Size([4, 1, 800])
     """
 
-    neutral = {"distance": 0.0}
-
-    def __init__(
-        self,
-        distance: float | Sequence[float] = (10.0, 100.0),
-        temperature: float | Sequence[float] = (10.0, 30.0),
-        humidity: float | Sequence[float] = (30.0, 90.0),
-        *,
-        sample_rate: int,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.distance = check_range("distance", distance, at_least=0.0, at_most=500.0)
-        self.temperature = check_range("temperature", temperature, at_least=-20.0, at_most=50.0)
-        self.humidity = check_range("humidity", humidity, at_least=10.0, at_most=100.0)
-        self.sample_rate = check_sample_rate(sample_rate)
+    distance: Uniform = Uniform(
+        default=(10.0, 100.0), at_least=0.0, at_most=500.0, neutral=0.0, unit="m"
+    )
+    temperature: Uniform = Uniform(default=(10.0, 30.0), at_least=-20.0, at_most=50.0, unit="°C")
+    humidity: Uniform = Uniform(default=(30.0, 90.0), at_least=10.0, at_most=100.0, unit="%")
+    sample_rate: int = setting(check=check_rate, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings."""
         return cls(sample_rate=16_000)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "distance": draw.uniform("distance", *self.distance),
-            "temperature": draw.uniform("temperature", *self.temperature),
-            "humidity": draw.uniform("humidity", *self.humidity),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return reverb.air_absorption(
-            waveform,
-            params["distance"],
-            params["temperature"],
-            params["humidity"],
-            sample_rate=self.sample_rate,
-            lengths=lengths,
-        )

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeAlias
 
 from torch import Tensor, nn
 
 from augspec.functional.checks import check_count, check_lengths
 from augspec.params import Params
 from augspec.random import Draw
-from augspec.transforms.base import RandomTransform
+from augspec.transforms._dispatch import Options
+from augspec.transforms.base import Batch, RandomTransform
 from augspec.transforms.crop import RandomCrop
 from augspec.transforms.level import Gain
 from augspec.transforms.mask import TimeMask
+from augspec.transforms.tree import Kind
 
 __all__ = ["Chain", "Repeat"]
 
 _MOST = 1000  # repetitions
+
+Step: TypeAlias = Callable[[Batch], Batch]
 
 
 def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
@@ -42,6 +47,7 @@ class Composite(RandomTransform, ABC):
 
     Raises:
         TypeError: If an entry is not a `RandomTransform`.
+        ValueError: If some entries transform waveforms and others spectrograms.
     """
 
     def __init__(self, transforms: Iterable[RandomTransform]) -> None:
@@ -58,12 +64,17 @@ class Composite(RandomTransform, ABC):
                     f"`transforms` must hold augspec transforms, got {type(transform).__name__} at "
                     f"place {place}"
                 )
+        self.kind = one_kind(type(self).__name__, transforms)
         self.transforms = nn.ModuleList(transforms)
         self._names = names_in_order(transforms)
         # What one of them cannot promise, the whole cannot.
         self.mixes_examples = any(transform.mixes_examples for transform in transforms)
         self.compilable = all(transform.compilable for transform in transforms)
         self.differentiable = all(transform.differentiable for transform in transforms)
+
+    @abstractmethod
+    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
+        """Give what a batch goes through, one step after the other."""
 
     def __iter__(self) -> Iterator[RandomTransform]:
         return (t for t in self.transforms if isinstance(t, RandomTransform))
@@ -81,6 +92,67 @@ class Composite(RandomTransform, ABC):
         """Whether any of the transforms acts in the present mode."""
         return any(transform.acts() for transform in self)
 
+    def walk(self, batch: Batch, params: Any, *, by_mode: bool) -> Batch:
+        """Take a batch through every step."""
+        if by_mode and not self.acts():
+            return batch
+        self.check_params(params)
+        for step in self._steps(params, by_mode=by_mode):
+            batch = step(batch)
+        return batch
+
+    # Params of a choice; a chain has others.
+
+    def check_params(self, params: Any) -> None:
+        """Raise a clear error if ``params`` cannot be those of this transform."""
+        if not isinstance(params, dict) or not {"applied", "choice", "options"} <= set(params):
+            got = sorted(params) if isinstance(params, dict) else type(params).__name__
+            raise ValueError(f"`params` must have applied, choice and options, got {got}")
+
+    def scale_params(self, params: Any, magnitude: Tensor) -> Any:
+        """Bring each option's params nearer to the identity."""
+        return {**params, "options": self._scale_options(params["options"], magnitude)}
+
+    def out_channels(self, channels: int) -> int:
+        """Say how many channels come out: as many whatever is chosen."""
+        return next(iter(self)).out_channels(channels)
+
+    def _draw_options(self, draw: Draw) -> list[Any]:
+        """Draw the params of every transform: what is not chosen costs little."""
+        return [
+            transform.draw_params(draw.child(name))
+            for name, transform in zip(self._names, self, strict=True)
+        ]
+
+    def _scale_options(self, options: Sequence[Any], magnitude: Tensor) -> list[Any]:
+        return [
+            transform.scale_params(params, magnitude)
+            for transform, params in zip(self, options, strict=True)
+        ]
+
+    def _options(
+        self, params: Sequence[Any], choice: Tensor, *, by_mode: bool, may_pass: bool
+    ) -> Step:
+        """Make a step in which each example takes one of the transforms, or none."""
+        return Options(type(self).__name__, list(self), params, choice, by_mode, may_pass).walk
+
+    def make_room_for_neutral(self) -> None:
+        """Leave room in each of the transforms."""
+        for transform in self:
+            transform.make_room_for_neutral()
+
+
+def one_kind(name: str, transforms: Iterable[RandomTransform]) -> Kind | None:
+    """Say whether transforms take waveforms or spectrograms; raise if they do not all take one."""
+    kinds = {transform.kind: type(transform).__name__ for transform in transforms if transform.kind}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"`transforms` of {name} must all take waveforms or all take spectrograms, got "
+            f"{kinds['waveform']} (waveforms) and {kinds['specgram']} (spectrograms); in an "
+            "augspec.Frontend the former go to `waveform`, the latter to `specgram`"
+        )
+    return next(iter(kinds), None)
+
 
 class Chain(Composite):
     """Apply transforms one after the other.
@@ -97,6 +169,7 @@ class Chain(Composite):
 
     Raises:
         TypeError: If an entry is not a `RandomTransform`.
+        ValueError: If some entries transform waveforms and others spectrograms.
 
     Example:
         >>> import torch
@@ -130,45 +203,11 @@ class Chain(Composite):
 
     def scale_params(self, params: Any, magnitude: Tensor) -> Any:
         """Bring each transform's params nearer to the identity."""
-        return [
-            transform.scale_params(own, magnitude)
-            for transform, own in zip(self, params, strict=True)
-        ]
+        return self._scale_options(params, magnitude)
 
-    def run(
-        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Apply each transform to what the one before it gave."""
-        self.check_params(params)
+    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         for transform, own in zip(self, params, strict=True):
-            waveform, lengths = transform.run(waveform, own, lengths, by_mode=by_mode)
-        return waveform, lengths
-
-    def run_targets(
-        self,
-        targets: dict[str, Any],
-        params: Any,
-        lengths: Tensor | None,
-        time: int | None = None,
-        *,
-        by_mode: bool,
-    ) -> dict[str, Any]:
-        """Apply each transform to the labels that the one before it gave."""
-        self.check_params(params)
-        for transform, own in zip(self, params, strict=True):
-            targets = transform.run_targets(targets, own, lengths, time, by_mode=by_mode)
-            if time is not None:
-                time, lengths = transform.run_lengths(time, own, lengths, by_mode=by_mode)
-        return targets
-
-    def run_lengths(
-        self, time: int, params: Any, lengths: Tensor | None, *, by_mode: bool
-    ) -> tuple[int, Tensor | None]:
-        """Say what the chain makes of the time and the lengths."""
-        self.check_params(params)
-        for transform, own in zip(self, params, strict=True):
-            time, lengths = transform.run_lengths(time, own, lengths, by_mode=by_mode)
-        return time, lengths
+            yield partial(transform.walk, params=own, by_mode=by_mode)
 
     def check_params(self, params: Any) -> None:
         """Raise a clear error if ``params`` cannot be those of this chain."""

@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Self
 
-import torch
 from torch import Tensor
 
 from augspec.functional.checks import check_size
 from augspec.functional.crop import crop, crop_start, cropped_lengths
-from augspec.random import Draw
+from augspec.transforms.base import ends_at
+from augspec.transforms.declare import Place, setting
 from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["CenterCrop", "RandomCrop"]
 
 
-def _ends(time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
-    """Say where examples end: at ``time`` where no lengths are known."""
-    return (
-        torch.full_like(params["applied"], time, dtype=torch.int64) if lengths is None else lengths
-    )
+class _Crop(FusableTransform, ABC):
+    sets_shape = True
+
+    size: int = setting(check=check_size)
+    p: float = setting(default=1.0, init=False)
+    per_channel: bool = setting(default=False, init=False)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings."""
+        return cls(2000)
+
+    @abstractmethod
+    def _start(self, params: dict[str, Tensor], ends: Tensor) -> Tensor:
+        """Say at which sample the crop of each example begins."""
+
+    def _transform(
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+    ) -> Tensor:
+        start = self._start(params, ends_at(signal.shape[-1], params, lengths))
+        return crop(signal, start, self.size, lengths)
+
+    def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+        ends = ends_at(time, params, lengths)
+        return cropped_lengths(ends, self._start(params, ends), self.size)
+
+    def _size(self, time: int) -> int:
+        return self.size
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return position + self._start(params, lengths)[:, None]
+
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Begin at the crop."""
+        start = self._start(params, warp.ends)
+        return warp.cut(start, self.size, cropped_lengths(warp.ends, start, self.size))
 
 
-class RandomCrop(FusableTransform):
+class RandomCrop(_Crop):
     """Cut a random part out of each example; a shorter one is followed by zeros.
 
     The crop lies on the example's sound: within ``lengths``, where they are known.
@@ -43,47 +77,13 @@ class RandomCrop(FusableTransform):
         torch.Size([4, 1, 8000])
     """
 
-    sets_shape = True
+    offset = Place()
 
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = check_size(size)
-
-    @classmethod
-    def example(cls) -> Self:
-        """Give an instance with typical settings."""
-        return cls(2000)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"offset": draw.uniform("offset")}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        ends = _ends(waveform.shape[-1], params, lengths)
-        start = crop_start(params["offset"], ends, self.size)
-        return crop(waveform, start, self.size, lengths)
-
-    def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
-        ends = _ends(time, params, lengths)
-        start = crop_start(params["offset"], ends, self.size)
-        return cropped_lengths(ends, start, self.size)
-
-    def _size(self, time: int) -> int:
-        return self.size
-
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
-        return position + crop_start(params["offset"], lengths, self.size)[:, None]
-
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
-        """Begin at the crop."""
-        start = crop_start(params["offset"], warp.ends, self.size)
-        return warp.cut(start, self.size, cropped_lengths(warp.ends, start, self.size))
+    def _start(self, params: dict[str, Tensor], ends: Tensor) -> Tensor:
+        return crop_start(params["offset"], ends, self.size)
 
 
-class CenterCrop(FusableTransform):
+class CenterCrop(_Crop):
     """Cut the middle out of each example, in ``eval()`` too; a shorter one is followed by zeros.
 
     Args:
@@ -103,42 +103,6 @@ class CenterCrop(FusableTransform):
     """
 
     in_eval = True
-    sets_shape = True
 
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = check_size(size)
-
-    @classmethod
-    def example(cls) -> Self:
-        """Give an instance with typical settings."""
-        return cls(2000)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {}
-
-    def _start(self, ends: Tensor) -> Tensor:
+    def _start(self, params: dict[str, Tensor], ends: Tensor) -> Tensor:
         return (ends - self.size).clamp(min=0) // 2
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        start = self._start(_ends(waveform.shape[-1], params, lengths))
-        return crop(waveform, start, self.size, lengths)
-
-    def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
-        ends = _ends(time, params, lengths)
-        return cropped_lengths(ends, self._start(ends), self.size)
-
-    def _size(self, time: int) -> int:
-        return self.size
-
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
-        return position + self._start(lengths)[:, None]
-
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
-        """Begin at the crop."""
-        start = self._start(warp.ends)
-        return warp.cut(start, self.size, cropped_lengths(warp.ends, start, self.size))

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Self
 
-from torch import Tensor
-
 from augspec.functional import distortion
-from augspec.functional.checks import (
-    check_flag,
-    check_integer_range,
-    check_range,
-    check_sample_rate,
-)
-from augspec.functional.shapes import blend
-from augspec.random import Draw
+from augspec.functional.checks import check_flag, check_range
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import Integers, Uniform, check_rate, setting
 
 __all__ = ["Aliasing", "BitCrush", "Clip", "ClippingDistortion", "MuLaw", "TanhDistortion"]
 
 
-class Clip(WaveformTransform):
+class Clip(WaveformTransform, kernel=distortion.clip):
     """Clip each example at a random threshold.
 
     Args:
@@ -44,30 +35,11 @@ class Clip(WaveformTransform):
         tensor([[[-1.0000,  0.5000,  1.0000]]])
     """
 
-    def __init__(
-        self,
-        threshold_db: float | Sequence[float] = (-12.0, 0.0),
-        *,
-        relative: bool = False,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.threshold_db = check_range("threshold_db", threshold_db, at_least=-100, at_most=100)
-        self.relative = check_flag("relative", relative)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"threshold_db": draw.uniform("threshold_db", *self.threshold_db)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return distortion.clip(
-            waveform, params["threshold_db"], relative=self.relative, lengths=lengths
-        )
+    threshold_db: Uniform = Uniform(default=(-12.0, 0.0), at_least=-100.0, at_most=100.0, unit="dB")
+    relative: bool = setting(default=False, check=check_flag, kw_only=True)
 
 
-class ClippingDistortion(WaveformTransform):
+class ClippingDistortion(WaveformTransform, kernel=distortion.clipping_distortion):
     """Clip a random percentage of each example's samples: those that are largest.
 
     However loud the example is, so many of its samples are clipped.
@@ -90,28 +62,12 @@ class ClippingDistortion(WaveformTransform):
         tensor([[[ 1., -2.,  2.]]])
     """
 
-    neutral = {"percentile": 0.0}
-
-    def __init__(
-        self,
-        percentile: float | Sequence[float] = (0.0, 40.0),
-        *,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.percentile = check_range("percentile", percentile, at_least=0.0, at_most=100.0)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"percentile": draw.uniform("percentile", *self.percentile)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return distortion.clipping_distortion(waveform, params["percentile"], lengths)
+    percentile: Uniform = Uniform(
+        default=(0.0, 40.0), at_least=0.0, at_most=100.0, neutral=0.0, unit="%"
+    )
 
 
-class TanhDistortion(WaveformTransform):
+class TanhDistortion(WaveformTransform, kernel=distortion.tanh_distortion):
     """Distort each example softly and symmetrically: odd harmonics, at the same root mean square.
 
     The amount is relative to the example's own samples, so that it does not depend on the level.
@@ -136,32 +92,11 @@ class TanhDistortion(WaveformTransform):
         torch.Size([4, 1, 16000])
     """
 
-    def __init__(
-        self,
-        distortion: float | Sequence[float] = (0.01, 0.7),
-        *,
-        mix: float | Sequence[float] = 1.0,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.distortion = check_range("distortion", distortion, at_least=0.0, at_most=1.0)
-        self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "distortion": draw.uniform("distortion", *self.distortion),
-            "mix": draw.uniform("mix", *self.mix),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        out = distortion.tanh_distortion(waveform, params["distortion"], lengths)
-        return blend(waveform, out, params["mix"])
+    distortion: Uniform = Uniform(default=(0.01, 0.7), at_least=0.0, at_most=1.0)
+    mix: Uniform = Uniform(default=1.0, at_least=0.0, at_most=1.0, kw_only=True)
 
 
-class BitCrush(WaveformTransform):
+class BitCrush(WaveformTransform, kernel=distortion.bit_crush):
     """Round each example to a random number of bits, without dither.
 
     Samples beyond [-1, 1] are clipped. The gradient is zero.
@@ -187,33 +122,11 @@ class BitCrush(WaveformTransform):
 
     differentiable = False
 
-    def __init__(
-        self,
-        bit_depth: int | Sequence[int] = (5, 10),
-        *,
-        mix: float | Sequence[float] = 1.0,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.bit_depth = check_integer_range("bit_depth", bit_depth, at_least=1, at_most=24)
-        self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        low, high = self.bit_depth
-        return {
-            "bit_depth": draw.integers("bit_depth", low, high + 1),
-            "mix": draw.uniform("mix", *self.mix),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        out = distortion.bit_crush(waveform, params["bit_depth"])
-        return blend(waveform, out, params["mix"])
+    bit_depth: Integers = Integers(default=(5, 10), at_least=1, at_most=24, unit="bits")
+    mix: Uniform = Uniform(default=1.0, at_least=0.0, at_most=1.0, kw_only=True)
 
 
-class MuLaw(WaveformTransform):
+class MuLaw(WaveformTransform, kernel=distortion.mu_law):
     """Send each example through a mu-law codec, as old telephony and WaveNet have it.
 
     Samples beyond [-1, 1] are clipped. The gradient is zero.
@@ -242,29 +155,10 @@ class MuLaw(WaveformTransform):
 
     differentiable = False
 
-    def __init__(
-        self,
-        quantization_channels: int | Sequence[int] = 256,
-        *,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.quantization_channels = check_integer_range(
-            "quantization_channels", quantization_channels, at_least=2, at_most=65536
-        )
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        low, high = self.quantization_channels
-        return {"quantization_channels": draw.integers("quantization_channels", low, high + 1)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return distortion.mu_law(waveform, params["quantization_channels"])
+    quantization_channels: Integers = Integers(default=256, at_least=2, at_most=65536)
 
 
-class Aliasing(WaveformTransform):
+class Aliasing(WaveformTransform, kernel=distortion.aliasing):
     """Sample each example at a lower rate without the filter that belongs before it, and hold.
 
     What lies above half the new rate folds to below it: a tone of ``f`` Hz also sounds at
@@ -290,35 +184,14 @@ class Aliasing(WaveformTransform):
         tensor([[[1., 1., 3., 3.]]])
     """
 
-    def __init__(
-        self,
-        new_freq: float | Sequence[float],
-        *,
-        sample_rate: int,
-        mix: float | Sequence[float] = 1.0,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.new_freq = check_range("new_freq", new_freq, at_least=1.0, at_most=sample_rate)
-        self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
+    new_freq: Uniform = Uniform(at_least=1.0, unit="Hz")
+    sample_rate: int = setting(check=check_rate, kw_only=True)
+    mix: Uniform = Uniform(default=1.0, at_least=0.0, at_most=1.0, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Give an instance with typical settings."""
         return cls((3_000, 12_000), sample_rate=16_000)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "new_freq": draw.uniform("new_freq", *self.new_freq),
-            "mix": draw.uniform("mix", *self.mix),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        out = distortion.aliasing(
-            waveform, params["new_freq"], sample_rate=self.sample_rate, lengths=lengths
-        )
-        return blend(waveform, out, params["mix"])
+    def _validate(self) -> None:
+        check_range("new_freq", self.new_freq, at_least=1.0, at_most=self.sample_rate)

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Self
 
-from torch import Tensor
-
 from augspec.functional import dynamics
-from augspec.functional.checks import (
-    check_finite,
-    check_flag,
-    check_range,
-    check_sample_rate,
-)
-from augspec.functional.shapes import blend
-from augspec.random import Draw
+from augspec.functional.checks import check_flag
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import Number, Uniform, check_rate, setting
 
 __all__ = ["Compressor", "Limiter"]
 
 
-class Compressor(WaveformTransform):
+class Compressor(WaveformTransform, kernel=dynamics.compressor):
     """Turn each example down where it is louder than a threshold, with a ratio of its own.
 
     A feed-forward compressor with a soft knee whose gain in dB follows the absolute value of each
@@ -62,66 +53,28 @@ class Compressor(WaveformTransform):
         -15.0
     """
 
-    neutral = {"ratio": 1.0}
-
-    def __init__(
-        self,
-        threshold_db: float | Sequence[float] = (-30.0, -10.0),
-        ratio: float | Sequence[float] = (1.5, 8.0),
-        *,
-        sample_rate: int,
-        attack: float | Sequence[float] = (0.001, 0.03),
-        release: float | Sequence[float] = (0.05, 0.5),
-        knee_db: float = 6.0,
-        relative: bool = False,
-        mix: float | Sequence[float] = 1.0,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.threshold_db = check_range("threshold_db", threshold_db, at_least=-100, at_most=100)
-        self.ratio = check_range("ratio", ratio, at_least=1.0, at_most=1000.0)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.attack = check_range("attack", attack, at_least=0.0, at_most=10.0)
-        self.release = check_range("release", release, at_least=0.0, at_most=10.0)
-        self.knee_db = check_finite("knee_db", knee_db)
-        if not 0.0 <= self.knee_db <= 200.0:
-            raise ValueError(f"`knee_db` must be 0 to 200 dB, got {knee_db!r}")
-        self.relative = check_flag("relative", relative)
-        self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
+    threshold_db: Uniform = Uniform(
+        default=(-30.0, -10.0), at_least=-100.0, at_most=100.0, unit="dB"
+    )
+    ratio: Uniform = Uniform(default=(1.5, 8.0), at_least=1.0, at_most=1000.0, neutral=1.0)
+    sample_rate: int = setting(check=check_rate, kw_only=True)
+    attack: Uniform = Uniform(
+        default=(0.001, 0.03), at_least=0.0, at_most=10.0, unit="s", kw_only=True
+    )
+    release: Uniform = Uniform(
+        default=(0.05, 0.5), at_least=0.0, at_most=10.0, unit="s", kw_only=True
+    )
+    knee_db: float = setting(default=6.0, check=Number(0.0, 200.0), kw_only=True)
+    relative: bool = setting(default=False, check=check_flag, kw_only=True)
+    mix: Uniform = Uniform(default=1.0, at_least=0.0, at_most=1.0, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Give an instance with typical settings."""
         return cls(sample_rate=16_000)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "threshold_db": draw.uniform("threshold_db", *self.threshold_db),
-            "ratio": draw.uniform("ratio", *self.ratio),
-            "attack": draw.uniform("attack", *self.attack),
-            "release": draw.uniform("release", *self.release),
-            "mix": draw.uniform("mix", *self.mix),
-        }
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        out = dynamics.compressor(
-            waveform,
-            params["threshold_db"],
-            params["ratio"],
-            params["attack"],
-            params["release"],
-            sample_rate=self.sample_rate,
-            knee_db=self.knee_db,
-            relative=self.relative,
-            lengths=lengths,
-        )
-        return blend(waveform, out, params["mix"])
-
-
-class Limiter(WaveformTransform):
+class Limiter(WaveformTransform, kernel=dynamics.limiter):
     """Keep every sample of each example within a random threshold by turning it down in time.
 
     The limiter looks ahead and adds no delay; no sample of the result is above the threshold.
@@ -154,45 +107,19 @@ class Limiter(WaveformTransform):
         0.1
     """
 
-    def __init__(
-        self,
-        threshold_db: float | Sequence[float] = (-24.0, -2.0),
-        *,
-        sample_rate: int,
-        attack: float | Sequence[float] = (0.0005, 0.025),
-        release: float | Sequence[float] = (0.05, 0.7),
-        relative: bool = False,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.threshold_db = check_range("threshold_db", threshold_db, at_least=-100, at_most=100)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.attack = check_range("attack", attack, at_least=0.0, at_most=10.0)
-        self.release = check_range("release", release, at_least=0.0, at_most=10.0)
-        self.relative = check_flag("relative", relative)
+    threshold_db: Uniform = Uniform(
+        default=(-24.0, -2.0), at_least=-100.0, at_most=100.0, unit="dB"
+    )
+    sample_rate: int = setting(check=check_rate, kw_only=True)
+    attack: Uniform = Uniform(
+        default=(0.0005, 0.025), at_least=0.0, at_most=10.0, unit="s", kw_only=True
+    )
+    release: Uniform = Uniform(
+        default=(0.05, 0.7), at_least=0.0, at_most=10.0, unit="s", kw_only=True
+    )
+    relative: bool = setting(default=False, check=check_flag, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Give an instance with typical settings."""
         return cls(sample_rate=16_000)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "threshold_db": draw.uniform("threshold_db", *self.threshold_db),
-            "attack": draw.uniform("attack", *self.attack),
-            "release": draw.uniform("release", *self.release),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return dynamics.limiter(
-            waveform,
-            params["threshold_db"],
-            params["attack"],
-            params["release"],
-            sample_rate=self.sample_rate,
-            relative=self.relative,
-            lengths=lengths,
-        )

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from augspec.functional import edit
-from augspec.functional.checks import (
-    check_finite,
-    check_flag,
-    check_integer_range,
-    check_range,
-    check_sample_rate,
-)
+from augspec.functional.checks import check_flag, check_range
 from augspec.functional.edit import RepeatMode
 from augspec.functional.shapes import ends_of, like, span_start
-from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import (
+    Integers,
+    Number,
+    Place,
+    Uniform,
+    Words,
+    check_rate_or_none,
+    setting,
+)
+from augspec.transforms.vocoder import RateTransform
 
 __all__ = ["Mute", "RepeatPart", "Shift", "TimeReverse"]
+
+_LONGEST = 3600.0  # seconds of a shift
 
 
 def _round_part(fraction: Tensor, whole: Tensor | int) -> Tensor:
@@ -29,21 +33,17 @@ def _round_part(fraction: Tensor, whole: Tensor | int) -> Tensor:
     return ((fraction * 2.0**24).long() * whole + (1 << 23)) >> 24
 
 
-def _check_fraction(name: str, value: float) -> float:
-    value = check_finite(name, value)
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"`{name}` must lie in [0, 1], got {value!r}")
-    return value
-
-
-class Shift(WaveformTransform):
+class Shift(RateTransform):
     """Move each example later or earlier by a random time within its own length.
 
     Args:
         shift: Range of the shift, uniform; positive is later. A number is a constant.
         unit: ``"fraction"`` of the example, or ``"seconds"``.
-        sample_rate: Sample rate in Hz; needed for seconds.
+        sample_rate: Sample rate in Hz; it must be given for a shift in seconds. None is the front
+            end's, or 16,000: the length of the fades depends on it.
         rollover: Let what leaves at one end come in at the other; else silence comes in.
+        fade: Seconds over which the sound fades out, and in again, where the end of the example
+            meets its start or silence; 0 cuts hard, and a tone would click there.
         p: Probability that an example is shifted.
         per_channel: Draw a shift for each channel.
 
@@ -52,51 +52,45 @@ class Shift(WaveformTransform):
 
     Raises:
         ValueError: If the range is reversed or leaves [-1, 1] as a fraction or [-3600, 3600] in
-            seconds, ``unit`` is neither, or seconds come without a sample rate.
+            seconds, ``fade`` leaves [0, 60], ``unit`` is neither, or seconds come without a sample
+            rate.
 
     Example:
         >>> import torch
         >>> from augspec import transforms as T
-        >>> T.Shift(0.25)(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]))
+        >>> T.Shift(0.25, fade=0.0)(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]))
         tensor([[[4., 1., 2., 3.]]])
-        >>> T.Shift(-0.25, rollover=False)(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]))
+        >>> T.Shift(-0.25, rollover=False, fade=0.0)(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]))
         tensor([[[2., 3., 4., 0.]]])
     """
 
-    neutral = {"shift": 0.0}
     neutral_is_exact = True
 
-    def __init__(
-        self,
-        shift: float | Sequence[float] = (-0.5, 0.5),
-        *,
-        unit: Literal["fraction", "seconds"] = "fraction",
-        sample_rate: int | None = None,
-        rollover: bool = True,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        if unit not in ("fraction", "seconds"):
-            raise ValueError(f'`unit` must be "fraction" or "seconds", got {unit!r}')
-        if unit == "seconds" and sample_rate is None:
-            raise ValueError("`sample_rate` must be given for a shift in seconds, got None")
-        most = 1.0 if unit == "fraction" else 3600.0
-        self.shift = check_range("shift", shift, at_least=-most, at_most=most)
-        self.unit = unit
-        self.sample_rate = None if sample_rate is None else check_sample_rate(sample_rate)
-        self.rollover = check_flag("rollover", rollover)
+    shift: Uniform = Uniform(default=(-0.5, 0.5), at_least=-_LONGEST, at_most=_LONGEST, neutral=0.0)
+    unit: Literal["fraction", "seconds"] = setting(
+        default="fraction", check=Words("fraction", "seconds"), kw_only=True
+    )
+    sample_rate: int | None = setting(default=None, check=check_rate_or_none, kw_only=True)
+    rollover: bool = setting(default=True, check=check_flag, kw_only=True)
+    fade: float = setting(default=0.005, check=Number(0.0, 60.0), kw_only=True)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"shift": draw.uniform("shift", *self.shift)}
+    def _validate(self) -> None:
+        if self.unit == "fraction":
+            check_range("shift", self.shift, at_least=-1.0, at_most=1.0)
+        elif self.sample_rate is None:
+            raise ValueError("`sample_rate` must be given for a shift in seconds, got None")
+
+    def _needs_rate(self) -> bool:
+        return self.fade > 0.0
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        samples = self._samples(params["shift"], ends_of(waveform, lengths))
-        out = edit.shift(waveform, samples, rollover=self.rollover, lengths=lengths)
+        samples = self._samples(params["shift"], ends_of(signal, lengths))
+        fade = round(self.fade * self._effective_rate())
+        out = edit.shift(signal, samples, rollover=self.rollover, fade=fade, lengths=lengths)
         # No shift is the identity but for padding, which is silenced.
-        return out if lengths is None else torch.where(like(params["applied"], out), out, waveform)
+        return out if lengths is None else torch.where(like(params["applied"], out), out, signal)
 
     def _source(
         self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
@@ -112,7 +106,7 @@ class Shift(WaveformTransform):
         return _round_part(shift, ends if shift.ndim == 1 else ends[:, None])
 
 
-class TimeReverse(WaveformTransform):
+class TimeReverse(WaveformTransform, kernel=edit.time_reverse):
     """Play each picked example backwards, from its own end.
 
     Args:
@@ -131,18 +125,9 @@ class TimeReverse(WaveformTransform):
         tensor([[[2., 1., 0.]]])
     """
 
-    moves_at_any_time = True
+    scale_free = True
 
-    def __init__(self, *, p: float = 1.0) -> None:
-        super().__init__(p=p)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return edit.time_reverse(waveform, lengths)
+    per_channel: bool = setting(default=False, init=False)
 
     def _source(
         self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
@@ -178,32 +163,19 @@ class Mute(WaveformTransform):
         tensor(0.5000)
     """
 
-    neutral = {"width": 0.0}
-
-    def __init__(
-        self,
-        width: float | Sequence[float] = (0.05, 0.25),
-        *,
-        fade: float = 0.01,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.width = check_range("width", width, at_least=0.0, at_most=1.0)
-        self.fade = _check_fraction("fade", fade)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"width": draw.uniform("width", *self.width), "start": draw.uniform("start")}
+    width: Uniform = Uniform(default=(0.05, 0.25), at_least=0.0, at_most=1.0, neutral=0.0)
+    start = Place()
+    fade: float = setting(default=0.01, check=Number(0.0, 1.0), kw_only=True)
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        ends = ends_of(waveform, lengths)
+        ends = ends_of(signal, lengths)
         ends = ends if params["width"].ndim == 1 else ends[:, None]
         width = _round_part(params["width"], ends)
         start = span_start(params["start"], ends - width)
         fade = _round_part(torch.full_like(params["width"], self.fade), ends)
-        return edit.mute(waveform, start, width, fade)
+        return edit.mute(signal, start, width, fade)
 
 
 class RepeatPart(WaveformTransform):
@@ -236,41 +208,21 @@ class RepeatPart(WaveformTransform):
         (tensor([[[1., 2., 1., 2.]]]), tensor([4]))
     """
 
-    neutral = {"repeats": 0}
-
-    def __init__(
-        self,
-        width: float | Sequence[float] = (0.05, 0.25),
-        repeats: int | Sequence[int] = (1, 3),
-        *,
-        mode: RepeatMode = "insert",
-        fade: float = 0.005,
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        self.width = check_range("width", width, at_least=0.0, at_most=1.0)
-        self.repeats = check_integer_range("repeats", repeats, at_least=0, at_most=1000)
-        if mode not in get_args(RepeatMode):
-            raise ValueError(f"`mode` must be one of {get_args(RepeatMode)}, got {mode!r}")
-        self.mode: RepeatMode = mode
-        self.fade = _check_fraction("fade", fade)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        low, high = self.repeats
-        return {
-            "width": draw.uniform("width", *self.width),
-            "start": draw.uniform("start"),
-            "repeats": draw.integers("repeats", low, high + 1),
-        }
+    width: Uniform = Uniform(default=(0.05, 0.25), at_least=0.0, at_most=1.0)
+    start = Place()
+    repeats: Integers = Integers(default=(1, 3), at_least=0, at_most=1000, neutral=0)
+    mode: RepeatMode = setting(default="insert", check=Words(*get_args(RepeatMode)), kw_only=True)
+    fade: float = setting(default=0.005, check=Number(0.0, 1.0), kw_only=True)
+    per_channel: bool = setting(default=False, init=False)
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        ends = ends_of(waveform, lengths)
+        ends = ends_of(signal, lengths)
         start, width = self._part(params, ends)
         fade = _round_part(torch.full_like(params["width"], self.fade), ends)
         return edit.repeat_part(
-            waveform, start, width, params["repeats"], fade, mode=self.mode, lengths=lengths
+            signal, start, width, params["repeats"], fade, mode=self.mode, lengths=lengths
         )
 
     def _part(self, params: dict[str, Tensor], ends: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,55 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
 from typing import Self
 
-from torch import Tensor
-
 from augspec.functional import equalizer
-from augspec.functional.checks import check_range, check_sample_rate
-from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
-from augspec.transforms.ranges import check_freq, check_q, log_uniform
+from augspec.transforms.declare import Frequency, LogUniform, Uniform, check_rate, setting
 
 __all__ = ["HighShelf", "LowShelf", "PeakingEQ"]
 
-_MAX_DB = 60.0
-
-
-def check_gain(gain_db: float | Sequence[float]) -> tuple[float, float]:
-    """Check that a range of gains lies within +-60 dB."""
-    return check_range("gain_db", gain_db, at_least=-_MAX_DB, at_most=_MAX_DB)
-
 
 class _Shelf(WaveformTransform, ABC):
-    neutral = {"gain_db": 0.0}
-
-    def __init__(
-        self,
-        cutoff_freq: float | Sequence[float],
-        gain_db: float | Sequence[float] = (-12.0, 12.0),
-        q: float | Sequence[float] = 0.5**0.5,
-        *,
-        sample_rate: int,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.cutoff_freq = check_freq("cutoff_freq", cutoff_freq, sample_rate)
-        self.gain_db = check_gain(gain_db)
-        self.q = check_q(q)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "cutoff_freq": log_uniform(draw, "cutoff_freq", *self.cutoff_freq),
-            "gain_db": draw.uniform("gain_db", *self.gain_db),
-            "q": log_uniform(draw, "q", *self.q),
-        }
+    cutoff_freq: Frequency = Frequency()
+    gain_db: Uniform = Uniform(
+        default=(-12.0, 12.0), at_least=-60.0, at_most=60.0, neutral=0.0, unit="dB"
+    )
+    q: LogUniform = LogUniform(default=0.5**0.5, at_least=0.01, at_most=1000.0)
+    sample_rate: int = setting(check=check_rate, kw_only=True)
 
 
-class LowShelf(_Shelf):
+class LowShelf(_Shelf, kernel=equalizer.low_shelf):
     """Raise or lower everything below a random frequency, as a bass control does.
 
     Frequency and ``q`` are drawn uniformly in octaves, the gain uniformly in dB. At the cut-off
@@ -90,20 +60,8 @@ class LowShelf(_Shelf):
         """Give an instance with typical settings."""
         return cls((50.0, 1000.0), sample_rate=16_000)
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return equalizer.low_shelf(
-            waveform,
-            params["cutoff_freq"],
-            params["gain_db"],
-            params["q"],
-            sample_rate=self.sample_rate,
-            lengths=lengths,
-        )
 
-
-class HighShelf(_Shelf):
+class HighShelf(_Shelf, kernel=equalizer.high_shelf):
     """Raise or lower everything above a random frequency, as a treble control does.
 
     Frequency and ``q`` are drawn uniformly in octaves, the gain uniformly in dB. At the cut-off
@@ -141,20 +99,8 @@ class HighShelf(_Shelf):
         """Give an instance with typical settings."""
         return cls((2000.0, 6000.0), sample_rate=16_000)
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return equalizer.high_shelf(
-            waveform,
-            params["cutoff_freq"],
-            params["gain_db"],
-            params["q"],
-            sample_rate=self.sample_rate,
-            lengths=lengths,
-        )
 
-
-class PeakingEQ(WaveformTransform):
+class PeakingEQ(WaveformTransform, kernel=equalizer.peaking_eq):
     """Raise or lower a band of random place, width and gain.
 
     Centre and ``q`` are drawn uniformly in octaves, the gain uniformly in dB.
@@ -187,44 +133,14 @@ class PeakingEQ(WaveformTransform):
         torch.Size([4, 1, 80])
     """
 
-    neutral = {"gain_db": 0.0}
-
-    def __init__(
-        self,
-        center_freq: float | Sequence[float],
-        gain_db: float | Sequence[float] = (-12.0, 12.0),
-        q: float | Sequence[float] = (0.5, 5.0),
-        *,
-        sample_rate: int,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.center_freq = check_freq("center_freq", center_freq, sample_rate)
-        self.gain_db = check_gain(gain_db)
-        self.q = check_q(q)
+    center_freq: Frequency = Frequency()
+    gain_db: Uniform = Uniform(
+        default=(-12.0, 12.0), at_least=-60.0, at_most=60.0, neutral=0.0, unit="dB"
+    )
+    q: LogUniform = LogUniform(default=(0.5, 5.0), at_least=0.01, at_most=1000.0)
+    sample_rate: int = setting(check=check_rate, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings."""
         return cls((100.0, 6000.0), sample_rate=16_000)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "center_freq": log_uniform(draw, "center_freq", *self.center_freq),
-            "gain_db": draw.uniform("gain_db", *self.gain_db),
-            "q": log_uniform(draw, "q", *self.q),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return equalizer.peaking_eq(
-            waveform,
-            params["center_freq"],
-            params["gain_db"],
-            params["q"],
-            sample_rate=self.sample_rate,
-            lengths=lengths,
-        )

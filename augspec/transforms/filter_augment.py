@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from augspec import random
-from augspec.functional.checks import check_count, check_integer_range, check_range
 from augspec.functional.filter_augment import band_edges, band_gain
 from augspec.functional.spectrum import valid_frames
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
-from augspec.transforms.mask import draw_several
+from augspec.transforms.declare import Integers, Uniform, Whole, Words, setting
+from augspec.transforms.mask import Places
 
 __all__ = ["FilterAugment"]
 
@@ -52,52 +51,40 @@ class FilterAugment(SpecgramTransform):
         torch.Size([4, 1, 64, 250])
     """
 
-    neutral = {"gain_db": 0.0}
+    gain_db: Uniform = Uniform(
+        default=(-6.0, 6.0), at_least=-200.0, at_most=200.0, neutral=0.0, unit="dB"
+    )
+    n_bands: Integers = Integers(default=(3, 5), at_least=1, at_most=1000, kw_only=True)
+    min_width: int = setting(default=6, check=Whole(), kw_only=True)
+    mode: Literal["linear", "step"] = setting(
+        default="linear", check=Words("linear", "step"), kw_only=True
+    )
+    stype: Literal["db", "power", "magnitude"] = setting(
+        default="db", check=Words("db", "power", "magnitude"), kw_only=True
+    )
+    per_channel: bool = setting(default=False, init=False)
+    boundary = Places(lambda it: it.n_bands[1] - 1)
+
     neutral_is_exact = True
 
-    def __init__(
-        self,
-        gain_db: float | Sequence[float] = (-6.0, 6.0),
-        *,
-        n_bands: int | Sequence[int] = (3, 5),
-        min_width: int = 6,
-        mode: Literal["linear", "step"] = "linear",
-        stype: Literal["db", "power", "magnitude"] = "db",
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        self.gain_db = check_range("gain_db", gain_db, at_least=-200.0, at_most=200.0)
-        self.n_bands = check_integer_range("n_bands", n_bands, at_least=1, at_most=1000)
-        self.min_width = check_count("min_width", min_width)
-        if mode not in ("linear", "step"):
-            raise ValueError(f"`mode` must be 'linear' or 'step', got {mode!r}")
-        if stype not in ("db", "power", "magnitude"):
-            raise ValueError(f"`stype` must be 'db', 'power' or 'magnitude', got {stype!r}")
-        self.mode = mode
-        self.stype = stype
-
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        low, high = self.n_bands
-        edges = torch.arange(high + 1, device=draw.keys.device)
-        return {
-            "n_bands": draw.integers("n_bands", low, high + 1),
-            "boundary": draw_several(draw, "boundary", high - 1),
-            "gain_db": random.uniform(
-                draw.keys[:, None], draw.path, "gain_db", *self.gain_db, counter=edges
-            ),
-        }
+        edges = torch.arange(self.n_bands[1] + 1, device=draw.keys.device)
+        gains = random.uniform(
+            draw.keys[:, None], draw.path, "gain_db", *self.gain_db, counter=edges
+        )
+        return {**super()._draw(draw), "gain_db": gains}
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        freq = waveform.shape[-2]
+        freq = signal.shape[-2]
         edges = band_edges(params["boundary"], params["n_bands"], freq, self.min_width)
-        gain_db = params["gain_db"].to(waveform.dtype)
+        gain_db = params["gain_db"].to(signal.dtype)
         gain = band_gain(edges, gain_db, freq, self.mode)[:, None, :, None]
         if self.stype == "db":
-            filtered = waveform + gain
+            filtered = signal + gain
         else:
-            filtered = waveform * torch.pow(10.0, gain / (10.0 if self.stype == "power" else 20.0))
+            filtered = signal * torch.pow(10.0, gain / (10.0 if self.stype == "power" else 20.0))
         if lengths is None:
             return filtered
-        return torch.where(valid_frames(waveform, lengths), filtered, waveform)
+        return torch.where(valid_frames(signal, lengths), filtered, signal)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
-
-from torch import Tensor
+from typing import Any, Self
 
 from augspec.functional import formant
-from augspec.functional.checks import check_finite, check_n_fft, check_range
-from augspec.random import Draw
-from augspec.transforms.base import WaveformTransform
+from augspec.functional.checks import check_finite
+from augspec.transforms.declare import Uniform, setting
+from augspec.transforms.vocoder import VocoderTransform
 
 __all__ = ["FormantShift", "VTLP"]
 
 
-class FormantShift(WaveformTransform):
+def _check_fraction(name: str, f_hi: Any) -> float:
+    if not 0.0 < check_finite(name, f_hi) < 1.0:
+        raise ValueError(f"`{name}` must be in (0, 1), a fraction of half the rate, got {f_hi!r}")
+    return float(f_hi)
+
+
+class FormantShift(VocoderTransform, kernel=formant.formant_shift):
     """Move the formants of each example by its own random interval; pitch and tempo stay.
 
     The spectral envelope is moved under the harmonics, as a shorter vocal tract (up) or a longer
@@ -24,7 +27,9 @@ class FormantShift(WaveformTransform):
     Args:
         semitones: Range of the interval in semitones, uniform; positive is up. A number is a
             constant.
-        n_fft: Samples of a frame, a multiple of 32: about 64 ms (1024 at 16 kHz).
+        n_fft: Samples of a frame, a multiple of 32; None is about 64 ms, 1024 at 16
+            kHz.
+        sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
         p: Probability that an example is changed.
         per_channel: Draw an interval for each channel.
 
@@ -45,37 +50,17 @@ class FormantShift(WaveformTransform):
         torch.Size([4, 1, 16000])
     """
 
-    neutral = {"semitones": 0.0}
-
-    def __init__(
-        self,
-        semitones: float | Sequence[float] = (-2.0, 2.0),
-        *,
-        n_fft: int = 1024,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.semitones = check_range("semitones", semitones, at_least=-24.0, at_most=24.0)
-        self.n_fft = check_n_fft(n_fft)
+    semitones: Uniform = Uniform(
+        default=(-2.0, 2.0), at_least=-24.0, at_most=24.0, neutral=0.0, unit="semitones"
+    )
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings: the one that checks and docs use."""
         return cls((-3.0, 3.0), n_fft=256)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"semitones": draw.uniform("semitones", *self.semitones)}
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return formant.formant_shift(
-            waveform, params["semitones"], lengths=lengths, n_fft=self.n_fft
-        )
-
-
-class VTLP(WaveformTransform):
+class VTLP(VocoderTransform, kernel=formant.vtlp):
     """Perturb the vocal tract length of each example by its own random factor.
 
     The piecewise-linear frequency map of Jaitly and Hinton, here of the spectral envelope alone:
@@ -86,7 +71,9 @@ class VTLP(WaveformTransform):
             constant.
         f_hi: Frequency that the formants of interest lie below, as a fraction of half the sample
             rate; 0.6 is the paper's 4800 Hz at 16 kHz.
-        n_fft: Samples of a frame, a multiple of 32: about 64 ms (1024 at 16 kHz).
+        n_fft: Samples of a frame, a multiple of 32; None is about 64 ms, 1024 at 16
+            kHz.
+        sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
         p: Probability that an example is changed.
         per_channel: Draw a factor for each channel.
 
@@ -107,35 +94,10 @@ class VTLP(WaveformTransform):
         torch.Size([4, 1, 16000])
     """
 
-    neutral = {"alpha": 1.0}
-
-    def __init__(
-        self,
-        alpha: float | Sequence[float] = (0.9, 1.1),
-        *,
-        f_hi: float = 0.6,
-        n_fft: int = 1024,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.alpha = check_range("alpha", alpha, at_least=0.25, at_most=4.0)
-        self.f_hi = check_finite("f_hi", f_hi)
-        if not 0.0 < self.f_hi < 1.0:
-            raise ValueError(f"`f_hi` must be in (0, 1), a fraction of half the rate, got {f_hi!r}")
-        self.n_fft = check_n_fft(n_fft)
+    alpha: Uniform = Uniform(default=(0.9, 1.1), at_least=0.25, at_most=4.0, neutral=1.0)
+    f_hi: float = setting(default=0.6, check=_check_fraction, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings: the one that checks and docs use."""
         return cls((0.85, 1.2), n_fft=256)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"alpha": draw.uniform("alpha", *self.alpha)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return formant.vtlp(
-            waveform, params["alpha"], f_hi=self.f_hi, lengths=lengths, n_fft=self.n_fft
-        )

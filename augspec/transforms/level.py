@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from augspec.functional import level
-from augspec.functional.checks import check_range
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import Uniform, setting
 from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["Gain", "GainTransition", "PolarityInversion"]
 
 
-class Gain(FusableTransform):
+class Gain(FusableTransform, kernel=level.gain):
     """Multiply each example by its own random gain.
 
     Nothing is clipped: a waveform may leave [-1, 1].
@@ -40,29 +38,11 @@ class Gain(FusableTransform):
         1.9953
     """
 
-    neutral = {"gain_db": 0.0}
+    gain_db: Uniform = Uniform(
+        default=(-12.0, 6.0), at_least=-200.0, at_most=200.0, neutral=0.0, unit="dB"
+    )
+
     neutral_is_exact = True
-
-    def __init__(
-        self,
-        gain_db: float | Sequence[float] = (-12.0, 6.0),
-        *,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.gain_db = check_range("gain_db", gain_db, at_least=-200.0, at_most=200.0)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"gain_db": draw.uniform("gain_db", *self.gain_db)}
-
-    def _transform(
-        self,
-        waveform: Tensor,
-        params: dict[str, Tensor],
-        lengths: Tensor | None,
-    ) -> Tensor:
-        return level.gain(waveform, params["gain_db"])
 
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Multiply the magnitudes."""
@@ -95,20 +75,11 @@ class GainTransition(WaveformTransform):
         torch.Size([4, 1, 16000])
     """
 
+    gain_db: Uniform = Uniform(default=(-24.0, 6.0), at_least=-200.0, at_most=200.0, unit="dB")
+    duration: Uniform = Uniform(default=(0.1, 1.0), at_least=0.001, at_most=100.0)
+
     neutral = {"start_gain_db": 0.0, "end_gain_db": 0.0}
     neutral_is_exact = True
-
-    def __init__(
-        self,
-        gain_db: float | Sequence[float] = (-24.0, 6.0),
-        duration: float | Sequence[float] = (0.1, 1.0),
-        *,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.gain_db = check_range("gain_db", gain_db, at_least=-200.0, at_most=200.0)
-        self.duration = check_range("duration", duration, at_least=0.001, at_most=100.0)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {
@@ -119,11 +90,11 @@ class GainTransition(WaveformTransform):
         }
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         duration = params["duration"]
         return level.gain_transition(
-            waveform,
+            signal,
             params["start_gain_db"],
             params["end_gain_db"],
             params["place"] * (1.0 + duration) - duration,
@@ -155,19 +126,15 @@ class PolarityInversion(FusableTransform):
 
     neutral_is_exact = True
 
-    def __init__(self, *, p: float = 1.0) -> None:
-        super().__init__(p=p)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {}
+    per_channel: bool = setting(default=False, init=False)
 
     def _transform(
         self,
-        waveform: Tensor,
+        signal: Tensor,
         params: dict[str, Tensor],
         lengths: Tensor | None,
     ) -> Tensor:
-        return level.polarity_inversion(waveform, params["applied"])
+        return level.polarity_inversion(signal, params["applied"])
 
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Leave everything: a magnitude has no sign."""

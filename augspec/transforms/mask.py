@@ -8,54 +8,66 @@ References:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from augspec.functional import mask
-from augspec.functional.checks import check_count, check_finite
+from augspec.functional.checks import check_finite
 from augspec.functional.mask import MaskValue
 from augspec.functional.shapes import ends_of, span_start
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
+from augspec.transforms.declare import Drawn, Place, Whole, setting
 
 __all__ = ["FrequencyMask", "TimeMask"]
 
 
-def check_mask_value(mask_value: MaskValue) -> MaskValue:
+def check_mask_value(name: str, mask_value: MaskValue) -> MaskValue:
     """Check what masked cells get, and give it back."""
     if not isinstance(mask_value, str):
-        if abs(check_finite("mask_value", mask_value)) > torch.finfo(torch.float32).max:
-            raise ValueError(f"`mask_value` must be a number of float32, got {mask_value!r}")
+        if abs(check_finite(name, mask_value)) > torch.finfo(torch.float32).max:
+            raise ValueError(f"`{name}` must be a number of float32, got {mask_value!r}")
         return mask_value
     if mask_value not in ("mean", "min"):
-        raise ValueError(f'`mask_value` must be a number, "mean" or "min", got {mask_value!r}')
+        raise ValueError(f'`{name}` must be a number, "mean" or "min", got {mask_value!r}')
     return mask_value
 
 
-def draw_several(draw: Draw, name: str, count: int) -> Tensor:
-    """Draw ``count`` places in [0, 1) for each example, ``(batch, count)``."""
-    return replace(draw, channels=count).per_channel().uniform(name)
+class Places(Drawn):
+    """Several fractions in [0, 1) for each example, ``(batch, count)``.
+
+    Args:
+        count: Says how many, from the settings of a transform.
+        neutral: Value at which the transform does nothing, if there is one.
+    """
+
+    def __init__(self, count: Callable[[Any], int], *, neutral: float | None = None) -> None:
+        self.count = count
+        self.neutral = neutral
+
+    def draw(self, draw: Draw, transform: Any) -> Tensor:
+        """Draw uniformly, float32."""
+        return replace(draw, channels=self.count(transform)).per_channel().uniform(self.name)
+
+
+class Width(Place):
+    """A width as a fraction of the largest; at 0 nothing is covered."""
+
+    neutral = 0.0
 
 
 class _Mask(SpecgramTransform, ABC):
-    neutral = {"width": 0.0}
+    max_width: int = setting(check=Whole())
+    mask_value: MaskValue = setting(default="mean", check=check_mask_value, kw_only=True)
+    width = Width()
+    start = Place()
+
     neutral_is_exact = True
     dim: ClassVar[int]
-
-    def __init__(
-        self,
-        max_width: int,
-        *,
-        mask_value: MaskValue = "mean",
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.max_width = check_count("max_width", max_width)
-        self.mask_value = check_mask_value(mask_value)
 
     @abstractmethod
     def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
@@ -66,22 +78,19 @@ class _Mask(SpecgramTransform, ABC):
         """Give an instance with typical settings."""
         return cls(8)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"width": draw.uniform("width"), "start": draw.uniform("start")}
-
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        room = self._room(waveform, lengths)
+        room = self._room(signal, lengths)
         room = room if params["width"].ndim == 1 else room.unsqueeze(-1)
         width = torch.minimum(span_start(params["width"], self.max_width), room)
         start = span_start(params["start"], room - width)
         value = (
-            mask.mask_value_of(waveform, self.mask_value, lengths)
+            mask.mask_value_of(signal, self.mask_value, lengths)
             if isinstance(self.mask_value, str)
             else self.mask_value
         )
-        return mask.mask_span(waveform, start, width, self.dim, value, lengths)
+        return mask.mask_span(signal, start, width, self.dim, value, lengths)
 
 
 class TimeMask(_Mask):

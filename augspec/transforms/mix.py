@@ -17,20 +17,50 @@ import torch
 from torch import Tensor
 
 from augspec.functional import mix
-from augspec.functional.checks import check_finite, check_range
 from augspec.functional.shapes import like
 from augspec.random import Draw
-from augspec.transforms.base import WaveformTransform
+from augspec.transforms.base import Batch, WaveformTransform
+from augspec.transforms.declare import Drawn, Number, Place, Uniform, Words, setting
 
 __all__ = ["CutMix", "MixBackground", "Mixup"]
 
+_SOUND = ("waveform", "specgram")  # what a batch of labels may hold besides
+
+
+class Partner(Drawn):
+    """The index of the example of the batch that each is mixed with."""
+
+    def draw(self, draw: Draw, transform: Any) -> Tensor:
+        """Take the one with the next larger hash."""
+        return mix.next_larger(draw.key(self.name))
+
+
+class Beta(Drawn):
+    """A weight from the symmetric beta distribution whose parameter is the setting ``alpha``."""
+
+    neutral = 1.0
+
+    def draw(self, draw: Draw, transform: Any) -> Tensor:
+        """Draw it, float32."""
+        return draw.beta(self.name, transform.alpha)
+
+
+def _check_names(name: str, value: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(value) if isinstance(value, list | tuple) else ()
+    if not names or not all(isinstance(one, str) for one in names):
+        raise ValueError(f"`{name}` must be a list of names of labels, got {value!r}")
+    return names
+
 
 class _MixingTransform(WaveformTransform, ABC):
+    per_channel: bool = setting(default=False, init=False)
+    label_names: Sequence[str] = setting(
+        default=("label", "frames"), check=_check_names, kw_only=True
+    )
+
     mixes_examples = True
     neutral_is_exact = True
-
-    def _partner(self, draw: Draw) -> Tensor:
-        return mix.next_larger(draw.key("partner"))
+    partner = Partner()
 
     def neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
         """Make examples that are not picked their own partners: another may hold NaN."""
@@ -38,11 +68,33 @@ class _MixingTransform(WaveformTransform, ABC):
         own = torch.arange(len(partner), device=partner.device)
         return {**super().neutralise(params), "partner": torch.where(applied, partner, own)}
 
+    def _mix_labels(
+        self, targets: dict[str, Any], weight: Tensor, partner: Tensor, names: Sequence[str]
+    ) -> dict[str, Any]:
+        """Give each label the weight of its example, and its partner's the rest."""
+        self._refuse_other_labels(targets, len(partner))
+        mixed = dict(targets)
+        for name in names:
+            if name in targets:
+                own = _soft(name, targets[name])
+                share = like(weight.to(own.dtype), own)
+                mixed[name] = share * own + (1.0 - share) * own[partner]
+        return mixed
 
-def _check_alpha(alpha: float) -> float:
-    if not 0.01 <= check_finite("alpha", alpha) <= 100.0:
-        raise ValueError(f"`alpha` must lie in [0.01, 100], got {alpha!r}")
-    return float(alpha)
+    def _refuse_other_labels(self, targets: dict[str, Any], batch: int) -> None:
+        """Raise if something that looks like soft labels would stay unmixed."""
+        for name, value in targets.items():
+            soft = (
+                isinstance(value, Tensor)
+                and value.is_floating_point()
+                and value.ndim in (2, 3)
+                and value.shape[0] == batch
+            )
+            if soft and name not in (*self.label_names, *_SOUND):
+                raise ValueError(
+                    f"`targets` has `{name}`, which looks like soft labels and would stay unmixed: "
+                    f"name it in `label_names` of {type(self).__name__} to mix it, or leave it out"
+                )
 
 
 def _soft(name: str, value: Tensor) -> Tensor:
@@ -58,19 +110,6 @@ def _soft(name: str, value: Tensor) -> Tensor:
     return value.to(torch.float32)
 
 
-def _mix_labels(
-    targets: dict[str, Any], weight: Tensor, partner: Tensor, names: Sequence[str]
-) -> dict[str, Any]:
-    """Give each label the weight of its example, and its partner's the rest."""
-    mixed = dict(targets)
-    for name in names:
-        if name in targets:
-            own = _soft(name, targets[name])
-            share = like(weight.to(own.dtype), own)
-            mixed[name] = share * own + (1.0 - share) * own[partner]
-    return mixed
-
-
 class Mixup(_MixingTransform):
     """Add to each example another one of its batch, with weights that sum to one.
 
@@ -84,6 +123,8 @@ class Mixup(_MixingTransform):
     Args:
         alpha: Parameter of the beta distribution, in [0.01, 100]: below 1 most mixtures are nearly
             pure, 1 is uniform.
+        label_names: Names of the soft labels that are mixed, ``(batch, classes)`` or ``(batch,
+            classes, frame)``.
         p: Probability that an example is mixed.
 
     Shape:
@@ -91,7 +132,7 @@ class Mixup(_MixingTransform):
 
     Raises:
         ValueError: If ``alpha`` leaves its range; from ``targets`` if ``label`` holds class
-            numbers.
+            numbers, or soft labels are not named in ``label_names``.
 
     References:
         Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
@@ -107,22 +148,18 @@ class Mixup(_MixingTransform):
         tensor([1., 1., 1., 1.])
     """
 
-    neutral = {"lam": 1.0}
+    scale_free = True
 
-    def __init__(self, alpha: float = 0.4, *, p: float = 1.0) -> None:
-        super().__init__(p=p)
-        self.alpha = _check_alpha(alpha)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"partner": self._partner(draw), "lam": draw.beta("lam", self.alpha)}
+    alpha: float = setting(default=0.4, check=Number(0.01, 100.0))
+    lam = Beta()
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        mixed = mix.mixup(waveform, params["partner"], params["lam"], lengths)
+        mixed = mix.mixup(signal, params["partner"], params["lam"], lengths)
         if lengths is None:
             return mixed
-        return torch.where(like(params["applied"], mixed), mixed, waveform)
+        return torch.where(like(params["applied"], mixed), mixed, signal)
 
     def _lengths(
         self, time: int, params: dict[str, Tensor], lengths: Tensor | None
@@ -134,10 +171,10 @@ class Mixup(_MixingTransform):
     def _targets(
         self, targets: dict[str, Any], params: dict[str, Tensor], lengths: Tensor | None
     ) -> dict[str, Any]:
-        return _mix_labels(targets, params["lam"], params["partner"], ("label", "frames"))
+        return self._mix_labels(targets, params["lam"], params["partner"], self.label_names)
 
 
-class CutMix(_MixingTransform):
+class CutMix(_MixingTransform, kernel=mix.cutmix):
     """Replace a segment of each example by the same segment of another one of its batch.
 
     The segment's share of the example is ``1 - lam``, with ``lam`` from the symmetric beta
@@ -148,6 +185,7 @@ class CutMix(_MixingTransform):
 
     Args:
         alpha: Parameter of the beta distribution, in [0.01, 100]; 1 is uniform.
+        label_names: Names of the soft labels that are shared out; ``frames`` are cut as the sound.
         p: Probability that an example is changed.
 
     Shape:
@@ -155,7 +193,7 @@ class CutMix(_MixingTransform):
 
     Raises:
         ValueError: If ``alpha`` leaves its range; from ``targets`` if ``label`` holds class
-            numbers.
+            numbers, or soft labels are not named in ``label_names``.
 
     References:
         Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
@@ -168,61 +206,38 @@ class CutMix(_MixingTransform):
         torch.Size([4, 1, 16000])
     """
 
-    neutral = {"lam": 1.0}
+    alpha: float = setting(default=1.0, check=Number(0.01, 100.0))
+    lam = Beta()
+    start = Place()
 
-    def __init__(self, alpha: float = 1.0, *, p: float = 1.0) -> None:
-        super().__init__(p=p)
-        self.alpha = _check_alpha(alpha)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "partner": self._partner(draw),
-            "lam": draw.beta("lam", self.alpha),
-            "start": draw.uniform("start"),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return mix.cutmix(waveform, params["partner"], params["lam"], params["start"], lengths)
-
-    def _targets(
-        self, targets: dict[str, Any], params: dict[str, Tensor], lengths: Tensor | None
-    ) -> dict[str, Any]:
-        partner, kept = params["partner"], params["lam"]
-        if lengths is not None:
-            both = torch.minimum(lengths, lengths[partner])
-            kept = 1.0 - (1.0 - kept) * both / lengths.clamp(min=1)
-        return _mix_labels(targets, kept, partner, ("label",))
-
-    def run_targets(
-        self,
-        targets: dict[str, Any],
-        params: Any,
-        lengths: Tensor | None,
-        time: int | None = None,
-        *,
-        by_mode: bool,
-    ) -> dict[str, Any]:
+    def _move_labels(self, batch: Batch, params: dict[str, Tensor]) -> dict[str, Any]:
         """Share out labels, and put in the partner's frames."""
-        mixed = super().run_targets(targets, params, lengths, time, by_mode=by_mode)
-        if "frames" not in targets or (by_mode and not self.acts()):
-            return mixed
-        if time is None:
+        targets, partner, kept = batch.targets, params["partner"], params["lam"]
+        names = [name for name in self.label_names if name != "frames" and name in targets]
+        if names and not batch.ends_are_known:
             raise ValueError(
-                "`targets` has `frames`, which CutMix mixes: give `time`, the number of samples of "
-                "the waveform before"
+                f"`targets` has `{names[0]}`, which CutMix shares out by how long examples are: "
+                "give `time`, the number of samples of the waveform before"
             )
-        own, frames = self.neutralise(params), targets["frames"]
-        partner, count = own["partner"], frames.shape[-1]
-        ends = torch.full_like(partner, time) if lengths is None else lengths
-        first, width = mix.cut_segment(own["lam"], own["start"], ends, partner)
+        if batch.lengths is not None:
+            both = torch.minimum(batch.lengths, batch.lengths[partner])
+            kept = 1.0 - (1.0 - kept) * both / batch.lengths.clamp(min=1)
+        mixed = self._mix_labels(targets, kept, partner, names)
+        return {**mixed, **self._cut_frames(batch, params)}
+
+    def _cut_frames(self, batch: Batch, params: dict[str, Tensor]) -> dict[str, Any]:
+        if "frames" not in batch.targets:
+            return {}
+        frames, time = batch.targets["frames"], self._time_for_frames(batch)
+        partner, count = params["partner"], frames.shape[-1]
+        ends = torch.full_like(partner, time) if batch.lengths is None else batch.lengths
+        first, width = mix.cut_segment(params["lam"], params["start"], ends, partner)
         middle = (2 * torch.arange(count, device=partner.device) + 1) * time // (2 * count)
         theirs = (middle >= first[:, None]) & (middle < (first + width)[:, None])
-        return {**mixed, "frames": torch.where(theirs[:, None], frames[partner], frames)}
+        return {"frames": torch.where(theirs[:, None], frames[partner], frames)}
 
 
-class MixBackground(_MixingTransform):
+class MixBackground(_MixingTransform, kernel=mix.mix_background):
     """Add another example of the batch to each, at a random level below its own.
 
     As `BackgroundNoise` with the batch as its bank. Levels are RMS over all channels, the
@@ -231,8 +246,9 @@ class MixBackground(_MixingTransform):
     Args:
         snr_db: Range of the level of the example above the background's in dB, uniform; a number is
             a constant.
-        labels: ``"keep"`` leaves labels as they are; ``"soft"`` mixes ``label`` and ``frames`` by
-            share of power, ``1 / (1 + 10 ** (-snr_db / 10))`` for the example's own.
+        labels: ``"keep"`` leaves labels as they are; ``"soft"`` mixes them by share of power, ``1 /
+            (1 + 10 ** (-snr_db / 10))`` for the example's own.
+        label_names: Names of the soft labels that are mixed, if they are.
         p: Probability that an example is changed.
 
     Shape:
@@ -249,31 +265,12 @@ class MixBackground(_MixingTransform):
         torch.Size([4, 1, 16000])
     """
 
-    neutral = {"snr_db": math.inf}
-
-    def __init__(
-        self,
-        snr_db: float | Sequence[float] = (5.0, 20.0),
-        *,
-        labels: Literal["keep", "soft"] = "keep",
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        self.snr_db = check_range("snr_db", snr_db, at_least=-100.0, at_most=100.0)
-        if labels not in ("keep", "soft"):
-            raise ValueError(f"`labels` must be 'keep' or 'soft', got {labels!r}")
-        self.labels = labels
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "partner": self._partner(draw),
-            "snr_db": draw.uniform("snr_db", *self.snr_db),
-        }
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return mix.mix_background(waveform, params["partner"], params["snr_db"], lengths)
+    snr_db: Uniform = Uniform(
+        default=(5.0, 20.0), at_least=-100.0, at_most=100.0, neutral=math.inf, unit="dB"
+    )
+    labels: Literal["keep", "soft"] = setting(
+        default="keep", check=Words("keep", "soft"), kw_only=True
+    )
 
     def _targets(
         self, targets: dict[str, Any], params: dict[str, Tensor], lengths: Tensor | None
@@ -281,4 +278,4 @@ class MixBackground(_MixingTransform):
         if self.labels == "keep":
             return targets
         own = torch.sigmoid(params["snr_db"] * (math.log(10.0) / 10.0))
-        return _mix_labels(targets, own, params["partner"], ("label", "frames"))
+        return self._mix_labels(targets, own, params["partner"], self.label_names)

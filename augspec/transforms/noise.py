@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from augspec.bank import Bank, check_bank, example_bank
 from augspec.functional import noise
-from augspec.functional.checks import (
-    check_finite,
-    check_integer_range,
-    check_range,
-    check_sample_rate,
-)
+from augspec.functional.checks import check_range
 from augspec.functional.shapes import ends_of, like, span_start
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import (
+    Drawn,
+    Integers,
+    Key,
+    Number,
+    Place,
+    Uniform,
+    check_rate,
+    setting,
+)
 
 __all__ = ["BackgroundNoise", "ColoredNoise", "ShortNoises", "WhiteNoise"]
 
 
-def _check_snr(snr_db: float | Sequence[float]) -> tuple[float, float]:
-    return check_range("snr_db", snr_db, at_least=-100.0, at_most=200.0)
+class Sound(Drawn):
+    """The place of a sound in the setting ``bank``."""
+
+    def draw(self, draw: Draw, transform: Any) -> Tensor:
+        """Draw it, int64."""
+        return draw.integers(self.name, 0, len(transform.bank))
 
 
 class WhiteNoise(WaveformTransform):
@@ -53,25 +61,15 @@ class WhiteNoise(WaveformTransform):
         0.01
     """
 
-    def __init__(
-        self,
-        snr_db: float | Sequence[float] = (5.0, 40.0),
-        *,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.snr_db = _check_snr(snr_db)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"snr_db": draw.uniform("snr_db", *self.snr_db), "noise": draw.key("noise")}
+    snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
+    noise = Key()
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        _, channels, time = waveform.shape
-        added = noise.white_noise(params["noise"], channels, time, dtype=waveform.dtype)
-        return noise.add_noise(waveform, added, params["snr_db"], lengths)
+        _, channels, time = signal.shape
+        added = noise.white_noise(params["noise"], channels, time, dtype=signal.dtype)
+        return noise.add_noise(signal, added, params["snr_db"], lengths)
 
 
 class ColoredNoise(WaveformTransform):
@@ -102,33 +100,20 @@ class ColoredNoise(WaveformTransform):
         torch.Size([4, 1, 800])
     """
 
-    def __init__(
-        self,
-        snr_db: float | Sequence[float] = (5.0, 40.0),
-        slope_db: float | Sequence[float] = (-6.0, 6.0),
-        *,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.snr_db = _check_snr(snr_db)
-        self.slope_db = check_range("slope_db", slope_db, at_least=-12.0, at_most=12.0)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "snr_db": draw.uniform("snr_db", *self.snr_db),
-            "slope_db": draw.uniform("slope_db", *self.slope_db),
-            "noise": draw.key("noise"),
-        }
+    snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
+    slope_db: Uniform = Uniform(
+        default=(-6.0, 6.0), at_least=-12.0, at_most=12.0, unit="dB an octave"
+    )
+    noise = Key()
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        _, channels, time = waveform.shape
+        _, channels, time = signal.shape
         added = noise.colored_noise(
-            params["noise"], params["slope_db"], channels, time, dtype=waveform.dtype
+            params["noise"], params["slope_db"], channels, time, dtype=signal.dtype
         )
-        return noise.add_noise(waveform, added, params["snr_db"], lengths)
+        return noise.add_noise(signal, added, params["snr_db"], lengths)
 
 
 class BackgroundNoise(WaveformTransform):
@@ -161,40 +146,26 @@ class BackgroundNoise(WaveformTransform):
         torch.Size([4, 1, 800])
     """
 
-    def __init__(
-        self,
-        bank: Bank,
-        snr_db: float | Sequence[float] = (3.0, 30.0),
-        *,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.bank = check_bank(bank)
-        self.snr_db = _check_snr(snr_db)
+    bank: Bank = setting(check=lambda _, bank: check_bank(bank))
+    snr_db: Uniform = Uniform(default=(3.0, 30.0), at_least=-100.0, at_most=200.0, unit="dB")
+    sound = Sound()
+    offset = Place()
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings; two notes stand for the noise."""
         return cls(example_bank())
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "snr_db": draw.uniform("snr_db", *self.snr_db),
-            "sound": draw.integers("sound", 0, len(self.bank)),
-            "offset": draw.uniform("offset"),
-        }
-
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         sound = params["sound"]
-        missing = self.bank.length_of(sound) - like(ends_of(waveform, lengths), sound)
+        missing = self.bank.length_of(sound) - like(ends_of(signal, lengths), sound)
         room = torch.where(missing >= 0, missing, self.bank.length_of(sound) - 1)
         start = span_start(params["offset"], room)
-        added = self.bank.take(sound, start, waveform.shape[-1]).to(waveform.dtype)
-        added = added if added.dim() == 3 else added[:, None].expand_as(waveform)
-        return noise.add_noise(waveform, added, params["snr_db"], lengths)
+        added = self.bank.take(sound, start, signal.shape[-1]).to(signal.dtype)
+        added = added if added.dim() == 3 else added[:, None].expand_as(signal)
+        return noise.add_noise(signal, added, params["snr_db"], lengths)
 
 
 class ShortNoises(WaveformTransform):
@@ -229,33 +200,25 @@ class ShortNoises(WaveformTransform):
         torch.Size([4, 1, 8000])
     """
 
-    def __init__(
-        self,
-        snr_db: float | Sequence[float] = (0.0, 24.0),
-        count: int | Sequence[int] = (1, 5),
-        duration: float | Sequence[float] = (0.02, 0.3),
-        *,
-        bank: Bank | None = None,
-        fade: float = 0.005,
-        sample_rate: int,
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        self.snr_db = _check_snr(snr_db)
-        self.count = check_integer_range("count", count, at_least=1, at_most=64)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.duration = check_range(
-            "duration", duration, at_least=1.0 / sample_rate, at_most=3600.0
-        )
-        self.bank = None if bank is None else check_bank(bank)
-        if not 0.0 <= check_finite("fade", fade) <= 3600.0:
-            raise ValueError(f"`fade` must be 0 to 3600 seconds, got {fade!r}")
-        self.fade = float(fade)
+    snr_db: Uniform = Uniform(default=(0.0, 24.0), at_least=-100.0, at_most=200.0, unit="dB")
+    count: Integers = Integers(default=(1, 5), at_least=1, at_most=64)
+    duration: Uniform = Uniform(default=(0.02, 0.3), at_most=3600.0, unit="s")
+    bank: Bank | None = setting(
+        default=None,
+        check=lambda _, bank: None if bank is None else check_bank(bank),
+        kw_only=True,
+    )
+    fade: float = setting(default=0.005, check=Number(0.0, 3600.0), kw_only=True)
+    sample_rate: int = setting(check=check_rate, kw_only=True)
+    per_channel: bool = setting(default=False, init=False)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings."""
         return cls(sample_rate=16_000)
+
+    def _validate(self) -> None:
+        check_range("duration", self.duration, at_least=1.0 / self.sample_rate, at_most=3600.0)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         bursts = range(self.count[1])
@@ -284,16 +247,16 @@ class ShortNoises(WaveformTransform):
         return self.bank.take(sound, start, size)[:, :, None].expand(-1, -1, channels, -1)
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         longest = round(self.duration[1] * self.sample_rate)
         width = (params["duration"] * self.sample_rate).round().long().clamp(1, longest)
         silent = torch.arange(width.shape[1], device=width.device) >= params["count"][:, None]
-        room = (ends_of(waveform, lengths)[:, None] - width).clamp(min=0)
-        heard = min(longest, waveform.shape[-1])  # of the rest nothing would be
-        added = self._bursts(params, waveform.shape[1], heard).to(waveform.dtype)
+        room = (ends_of(signal, lengths)[:, None] - width).clamp(min=0)
+        heard = min(longest, signal.shape[-1])  # of the rest nothing would be
+        added = self._bursts(params, signal.shape[1], heard).to(signal.dtype)
         return noise.short_noises(
-            waveform,
+            signal,
             added,
             span_start(params["start"], room),
             torch.where(silent, 0, width),

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC
-from collections.abc import Sequence
 from typing import Self
 
-from torch import Tensor
-
 from augspec.functional import level
-from augspec.functional.checks import check_flag, check_range, check_sample_rate
+from augspec.functional.checks import check_flag
 from augspec.functional.loudness import loudness_normalize
-from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import Uniform, check_rate, setting
 
 __all__ = ["LoudnessNormalize", "PeakNormalize", "RMSNormalize"]
 
 
-class _Normalize(WaveformTransform, ABC):
-    def __init__(self, in_eval: bool, p: float, per_channel: bool) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.in_eval = check_flag("in_eval", in_eval)
-
-
-class PeakNormalize(_Normalize):
+class PeakNormalize(WaveformTransform, kernel=level.peak_normalize):
     """Bring the peak of each example to a level; silence stays silence.
 
     Args:
@@ -46,27 +36,11 @@ class PeakNormalize(_Normalize):
         tensor([[[ 0.2000, -1.0000]]])
     """
 
-    def __init__(
-        self,
-        peak_db: float | Sequence[float] = 0.0,
-        *,
-        in_eval: bool = False,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(in_eval, p, per_channel)
-        self.peak_db = check_range("peak_db", peak_db, at_least=-200.0, at_most=200.0)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"peak_db": draw.uniform("peak_db", *self.peak_db)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return level.peak_normalize(waveform, params["peak_db"], lengths)
+    peak_db: Uniform = Uniform(default=0.0, at_least=-200.0, at_most=200.0, unit="dB")
+    in_eval: bool = setting(default=False, check=check_flag, kw_only=True)
 
 
-class RMSNormalize(_Normalize):
+class RMSNormalize(WaveformTransform, kernel=level.rms_normalize):
     """Bring the root mean square of each example to a level; silence stays silence.
 
     Args:
@@ -90,27 +64,11 @@ class RMSNormalize(_Normalize):
         0.1
     """
 
-    def __init__(
-        self,
-        rms_db: float | Sequence[float] = -20.0,
-        *,
-        in_eval: bool = False,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(in_eval, p, per_channel)
-        self.rms_db = check_range("rms_db", rms_db, at_least=-200.0, at_most=200.0)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"rms_db": draw.uniform("rms_db", *self.rms_db)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return level.rms_normalize(waveform, params["rms_db"], lengths)
+    rms_db: Uniform = Uniform(default=-20.0, at_least=-200.0, at_most=200.0, unit="dB")
+    in_eval: bool = setting(default=False, check=check_flag, kw_only=True)
 
 
-class LoudnessNormalize(_Normalize):
+class LoudnessNormalize(WaveformTransform, kernel=loudness_normalize):
     """Bring each example to a loudness in LUFS, as heard rather than as measured.
 
     The integrated loudness of ITU-R BS.1770-4, K-weighted and gated; see
@@ -143,28 +101,11 @@ class LoudnessNormalize(_Normalize):
         -23.0
     """
 
-    def __init__(
-        self,
-        lufs: float | Sequence[float] = (-31.0, -13.0),
-        *,
-        sample_rate: int,
-        in_eval: bool = False,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(in_eval, p, per_channel)
-        self.lufs = check_range("lufs", lufs, at_least=-200.0, at_most=200.0)
-        self.sample_rate = check_sample_rate(sample_rate)
+    lufs: Uniform = Uniform(default=(-31.0, -13.0), at_least=-200.0, at_most=200.0, unit="LUFS")
+    sample_rate: int = setting(check=check_rate, kw_only=True)
+    in_eval: bool = setting(default=False, check=check_flag, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Give an instance with typical settings."""
         return cls(sample_rate=16_000)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"lufs": draw.uniform("lufs", *self.lufs)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return loudness_normalize(waveform, params["lufs"], self.sample_rate, lengths)

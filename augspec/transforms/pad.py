@@ -10,13 +10,14 @@ from torch import Tensor
 from augspec.functional import edit
 from augspec.functional.checks import check_size
 from augspec.functional.edit import PadWhere
-from augspec.random import Draw
+from augspec.transforms.base import ends_at
+from augspec.transforms.declare import Words, setting
 from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["PadTo"]
 
 
-class PadTo(FusableTransform):
+class PadTo(FusableTransform, kernel=edit.pad_to):
     """Pad each example with silence to a number of samples, in ``eval()`` too.
 
     What is longer stays as it is: put a crop before or behind for a fixed time. ``lengths`` come
@@ -43,30 +44,19 @@ class PadTo(FusableTransform):
     in_eval = True
     sets_shape = True
 
-    def __init__(self, size: int, *, where: PadWhere = "end") -> None:
-        super().__init__()
-        self.size = check_size(size)
-        if where not in get_args(PadWhere):
-            raise ValueError(f"`where` must be one of {get_args(PadWhere)}, got {where!r}")
-        self.where: PadWhere = where
+    size: int = setting(check=check_size)
+    where: PadWhere = setting(default="end", check=Words(*get_args(PadWhere)), kw_only=True)
+    p: float = setting(default=1.0, init=False)
+    per_channel: bool = setting(default=False, init=False)
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Give an instance with typical settings."""
         return cls(3000)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return edit.pad_to(waveform, self.size, self.where, lengths)
-
     def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
-        if lengths is None:
-            lengths = torch.full_like(params["applied"], time, dtype=torch.int64)
-        return edit.pad_start(lengths, self.size, self.where) + lengths
+        ends = ends_at(time, params, lengths)
+        return edit.pad_start(ends, self.size, self.where) + ends
 
     def _size(self, time: int) -> int:
         return max(time, self.size)

@@ -11,9 +11,9 @@ from torch import Tensor
 from augspec.functional.checks import check_count, check_range
 from augspec.params import Params
 from augspec.random import Draw
-from augspec.transforms._dispatch import Options
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.choice import Choice
+from augspec.transforms.compose import Step
 from augspec.transforms.level import Gain, PolarityInversion
 from augspec.transforms.stretch import Speed
 
@@ -71,6 +71,7 @@ class RandAugment(Choice):
         check_count("n", n, at_most=_MOST)
         self.n = n
         self.magnitude = check_range("magnitude", magnitude, at_least=0.0, at_most=1.0)
+        self.make_room_for_neutral()
 
     @classmethod
     def example(cls) -> Self:
@@ -97,7 +98,7 @@ class RandAugment(Choice):
         ]
         return torch.stack(steps, dim=1)
 
-    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Options]:
+    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         for choice, own in zip(params["choice"].unbind(1), params["options"], strict=True):
             yield self._step(params["applied"], choice, own, by_mode=by_mode)
 

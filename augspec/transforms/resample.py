@@ -7,15 +7,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_sample_rate
 from augspec.functional.resample import resample_rate
-from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import check_rate, setting
 
 __all__ = ["Resample"]
 
 
-class Resample(WaveformTransform):
+class Resample(WaveformTransform, kernel=resample_rate):
     """Resample every example from one sample rate to another, in ``eval()`` too.
 
     Args:
@@ -38,23 +37,15 @@ class Resample(WaveformTransform):
     in_eval = True
     sets_shape = True
 
-    def __init__(self, orig_freq: int, new_freq: int) -> None:
-        super().__init__()
-        self.orig_freq = check_sample_rate(orig_freq, "orig_freq")
-        self.new_freq = check_sample_rate(new_freq, "new_freq")
+    orig_freq: int = setting(check=check_rate)
+    new_freq: int = setting(check=check_rate)
+    p: float = setting(default=1.0, init=False)
+    per_channel: bool = setting(default=False, init=False)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings."""
         return cls(16_000, 11_025)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return resample_rate(waveform, self.orig_freq, self.new_freq, lengths=lengths)
 
     def _size(self, time: int) -> int:
         return -(-time * self.new_freq // self.orig_freq)

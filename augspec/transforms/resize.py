@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_count, check_range
+from augspec.functional.checks import check_range
 from augspec.functional.mask import MaskValue, mask_value_of
 from augspec.functional.resize import (
     frequency_shift,
@@ -20,6 +20,7 @@ from augspec.functional.shapes import ends_of, like
 from augspec.functional.spectrum import valid_frames
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
+from augspec.transforms.declare import Place, Uniform, Whole, setting
 from augspec.transforms.mask import check_mask_value
 
 __all__ = ["FrequencyShift", "RandomResizeCrop", "TimeWarp"]
@@ -76,25 +77,31 @@ class TimeWarp(SpecgramTransform):
         torch.Size([4, 1, 64, 250])
     """
 
+    max_warp: int = setting(default=20, check=Whole())
+    per_channel: bool = setting(default=False, init=False)
+    center = Place()
+    warp = Place()
+
     # The warp is applied to picked examples only.
     neutral_is_exact = True
 
-    def __init__(self, max_warp: int = 20, *, p: float = 1.0) -> None:
-        super().__init__(p=p)
-        self.max_warp = check_count("max_warp", max_warp)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"center": draw.uniform("center"), "warp": draw.uniform("warp")}
-
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        return warp_frames(waveform, params, self.max_warp, ends_of(waveform, lengths))
+        return warp_frames(signal, params, self.max_warp, ends_of(signal, lengths))
 
     def _source(
         self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
     ) -> Tensor:
         return warp_source(position, time, params, self.max_warp, lengths)
+
+
+def _check_canvas(name: str, scale: Sequence[float]) -> tuple[float, float]:
+    """Check that a canvas is as large as the example or larger."""
+    if not isinstance(scale, tuple | list) or len(scale) != 2:
+        raise ValueError(f"`{name}` must be (freq, time), got {scale!r}")
+    height, width = (check_range(name, one, at_least=1.0, at_most=4.0)[0] for one in scale)
+    return height, width
 
 
 class RandomResizeCrop(SpecgramTransform):
@@ -131,36 +138,15 @@ class RandomResizeCrop(SpecgramTransform):
         torch.Size([4, 1, 64, 250])
     """
 
-    def __init__(
-        self,
-        freq_scale: float | Sequence[float] = (0.6, 1.5),
-        time_scale: float | Sequence[float] = (0.6, 1.5),
-        *,
-        virtual_crop_scale: Sequence[float] = (1.0, 1.5),
-        mask_value: MaskValue = "mean",
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        self.freq_scale = check_range("freq_scale", freq_scale, at_least=0.05, at_most=4.0)
-        self.time_scale = check_range("time_scale", time_scale, at_least=0.05, at_most=4.0)
-        if not isinstance(virtual_crop_scale, tuple | list) or len(virtual_crop_scale) != 2:
-            raise ValueError(
-                f"`virtual_crop_scale` must be (freq, time), got {virtual_crop_scale!r}"
-            )
-        height, width = (
-            check_range("virtual_crop_scale", scale, at_least=1.0, at_most=4.0)[0]
-            for scale in virtual_crop_scale
-        )
-        self.virtual_crop_scale = (height, width)
-        self.mask_value = check_mask_value(mask_value)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "freq_scale": draw.uniform("freq_scale", *self.freq_scale),
-            "freq_start": draw.uniform("freq_start"),
-            "time_scale": draw.uniform("time_scale", *self.time_scale),
-            "time_start": draw.uniform("time_start"),
-        }
+    freq_scale: Uniform = Uniform(default=(0.6, 1.5), at_least=0.05, at_most=4.0)
+    time_scale: Uniform = Uniform(default=(0.6, 1.5), at_least=0.05, at_most=4.0)
+    virtual_crop_scale: tuple[float, float] = setting(
+        default=(1.0, 1.5), check=_check_canvas, kw_only=True
+    )
+    mask_value: MaskValue = setting(default="mean", check=check_mask_value, kw_only=True)
+    per_channel: bool = setting(default=False, init=False)
+    freq_start = Place()
+    time_start = Place()
 
     def _frame_places(
         self, params: dict[str, Tensor], ends: Tensor, frames: int, dtype: torch.dtype
@@ -175,11 +161,11 @@ class RandomResizeCrop(SpecgramTransform):
         )
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        ends, dtype = ends_of(waveform, lengths), waveform.dtype
-        freq, frames = waveform.shape[-2:]
-        fill = mask_value_of(waveform, self.mask_value, lengths)
+        ends, dtype = ends_of(signal, lengths), signal.dtype
+        freq, frames = signal.shape[-2:]
+        fill = mask_value_of(signal, self.mask_value, lengths)
         bins = resize_places(
             params["freq_scale"],
             params["freq_start"],
@@ -188,10 +174,10 @@ class RandomResizeCrop(SpecgramTransform):
             freq,
             dtype,
         )
-        out = interpolate_bins(waveform, bins, fill)
+        out = interpolate_bins(signal, bins, fill)
         place = self._frame_places(params, ends, frames, dtype)
         out = interpolate_at(out, place, ends=ends, fill=fill)
-        return out if lengths is None else torch.where(valid_frames(out, lengths), out, waveform)
+        return out if lengths is None else torch.where(valid_frames(out, lengths), out, signal)
 
     def _source(
         self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
@@ -225,24 +211,21 @@ class FrequencyShift(SpecgramTransform):
         torch.Size([4, 1, 64, 250])
     """
 
+    max_shift: int = setting(default=4, check=Whole())
+    mask_value: MaskValue = setting(default="mean", check=check_mask_value, kw_only=True)
+    per_channel: bool = setting(default=False, init=False)
+
     neutral = {"shift": 0}
     neutral_is_exact = True
-
-    def __init__(
-        self, max_shift: int = 4, *, mask_value: MaskValue = "mean", p: float = 1.0
-    ) -> None:
-        super().__init__(p=p)
-        self.max_shift = check_count("max_shift", max_shift)
-        self.mask_value = check_mask_value(mask_value)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"shift": draw.integers("shift", -self.max_shift, self.max_shift + 1)}
 
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        fill = mask_value_of(waveform, self.mask_value, lengths)
-        moved = frequency_shift(waveform, params["shift"], fill)
+        fill = mask_value_of(signal, self.mask_value, lengths)
+        moved = frequency_shift(signal, params["shift"], fill)
         if lengths is None:
             return moved
-        return torch.where(valid_frames(waveform, lengths), moved, waveform)
+        return torch.where(valid_frames(signal, lengths), moved, signal)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from augspec.bank import Bank, check_bank, example_bank
 from augspec.functional import reverb
-from augspec.functional.checks import check_flag, check_range, check_sample_rate
+from augspec.functional.checks import check_flag
 from augspec.functional.shapes import blend
-from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
+from augspec.transforms.declare import Key, Uniform, check_rate, setting
+from augspec.transforms.noise import Sound
 
 __all__ = ["ImpulseResponse", "RoomReverb"]
 
@@ -28,7 +29,8 @@ class ImpulseResponse(WaveformTransform):
         bank: The impulse responses, at the sample rate of the audio. The longest sets the cost.
         mix: Part of the convolved sound, in [0, 1], drawn uniformly; the rest is the input.
         align: Take the delay of a response back: its largest sample counts as time 0, so that
-            onsets stay where they are.
+            onsets stay where they are. Without it sound comes later by that delay, and ``frames``
+            labels move with it where ``mix`` is above one half.
         keep_level: Scale the convolved sound to the power of the input; otherwise the level is that
             of the response. A sound that ends before its response begins is silent either way.
         p: Probability that an example is convolved.
@@ -55,44 +57,45 @@ class ImpulseResponse(WaveformTransform):
         torch.Size([4, 1, 800])
     """
 
-    neutral = {"mix": 0.0}
-
-    def __init__(
-        self,
-        bank: Bank,
-        *,
-        mix: float | Sequence[float] = 1.0,
-        align: bool = True,
-        keep_level: bool = True,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.bank = check_bank(bank)
-        self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
-        self.align = check_flag("align", align)
-        self.keep_level = check_flag("keep_level", keep_level)
+    bank: Bank = setting(check=lambda _, bank: check_bank(bank))
+    mix: Uniform = Uniform(default=1.0, at_least=0.0, at_most=1.0, neutral=0.0, kw_only=True)
+    align: bool = setting(default=True, check=check_flag, kw_only=True)
+    keep_level: bool = setting(default=True, check=check_flag, kw_only=True)
+    sound = Sound()
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings; two plucked notes stand for the responses."""
         return cls(example_bank())
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "sound": draw.integers("sound", 0, len(self.bank)),
-            "mix": draw.uniform("mix", *self.mix),
-        }
-
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         response = self.bank.whole(params["sound"])
-        delay = response.abs().argmax(-1) if self.align else 0
-        wet = reverb.convolve(waveform, response, delay=delay, lengths=lengths)
+        delay = _delay(response) if self.align else 0
+        wet = reverb.convolve(signal, response, delay=delay, lengths=lengths)
         if self.keep_level:
-            wet = reverb.match_power(wet, waveform, lengths, response=response)
-        return blend(waveform, wet, params["mix"])
+            wet = reverb.match_power(wet, signal, lengths, response=response)
+        return blend(signal, wet, params["mix"])
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor | None:
+        """Move labels by the delay of the response where it is kept and most of what is heard."""
+        if self.align:
+            return None
+        if self.per_channel:
+            raise ValueError(
+                "`targets` has `frames` of examples, but `per_channel` responses have delays that "
+                "differ: take `align=True`"
+            )
+        delay = _delay(self.bank.whole(params["sound"]))
+        return position - torch.where(params["mix"] > 0.5, delay, 0)[:, None]
+
+
+def _delay(response: Tensor) -> Tensor:
+    """Say at which sample a response has its direct sound: its largest."""
+    return response.abs().argmax(-1)
 
 
 class RoomReverb(WaveformTransform):
@@ -131,41 +134,20 @@ class RoomReverb(WaveformTransform):
         torch.Size([4, 1, 8000])
     """
 
-    neutral = {"mix": 0.0}
-
-    def __init__(
-        self,
-        rt60: float | Sequence[float] = (0.2, 1.0),
-        drr_db: float | Sequence[float] = (-5.0, 15.0),
-        *,
-        sample_rate: int,
-        mix: float | Sequence[float] = 1.0,
-        keep_level: bool = True,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.rt60 = check_range("rt60", rt60, at_least=0.01, at_most=20.0)
-        self.drr_db = check_range("drr_db", drr_db, at_least=-60.0, at_most=60.0)
-        self.sample_rate = check_sample_rate(sample_rate)
-        self.mix = check_range("mix", mix, at_least=0.0, at_most=1.0)
-        self.keep_level = check_flag("keep_level", keep_level)
+    rt60: Uniform = Uniform(default=(0.2, 1.0), at_least=0.01, at_most=20.0, unit="s")
+    drr_db: Uniform = Uniform(default=(-5.0, 15.0), at_least=-60.0, at_most=60.0, unit="dB")
+    sample_rate: int = setting(check=check_rate, kw_only=True)
+    mix: Uniform = Uniform(default=1.0, at_least=0.0, at_most=1.0, neutral=0.0, kw_only=True)
+    keep_level: bool = setting(default=True, check=check_flag, kw_only=True)
+    noise = Key()
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings."""
         return cls((0.1, 0.5), sample_rate=16_000)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "rt60": draw.uniform("rt60", *self.rt60),
-            "drr_db": draw.uniform("drr_db", *self.drr_db),
-            "noise": draw.key("noise"),
-            "mix": draw.uniform("mix", *self.mix),
-        }
-
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         response = reverb.room_response(
             params["noise"],
@@ -174,7 +156,7 @@ class RoomReverb(WaveformTransform):
             math.ceil(self.rt60[1] * self.sample_rate),
             sample_rate=self.sample_rate,
         )
-        wet = reverb.convolve(waveform, response, lengths=lengths)
+        wet = reverb.convolve(signal, response, lengths=lengths)
         if self.keep_level:
-            wet = reverb.match_power(wet, waveform, lengths)
-        return blend(waveform, wet, params["mix"])
+            wet = reverb.match_power(wet, signal, lengths)
+        return blend(signal, wet, params["mix"])

@@ -12,10 +12,9 @@ from torch import Tensor
 from augspec.functional.checks import LARGEST, is_finite
 from augspec.params import Params
 from augspec.random import Draw
-from augspec.transforms._dispatch import NOTHING, Options
+from augspec.transforms._dispatch import NOTHING
 from augspec.transforms.base import RandomTransform
-from augspec.transforms.choice import Stepwise
-from augspec.transforms.compose import check_body
+from augspec.transforms.compose import Composite, Step, check_body
 from augspec.transforms.level import Gain
 
 __all__ = ["Schedule"]
@@ -23,7 +22,7 @@ __all__ = ["Schedule"]
 _SETTINGS = ("p", "magnitude")
 
 
-class Schedule(Stepwise):
+class Schedule(Composite):
     """Let the probability or the strength of a transform follow the epoch.
 
     Between the given epochs values are interpolated linearly, outside they stay. The epoch decides
@@ -68,6 +67,8 @@ class Schedule(Stepwise):
         check_body(body)
         super().__init__([body])
         self.settings = _check_settings(settings)
+        if "magnitude" in self.settings:
+            self.make_room_for_neutral()
         # A tensor, so that a compiled function takes the epoch as an input; an integer, so that
         # `half()` leaves it alone.
         self.register_buffer("epoch", torch.zeros((), dtype=torch.int64), persistent=False)
@@ -103,10 +104,10 @@ class Schedule(Stepwise):
             value = value + (high - low) * passed
         return value
 
-    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Options]:
+    def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         choice = torch.where(params["applied"], params["choice"], NOTHING)
         may_pass = "p" in self.settings
-        yield Options("Schedule", list(self), params["options"], choice, by_mode, may_pass)
+        yield self._options(params["options"], choice, by_mode=by_mode, may_pass=may_pass)
 
     def extra_repr(self) -> str:
         """Show the settings and the epoch."""

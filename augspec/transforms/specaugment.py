@@ -7,13 +7,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_count, check_finite
+from augspec.functional.checks import check_count
 from augspec.functional.mask import MaskValue, mask_value_of, spans
 from augspec.functional.shapes import ends_of, span_start
 from augspec.functional.spectrum import valid_frames
-from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
-from augspec.transforms.mask import check_mask_value, draw_several
+from augspec.transforms.declare import Number, Place, Whole, setting
+from augspec.transforms.mask import Places, check_mask_value
 from augspec.transforms.resize import warp_frames, warp_source
 
 __all__ = ["Cutout", "SpecAugment"]
@@ -45,6 +45,12 @@ _POLICIES = {
     "SS": _policy(40, 2, 27, 2, 70, 0.2),
     None: _policy(0, 0, 0, 0, 0, 1.0),
 }
+
+
+def _check_policy(name: str, policy: Any) -> str | None:
+    if not isinstance(policy, str | None) or policy not in _POLICIES:
+        raise ValueError(f"`{name}` must be 'LB', 'LD', 'SM', 'SS' or None, got {policy!r}")
+    return policy
 
 
 class SpecAugment(SpecgramTransform):
@@ -85,39 +91,31 @@ class SpecAugment(SpecgramTransform):
         70
     """
 
+    policy: Literal["LB", "LD", "SM", "SS"] | None = setting(default="LD", check=_check_policy)
+    max_warp: int | None = setting(default=None, kw_only=True)
+    n_freq_masks: int | None = setting(default=None, kw_only=True)
+    max_freq_width: int | None = setting(default=None, kw_only=True)
+    n_time_masks: int | None = setting(default=None, kw_only=True)
+    max_time_width: int | None = setting(default=None, kw_only=True)
+    max_time_fraction: float | None = setting(default=None, kw_only=True)
+    mask_value: MaskValue = setting(default="mean", check=check_mask_value, kw_only=True)
+    per_channel: bool = setting(default=False, init=False)
+    center = Place()
+    warp = Place()
+    freq_width = Places(lambda it: it.settings["n_freq_masks"], neutral=0.0)
+    freq_start = Places(lambda it: it.settings["n_freq_masks"])
+    time_width = Places(lambda it: it.settings["n_time_masks"], neutral=0.0)
+    time_start = Places(lambda it: it.settings["n_time_masks"])
+
     # The warp is applied to picked examples only.
-    neutral = {"freq_width": 0.0, "time_width": 0.0}
     neutral_is_exact = True
 
-    def __init__(
-        self,
-        policy: Literal["LB", "LD", "SM", "SS"] | None = "LD",
-        *,
-        max_warp: int | None = None,
-        n_freq_masks: int | None = None,
-        max_freq_width: int | None = None,
-        n_time_masks: int | None = None,
-        max_time_width: int | None = None,
-        max_time_fraction: float | None = None,
-        mask_value: MaskValue = "mean",
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        if not isinstance(policy, str | None) or policy not in _POLICIES:
-            raise ValueError(f"`policy` must be 'LB', 'LD', 'SM', 'SS' or None, got {policy!r}")
-        self.policy = policy
-        self.max_warp = max_warp
-        self.n_freq_masks = n_freq_masks
-        self.max_freq_width = max_freq_width
-        self.n_time_masks = n_time_masks
-        self.max_time_width = max_time_width
-        self.max_time_fraction = max_time_fraction
-        self.mask_value = check_mask_value(mask_value)
+    def _validate(self) -> None:
         for name, value in self.settings.items():
-            if name != "max_time_fraction":
+            if name == "max_time_fraction":
+                Number(0.0, 1.0)(name, value)
+            else:
                 check_count(name, value)
-            elif not 0.0 <= check_finite(name, value) <= 1.0:
-                raise ValueError(f"`max_time_fraction` must be in [0, 1], got {value!r}")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -126,25 +124,14 @@ class SpecAugment(SpecgramTransform):
         given = {name: getattr(self, name) for name in own}
         return {name: own[name] if value is None else value for name, value in given.items()}
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        n_freq_masks, n_time_masks = self.settings["n_freq_masks"], self.settings["n_time_masks"]
-        return {
-            "center": draw.uniform("center"),
-            "warp": draw.uniform("warp"),
-            "freq_width": draw_several(draw, "freq_width", n_freq_masks),
-            "freq_start": draw_several(draw, "freq_start", n_freq_masks),
-            "time_width": draw_several(draw, "time_width", n_time_masks),
-            "time_start": draw_several(draw, "time_start", n_time_masks),
-        }
-
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        freq, ends = waveform.shape[-2], ends_of(waveform, lengths)
+        freq, ends = signal.shape[-2], ends_of(signal, lengths)
         settings = self.settings
-        warped = waveform
+        warped = signal
         if settings["max_warp"]:
-            warped = warp_frames(waveform, params, settings["max_warp"], ends)
+            warped = warp_frames(signal, params, settings["max_warp"], ends)
         widest = (ends * settings["max_time_fraction"]).long()[:, None]
         # As the paper has it: the width is drawn up to its largest, then cut to the fraction.
         time_width = span_start(params["time_width"], settings["max_time_width"])
@@ -153,7 +140,7 @@ class SpecAugment(SpecgramTransform):
         freq_width = span_start(params["freq_width"], settings["max_freq_width"]).clamp(max=freq)
         freq_start = span_start(params["freq_start"], freq - freq_width)
         band = spans(freq_start, freq_width, freq).any(1)
-        span = spans(time_start, time_width, waveform.shape[-1]).any(1)
+        span = spans(time_start, time_width, signal.shape[-1]).any(1)
         if lengths is None:
             masked = band[:, :, None] | span[:, None]
         else:
@@ -197,39 +184,29 @@ class Cutout(SpecgramTransform):
         torch.Size([4, 1, 64, 250])
     """
 
-    neutral = {"freq_width": 0.0, "time_width": 0.0}
+    max_freq_width: int = setting(default=16, check=Whole())
+    max_time_width: int = setting(default=32, check=Whole())
+    n_masks: int = setting(default=1, check=Whole(), kw_only=True)
+    mask_value: MaskValue = setting(default="mean", check=check_mask_value, kw_only=True)
+    per_channel: bool = setting(default=False, init=False)
+    freq_width = Places(lambda it: it.n_masks, neutral=0.0)
+    freq_start = Places(lambda it: it.n_masks)
+    time_width = Places(lambda it: it.n_masks, neutral=0.0)
+    time_start = Places(lambda it: it.n_masks)
+
     neutral_is_exact = True
 
-    def __init__(
-        self,
-        max_freq_width: int = 16,
-        max_time_width: int = 32,
-        *,
-        n_masks: int = 1,
-        mask_value: MaskValue = "mean",
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        self.max_freq_width = check_count("max_freq_width", max_freq_width)
-        self.max_time_width = check_count("max_time_width", max_time_width)
-        self.n_masks = check_count("n_masks", n_masks)
-        self.mask_value = check_mask_value(mask_value)
-
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        names = ("freq_width", "freq_start", "time_width", "time_start")
-        return {name: draw_several(draw, name, self.n_masks) for name in names}
-
     def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
+        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        freq, ends = waveform.shape[-2], ends_of(waveform, lengths)[:, None]
+        freq, ends = signal.shape[-2], ends_of(signal, lengths)[:, None]
         freq_width = span_start(params["freq_width"], self.max_freq_width).clamp(max=freq)
         time_width = torch.minimum(span_start(params["time_width"], self.max_time_width), ends)
         band = spans(span_start(params["freq_start"], freq - freq_width), freq_width, freq)
         start = span_start(params["time_start"], ends - time_width)
-        span = spans(start, time_width, waveform.shape[-1])
-        masked = torch.zeros((1, 1, 1), dtype=torch.bool, device=waveform.device)
+        span = spans(start, time_width, signal.shape[-1])
+        masked = torch.zeros((1, 1, 1), dtype=torch.bool, device=signal.device)
         for i in range(self.n_masks):
             masked = masked | (band[:, i, :, None] & span[:, i, None])
-        value = mask_value_of(waveform, self.mask_value, lengths)
-        return torch.where(masked[:, None], value, waveform)
+        value = mask_value_of(signal, self.mask_value, lengths)
+        return torch.where(masked[:, None], value, signal)

@@ -3,27 +3,105 @@
 from __future__ import annotations
 
 import math
-from abc import ABC
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from augspec.functional import stretch
-from augspec.functional.checks import check_flag, check_n_fft, check_range
+from augspec.functional.checks import check_flag
 from augspec.functional.resample import resampled_lengths
-from augspec.random import Draw
+from augspec.transforms.declare import Uniform, setting
+from augspec.transforms.vocoder import VocoderTransform
 from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["PitchAndTempo", "PitchShift", "Speed", "TimeStretch"]
 
 
-def _check_semitones(semitones: float | Sequence[float]) -> tuple[float, float]:
-    low, high = check_range("semitones", semitones, at_least=-24.0, at_most=24.0)
-    if high - low > 24.0:
-        raise ValueError(f"`semitones` must span at most two octaves, 24, got {semitones!r}")
-    return low, high
+class _TempoTransform(FusableTransform, ABC):
+    """A transform that makes examples longer or shorter, each by its own rate."""
+
+    keep_length: bool = setting(default=True, check=check_flag, kw_only=True)
+    per_channel: bool = setting(default=False, init=False)
+
+    scale_free = True
+    _has_room_for_neutral = False
+
+    @abstractmethod
+    def _lowest_rate(self) -> float:
+        """Give the lowest rate that is drawn."""
+
+    @abstractmethod
+    def _rate(self, params: dict[str, Tensor]) -> Tensor:
+        """Give the parameter that divides the duration."""
+
+    def make_room_for_neutral(self) -> None:
+        """Leave room for rates between the drawn ones and 1."""
+        self._has_room_for_neutral = True
+
+    def _size(self, time: int) -> int:
+        if self.keep_length:
+            return time
+        lowest = self._lowest_rate()
+        # An example that is not picked keeps its rate of 1: room for it too.
+        if self.p < 1.0 or self._has_room_for_neutral:
+            lowest = min(lowest, 1.0)
+        return math.ceil(time / lowest)
+
+    def _settings(self, time: int) -> dict[str, Any]:
+        return {**super()._settings(time), "size": self._size(time)}
+
+    def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+        rate = self._rate(params)
+        if lengths is None:
+            lengths = torch.full(rate.shape, time, dtype=torch.int64, device=rate.device)
+        return resampled_lengths(lengths, rate, self._size(time))
+
+    def _source(
+        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        return (position * self._rate(params)[:, None]).to(torch.int64)
+
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Take frames at another hop."""
+        rate, size = self._rate(params), self._size(warp.size)
+        return warp.stretch(rate, size, resampled_lengths(warp.ends, rate, size))
+
+
+class _PitchTransform(VocoderTransform, FusableTransform, ABC):
+    """A transform that moves the pitch of each example by its own interval."""
+
+    semitones: Uniform = Uniform(
+        default=(-2.0, 2.0), at_least=-24.0, at_most=24.0, neutral=0.0, unit="semitones"
+    )
+
+    def _validate(self) -> None:
+        super()._validate()
+        low, high = self.semitones
+        if high - low > 24.0:
+            raise ValueError(
+                f"`semitones` must span at most two octaves, 24, got {self.semitones!r}"
+            )
+
+    def _settings(self, time: int) -> dict[str, Any]:
+        low, high = self.semitones
+        # The range sets the size of the work, a static number; 0 is for who is not picked.
+        bounds = {"min_semitones": min(low, 0.0), "max_semitones": max(high, 0.0)}
+        return {**super()._settings(time), **bounds}
+
+    def _targets(
+        self,
+        targets: dict[str, Any],
+        params: dict[str, Tensor],
+        lengths: Tensor | None,
+    ) -> dict[str, Any]:
+        return _shift_labels(targets, params["semitones"])
+
+    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+        """Resample."""
+        low, high = (2.0 ** (bound / 12.0) for bound in self.semitones)
+        return warp.transpose(torch.exp2(params["semitones"] / 12.0), (low, high))
 
 
 def _shift_labels(targets: dict[str, Any], semitones: Tensor) -> dict[str, Any]:
@@ -34,42 +112,7 @@ def _shift_labels(targets: dict[str, Any], semitones: Tensor) -> dict[str, Any]:
     return {**targets, "pitch": targets["pitch"] + semitones}
 
 
-class _TempoTransform(FusableTransform, ABC):
-    """A transform that makes examples longer or shorter, each by its own rate."""
-
-    moves_at_any_time = True
-    #: Name of the parameter that divides the duration.
-    tempo: ClassVar[str]
-
-    def __init__(self, keep_length: bool, p: float) -> None:
-        super().__init__(p=p)
-        self.keep_length = check_flag("keep_length", keep_length)
-
-    def _size(self, time: int) -> int:
-        if self.keep_length:
-            return time
-        lowest: float = getattr(self, self.tempo)[0]
-        # An example that is not picked keeps its rate of 1: room for it too.
-        return math.ceil(time / (lowest if self.p == 1.0 else min(lowest, 1.0)))
-
-    def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
-        rate = params[self.tempo]
-        if lengths is None:
-            lengths = torch.full(rate.shape, time, dtype=torch.int64, device=rate.device)
-        return resampled_lengths(lengths, rate, self._size(time))
-
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
-        return (position * params[self.tempo][:, None]).to(torch.int64)
-
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
-        """Take frames at another hop."""
-        rate, size = params[self.tempo], self._size(warp.size)
-        return warp.stretch(rate, size, resampled_lengths(warp.ends, rate, size))
-
-
-class TimeStretch(_TempoTransform):
+class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch):
     """Change the tempo of each example by its own random rate; the pitch stays.
 
     A phase vocoder with a rate per example. ``lengths`` come out divided by the rate.
@@ -78,7 +121,9 @@ class TimeStretch(_TempoTransform):
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
         keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
             zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
-        n_fft: Samples of the vocoder's window, a multiple of 32: about 64 ms (1024 at 16 kHz).
+        n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
+            kHz.
+        sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
         p: Probability that an example is stretched.
 
     Shape:
@@ -101,42 +146,21 @@ class TimeStretch(_TempoTransform):
         torch.Size([4, 1, 20000])
     """
 
-    neutral = {"rate": 1.0}
-    tempo = "rate"
-
-    def __init__(
-        self,
-        rate: float | Sequence[float] = (0.8, 1.25),
-        *,
-        keep_length: bool = True,
-        n_fft: int = 1024,
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(keep_length, p)
-        self.rate = check_range("rate", rate, at_least=0.25, at_most=4.0)
-        self.n_fft = check_n_fft(n_fft)
+    rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings: the one that checks and docs use."""
         return cls((0.8, 1.25), n_fft=256)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"rate": draw.uniform("rate", *self.rate)}
+    def _lowest_rate(self) -> float:
+        return self.rate[0]
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return stretch.time_stretch(
-            waveform,
-            params["rate"],
-            size=self._size(waveform.shape[-1]),
-            lengths=lengths,
-            n_fft=self.n_fft,
-        )
+    def _rate(self, params: dict[str, Tensor]) -> Tensor:
+        return params["rate"]
 
 
-class Speed(_TempoTransform):
+class Speed(_TempoTransform, kernel=stretch.speed):
     """Play each example faster or slower by its own factor: pitch and tempo change together.
 
     Resampling alone, by a windowed sinc: cheaper than a stretch or a shift, and free of artefacts.
@@ -164,32 +188,16 @@ class Speed(_TempoTransform):
         torch.Size([4, 1, 16000])
     """
 
-    neutral = {"factor": 1.0}
-    tempo = "factor"
+    factor: Uniform = Uniform(default=(0.9, 1.1), at_least=0.25, at_most=4.0, neutral=1.0)
 
-    def __init__(
-        self,
-        factor: float | Sequence[float] = (0.9, 1.1),
-        *,
-        keep_length: bool = True,
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(keep_length, p)
-        self.factor = check_range("factor", factor, at_least=0.25, at_most=4.0)
+    def _lowest_rate(self) -> float:
+        return self.factor[0]
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"factor": draw.uniform("factor", *self.factor)}
+    def _rate(self, params: dict[str, Tensor]) -> Tensor:
+        return params["factor"]
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return stretch.speed(
-            waveform,
-            params["factor"],
-            size=self._size(waveform.shape[-1]),
-            lengths=lengths,
-            max_factor=max(self.factor[1], 1.0),
-        )
+    def _settings(self, time: int) -> dict[str, Any]:
+        return {**super()._settings(time), "max_factor": max(self.factor[1], 1.0)}
 
     def _targets(
         self,
@@ -205,7 +213,7 @@ class Speed(_TempoTransform):
         return super().warp(transposed, params)
 
 
-class PitchShift(FusableTransform):
+class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
     """Shift the pitch of each example by its own random interval; the duration stays.
 
     A windowed-sinc resampler moves the pitch, and a phase vocoder undoes the change of duration.
@@ -216,7 +224,9 @@ class PitchShift(FusableTransform):
         semitones: Range of the interval in semitones, uniform; positive is up. A number is a
             constant.
         preserve_formants: Keep the spectral envelope, as a singer does; costs a `FormantShift`.
-        n_fft: Samples of the vocoder's window, a multiple of 32: about 64 ms (1024 at 16 kHz).
+        n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
+            kHz.
+        sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
         p: Probability that an example is shifted.
         per_channel: Draw an interval for each channel.
 
@@ -238,64 +248,20 @@ class PitchShift(FusableTransform):
         torch.Size([4, 1, 16000])
     """
 
-    neutral = {"semitones": 0.0}
-
-    def __init__(
-        self,
-        semitones: float | Sequence[float] = (-2.0, 2.0),
-        *,
-        preserve_formants: bool = False,
-        n_fft: int = 1024,
-        p: float = 1.0,
-        per_channel: bool = False,
-    ) -> None:
-        super().__init__(p=p, per_channel=per_channel)
-        self.semitones = _check_semitones(semitones)
-        self.preserve_formants = check_flag("preserve_formants", preserve_formants)
-        self.n_fft = check_n_fft(n_fft)
+    preserve_formants: bool = setting(default=False, check=check_flag, kw_only=True)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings: the one that checks and docs use."""
         return cls((-3.0, 3.0), n_fft=256)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {"semitones": draw.uniform("semitones", *self.semitones)}
-
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return stretch.pitch_shift(
-            waveform,
-            params["semitones"],
-            lengths=lengths,
-            n_fft=self.n_fft,
-            # The range sets the size of the work, a static number; 0 is for who is not picked.
-            min_semitones=min(self.semitones[0], 0.0),
-            max_semitones=max(self.semitones[1], 0.0),
-            preserve_formants=self.preserve_formants,
-        )
-
-    def _targets(
-        self,
-        targets: dict[str, Any],
-        params: dict[str, Tensor],
-        lengths: Tensor | None,
-    ) -> dict[str, Any]:
-        return _shift_labels(targets, params["semitones"])
-
     @property
     def fusable(self) -> bool:
         """Whether formants move with the pitch; a kept envelope is no warp."""
         return not self.preserve_formants
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
-        """Resample."""
-        low, high = (2.0 ** (bound / 12.0) for bound in self.semitones)
-        return warp.transpose(torch.exp2(params["semitones"] / 12.0), (low, high))
 
-
-class PitchAndTempo(_TempoTransform):
+class PitchAndTempo(_TempoTransform, _PitchTransform, kernel=stretch.pitch_and_tempo):
     """Change pitch and tempo of each example at once, at the cost of a pitch shift alone.
 
     As `PitchShift` and `TimeStretch` one after the other would, but with one vocoder. ``lengths``
@@ -307,7 +273,9 @@ class PitchAndTempo(_TempoTransform):
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
         keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
             zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
-        n_fft: Samples of the vocoder's window, a multiple of 32: about 64 ms (1024 at 16 kHz).
+        n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
+            kHz.
+        sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
         p: Probability that an example is changed.
 
     Shape:
@@ -329,58 +297,20 @@ class PitchAndTempo(_TempoTransform):
         torch.Size([4, 1, 16000])
     """
 
-    neutral = {"semitones": 0.0, "rate": 1.0}
-    tempo = "rate"
-
-    def __init__(
-        self,
-        semitones: float | Sequence[float] = (-2.0, 2.0),
-        rate: float | Sequence[float] = (0.8, 1.25),
-        *,
-        keep_length: bool = True,
-        n_fft: int = 1024,
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(keep_length, p)
-        self.semitones = _check_semitones(semitones)
-        self.rate = check_range("rate", rate, at_least=0.25, at_most=4.0)
-        self.n_fft = check_n_fft(n_fft)
+    rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings: the one that checks and docs use."""
         return cls((-3.0, 3.0), (0.8, 1.25), n_fft=256)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        return {
-            "semitones": draw.uniform("semitones", *self.semitones),
-            "rate": draw.uniform("rate", *self.rate),
-        }
+    def _lowest_rate(self) -> float:
+        return self.rate[0]
 
-    def _transform(
-        self, waveform: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
-        return stretch.pitch_and_tempo(
-            waveform,
-            params["semitones"],
-            params["rate"],
-            size=self._size(waveform.shape[-1]),
-            lengths=lengths,
-            n_fft=self.n_fft,
-            min_semitones=min(self.semitones[0], 0.0),
-            max_semitones=max(self.semitones[1], 0.0),
-        )
-
-    def _targets(
-        self,
-        targets: dict[str, Any],
-        params: dict[str, Tensor],
-        lengths: Tensor | None,
-    ) -> dict[str, Any]:
-        return _shift_labels(targets, params["semitones"])
+    def _rate(self, params: dict[str, Tensor]) -> Tensor:
+        return params["rate"]
 
     def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
         """Resample, and take frames at another hop."""
-        low, high = (2.0 ** (bound / 12.0) for bound in self.semitones)
-        transposed = warp.transpose(torch.exp2(params["semitones"] / 12.0), (low, high))
-        return super().warp(transposed, params)
+        transposed = _PitchTransform.warp(self, warp, params)
+        return _TempoTransform.warp(self, transposed, params)

@@ -3,19 +3,84 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Self, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
 from augspec import random
-from augspec.functional.shapes import working_dtype
+from augspec._door import enter
 from augspec.params import Params
 from augspec.random import Draw
 
-__all__ = ["RandomTransform", "Result"]
+__all__ = ["Batch", "RandomTransform", "Result"]
 
 Result: TypeAlias = Tensor | tuple[Tensor, Tensor]
+Kind: TypeAlias = Literal["waveform", "specgram"]
+
+# Units of time a frame of labels, where the number of samples is not known: the middle of a frame
+# and its edges are then whole numbers.
+_UNITS = 4096
+_ANY_TIME = 2**24  # units where there are no frames either
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What goes through a tree of transforms: sound, where examples end, and labels.
+
+    Sound and labels each may be left out: `RandomTransform.transform` carries sound,
+    `RandomTransform.targets` labels.
+
+    Args:
+        signal: Waveforms ``(batch, channel, time)`` or spectrograms ``(batch, channel, freq,
+            frame)``, float32 or float64; None carries labels alone.
+        time: Samples, or frames, of the signal; None if it is not known.
+        lengths: Where examples end, ``(batch,)`` int64. None means at ``time``, and if that is None
+            too, that nobody knows.
+        targets: The labels.
+        relative: Whether ``time`` counts units of an unknown length in place of samples.
+    """
+
+    signal: Tensor | None = None
+    time: int | None = None
+    lengths: Tensor | None = None
+    targets: dict[str, Any] = field(default_factory=dict)
+    relative: bool = False
+
+    @staticmethod
+    def of(signal: Tensor, lengths: Tensor | None) -> Batch:
+        """Carry a signal alone."""
+        return Batch(signal, signal.shape[-1], lengths)
+
+    @staticmethod
+    def of_targets(targets: dict[str, Any], lengths: Tensor | None, time: int | None) -> Batch:
+        """Carry labels alone.
+
+        Without ``time`` it is that of the ``waveform`` among the targets. If there is none and no
+        lengths either, time is counted in units: rates and fractions are known all the same.
+        """
+        waveform, frames = targets.get("waveform"), targets.get("frames")
+        if time is None and isinstance(waveform, Tensor):
+            time = waveform.shape[-1]
+        if time is not None or lengths is not None:
+            return Batch(None, time, lengths, dict(targets))
+        units = frames.shape[-1] * _UNITS if isinstance(frames, Tensor) else _ANY_TIME
+        return Batch(None, units, None, dict(targets), relative=True)
+
+    @property
+    def sound(self) -> Tensor:
+        """The signal, where it is carried."""
+        return cast(Tensor, self.signal)
+
+    @property
+    def ends_are_known(self) -> bool:
+        """Whether ``lengths``, or ``time``, says where examples end."""
+        return self.time is not None or self.lengths is not None
+
+    def carry(self, **changes: Any) -> Batch:
+        """Give a batch with some parts replaced."""
+        return replace(self, **changes)
 
 
 class RandomTransform(nn.Module, ABC):
@@ -33,6 +98,8 @@ class RandomTransform(nn.Module, ABC):
     compilable: bool = True
     #: Whether gradients flow from the result to the waveform.
     differentiable: bool = True
+    #: What it transforms, ``"waveform"`` or ``"specgram"``; None is either.
+    kind: Kind | None = None
 
     @classmethod
     def example(cls) -> Self:
@@ -123,8 +190,20 @@ class RandomTransform(nn.Module, ABC):
         Raises:
             ValueError: If ``frames`` are to be moved and the time is not known.
         """
-        time = time_of(targets, time)
-        return self.run_targets(dict(targets), params, lengths, time, by_mode=False)
+        return self.run_targets(targets, params, lengths, time, by_mode=False)
+
+    def run_targets(
+        self,
+        targets: dict[str, Any],
+        params: Params,
+        lengths: Tensor | None = None,
+        time: int | None = None,
+        *,
+        by_mode: bool,
+    ) -> dict[str, Any]:
+        """Do as `targets`; ``by_mode`` leaves out what does not act in the present mode."""
+        batch = Batch.of_targets(targets, lengths, time)
+        return self.walk(batch, params, by_mode=by_mode).targets
 
     def set_epoch(self, epoch: int) -> None:
         """Tell every `Schedule` inside at which epoch it is; a `augspec.DeviceLoader` does so.
@@ -142,11 +221,14 @@ class RandomTransform(nn.Module, ABC):
         self, waveform: Tensor, params: Params, lengths: Tensor | None, *, by_mode: bool
     ) -> Result:
         self.check(waveform, lengths)
-        out, new_lengths = self.run(working_dtype(waveform), params, lengths, by_mode=by_mode)
-        out = out.to(waveform.dtype)
-        if lengths is None or new_lengths is None:
-            return out
-        return out, new_lengths
+        out, new_lengths = enter(self._run, waveform, params, lengths, by_mode=by_mode)
+        return out if lengths is None or new_lengths is None else (out, new_lengths)
+
+    def _run(
+        self, waveform: Tensor, params: Params, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        out = self.walk(Batch.of(waveform, lengths), params, by_mode=by_mode)
+        return out.sound, out.lengths
 
     # What a tree of transforms is walked with.
 
@@ -171,6 +253,23 @@ class RandomTransform(nn.Module, ABC):
         """
         return params
 
+    def make_room_for_neutral(self) -> None:
+        """Leave room for params between the drawn and the neutral ones, which `scale_params` makes.
+
+        Policies and schedules call it when they are made. The size of a result is a static number:
+        without this, what gets shorter at every rate of its range would be cut at rate 1.
+        """
+
+    def adopt_sample_rate(self, rate: int) -> None:
+        """Take the sample rate of a front end, where none was given; `augspec.Frontend` calls it.
+
+        Args:
+            rate: In Hz.
+
+        Raises:
+            ValueError: If a front end of another rate holds the transform.
+        """
+
     def begin_epoch(self, epoch: int) -> None:
         """Take note of the epoch, where draws depend on it."""
 
@@ -179,35 +278,17 @@ class RandomTransform(nn.Module, ABC):
         """Whether ``forward`` does anything in the present mode."""
 
     @abstractmethod
-    def run(
-        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Apply this part of a tree to a checked float32 or float64 waveform.
+    def walk(self, batch: Batch, params: Any, *, by_mode: bool) -> Batch:
+        """Take sound, ends and labels through this part of a tree.
 
         Args:
-            waveform: The batch; it is never edited.
+            batch: A checked batch; its tensors are never edited.
             params: The params of this part.
-            lengths: Valid samples per example; None means all.
             by_mode: Whether a part that does not act in the present mode passes (``forward``).
+
+        Raises:
+            ValueError: If params do not fit, or labels need a time that is not known.
         """
-
-    @abstractmethod
-    def run_targets(
-        self,
-        targets: dict[str, Any],
-        params: Any,
-        lengths: Tensor | None,
-        time: int | None = None,
-        *,
-        by_mode: bool,
-    ) -> dict[str, Any]:
-        """Apply this part of a tree to labels."""
-
-    @abstractmethod
-    def run_lengths(
-        self, time: int, params: Any, lengths: Tensor | None, *, by_mode: bool
-    ) -> tuple[int, Tensor | None]:
-        """Say what `run` makes of the time and the lengths."""
 
 
 def resolve_keys(
@@ -232,9 +313,3 @@ def check_probability(p: float) -> float:
     if isinstance(p, bool) or not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
         raise ValueError(f"`p` must be a probability in [0, 1], got {p!r}")
     return float(p)
-
-
-def time_of(targets: dict[str, Any], time: int | None) -> int | None:
-    """Give the time that was said, or that of the waveform in a batch."""
-    waveform = targets.get("waveform")
-    return waveform.shape[-1] if time is None and isinstance(waveform, Tensor) else time

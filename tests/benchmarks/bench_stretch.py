@@ -1,15 +1,22 @@
 """Pitch shift and time stretch beside their peers: time, memory and quality.
 
 Run ``python tests/benchmarks/bench_stretch.py speed`` (or ``memory``, ``ideal``, ``tones``,
-``clicks``, ``real PATH_OF_NSYNTH``) from the repository root, on a machine at rest. Times are
-ratios from interleaved rounds in one process. Quality is measured on ideal notes and steady tones
-(`tests/ideal_tones.py`), on clicks, and on real notes against the same instrument's recording at
-the target pitch. Rubber Band takes part where its command ``rubberband`` is installed.
+``clicks``, ``midi``, ``real PATH_OF_NSYNTH``) from the repository root, on a machine at rest. Times
+are ratios from interleaved rounds in one process. Quality is measured on ideal notes and steady
+tones (`tests/ideal_tones.py`), on clicks, on MIDI phrases and speech that are rendered at the
+target tempo and pitch, and on real notes against the same instrument's recording at the target
+pitch.
+
+Rubber Band takes part where its command ``rubberband`` is installed, Bungee where there is its
+package. ``midi`` needs pyfluidsynth, a General MIDI sound font and, for speech, ``espeak-ng``; some
+of it is quick with ``--cells "solo pitch" --phrases 4 --quick``. librosa 1.0 needs Python 3.12: its
+figures come from a run of this script there.
 """
 
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +29,7 @@ import torch
 import torch_audiomentations
 import torchaudio
 from common import compare, environment, print_table
-from stretch_peers import RUBBER_BAND, peers, with_librosa
+from stretch_peers import peers, with_librosa
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -38,7 +45,10 @@ PACKAGES = (
     "librosa",
     "torch-audiomentations",
     "torch-pitch-shift",
+    "bungee-python",
+    "pyfluidsynth",
 )
+WHAT = ("speed", "memory", "ideal", "tones", "clicks", "midi", "real")
 RATIOS = (0.5, 0.97, 1.0001, 2.0)
 
 
@@ -230,24 +240,51 @@ def real(root: Path, count: int, quick: bool) -> None:
         print(f"| {name} | {np.mean(values):.3f} | {np.median(values):.3f} |")
 
 
+def run_midi(arguments: argparse.Namespace) -> None:
+    import stretch_midi  # it needs pyfluidsynth, which nothing else here does
+
+    given = {"sound_font": arguments.sound_font, "cells": arguments.cells}
+    stretch_midi.midi(
+        count=arguments.phrases,
+        sample_rate=arguments.rate,
+        stereo=arguments.stereo,
+        quick=arguments.quick,
+        **{name: value for name, value in given.items() if value},
+    )
+
+
+def programs() -> str:
+    """Say which versions the programs outside of Python have."""
+    found = []
+    for name in ("rubberband", "espeak-ng"):
+        if command := shutil.which(name):
+            answer = subprocess.run([command, "--version"], capture_output=True, text=True)
+            found.append(f"{name} {(answer.stdout + answer.stderr).strip()}")
+    return ", ".join(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["speed", "memory", "ideal", "tones", "clicks", "real"])
+    parser.add_argument("what", choices=list(WHAT))
     parser.add_argument("root", nargs="?", type=Path, help="folder that holds nsynth-train, -valid")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--slow", action="store_true", help="time the slowest peers too")
     parser.add_argument("--quick", action="store_true", help="leave out the slowest peers")
     parser.add_argument("--pairs", type=int, default=110)
+    midi = parser.add_argument_group("midi")
+    midi.add_argument("--cells", nargs="+", help='such as "solo pitch" or "speech stretch"; all')
+    midi.add_argument("--phrases", type=int, default=14, help="of a cell")
+    midi.add_argument("--rate", type=int, default=SAMPLE_RATE, help="sample rate in Hz")
+    midi.add_argument("--stereo", action="store_true")
+    midi.add_argument("--sound-font", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(2)
     if arguments.what == "speed":
         speed(arguments.batch, arguments.rounds, arguments.slow)
         return
     print(environment(*PACKAGES))
-    if RUBBER_BAND:
-        version = subprocess.run([RUBBER_BAND, "--version"], capture_output=True, text=True)
-        print("Rubber Band", (version.stdout + version.stderr).strip(), end="\n\n")
+    print(programs(), end="\n\n")
     if arguments.what == "memory":
         memory()
     elif arguments.what == "ideal":
@@ -256,6 +293,8 @@ def main() -> None:
         tones(arguments.quick)
     elif arguments.what == "clicks":
         clicks()
+    elif arguments.what == "midi":
+        run_midi(arguments)
     elif arguments.root is None:
         parser.error("`real` needs the folder that holds nsynth-train and nsynth-valid")
     else:

@@ -1,19 +1,20 @@
-"""Pitch shift and time stretch of one waveform, ours and the peers', behind one signature.
+"""Pitch shift and time stretch of one sound, ours and the peers', behind one signature.
 
-Each takes ``(waveform, semitones, rate)`` and either shifts (rate 1) or stretches (semitones 0).
-The peers run with their defaults, as a user calls them.
+Each takes ``(waveform, semitones, rate, sample_rate)``, a waveform of ``(time,)`` or ``(channel,
+time)`` in float32, and shifts the pitch (rate 1), stretches (semitones 0) or does both, in one pass
+where it can. The peers run with their defaults, as a user calls them.
 """
 
 import functools
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import audiomentations
 import librosa
 import numpy as np
+import python_stretch
 import soundfile
 import torch
 import torch_pitch_shift
@@ -21,78 +22,140 @@ import torchaudio
 
 from augspec import functional
 
+try:
+    from bungee_python import bungee
+except ImportError:  # a wheel for some systems only
+    bungee = None
+
 SAMPLE_RATE = 16_000
 RUBBER_BAND = shutil.which("rubberband")  # Debian's rubberband-cli
-Shift = Callable[[np.ndarray, float, float], np.ndarray]
+FRAME = 0.064  # seconds of a frame of ours
+Shift = Callable[..., np.ndarray]
 
 
-def ours(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
-    size = round(len(waveform) / rate)
-    batch = torch.from_numpy(waveform)[None, None]
+def _n_fft(sample_rate: int) -> int:
+    return 32 * round(FRAME * sample_rate / 32)
+
+
+def ours(
+    waveform: np.ndarray,
+    semitones: float,
+    rate: float,
+    sample_rate: int = SAMPLE_RATE,
+    preserve_formants: bool = False,
+) -> np.ndarray:
+    size = round(waveform.shape[-1] / rate)
+    batch = torch.from_numpy(np.atleast_2d(waveform))[None]
+    tempo, interval = torch.tensor([float(rate)]), torch.tensor([float(semitones)])
+    n_fft = _n_fft(sample_rate)
     if semitones == 0:
-        return functional.time_stretch(batch, torch.tensor([rate]), size=size)[0, 0].numpy()
-    return functional.pitch_shift(batch, torch.tensor([float(semitones)]))[0, 0].numpy()
-
-
-def signalsmith(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
-    """Call audiomentations, which calls Signalsmith Stretch."""
-    if semitones == 0:
-        transform = audiomentations.TimeStretch(rate, rate, leave_length_unchanged=False, p=1.0)
+        out = functional.time_stretch(batch, tempo, size=size, n_fft=n_fft)
+    elif rate == 1:
+        out = functional.pitch_shift(
+            batch, interval, n_fft=n_fft, preserve_formants=preserve_formants
+        )
     else:
-        transform = audiomentations.PitchShift(semitones, semitones, p=1.0)
-    return np.asarray(transform(waveform, SAMPLE_RATE)).reshape(-1)
+        out = functional.pitch_and_tempo(batch, interval, tempo, size=size, n_fft=n_fft)
+    return out[0].numpy().reshape(*waveform.shape[:-1], size)
 
 
-def with_librosa(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
-    if semitones == 0:
-        return librosa.effects.time_stretch(waveform, rate=rate)
-    return librosa.effects.pitch_shift(waveform, sr=SAMPLE_RATE, n_steps=semitones)
+def signalsmith(
+    waveform: np.ndarray, semitones: float, rate: float, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    """Call Signalsmith Stretch as audiomentations does, which cannot do both in one pass."""
+    channels = np.atleast_2d(np.ascontiguousarray(waveform))
+    stretch = python_stretch.Signalsmith.Stretch(
+        0
+    )  # the seed of what it draws for strong stretches
+    stretch.preset(len(channels), sample_rate)
+    stretch.setTransposeSemitones(semitones)
+    stretch.setTimeFactor(rate)
+    return np.asarray(stretch.process(channels)).reshape(*waveform.shape[:-1], -1)
 
 
-def with_torchaudio(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
-    """Call its pitch shift, or its vocoder on frames of 1024: it stretches no waveform."""
+def with_bungee(
+    waveform: np.ndarray, semitones: float, rate: float, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    channels = np.atleast_2d(waveform)
+    stretcher = bungee.Bungee(sample_rate, len(channels), rate, 2.0 ** (semitones / 12))
+    out = stretcher.process(np.ascontiguousarray(channels.T))
+    return np.ascontiguousarray(out.T).reshape(*waveform.shape[:-1], -1)
+
+
+def with_librosa(
+    waveform: np.ndarray, semitones: float, rate: float, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    if rate != 1:
+        waveform = librosa.effects.time_stretch(waveform, rate=rate)
+    if semitones != 0:
+        waveform = librosa.effects.pitch_shift(waveform, sr=sample_rate, n_steps=semitones)
+    return waveform
+
+
+def with_torchaudio(
+    waveform: np.ndarray, semitones: float, rate: float, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    """Call its vocoder on frames of 64 ms, as it stretches no waveform, and its pitch shift."""
     source = torch.from_numpy(waveform)
+    if rate != 1:
+        n_fft = _n_fft(sample_rate)
+        hop, bins = n_fft // 4, n_fft // 2 + 1
+        to_specgram = torchaudio.transforms.Spectrogram(n_fft, hop_length=hop, power=None)
+        stretch = torchaudio.transforms.TimeStretch(hop_length=hop, n_freq=bins, fixed_rate=rate)
+        to_waveform = torchaudio.transforms.InverseSpectrogram(n_fft, hop_length=hop)
+        source = to_waveform(stretch(to_specgram(source)), round(waveform.shape[-1] / rate))
     if semitones != 0:
         with torch.no_grad():
-            return _torchaudio_shift(semitones)(source).numpy()
-    to_specgram = torchaudio.transforms.Spectrogram(1024, hop_length=256, power=None)
-    stretch = torchaudio.transforms.TimeStretch(hop_length=256, n_freq=513, fixed_rate=rate)
-    to_waveform = torchaudio.transforms.InverseSpectrogram(1024, hop_length=256)
-    return to_waveform(stretch(to_specgram(source)), round(len(waveform) / rate)).numpy()
+            source = _torchaudio_shift(semitones, sample_rate)(source)
+    return source.numpy()
 
 
 @functools.lru_cache(maxsize=1)  # its resampling kernel takes seconds, and up to 1 GB
-def _torchaudio_shift(semitones: float) -> torch.nn.Module:
-    return torchaudio.transforms.PitchShift(SAMPLE_RATE, semitones)
+def _torchaudio_shift(semitones: float, sample_rate: int) -> torch.nn.Module:
+    return torchaudio.transforms.PitchShift(sample_rate, semitones)
 
 
-def with_torch_pitch_shift(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
+def with_torch_pitch_shift(
+    waveform: np.ndarray, semitones: float, rate: float, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
     """Call what torch-audiomentations calls; it has no stretch."""
     assert rate == 1.0
-    batch = torch.from_numpy(waveform)[None, None]
-    return torch_pitch_shift.pitch_shift(batch, semitones, SAMPLE_RATE)[0, 0].numpy()
+    batch = torch.from_numpy(np.atleast_2d(waveform))[None]
+    out = torch_pitch_shift.pitch_shift(batch, semitones, sample_rate)[0].numpy()
+    return out.reshape(waveform.shape)
 
 
-def rubber_band(waveform: np.ndarray, semitones: float, rate: float) -> np.ndarray:
+def rubber_band(
+    waveform: np.ndarray,
+    semitones: float,
+    rate: float,
+    sample_rate: int = SAMPLE_RATE,
+    options: Sequence[str] = (),
+) -> np.ndarray:
     """Run the command ``rubberband`` with its finer engine, R3."""
     assert RUBBER_BAND is not None
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "source.wav", Path(folder) / "target.wav"
-        soundfile.write(source, waveform, SAMPLE_RATE, subtype="FLOAT")
-        setting = ["--pitch", str(semitones)] if rate == 1.0 else ["--tempo", str(rate)]
+        soundfile.write(source, waveform.T, sample_rate, subtype="FLOAT")
+        setting = ["--pitch", str(semitones), "--tempo", str(rate), *options]
         subprocess.run(
             [RUBBER_BAND, "--fine", "--quiet", *setting, str(source), str(target)],
             check=True,
             capture_output=True,
         )
-        return soundfile.read(target, dtype="float32")[0]
+        return soundfile.read(target, dtype="float32")[0].T
 
 
 def peers(task: str, quick: bool = False) -> dict[str, Shift]:
-    """Return who can do ``pitch`` or ``stretch``; ``quick`` leaves out who takes seconds a note."""
+    """Return who can do ``pitch``, ``stretch`` or ``both``.
+
+    ``quick`` leaves out who takes seconds, and gigabytes, for one sound.
+    """
     able = {"augspec": ours, "Signalsmith": signalsmith, "librosa": with_librosa}
     if RUBBER_BAND:
         able["Rubber Band R3"] = rubber_band
+    if bungee:
+        able["Bungee"] = with_bungee
     if task == "stretch" or not quick:
         able["torchaudio"] = with_torchaudio
     if task == "pitch" and not quick:

@@ -140,3 +140,66 @@ def test_a_rate_that_no_audio_has_is_refused(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=r"x\.wav claims a sampling rate of 1939662649 Hz"):
         AudioFolder(tmp_path, sample_rate=8000)
+
+
+@pytest.mark.parametrize(
+    ("name", "chunk", "order", "size"),
+    [
+        ("x.wav", b"data", "<", 0xFFFFFFFF),  # FFmpeg
+        ("x.wav", b"data", "<", 0x7FFFF000),  # SoX
+        ("x.wav", b"data", "<", 0x7FFFEFFC),  # SoX, 24 bits in stereo
+        ("x.wav", b"data", "<", 0x80000000),  # arecord
+        ("x.aiff", b"SSND", ">", 0x7F000008),  # SoX
+        ("x.aiff", b"SSND", ">", 0x7F000004),
+    ],
+)
+def test_what_was_written_to_a_pipe_is_read(tmp_path, name, chunk, order, size):
+    path = put(tmp_path, name, subtype="PCM_16")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(chunk) + 4
+    raw[4:8] = struct.pack(f"{order}I", size + 36) if size + 36 < 1 << 32 else b"\xff" * 4
+    raw[at : at + 4] = struct.pack(f"{order}I", size)
+    path.write_bytes(raw)
+    for on_error in ("raise", "skip"):
+        sounds = AudioFolder(tmp_path, on_error=on_error)
+        assert not sounds.skipped
+        assert snr_db(sounds[0]) > 80.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["x.wav", "x.aiff", "x.au", "x.caf", "x.w64"])
+def test_one_sample_that_is_not_finite_is_named(tmp_path, name, value):
+    """One of 202 files with one such sample made every weight of a network NaN."""
+    samples = TONE.copy()
+    samples[3000] = value
+    path = put(tmp_path, name, samples, subtype="FLOAT")
+    put(tmp_path, "fine.flac")
+    sounds = AudioFolder(tmp_path)
+    with pytest.raises(ValueError, match=rf"{name} holds a value .* the first at sample 3000"):
+        list(sounds)
+    part = AudioFolder(tmp_path, segment=0.1, segment_from="center")
+    assert len(list(part)) == 2  # samples 1200 to 2800
+    with pytest.raises(ValueError, match=rf"{name} holds a value .* the first at sample 3000"):
+        part.part(1, 2500, 1000)
+    skipping = AudioFolder(tmp_path, on_error="skip")
+    assert [item["path"] for item in skipping] == skipping.paths
+    assert len(skipping) == len(skipping.labels) == 1
+    assert [skipped.path for skipped in skipping.skipped] == [str(path)]
+
+
+def test_large_finite_samples_are_no_fault(tmp_path):
+    samples = np.full(4000, 3e38)
+    put(tmp_path, "x.wav", samples, subtype="FLOAT")
+    assert AudioFolder(tmp_path)[0]["waveform"].isfinite().all()
+
+
+def test_a_file_without_samples_is_left_out_and_not_replaced(tmp_path):
+    for number, length in enumerate((100, 0, 300)):
+        put(tmp_path, f"{number}.wav", TONE[:length])
+    with pytest.raises(ValueError, match=r"1\.wav holds no audio"):
+        AudioFolder(tmp_path)
+    sounds = AudioFolder(tmp_path, on_error="skip")
+    assert [item["path"] for item in sounds] == sounds.paths
+    assert [item["label"] for item in sounds] == sounds.labels.tolist() == [0, 0]
+    assert [item["waveform"].shape[1] for item in sounds] == sounds.lengths.tolist() == [100, 300]
+    assert [skipped.path.rpartition("/")[2] for skipped in sounds.skipped] == ["1.wav"]

@@ -289,8 +289,21 @@ def test_damaged_file_of_another_format_is_named(m4a):
     assert len(AudioFolder(m4a, on_error="skip")) == 1
 
 
-@pytest.mark.parametrize("on_error", ["raise", "skip"])
-def test_without_torchcodec_the_file_and_the_remedy_are_named(m4a, monkeypatch, on_error):
-    monkeypatch.setitem(sys.modules, "torchcodec", None)
+def test_without_torchcodec_the_file_and_the_remedy_are_named(m4a, monkeypatch):
+    for name in ("torchcodec", "torchcodec.decoders"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"x\.m4a is of a format .* install torchcodec"):
-        AudioFolder(m4a, on_error=on_error)
+        AudioFolder(m4a)
+    with pytest.raises(ValueError, match=r"1 that are not, .*x\.m4a.* install torchcodec"):
+        AudioFolder(m4a, on_error="skip")
+
+
+def test_without_torchcodec_to_skip_leaves_out_what_needs_it(m4a, monkeypatch):
+    for name in ("torchcodec", "torchcodec.decoders"):
+        monkeypatch.setitem(sys.modules, name, None)
+    write(m4a / "a" / "y.wav")
+    sounds = AudioFolder(m4a, on_error="skip")
+    assert [item["path"] for item in sounds] == sounds.paths == [str(m4a / "a" / "y.wav")]
+    (skipped,) = sounds.skipped
+    assert skipped.path.endswith("x.m4a")
+    assert "install torchcodec" in skipped.reason

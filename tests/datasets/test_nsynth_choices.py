@@ -10,6 +10,7 @@ from test_nsynth import record, write_note, write_split
 from test_nsynth_archive import make_archive
 
 from augspec.datasets import NSynth, nsynth_article, split_by_group
+from augspec.datasets._nsynth_filters import Filters
 
 NAMES = [
     "bass_synthetic_009-030-025",
@@ -38,6 +39,8 @@ def root(tmp_path):
         ({"families": "brass"}, [1, 2, 3]),
         ({"families": ["bass", "reed"], "sources": "electronic"}, [5]),
         ({"pitch": 84}, [2, 3, 4]),
+        ({"pitch": np.int64(84)}, [2, 3, 4]),
+        ({"pitch": np.array([77, 83])}, [1, 5]),
         ({"pitch": (77, 83)}, [1, 5]),
         ({"velocity": 127}, [3, 5]),
         ({"velocity": (50, 100)}, [1, 2, 4]),
@@ -221,3 +224,9 @@ def test_filters_of_an_archive(tmp_path):
     make_archive(tmp_path, names=NAMES)
     notes = NSynth(tmp_path, "train", pitch=84, velocity=(60, 127), clean=True, progress=False)
     assert notes.instruments.tolist() == ["brass_acoustic_047"]
+
+
+def test_numbers_of_numpy_are_numbers():
+    kept = Filters(None, None, np.int64(60), (np.int64(90), 127), None, None).checked()
+    assert (kept.pitch, kept.velocity) == ((60, 60), (90, 127))
+    assert type(kept.pitch[0]) is int

@@ -9,10 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
-from augspec.datasets import GMNotes, Packed, _pack_writer, pack
+from augspec.datasets import (
+    AudioFolder,
+    GMNotes,
+    Packed,
+    Shards,
+    _pack_writer,
+    pack,
+    write_shards,
+)
 from augspec.datasets._pack_format import AUDIO_START, ROW
 
 
@@ -66,8 +75,10 @@ def test_packed_gives_what_the_data_set_gave(path, dtype, workers):
     packed = pack(sounds, path, dtype=dtype, workers=workers, progress=False)
     assert len(packed) == 20
     for one, other in zip(packed, sounds, strict=True):
-        assert one.pop("waveform").equal(other.pop("waveform"))
-        assert one == {**other, "gain": float(other["gain"]), "soft": [0.25, 0.75]}
+        for name in ("waveform", "soft"):
+            assert one[name].dtype == other[name].dtype
+            assert one.pop(name).equal(other.pop(name))
+        assert one == {**other, "gain": float(other["gain"])}
     assert packed.labels.tolist() == [0, 1] * 10
     assert packed.lengths.tolist() == [item["waveform"].shape[1] for item in sounds]
     assert (packed.classes, packed.sample_rate) == (["a", "b"], 8_000)
@@ -177,7 +188,7 @@ def test_killed_pack_resumes_to_the_same_bytes(path, workers):
 
     Watched.__name__ = "Steady"
     pack(Watched(60), path, progress=False)
-    assert decoded == list(range(done - 1, 60))  # the last complete one is compared again
+    assert decoded == list(range(60))  # those that are complete are compared
     again = path.with_name("again.packed")
     pack(Steady(60), again, progress=False)
     assert again.read_bytes() == path.read_bytes()
@@ -219,13 +230,120 @@ def test_torn_last_line_of_the_journal_is_dropped(path):
 
 @pytest.mark.parametrize(
     ("other", "message"),
-    [(Sounds(21), "begun with another data set"), (Sounds(20, seed=1), "holds another item 11")],
+    [(Sounds(21), "begun with another data set"), (Sounds(20, seed=1), "holds another item 0")],
 )
 def test_partial_file_of_another_data_set_is_not_continued(path, other, message):
     interrupted(path, Sounds(), 12)
     with pytest.raises(ValueError, match=message):
         pack(other, path, progress=False)
     pack(Sounds(), path, progress=False)  # what was there is still good
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_item_that_changed_after_a_kill_is_found(path, workers):
+    """Not only the last one: others used to be mixed in from before the change."""
+    interrupted(path, Sounds(), 12)
+
+    class Changed(Sounds):
+        def __getitem__(self, index):
+            item = super().__getitem__(index)
+            return {**item, "label": 1} if index == 4 else item
+
+    Changed.__name__ = "Sounds"
+    with pytest.raises(ValueError, match="holds another item 4 than `dataset` gives now"):
+        pack(Changed(), path, progress=False, workers=workers)
+
+
+def test_files_are_compared_without_decoding_them(path, tmp_path, monkeypatch):
+    for number in range(6):
+        file = tmp_path / "sounds" / "a" / f"{number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, np.full(100, number / 10.0), 8_000)
+    sounds = AudioFolder(tmp_path / "sounds")
+    read, decode = [], type(sounds).__getitem__
+
+    def get(self, index):
+        read.append(index)
+        if len(read) == 5:
+            raise RuntimeError("stop")
+        return decode(self, index)
+
+    monkeypatch.setattr(type(sounds), "__getitem__", get)
+    with pytest.raises(RuntimeError, match="stop"):
+        pack(Subset(sounds, range(6)), path, progress=False)
+    soundfile.write(tmp_path / "sounds" / "a" / "1.wav", np.zeros(101), 8_000)
+    with pytest.raises(ValueError, match="holds another item 1 than"):
+        pack(Subset(sounds, range(6)), path, progress=False)
+    assert read == [0, 1, 2, 3, 4]
+    path.with_name(path.name + ".partial").unlink()
+    path.with_name(path.name + ".journal").unlink()
+    pack(Subset(AudioFolder(tmp_path / "sounds"), range(6)), path, progress=False)
+    assert read == [0, 1, 2, 3, 4, *range(6)]
+
+
+def test_the_advice_to_use_float32_can_be_followed(path):
+    """An empty `.partial` file was "begun with another data set"."""
+    loud = [{"waveform": torch.full((1, 5), peak)} for peak in (0.5, 1.02)]
+    for items in (loud[1:], loud):  # without and with an item that is complete
+        with pytest.raises(ValueError, match=r"use over='clip' .* or dtype='float32'"):
+            pack(items, path, sample_rate=8_000, progress=False)
+        packed = pack(items, path, sample_rate=8_000, progress=False, dtype="float32")
+        assert [item["waveform"].max() for item in packed] == [
+            item["waveform"].max() for item in items
+        ]
+        path.unlink()
+
+
+def test_a_loud_mp3_is_packed_and_sharded(path, tmp_path):
+    time = np.arange(16_000) / 16_000
+    loud = np.sign(np.sin(2 * np.pi * 220.0 * time)) * 0.99  # its partials overshoot when coded
+    (tmp_path / "sounds" / "a").mkdir(parents=True)
+    soundfile.write(tmp_path / "sounds" / "a" / "x.mp3", loud, 16_000)
+    sounds = AudioFolder(tmp_path / "sounds")
+    waveform = sounds[0]["waveform"]
+    assert 1.0 < waveform.abs().max() < 1.5
+    with pytest.raises(ValueError, match="use over='clip'"):
+        pack(sounds, path, progress=False)
+    clipped = pack(sounds, path, over="clip", progress=False)[0]["waveform"]
+    torch.testing.assert_close(clipped, waveform.clamp(-1.0, 1.0), rtol=0.0, atol=2.0**-15)
+    shards = write_shards(sounds, tmp_path / "s", shards=1, over="clip", progress=False)
+    assert next(iter(Shards(shards)))["waveform"].equal(clipped)
+
+
+def test_to_clip_is_not_to_accept_nan(path):
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="must be within -1 and 1"):
+            pack([{"waveform": torch.full((1, 5), value)}], path, sample_rate=1, over="clip")
+    with pytest.raises(ValueError, match="`over` must be raise or clip"):
+        pack(Sounds(), path, over="wrap")
+
+
+def test_multi_hot_labels_stay_tensors(path, tmp_path):
+    """As lists the default collate transposes them: (classes, batch)."""
+    labels = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    frames = torch.zeros(3, 0)
+    items = [
+        {"waveform": torch.zeros(1, 5), "label": label, "frames": frames, "index": place}
+        for place, label in enumerate(labels)
+    ]
+    packed = pack(items, path, sample_rate=8_000, progress=False)
+    assert packed.labels.dtype == np.float32
+    assert packed.labels.tolist() == labels.tolist()
+    urls = write_shards(items, tmp_path / "s", shards=1, sample_rate=8_000, progress=False)
+    for data in (packed, Shards(urls)):
+        (batch,) = DataLoader(data, 3)
+        assert batch["label"].dtype == torch.float32
+        assert batch["label"].equal(labels)
+        assert batch["frames"].shape == (3, 3, 0)
+
+
+@pytest.mark.parametrize(
+    "mark", ["3", '{"a": 1}', '{"a": ["int4", [1]]}', '{"a": ["int8", [2]]}', '{"b": ["int8", []]}']
+)
+def test_a_record_whose_tensors_are_told_wrongly_is_named(path, raw, mark):
+    rewrite(path, raw, lambda _: None, f'{{"a": [1], "__tensors__": {mark}}}'.encode())
+    with pytest.raises(ValueError, match="the record of item 0 is no JSON object|must tell"):
+        Packed(path)._record(0, 0, len(f'{{"a": [1], "__tensors__": {mark}}}'))
 
 
 def test_two_writers_at_once_are_refused(path, monkeypatch):
@@ -376,6 +494,12 @@ def test_contents_that_pack_does_not_write_are_refused(path, raw, change):
     rewrite(path, raw, change)
     with pytest.raises(ValueError, match="has a table of contents that `pack` does not write"):
         Packed(path)
+
+
+def test_multi_hot_labels_that_are_none_are_named(path, raw):
+    rewrite(path, raw, lambda contents: contents.update(labelled=False, label_size=2))
+    with pytest.raises(ValueError, match=r"sounds\.packed must hold labels of one size"):
+        _ = Packed(path).labels
 
 
 @pytest.mark.parametrize("record", [b"[1, 2]", b"17    ", b"{]    ", b"\xff\xfe{}  "])

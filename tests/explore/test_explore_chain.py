@@ -96,7 +96,7 @@ def test_resampling_changes_the_rate_of_what_follows():
 CONFIGS = {
     "front end": augspec.Frontend(
         T.Chain([T.OneOf([T.Chain([T.Gain(-3.0), T.Speed()]), T.PolarityInversion()]), T.ToMono()]),
-        torch.nn.Sequential(F.MelSpectrogram(22_050, n_mels=40), F.PCEN()),
+        torch.nn.Sequential(F.MelSpectrogram(22_050, n_mels=40), F.PCEN(22_050)),
         T.Chain([T.Repeat(T.Chain([T.TimeMask(9), T.FrequencyMask(3)]), 2)]),
         fuse="never",
     ),

@@ -127,7 +127,12 @@ def test_a_class_of_ones_own_has_controls():
 
     assert [control.kind for control in controls_of(Own)] == ["range", "number", "switch"]
     assert controls_of(Own)[0] == Control(
-        "gain_db", "range", (-12.0, 6.0), hint=controls_of(Own)[0].hint
+        "gain_db",
+        "range",
+        (-12.0, 6.0),
+        hint=controls_of(Own)[0].hint,
+        unit="dB",
+        limits=(-200.0, 200.0),
     )
     assert hint_of(Own) == "Do as gain does."
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from augspec import features
-from augspec.features import spectrogram as implementation
+from augspec import _chunks, features
 
 SMALL = {"n_fft": 64, "hop_length": 20}
 MEL = {"sample_rate": 8000, "n_mels": 20, **SMALL}
@@ -109,7 +108,7 @@ def test_work_in_blocks_is_the_work_in_one(make, monkeypatch):
     waveform, lengths = noise(4, 2, 200), torch.tensor([200, 3, 40, 199])
     whole, whole_ragged = feature(waveform), feature(waveform, lengths)[0]
     for block in (1, 2 * 3 * 64, 2 * 3 * 11 * 64):
-        monkeypatch.setattr(implementation, "_CPU_BLOCK", block)
+        monkeypatch.setattr(_chunks, "_CPU_VALUES", block)
         torch.testing.assert_close(feature(waveform), whole)
         torch.testing.assert_close(feature(waveform, lengths)[0], whole_ragged)
 
@@ -253,7 +252,7 @@ def test_memory_is_bounded_by_the_block(shape):
     with LargestResult() as largest:
         feature(waveform)
     frames_bytes = 4 * 1024 * (waveform.numel() // 256)
-    block_bytes = 4 * implementation._CPU_BLOCK
+    block_bytes = 4 * _chunks._CPU_VALUES
     # The audio itself, padded, is all that may be larger than a block.
     assert largest.bytes <= max(1.01 * waveform.nbytes, 1.01 * block_bytes) < frames_bytes / 2
 

@@ -6,8 +6,10 @@ import pytest
 import scipy.signal
 import torch
 
-from augspec import Frontend, features, functional
+from augspec import Frontend, features
 from augspec import transforms as T
+from augspec.functional.pcen import exponential_average, smoothing_coefficient
+from augspec.functional.pcen import pcen as pcen_of
 
 MEL = {"n_fft": 512, "hop_length": 160, "n_mels": 40}
 
@@ -47,12 +49,38 @@ def test_pcen_is_librosas_from_its_initial_value(settings):
 def test_pcen_starts_at_the_first_frame(settings):
     waveform = 0.1 * noise(2, 2, 9001)
     mel = features.MelSpectrogram(power=settings.get("power", 2.0), **MEL)(waveform)
-    weight = functional.smoothing_coefficient(settings.get("time_constant", 0.4), 100.0)
+    weight = smoothing_coefficient(settings.get("time_constant", 0.4), 100.0)
     first = (1.0 - weight) * settings.get("scale", 1.0) * mel[..., :1].numpy()
     theirs = librosas_pcen(mel, settings, zi=first)
     torch.testing.assert_close(
         features.PCEN(**MEL, **settings)(waveform), theirs, rtol=1e-6, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("time_constant", [1e-12, 1e-6, 1e6, 1e200])
+def test_the_newest_frame_has_all_the_weight_of_a_short_average_and_none_of_a_long_one(
+    time_constant,
+):
+    weight = smoothing_coefficient(time_constant, 100.0)
+    assert weight == pytest.approx(1.0 if time_constant < 1.0 else 0.01 / time_constant, rel=1e-4)
+    pcen = features.PCEN(**MEL, time_constant=time_constant, gain=1.0)(noise(1, 1, 3000))
+    assert pcen.isfinite().all()
+    if time_constant == 1e-12:  # each frame is divided by itself
+        torch.testing.assert_close(pcen[..., 1:9], pcen[..., :8], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bias", [0.0, 1e-300, 1e-30, 1e-9, 0.99e-6, 1e-6])
+def test_pcen_of_little_bias_is_a_power(bias, dtype):
+    energies = torch.tensor([0.0, 1e-20, 1e-6, 1e-3, 1.0, 1e6], dtype=torch.float64)
+    given = energies.to(dtype).requires_grad_()
+    ours = pcen_of(given[None], 0.3, gain=0.5, bias=bias, exponent=0.5, eps=1e-6)[0]
+    average = exponential_average(energies[None], 0.3)[0]
+    level = energies / (1e-6 + average).sqrt()
+    expected = (level + bias).sqrt() - bias**0.5
+    torch.testing.assert_close(ours.double(), expected, rtol=2e-5, atol=1e-9)
+    ours.sum().backward()
+    assert given.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 10, 99, 1000])
@@ -64,13 +92,13 @@ def test_the_average_is_the_recursion(frames, coefficient):
         first = values[..., :1] if initial is None else torch.full((3, 2, 1), initial)
         start = (1.0 - coefficient) * first.double().numpy()
         expected, _ = scipy.signal.lfilter(*filters, values.numpy(), zi=start)
-        ours = functional.exponential_average(values, coefficient, initial)
+        ours = exponential_average(values, coefficient, initial)
         torch.testing.assert_close(ours, torch.from_numpy(expected), rtol=1e-10, atol=1e-12)
 
 
 def test_a_long_average_keeps_its_digits():
     frames = 40_000
-    ours = functional.exponential_average(torch.ones(1, 1, frames), 0.01, 0.0)
+    ours = exponential_average(torch.ones(1, 1, frames), 0.01, 0.0)
     expected = 1.0 - 0.99 ** torch.arange(1, frames + 1, dtype=torch.float64)
     torch.testing.assert_close(ours[0, 0].double(), expected, rtol=1e-4, atol=1e-5)
 

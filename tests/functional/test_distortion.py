@@ -169,6 +169,6 @@ def test_samples_are_held_as_long_as_the_rates_say():
 @pytest.mark.parametrize("mix", [0.0, 0.3, 1.0])
 def test_blend_mixes_amplitudes_and_is_exact_at_its_ends(mix):
     dry, wet = noise(2, 2, 50), noise(2, 2, 50) ** 3
-    out = functional.blend(dry, wet, torch.full((2,), mix))
+    out = functional.shapes.blend(dry, wet, torch.full((2,), mix))
     assert torch.allclose(out, mix * wet + (1 - mix) * dry, rtol=1e-6)
     assert mix == 0.3 or torch.equal(out, wet if mix else dry)

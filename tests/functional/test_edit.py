@@ -19,7 +19,7 @@ def integers(*numbers):
 @pytest.mark.parametrize("samples", [-103, -100, -7, 0, 1, 99, 250])
 def test_a_shift_with_rollover_is_that_of_roll(samples):
     waveform = torch.randn(2, 3, 100)
-    out = functional.shift(waveform, torch.full((2,), samples))
+    out = functional.shift(waveform, torch.full((2,), samples), fade=0)
     assert torch.equal(out, waveform.roll(samples, -1))
 
 
@@ -28,7 +28,7 @@ def test_a_shift_with_rollover_is_that_of_roll(samples):
 def test_shifts_stay_within_each_examples_own_length(rollover, samples):
     lengths = integers(20, 13, 1, 0)
     out = functional.shift(
-        ramp(4, 20), torch.full((4,), samples), rollover=rollover, lengths=lengths
+        ramp(4, 20), torch.full((4,), samples), rollover=rollover, fade=0, lengths=lengths
     )
     for one, end in zip(out[:, 0], lengths.tolist(), strict=True):
         sound = list(range(1, end + 1))
@@ -40,9 +40,61 @@ def test_shifts_stay_within_each_examples_own_length(rollover, samples):
 
 def test_channels_may_shift_apart():
     waveform = torch.randn(1, 2, 50)
-    out = functional.shift(waveform, integers(3, -4)[None])
+    out = functional.shift(waveform, integers(3, -4)[None], fade=0)
     assert torch.equal(out[0, 0], waveform[0, 0].roll(3))
     assert torch.equal(out[0, 1], waveform[0, 1].roll(-4))
+    faded = functional.shift(waveform, integers(3, -4)[None], fade=2)
+    for i, samples in enumerate([3, -4]):
+        alone = functional.shift(waveform, integers(samples), fade=2)
+        assert torch.equal(faded[0, i], alone[0, i])
+
+
+def low_tone():
+    """103 Hz at 16 kHz: from one sample to the next it moves by less than 0.041."""
+    return torch.sin(2 * math.pi * 103 / 16_000 * torch.arange(16_000.0) + 1.0)[None, None]
+
+
+@pytest.mark.parametrize("rollover", [True, False])
+@pytest.mark.parametrize("lengths", [None, 12_345])
+@pytest.mark.parametrize("samples", [-15_000, -4321, -81, 1, 4000, 8000, 12_344])
+def test_a_shifted_tone_has_no_jump_where_it_begins_and_ends(samples, lengths, rollover):
+    tone = low_tone()
+    arguments = {
+        "rollover": rollover,
+        "lengths": None if lengths is None else integers(lengths),
+    }
+    end = tone.shape[-1] if lengths is None else lengths
+    out = functional.shift(tone, integers(samples), fade=80, **arguments)[0, 0, :end]
+    hard = functional.shift(tone, integers(samples), fade=0, **arguments)[0, 0, :end]
+    assert out.diff().abs().max() < 0.06
+    # Only the 80 samples on each side of the seam differ.
+    changed = (out != hard).nonzero().flatten()
+    seam = samples % end
+    assert ((changed - seam >= -80) & (changed - seam < 80)).all()
+
+
+def test_the_fade_of_a_shift_is_a_raised_cosine_on_both_sides_of_the_seam():
+    ones = torch.ones(3, 2, 100, dtype=torch.float64)
+    out = functional.shift(ones, integers(40, -3, 0), fade=9)
+    rising = 0.5 - 0.5 * torch.cos(math.pi * torch.arange(1.0, 10.0, dtype=torch.float64) / 10)
+    assert torch.allclose(out[0, :, 40:49], rising, rtol=1e-12)
+    assert torch.allclose(out[0, :, 31:40], rising.flip(0), rtol=1e-12)
+    assert torch.equal(out[0, :, :31], ones[0, :, :31])
+    assert torch.equal(out[0, :, 49:], ones[0, :, 49:])
+    # A part that is shorter than the fade gets the part of it that fits.
+    assert torch.allclose(out[1, :, 97:], rising[:3], rtol=1e-12)
+    assert torch.allclose(out[1, :, 88:97], rising.flip(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("samples", [0, 100, -200])
+def test_what_comes_back_to_its_place_has_no_fade(samples):
+    waveform = torch.randn(1, 2, 100)
+    assert torch.equal(functional.shift(waveform, integers(samples)), waveform)
+
+
+def test_a_fade_of_a_shift_is_not_negative():
+    with pytest.raises(ValueError, match="`fade` must be at least 0 samples, got -1"):
+        functional.shift(torch.ones(1, 1, 8), integers(1), fade=-1)
 
 
 def test_reversing_twice_is_the_identity_and_once_is_flip():
@@ -66,7 +118,7 @@ def test_padding_goes_where_it_is_said(where, expected):
     lengths = integers(4, 2)
     out = functional.pad_to(ramp(2, 4), 7, where, lengths)
     assert out[:, 0].tolist() == expected
-    begins = functional.pad_start(lengths, 7, where).tolist()
+    begins = functional.edit.pad_start(lengths, 7, where).tolist()
     assert begins == [row.index(1) for row in expected]
 
 

@@ -116,13 +116,17 @@ def test_compiled_equals_eager():
     ("sos", "error", "message"),
     [
         (torch.ones(1, 6).long(), TypeError, "`sos` must be of a floating-point type, got"),
-        (torch.ones(6), ValueError, r"`sos` must be \(..., section, 6\), got \(6,\)"),
-        (torch.ones(0, 6), ValueError, r"`sos` must be \(..., section, 6\), got \(0, 6\)"),
-        (torch.ones(4, 1, 6), ValueError, r"`sos` must be \(section, 6\), \(3, section, 6\) or"),
+        (torch.ones(6), ValueError, r"`sos` must be \(section, 6\) or .*, got \(6,\)"),
+        (torch.ones(0, 6), ValueError, r"`sos` must have a section or more, got \(0, 6\)"),
+        (
+            torch.ones(4, 1, 6),
+            ValueError,
+            r"`sos` must be \(section, 6\) or .*\(3, section, 6\) or",
+        ),
     ],
 )
 def test_bad_coefficients_are_named(sos, error, message):
     with pytest.raises(error, match=message):
         functional.sosfilt(BATCH, sos)
-    with pytest.raises(ValueError, match=r"`b` and `a` must be \(3,\)"):
+    with pytest.raises(ValueError, match=r"`b` must be \(3,\)"):
         functional.biquad(BATCH, torch.ones(2), torch.ones(2))

@@ -154,5 +154,5 @@ def test_shapes_are_checked():
     start = torch.zeros(2, 3, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"`snr_db` must be \(batch,\)"):
         functional.add_noise(waveform, waveform, torch.zeros(3))
-    with pytest.raises(ValueError, match=r"`noise` must be \(batch, burst, channel, width\)"):
+    with pytest.raises(ValueError, match=r"`start` must be \(batch, 1\)"):
         functional.short_noises(waveform, noise, start, start, torch.zeros(2, 3))

@@ -79,11 +79,11 @@ def test_sizes_of_ffts_have_small_prime_factors_and_are_the_next():
 def test_match_power_gives_each_example_the_power_of_the_other():
     waveform, reference = torch.randn(3, 2, 900), torch.randn(3, 2, 900) * 7
     lengths = torch.tensor([900, 100, 0])
-    out = functional.match_power(waveform, reference, lengths)
+    out = functional.reverb.match_power(waveform, reference, lengths)
     for i, end in enumerate((900, 100)):
         power = out[i, :, :end].square().mean() / reference[i, :, :end].square().mean()
         assert power.item() == pytest.approx(1.0, rel=1e-5)
-    assert not functional.match_power(torch.zeros(1, 1, 9), torch.ones(1, 1, 9)).any()
+    assert not functional.reverb.match_power(torch.zeros(1, 1, 9), torch.ones(1, 1, 9)).any()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -94,12 +94,14 @@ def test_the_rounding_of_a_convolution_is_no_sound_to_be_raised(dtype):
     response[0, 700:], response[1, 699:], response[2, 5:] = 1.0, 1.0, 1e-12
     wet = functional.convolve(waveform, response)
     assert wet[0].any()  # rounding
-    out = functional.match_power(wet, waveform, response=response)
+    out = functional.reverb.match_power(wet, waveform, response=response)
     assert not out[0].any()
-    torch.testing.assert_close(out[1:], functional.match_power(wet, waveform)[1:])
+    torch.testing.assert_close(out[1:], functional.reverb.match_power(wet, waveform)[1:])
     torch.testing.assert_close(out[1:].norm(dim=(1, 2)), waveform[1:].norm(dim=(1, 2)))
     alone = functional.convolve(waveform[:, :, :31], response)
-    assert not functional.match_power(alone, waveform[:, :, :31], response=response)[:2].any()
+    assert not functional.reverb.match_power(alone, waveform[:, :, :31], response=response)[
+        :2
+    ].any()
 
 
 def schroeder_rt60(response, sample_rate):
@@ -135,7 +137,7 @@ def test_a_made_room_has_its_direct_sound_and_unit_energy():
 def test_attenuation_by_air_is_that_of_the_standards_table(weather, table):
     freq = torch.tensor(1000.0) * 10 ** (0.3 * torch.arange(-4.0, 4.0))
     temperature, humidity = map(torch.tensor, weather)
-    measured = 1000 * functional.air_attenuation(freq.double(), temperature, humidity)
+    measured = 1000 * functional.reverb.air_attenuation(freq.double(), temperature, humidity)
     for ours, theirs in zip(measured.tolist(), table, strict=True):
         assert ours == pytest.approx(theirs, rel=0.005, abs=0.06)  # of its digits
 
@@ -151,7 +153,7 @@ def test_air_filters_as_its_attenuation_says_without_delay(sample_rate):
     )
     spectrum = np.fft.rfft(np.roll(out[:, 0].numpy(), -2048, axis=-1))
     freq = torch.from_numpy(np.fft.rfftfreq(4096, 1 / sample_rate))
-    loss = functional.air_attenuation(freq, temperature[0].double(), humidity[0].double())
+    loss = functional.reverb.air_attenuation(freq, temperature[0].double(), humidity[0].double())
     expected = -(loss * distance[:, None]).numpy()
     heard = expected > -40
     level = 20 * np.log10(np.abs(spectrum[heard]))
@@ -161,7 +163,7 @@ def test_air_filters_as_its_attenuation_says_without_delay(sample_rate):
 
 def test_shapes_are_checked():
     waveform = torch.zeros(2, 1, 100)
-    with pytest.raises(ValueError, match=r"`response` must be \(tap,\), \(2, tap\) or \(2, 1, tap"):
+    with pytest.raises(ValueError, match=r"`response` must be \(tap,\) or .*\(2, 1, tap"):
         functional.convolve(waveform, torch.zeros(3, 10))
     with pytest.raises(ValueError, match=r"`humidity` must be \(batch,\)"):
         functional.air_absorption(

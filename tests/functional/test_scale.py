@@ -95,7 +95,7 @@ def test_ref_max_and_top_db_look_at_each_example_alone():
 
 def test_standardize_gives_mean_0_and_deviation_1():
     values = 3.0 + 5.0 * torch.randn(4, 1, 20, 30, dtype=torch.float64)
-    result = functional.standardize(values)
+    result = functional.scale.standardize(values)
     zero = torch.zeros(4, dtype=torch.float64)
     torch.testing.assert_close(result.mean((1, 2, 3)), zero)
     torch.testing.assert_close(result.var((1, 2, 3), correction=0), zero + 1, rtol=1e-5, atol=0.0)

@@ -14,11 +14,18 @@ from augspec import transforms as T
 with warnings.catch_warnings():
     # fastai's import calls torch.jit.script and sets an option of pandas that both deprecate.
     warnings.simplefilter("ignore")
-    from fastai.data.all import CategoryBlock, DataBlock, GrandparentSplitter, parent_label
+    from fastai.data.all import (
+        CategoryBlock,
+        DataBlock,
+        GrandparentSplitter,
+        MultiCategoryBlock,
+        parent_label,
+    )
     from fastai.interpret import ClassificationInterpretation
     from fastai.metrics import accuracy
     from fastai.torch_core import set_seed
 
+    from augspec.interop import fastai as interop_fastai
     from augspec.interop.fastai import (
         AudioBlock,
         FrontendTransform,
@@ -124,6 +131,24 @@ def test_set_seed_repeats_a_run_whatever_the_number_of_workers(notes):
     assert not torch.equal(seen[0], seen[2])
 
 
+def test_an_example_that_is_drawn_again_has_draws_of_its_own(notes):
+    """fastai's weighted loader draws one example 20 times: as many spectrograms."""
+    block = DataBlock(
+        blocks=(AudioBlock(RATE, size=3200), CategoryBlock),
+        get_items=get_audio_files,
+        splitter=GrandparentSplitter(),
+        get_y=parent_label,
+        batch_tfms=FrontendTransform(make_frontend()),
+    )
+    weights = [1.0] + 7 * [0.0]
+    loaders = block.datasets(notes).weighted_dataloaders(
+        weights, bs=8, device="cpu", num_workers=0, after_batch=[FrontendTransform(make_frontend())]
+    )
+    specgrams = torch.cat([specgram for specgram, _ in loaders.train]).as_subclass(torch.Tensor)
+    assert len(specgrams) == 8
+    assert len({round(level, 3) for level in specgrams.mean((1, 2, 3)).tolist()}) == 8
+
+
 def test_show_batch_has_seconds_hertz_and_labels(notes):
     loaders = make_loaders(notes, make_frontend())
     loaders.show_batch(max_n=4)
@@ -179,6 +204,93 @@ def test_a_checkpoint_fills_the_body_and_freezes_it(notes, tmp_path):
     frozen = {name: not parameter.requires_grad for name, parameter in found.items()}
     assert frozen[first]
     assert learner.model[1][-1].out_features == 5
+
+
+def test_a_path_as_a_string_is_predicted_too(notes):
+    loaders = make_loaders(notes, make_frontend())
+    learner = audio_learner(loaders, "test_resnet", head_arguments={"lin_ftrs": [8]})
+    path = loaders.valid.items[0]
+    with learner.no_bar(), learner.no_logging():
+        name, _, shares = learner.predict(str(path))
+        expected = learner.predict(path)
+    assert name == expected[0]
+    torch.testing.assert_close(shares, expected[2])
+
+
+def test_the_block_resamples_and_mixes_down(notes):
+    tone = np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)
+    path = notes / "long.wav"
+    soundfile.write(path, np.stack([tone, 0 * tone], 1), 44_100, subtype="FLOAT")
+    read = AudioBlock(RATE, size=8000, resample=True, mono=True).type_tfms[0]
+    waveform = read(path)
+    assert waveform.shape == (1, 8000)
+    ideal = 0.5 * np.sin(2 * np.pi * 440 * np.arange(8000) / RATE)
+    np.testing.assert_allclose(waveform[0, 100:-100], ideal[100:-100], atol=1e-3)
+
+
+def test_no_more_of_a_file_is_decoded_than_is_used(notes, monkeypatch):
+    ramp = np.arange(50_000) / 50_000
+    soundfile.write(notes / "long.wav", ramp, RATE, subtype="FLOAT")
+    decoded = []
+    real = interop_fastai.read_audio
+
+    def spy(*arguments):
+        waveform = real(*arguments)
+        decoded.append(waveform.shape[-1])
+        return waveform
+
+    monkeypatch.setattr(interop_fastai, "read_audio", spy)
+    starts = {}
+    for part in ("start", "center", "random"):
+        read = AudioBlock(RATE, size=1000, part=part).type_tfms[0]
+        starts[part] = [float(read(notes / "long.wav", split_idx=split)[0, 0]) for split in (0, 1)]
+    assert set(decoded) == {1000}
+    assert starts["start"] == [0.0, 0.0]
+    assert starts["center"] == pytest.approx([0.49, 0.49])
+    assert starts["random"][0] not in (0.0, starts["random"][1])
+    assert starts["random"][1] == pytest.approx(0.49)
+    with pytest.raises(ValueError, match="`part` must be"):
+        AudioBlock(part="end")
+
+
+def test_classes_weigh_in_the_loss(notes):
+    loaders = make_loaders(notes, make_frontend())
+    weights = torch.tensor([3.0, 1.0])
+    learner = audio_learner(loaders, "test_resnet", class_weights=weights)
+    logits, label = torch.randn(4, 2), torch.tensor([0, 1, 1, 0])
+    expected = nn.functional.cross_entropy(logits, label, weights)
+    torch.testing.assert_close(learner.loss_func(logits, label), expected)
+
+
+def test_several_classes_at_once_train_and_are_predicted(notes):
+    block = DataBlock(
+        blocks=(AudioBlock(RATE, size=3200), MultiCategoryBlock),
+        get_items=get_audio_files,
+        splitter=GrandparentSplitter(),
+        get_y=lambda path: [parent_label(path), "loud"] if path.stem == "0" else [],
+        batch_tfms=FrontendTransform(make_frontend()),
+    )
+    loaders = block.dataloaders(notes, bs=4, device="cpu", num_workers=0)
+    weights = torch.tensor([3.0, 1.0, 1.0])
+    learner = audio_learner(
+        loaders, "test_resnet", head_arguments={"lin_ftrs": [8]}, class_weights=weights
+    )
+    logits, label = torch.randn(4, 3), torch.tensor([[1.0, 0.0, 1.0]] * 4)
+    expected = nn.functional.binary_cross_entropy_with_logits(logits, label, weights)
+    torch.testing.assert_close(learner.loss_func(logits, label), expected)
+    learner = audio_learner(loaders, "test_resnet", head_arguments={"lin_ftrs": [8]})
+    with learner.no_bar(), learner.no_logging():
+        learner.fit(1, 1e-3)
+        _, _, shares = learner.predict(str(loaders.valid.items[0]))
+    assert shares.shape == (3,)
+    assert loaders.vocab == ["flute", "loud", "reed"]
+
+
+def test_a_body_of_one_picture_size_takes_spectrograms(notes):
+    loaders = make_loaders(notes, make_frontend())
+    learner = audio_learner(loaders, "test_vit_relpos", head_arguments={"lin_ftrs": [8]})
+    with learner.no_bar(), learner.no_logging():
+        assert np.isfinite(learner.validate()[0])
 
 
 class Swap(T.Gain):

@@ -126,3 +126,54 @@ def test_a_batch_must_be_a_dictionary_with_an_index(package):
         make_trainer(package).fit(classifier, DataLoader([(torch.zeros(1, 2000), 0)]))
     with pytest.raises(KeyError, match="`dataloader` must yield `index`"):
         make_trainer(package).fit(classifier, DataLoader([{"waveform": torch.zeros(1, 2000)}]))
+
+
+def test_an_example_that_comes_again_has_draws_of_its_own(package):
+    classifier = make_classifier(package, FrontendMixin)
+    classifier.frontend, classifier.seed = make_frontend(), 4
+    loader = DataLoader(NOTES, batch_size=2, sampler=[1, 1, 0, 1])
+    make_trainer(package, epochs=2).fit(classifier, loader, loader)
+    waveform = torch.stack([NOTES[index]["waveform"] for index in (1, 1, 0, 1)])
+    frontend = make_frontend()
+    for epoch in range(2):
+        frontend.set_epoch(epoch)
+        keys = augspec.example_keys(4, epoch, [1, 1, 0, 1], view=[0, 1, 0, 2])
+        found = torch.cat(classifier.seen["train"][2 * epoch : 2 * epoch + 2])
+        torch.testing.assert_close(found, frontend(waveform, keys=keys), rtol=1e-4, atol=1e-4)
+
+
+class Named(torch.utils.data.Dataset):
+    def __init__(self, *classes):
+        self.classes = list(classes)
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return NOTES[index]
+
+
+def test_other_classes_in_validation_are_an_error(package):
+    classifier = make_classifier(package, FrontendMixin)
+    classifier.frontend = make_frontend()
+    train, valid = (DataLoader(Named(*own), batch_size=2) for own in ("abc", "ac"))
+    with pytest.raises(ValueError, match="number 1 is 'b' in train and 'c' in valid; .*classes="):
+        make_trainer(package).fit(classifier, train, valid)
+
+
+def test_validation_needs_no_index(package):
+    classifier = make_classifier(package, FrontendMixin)
+    classifier.frontend = make_frontend()
+    plain = [{"waveform": note["waveform"], "label": note["label"]} for note in NOTES]
+    make_trainer(package).validate(classifier, DataLoader(plain, batch_size=2), verbose=False)
+    assert_all_equal(classifier.seen["valid"], batches(make_frontend().eval(), 0))
+
+
+def test_a_combined_loader_is_told_what_to_do(package):
+    classifier = make_classifier(package, FrontendMixin)
+    classifier.frontend = make_frontend()
+    loaders = {"a": DataLoader(NOTES, batch_size=2), "b": DataLoader(NOTES, batch_size=2)}
+    utilities = {"lightning": "lightning.pytorch.utilities"}.get(package, f"{package}.utilities")
+    combined = importlib.import_module(utilities).CombinedLoader(loaders)
+    with pytest.raises(KeyError, match="CombinedLoader .*augspec.DeviceLoader around each"):
+        make_trainer(package).fit(classifier, combined)

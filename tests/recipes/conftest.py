@@ -1,12 +1,13 @@
 """A small data set in NSynth's layout, and the recipe as a module."""
 
 import functools
-import importlib.util
 import sys
 
 import pytest
 import torch
 from recipe_runs import RECIPES, small_arguments, write_notes
+
+from augspec.ablation import command
 
 sys.path.insert(0, str(RECIPES))
 
@@ -20,17 +21,10 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def load_script(name):
-    """Import a script by its file: `ablation` alone is the engine's package."""
-    spec = importlib.util.spec_from_file_location(f"{name}_script", RECIPES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def script():
-    return load_script("ablation")
+    """The command line, as `recipes/ablation.py` runs it."""
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
 """Using a run: the same features and the same predictions, with nothing set by hand."""
 
+import csv
+import json
+
 import classify
 import numpy as np
 import pytest
@@ -23,6 +26,50 @@ def test_files_get_the_predictions_that_the_run_recorded(run, root, tmp_path, mo
         assert name == expected
         assert float(value) == pytest.approx(100 * record["confidences"][index], abs=0.06)
         assert sum(float(text.rsplit(" ", 2)[1]) for text in texts) == pytest.approx(100, abs=0.6)
+
+
+def test_a_bad_file_is_left_out_and_the_others_are_written(
+    run, root, tmp_path, monkeypatch, capsys
+):
+    assert run(tmp_path, "--arms", "gain", "--seeds", "1", "--epochs", "1") == 0
+    (checkpoint,) = tmp_path.glob("runs/gain-*/model.safetensors")
+    monkeypatch.setattr(classify, "SIZE", 20_000)
+    good = sorted((root / "nsynth-valid" / "audio").glob("*.wav"))[:2]
+    (tmp_path / "bad.wav").write_bytes(b"no sound")
+    files = [good[0], tmp_path / "bad.wav", tmp_path / "gone.wav", good[1]]
+    whole = dict(classify.classify(good, checkpoint, top=10))
+    capsys.readouterr()
+    for out in (tmp_path / "found.csv", tmp_path / "found.json"):
+        words = ["classify.py", checkpoint, *files, "--out", out, "--top", "1"]
+        monkeypatch.setattr("sys.argv", [str(word) for word in words])
+        assert classify.main() == 1
+        errors = capsys.readouterr().err
+        assert "bad.wav cannot be read" in errors
+        assert "gone.wav" in errors
+    header, *rows = csv.reader((tmp_path / "found.csv").read_text().splitlines())
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [row[0] for row in rows] == [str(path) for path in good] == list(found["files"])
+    assert sorted(found["failed"]) == sorted(map(str, files[1:3]))
+    for row in rows:
+        shares = dict(zip(header[1:], map(float, row[1:]), strict=True))
+        assert sum(shares.values()) == pytest.approx(1.0)
+        assert found["files"][row[0]] == pytest.approx(shares)
+        name, value, _ = whole[row[0]][0].rsplit(" ", 2)
+        assert max(shares, key=shares.get) == name
+        assert 100 * shares[name] == pytest.approx(float(value), abs=0.06)
+
+
+def test_a_long_file_is_cut_into_windows(monkeypatch):
+    monkeypatch.setattr(classify, "SIZE", 100)
+    ramp = torch.arange(250.0)[None, None]
+    windows = classify.cut(ramp, whole=True)
+    assert windows.shape == (3, 1, 100)
+    assert torch.equal(windows.flatten()[:250], ramp.flatten())
+    assert not windows.flatten()[250:].any()
+    assert torch.equal(classify.cut(ramp, whole=False), ramp[..., 75:175])
+    short = classify.cut(ramp[..., :30], whole=True)
+    assert torch.equal(short[..., :30], ramp[..., :30])
+    assert short.shape == (1, 1, 100)
 
 
 def test_other_rates_and_channels_are_mixed_and_resampled(tmp_path):

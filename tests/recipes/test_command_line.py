@@ -4,9 +4,10 @@ import sys
 
 import pytest
 import torch
-from ablation import plan
 
 import augspec
+from augspec.ablation import arms, plan
+from augspec.ablation.study import Study
 
 
 @pytest.mark.parametrize(
@@ -41,28 +42,28 @@ def test_the_command_line_wins_over_the_study_and_that_over_the_defaults(script,
     (tmp_path / "study.yaml").write_text("epochs: 7\nseeds: 5\naxes: {share: [0.5, 1.0]}\n")
     options = script.parse(["--study", str(tmp_path / "study.yaml"), "--seeds", "1"])
     assert (options.epochs, options.seeds) == (7, 1)
-    assert options.batch_size == script.DEFAULTS["batch_size"]
+    assert options.batch_size == Study().batch_size
     planned = script.make_plan(options)
     assert [one.row for one in planned[:2]] == ["none (share=0.5)", "gain (share=0.5)"]
-    assert len(planned) == 2 * (len(script.ARMS) - 1)  # all-unfused is there when it is named
+    assert len(planned) == 2 * (len(arms.ARMS) - len(arms.ONLY_BY_NAME))
 
 
 def test_plans_are_made_of_the_parts_of_all(script):
     options = script.parse(["--plan", "leave-one-out"])
-    assert list(options.arms) == [
+    assert list(options.chains) == [
         "none",
         "all",
         *(f"without {n}" for n in ("TimeStretch", "PitchShift", "RandomCrop", "Gain")),
     ]
-    assert len(script.parse(["--plan", "factorial"]).arms) == 16
+    assert len(script.parse(["--plan", "factorial"]).chains) == 16
 
 
-def test_validation_features_are_the_same_in_every_arm(script):
+def test_validation_features_are_the_same_in_every_arm():
     waveform = 0.1 * torch.randn(2, 1, 64_000)
-    features = script.FEATURES
+    features = arms.FEATURES
     plain = plan.make_frontend([], features).eval()(waveform)
     keys = augspec.example_keys(0, 0, torch.arange(2))
-    for arm, chain in script.ARMS.items():
+    for arm, chain in arms.ARMS.items():
         frontend = plan.make_frontend(chain, features)
         assert torch.equal(frontend.eval()(waveform), plain)
         augmented = frontend.train()(waveform, keys=keys)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from ablation import data
 from recipe_runs import config_of_notes
+
+from augspec.ablation import data
 
 
 def instruments(notes):

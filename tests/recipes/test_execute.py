@@ -8,10 +8,12 @@ import time
 
 import filelock
 import pytest
-from ablation import execute
-from ablation.execute import Place, side_by_side, state_of
-from ablation.plan import run_name
 from recipe_runs import RECIPES, environment, numbers, records
+
+from augspec.ablation import execute
+from augspec.ablation.execute import Place, state_of
+from augspec.ablation.plan import run_name
+from augspec.ablation.processes import side_by_side
 
 
 def test_finished_runs_are_not_repeated(run, tmp_path, monkeypatch):

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from ablation import data, measure, plan
 from recipe_runs import config_of_notes, records
 
 from augspec import features as F
+from augspec.ablation import data, measure, plan
 
 BASE = {
     "kind": "LogMelSpectrogram", "sample_rate": 16_000, "n_fft": 1024, "hop_length": 512,
@@ -127,6 +127,7 @@ def test_a_run_with_measured_numbers_classifies_as_it_scored(run, root, tmp_path
 def test_pictures_hold_decibels_only(run, tmp_path, capsys):
     study = tmp_path / "study.yaml"
     study.write_text("features: {kind: PCEN}\narms: {images: images}\n")
-    assert run(tmp_path, "--study", str(study), "--seeds", "1") == 1
+    assert run(tmp_path, "--study", str(study), "--seeds", "1") == 2
+    assert not (tmp_path / "runs").exists()  # it is said before the first run
     error = "pictures hold the decibels of LogMelSpectrogram"
     assert error in " ".join(capsys.readouterr().err.split())

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ablation import analyse
+
+from augspec.ablation import analyse
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "docs" / "results"

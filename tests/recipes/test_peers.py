@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from ablation import train
 from peers import import_or_skip
 from recipe_runs import numbers, records
+
+from augspec.ablation import train
 
 import_or_skip("torchaudio")
 

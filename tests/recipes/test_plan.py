@@ -1,10 +1,10 @@
 """From a study to its runs."""
 
 import pytest
-from ablation import plan
 
 import augspec
 from augspec import transforms as T
+from augspec.ablation import plan
 
 PARTS = [T.Gain((-6.0, 6.0)), T.PolarityInversion(p=0.5), T.TimeMask(4)]
 

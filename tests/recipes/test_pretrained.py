@@ -5,9 +5,10 @@ import logging
 import pytest
 import timm
 import torch
-from ablation import train
 from recipe_runs import records
 from safetensors.torch import load_file, save_file
+
+from augspec.ablation import train
 
 CONFIG = {
     "backbone": "test_convnext", "seed": 0, "epochs": 1, "accumulate": 1, "learning_rate": 1e-3,

@@ -8,9 +8,10 @@ import sys
 
 import numpy as np
 import pytest
-from ablation import analyse, data, report
 from browser import launch, needs_chromium
 from recipe_runs import records
+
+from augspec.ablation import analyse, data, report
 
 HEADER = "arm,seeds,accuracy,macro_recall,difference,difference_low,difference_high,seconds"
 
@@ -101,6 +102,35 @@ def test_the_page_says_what_was_done_and_with_what(study):
         assert f"<th>{name}</th>" in html
 
 
+def test_the_page_begins_with_the_question_the_data_and_the_answer(study):
+    out, _ = study
+    html = (out / "report.html").read_text()
+    begin = html.split("<h1>")[1].split("<table>")[0]
+    assert "The question: does an arm recognise more of nsynth than the arm none" in begin
+    assert "The data: 12 notes of 6 instruments that training has not seen, in 3 classes" in begin
+    assert "b|c: no evidence of a difference (+0.0 points of macro recall, 95 % interval" in begin
+    assert "The best of 2 arms is best by luck, too" in begin
+    text = (out / "summary.md").read_text()
+    assert text.index("The question: ") < text.index("| arm |")
+
+
+def test_a_picture_that_fails_costs_no_report(study, tmp_path, monkeypatch):
+    runs = {arm: of_arm(study[0], arm) for arm in ("none", "b|c")}
+
+    def broken(*_):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(report.figures, "learning_curves", broken)
+    monkeypatch.setattr(report, "worst_confusions", broken)
+    notes = data.Notes([], [], "family")
+    report.report("t", runs, analyse.summarise(runs), notes, tmp_path)
+    html = (tmp_path / "report.html").read_text()
+    assert "curves.png could not be computed (RuntimeError: no ink)" in html
+    assert "the worst confusions could not be computed" in html
+    assert (tmp_path / "figure.png").exists()
+    assert not (tmp_path / "curves.png").exists()
+
+
 def test_the_page_opens_offline_and_escapes_names(study):
     html = (study[0] / "report.html").read_text()
     assert "<script" not in html
@@ -178,6 +208,9 @@ def test_the_page_in_a_browser(study):
             assert lengths
             assert all(length == pytest.approx(1.25, abs=0.01) for length in lengths)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            if width == 1280:  # no table is cut
+                wide = "[...document.querySelectorAll('table')].map(t => t.parentElement)"
+                assert page.evaluate(f"{wide}.every(t => t.scrollWidth <= t.clientWidth)")
             assert not problems
             page.close()
         browser.close()

@@ -9,14 +9,14 @@ import time
 import numpy as np
 import pytest
 import torch
-from ablation import report
-from ablation.data import open_data
-from ablation.images import Images
-from ablation.train import targets_of
 from recipe_runs import RECIPES, config_of_notes, environment, numbers, records, tables
 from sklearn import metrics
 
 from augspec import features
+from augspec.ablation import report
+from augspec.ablation.data import open_data
+from augspec.ablation.images import Images
+from augspec.ablation.train import targets_of
 
 SCORED = ("labels", "predictions")
 

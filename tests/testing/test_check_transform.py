@@ -253,7 +253,7 @@ def test_a_feature_of_a_user_passes_and_one_that_hears_padding_does_not():
             self.size = size
 
         def forward(self, waveform, lengths=None):
-            from augspec.functional import check_waveform
+            from augspec.functional.checks import check_waveform
 
             check_waveform(waveform, lengths)
             wide = waveform if waveform.dtype == torch.float64 else waveform.float()

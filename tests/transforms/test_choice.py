@@ -8,6 +8,7 @@ import torch
 import augspec
 from augspec import transforms as T
 from augspec.transforms import _dispatch
+from augspec.transforms.base import Batch
 
 BATCH = 12
 KEYS = augspec.example_keys(5, 0, range(BATCH))
@@ -69,12 +70,13 @@ def test_examples_end_where_their_choice_says(whole, monkeypatch):
     halve = T.Resample(16_000, 8000)
     one = T.OneOf([halve, T.Chain([T.Speed(2.0), halve])])
     params = one.make_params(noise(), keys=KEYS)
-    _, ends = one.run(noise(), params, None, by_mode=False)
+    ends = one.walk(Batch.of(noise(), None), params, by_mode=False).lengths
     assert torch.equal(ends, torch.where(params["choice"] == 0, 450, 225))
-    assert torch.equal(one.run_lengths(900, params, None, by_mode=False)[1], ends)
+    assert torch.equal(one.walk(Batch(None, 900), params, by_mode=False).lengths, ends)
     longer = T.OneOf([T.Speed(0.5, keep_length=False)], p=0.5)
     params = longer.make_params(noise(), keys=KEYS)
-    out, ends = longer.run(noise(), params, None, by_mode=False)
+    batch = longer.walk(Batch.of(noise(), None), params, by_mode=False)
+    out, ends = batch.signal, batch.lengths
     assert torch.equal(ends, torch.where(params["applied"], 1800, 900))
     assert not out[~params["applied"], :, 900:].any()
 

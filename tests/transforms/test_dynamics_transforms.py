@@ -25,7 +25,7 @@ def test_the_compressor_passes_what_it_drew_and_its_settings_to_the_kernel():
         knee_db=3.0,
         relative=True,
     )
-    expected = functional.blend(waveform, wet, params["mix"])
+    expected = functional.shapes.blend(waveform, wet, params["mix"])
     assert torch.equal(compressor.transform(waveform, params), expected)
     ranges = {"threshold_db": (-30, -10), "ratio": (1.5, 8), "mix": (0.2, 0.8)}
     ranges |= {"attack": (0.001, 0.03), "release": (0.05, 0.5)}
@@ -63,7 +63,7 @@ def test_a_limiter_relative_to_the_peak_acts_on_quiet_examples():
         (lambda: T.Compressor(sample_rate=0), "`sample_rate` must be a positive number of Hz"),
         (lambda: T.Compressor(-20, 0.5, sample_rate=RATE), r"`ratio` must lie in \[1, 1000\]"),
         (lambda: T.Compressor(sample_rate=RATE, attack=-1.0), r"`attack` must lie in \[0, 10\]"),
-        (lambda: T.Compressor(sample_rate=RATE, knee_db=-1.0), "`knee_db` must be 0 to 200 dB"),
+        (lambda: T.Compressor(sample_rate=RATE, knee_db=-1.0), r"`knee_db` must lie in \[0, 200\]"),
         (lambda: T.Compressor(sample_rate=RATE, mix=1.5), r"`mix` must lie in \[0, 1\]"),
         (lambda: T.Limiter((0, -6), sample_rate=RATE), "`threshold_db` must be .low, high."),
         (lambda: T.Limiter(sample_rate=RATE, release=11), r"`release` must lie in \[0, 10\]"),

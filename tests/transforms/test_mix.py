@@ -65,9 +65,9 @@ def test_a_lone_example_is_its_own_partner_and_keeps_its_label(mixer):
 
 def test_the_partner_has_the_next_larger_hash():
     values = torch.tensor([5, -3, 9, 0])
-    assert functional.next_larger(values).tolist() == [2, 3, 1, 0]
-    assert functional.next_larger(torch.zeros(3, dtype=torch.int64)).tolist() == [1, 2, 0]
-    assert functional.next_larger(values[:0]).shape == (0,)
+    assert functional.mix.next_larger(values).tolist() == [2, 3, 1, 0]
+    assert functional.mix.next_larger(torch.zeros(3, dtype=torch.int64)).tolist() == [1, 2, 0]
+    assert functional.mix.next_larger(values[:0]).shape == (0,)
 
 
 # Mixup.

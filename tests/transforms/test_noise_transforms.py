@@ -135,7 +135,7 @@ def test_silence_stays_silent():
         (
             lambda: T.ShortNoises(fade=-1.0, sample_rate=99),
             ValueError,
-            "`fade` must be 0 to 3600 seconds",
+            "`fade` must lie in .0, 3600.",
         ),
     ],
 )

@@ -93,3 +93,33 @@ def test_the_mix_is_the_part_of_the_reverberated_sound():
 def test_bad_settings_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_labels_of_frames_move_with_a_delay_that_is_kept():
+    response = torch.zeros(2000)
+    response[1600] = 1.0
+    bank = augspec.Bank([response], sample_rate=16_000)
+    waveform = torch.zeros(2, 1, 16_000)
+    waveform[:, :, 4000:4160] = 1.0
+    frames = torch.zeros(2, 1, 100)
+    frames[:, :, 25] = 1.0
+    for align, place in ((True, 25), (False, 35)):
+        room = T.ImpulseResponse(bank, align=align)
+        params = room.make_params(waveform)
+        heard = room.transform(waveform, params).unflatten(-1, (100, 160)).square().sum(-1)
+        assert heard.argmax(-1).flatten().tolist() == [place] * 2
+        moved = room.targets({"frames": frames}, params, time=16_000)["frames"]
+        assert moved.argmax(-1).flatten().tolist() == [place] * 2
+
+
+@pytest.mark.parametrize("kind", [T.BandPass, T.BandStop])
+def test_a_band_is_as_wide_as_the_page_says(kind):
+    """The -3.01 dB points: ``center / q`` apart far below Nyquist, 23 % less at 3 kHz of 16."""
+    freq = torch.fft.rfftfreq(2**17, 1 / 16_000)
+    impulse = torch.zeros(1, 1, 2**17, dtype=torch.float64)
+    impulse[..., 0] = 1.0
+    for center, expected in ((100.0, 1.0), (3000.0, 0.77)):
+        response = torch.fft.rfft(kind(center, 2.0, sample_rate=16_000)(impulse))[0, 0].abs()
+        inside = response >= 0.5**0.5 if kind is T.BandPass else response <= 0.5**0.5
+        width = freq[inside].max() - freq[inside].min()
+        assert abs(width / (center / 2.0) - expected) < 0.01

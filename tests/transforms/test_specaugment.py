@@ -144,7 +144,7 @@ def test_cells_are_masked_equally_often():
     [
         (lambda: T.SpecAugment("XL"), "`policy` must be 'LB', 'LD', 'SM', 'SS' or None, got 'XL'"),
         (lambda: T.SpecAugment(n_freq_masks=-1), "`n_freq_masks` must be a whole number"),
-        (lambda: T.SpecAugment(max_time_fraction=1.5), r"`max_time_fraction` must be in \[0, 1\]"),
+        (lambda: T.SpecAugment(max_time_fraction=1.5), r"`max_time_fraction` must lie in \[0, 1\]"),
         (lambda: T.SpecAugment(mask_value="max"), "`mask_value` must be"),
         (lambda: T.Cutout(-1), "`max_freq_width` must be a whole number, 0 or more, got -1"),
         (lambda: T.Cutout(n_masks=1.5), "`n_masks` must be a whole number, 0 or more, got 1.5"),

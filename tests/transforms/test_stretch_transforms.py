@@ -144,3 +144,49 @@ def test_formants_move_without_the_pitch_label(transform):
     out = transform.transform(waveform, params)
     assert torch.fft.rfft(out[0, 0]).abs()[150:300].argmax() == 70  # 220 Hz
     assert not torch.equal(out, waveform)
+
+
+# Policies and schedules bring rates nearer to 1, out of the range that they were drawn from.
+
+FAST = {
+    "TimeStretch": lambda: T.TimeStretch((1.25, 1.5), keep_length=False),
+    "Speed": lambda: T.Speed((1.25, 1.5), keep_length=False),
+    "PitchAndTempo": lambda: T.PitchAndTempo(0.0, (1.25, 1.5), keep_length=False),
+}
+POLICIES = {
+    "Schedule": lambda own: T.Schedule(own, {"magnitude": [(0, 0.0)]}),
+    "Schedule of a chain": lambda own: T.Schedule(T.Chain([own]), {"magnitude": [(0, 0.0)]}),
+    "Schedule of a choice": lambda own: T.Schedule(T.OneOf([own]), {"magnitude": [(0, 0.0)]}),
+    "RandAugment": lambda own: T.RandAugment([own], n=2, magnitude=0.0),
+}
+
+
+@pytest.mark.usefixtures("eager_kernels")
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("kind", FAST)
+def test_at_magnitude_0_nothing_of_an_example_is_cut(kind, policy):
+    waveform, lengths = note(), torch.tensor([16_000, 9000, 12_000])
+    out, ends = POLICIES[policy](FAST[kind]())(waveform, lengths, keys=KEYS)
+    assert out.shape == waveform.shape
+    assert ends.tolist() == lengths.tolist()
+    inside = torch.arange(16_000) < lengths[:, None, None] - 600  # a frame fades out at the end
+    torch.testing.assert_close(out * inside, waveform * inside, rtol=0, atol=2e-3)
+
+
+@pytest.mark.usefixtures("eager_kernels")
+@pytest.mark.parametrize("kind", FAST)
+def test_a_drawn_magnitude_cuts_nothing_either(kind):
+    waveform, lengths = note(), torch.full((3,), 16_000)
+    policy = T.TrivialAugment([FAST[kind]()])
+    params = policy.make_params(waveform, keys=KEYS)
+    own = params["options"][0][0]
+    rate = own["factor" if kind == "Speed" else "rate"]
+    assert (rate < 1.25).any()
+    _, ends = policy.transform(waveform, params, lengths)
+    assert ends.tolist() == torch.ceil(lengths / rate.double()).tolist()
+
+
+def test_without_a_policy_the_time_is_still_that_of_the_lowest_rate():
+    stretch = FAST["TimeStretch"]()
+    assert stretch(note()).shape[-1] == 12_800
+    assert T.Schedule(stretch, {"p": [(0, 1.0)]}).body(note()).shape[-1] == 12_800

@@ -67,7 +67,7 @@ def test_frames_are_cut_as_the_waveform_is(crop, ragged):
 )
 def test_frames_are_stretched_as_the_tempo_is(transform):
     params = transform.make_params(ramp(LENGTHS), keys=KEYS)
-    rate = params[transform.tempo]
+    rate = transform._rate(params)
     rate = torch.where(params["applied"], rate, 1.0)
     start, stop = events(LENGTHS)
     frames = render(start, stop, FRAMES, TIME)[0][:, None].float()

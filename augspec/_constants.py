@@ -1,0 +1,125 @@
+"""Tensors that follow from numbers alone: windows, filter banks, matrices of fixed transforms.
+
+Each is made once for its numbers, dtype and device, whoever asks for it: a module holds its
+settings and no tensor. Buffers would be sent round at every step by DistributedDataParallel, and
+rounded by ``module.half()``.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from augspec._compile import constant_in_graphs
+
+__all__ = ["Kept", "constant", "content", "holds_no_numbers", "outside_modes", "tensor_of"]
+
+_KEPT = 512  # constants in the cache: a model has a few, a search over settings would fill memory
+
+
+class Kept:
+    """Hold a tensor for a function that is constant in graphs.
+
+    A graph names bare tensors by the function that gave them, and two of one function clash.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+def content(kept: Kept) -> Tensor:
+    """Give the tensor that is kept."""
+    # While torch traces it computes with what is constant, and its guards on the results fail.
+    return kept.tensor.detach() if torch.compiler.is_dynamo_compiling() else kept.tensor
+
+
+def constant(
+    function: Callable[..., Tensor],
+    *arguments: Hashable,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """Give ``function(*arguments, dtype=dtype)`` on a device, from the cache if it is there.
+
+    Everyone gets the same tensor: it must not be edited. In a compiled or exported graph it is a
+    constant. Among fake tensors it is a fake of its own, which is not kept.
+
+    Args:
+        function: Makes the tensor on the CPU.
+        arguments: What it is made from; they have to be hashable.
+        dtype: dtype of the result.
+        device: Where it is needed.
+
+    Example:
+        >>> window = constant(torch.hann_window, 4, dtype=torch.float64, device=torch.device("cpu"))
+        >>> window
+        tensor([0.0000, 0.5000, 1.0000, 0.5000], dtype=torch.float64)
+    """
+    return content(_kept(function, arguments, dtype, device))
+
+
+@constant_in_graphs
+def _kept(
+    function: Callable[..., Tensor],
+    arguments: tuple[Hashable, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Kept:
+    # What is exported keeps the numbers themselves, though it is traced with fake tensors.
+    if not torch.compiler.is_exporting() and holds_no_numbers():
+        real = _made(function, arguments, dtype, torch.device("cpu")).tensor
+        return Kept(torch.empty(real.shape, dtype=dtype, device=device))
+    return _made(function, arguments, dtype, device)
+
+
+def holds_no_numbers() -> bool:
+    """Whether tensors are fake at present: shapes and devices without content."""
+    return type(torch.empty(0, device="cpu")) is not Tensor
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _made(
+    function: Callable[..., Tensor],
+    arguments: tuple[Hashable, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Kept:
+    def make() -> Tensor:
+        # A copy: not a part of something larger, which an exported program would store.
+        made = function(*arguments, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        return made.to(device)  # waits for the copy: any stream may use it
+
+    return Kept(outside_modes(make))
+
+
+def outside_modes(make: Callable[[], Tensor]) -> Tensor:
+    """Make a tensor in a thread of its own, where none of the caller's modes is in force.
+
+    Inference mode, ``torch.func`` transforms, fake tensors, autocast and a default device all
+    belong to a thread. A tensor that is made under one of them is of no use to the next caller.
+    """
+    made: list[Tensor] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            made.append(make())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return made[0]
+
+
+def tensor_of(values: Any, *, dtype: torch.dtype) -> Tensor:
+    """Make a tensor of numbers, or of tuples of them: a function for `constant`."""
+    return torch.tensor(values, dtype=dtype)

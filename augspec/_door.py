@@ -1,0 +1,102 @@
+"""The door through which every signal comes: a transform, a feature, a front end, a function.
+
+Inside nothing is computed in half precision. Autocast is off, for it would run matrix products in
+half, where a power of sound overflows and a sum of squares of quiet sound is lost. Half and
+bfloat16 signals become float32, and only what leaves the door is rounded to their dtype again: a
+chain or a front end enters once, and nothing is rounded between its parts.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from augspec._compile import constant_in_graphs, reporting_compilation
+
+__all__ = ["as_entrance", "enter", "without_autocast"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HALVES = (torch.float16, torch.bfloat16)
+_SIGNALS = ("waveform", "specgram")  # names of first arguments that are computed in full precision
+
+
+def enter(
+    run: Callable[Concatenate[Tensor, P], tuple[Tensor, R]],
+    signal: Tensor,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> tuple[Tensor, R]:
+    """Call ``run(signal, ...)`` without autocast, in float32 where ``signal`` is narrower.
+
+    Args:
+        run: Gives the result and one thing more, such as lengths.
+        signal: A checked waveform or spectrogram.
+        args: What else ``run`` takes.
+        kwargs: What else it takes by name.
+
+    Returns:
+        What ``run`` gave, the result in the dtype of ``signal``.
+
+    Example:
+        >>> enter(lambda signal: (signal @ signal.T, None), torch.ones(1, 2).half())
+        (tensor([[2.]], dtype=torch.float16), None)
+    """
+    with reporting_compilation(), without_autocast(signal.device.type):
+        wide = signal.float() if signal.dtype in _HALVES else signal
+        out, rest = run(wide, *args, **kwargs)
+        return out.to(signal.dtype), rest
+
+
+def without_autocast(device_type: str) -> AbstractContextManager[object]:
+    """Give a context in which autocast is off; it costs nothing where it is off already."""
+    if _has_autocast(device_type) and torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
+
+
+@constant_in_graphs
+def _has_autocast(device_type: str) -> bool:
+    return torch.amp.is_autocast_available(device_type)
+
+
+def as_entrance(function: F) -> F:
+    """Make a public function a door of its own.
+
+    Autocast is off inside. Where the first argument is a waveform or a spectrogram in half
+    precision, every argument in half precision becomes float32, and what comes out with the rank of
+    the first is rounded to its dtype.
+    """
+    first = next(iter(inspect.signature(function).parameters), "")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        signal = args[0] if args else kwargs.get(first)
+        if not isinstance(signal, Tensor):
+            return function(*args, **kwargs)
+        with reporting_compilation(), without_autocast(signal.device.type):
+            if first not in _SIGNALS or signal.dtype not in _HALVES:
+                return function(*args, **kwargs)
+            named = {name: _widen(arg) for name, arg in kwargs.items()}
+            return _round(function(*map(_widen, args), **named), signal)
+
+    call.__module__ = "augspec.functional"  # where it is found again when it is unpickled
+    return cast(F, call)
+
+
+def _widen(value: object) -> object:
+    return value.float() if isinstance(value, Tensor) and value.dtype in _HALVES else value
+
+
+def _round(out: object, signal: Tensor) -> object:
+    if isinstance(out, Tensor) and out.is_floating_point() and out.ndim == signal.ndim:
+        return out.to(signal.dtype)
+    return out

@@ -1,0 +1,127 @@
+"""Bringing spectrograms of any size to one that a timm model takes, before its forward pass.
+
+Most convolutional models take any size. Others take one size only, that of the pictures they were
+made for, or multiples of a number. Without this their first forward pass fails inside of timm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+__all__ = ["InputFit", "fit_input", "input_fit"]
+
+# Modules of timm whose models are marked as of one size, and take any.
+_ANY_SIZE = {
+    "crossvit",
+    "deit",
+    "efficientvit_msra",
+    "eva",
+    "sequencer",
+    "swiftformer",
+    "twins",
+    "vision_transformer",
+    "xcit",
+}
+# Those that are of one size, or nearly, and are not marked.
+_ONE_SIZE = {"byoanet"}
+# Freq and frames must be multiples of the first number and at least the second.
+_MULTIPLES = {
+    "deepseek_vit": (14, 126),
+    "dla": (32, 32),
+    "gemma4_vit": (16, 96),
+    "hieradet_sam2": (32, 64),
+    "hrnet": (32, 32),
+    "inception_resnet_v2": (1, 96),
+    "inception_v3": (1, 96),
+    "inception_v4": (1, 96),
+    "naflexvit": (16, 16),
+    "qwen3_vit": (32, 32),
+    "tresnet": (32, 32),
+}
+
+
+class InputFit:
+    """Pad or resize the input of a model; a class, because models are copied and pickled.
+
+    Args:
+        size: Freq and frames that the model takes; None where any multiple will do.
+        resize: Resize to ``size``; otherwise pad with zeros to it.
+        multiple: Without ``size``: what freq and frames must be multiples of.
+        least: Without ``size``: the least that they may be.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int] | None = None,
+        *,
+        resize: bool = False,
+        multiple: int = 1,
+        least: int = 1,
+    ) -> None:
+        self.size = size
+        self.resize = resize
+        self.multiple = multiple
+        self.least = least
+
+    def __call__(self, specgram: Tensor) -> Tensor:
+        """Give ``(batch, channel, freq, frame)`` in a size that the model takes."""
+        given = specgram.shape[-2:]
+        size = self.size or tuple(max(self._up(length), self._up(self.least)) for length in given)
+        if tuple(given) == tuple(size):
+            return specgram
+        if self.resize:
+            return nn.functional.interpolate(
+                specgram, size=size, mode="bilinear", align_corners=False, antialias=True
+            )
+        if given[0] > size[0] or given[1] > size[1]:
+            raise ValueError(
+                f"the spectrogram must be no larger than the `img_size` of the model, {size}, got "
+                f"{tuple(given)}: give create_backbone a larger img_size=, in bins and frames"
+            )
+        return nn.functional.pad(specgram, (0, size[1] - given[1], 0, size[0] - given[0]))
+
+    def _up(self, length: int) -> int:
+        return -(-length // self.multiple) * self.multiple
+
+
+class _BeforeForward:
+    def __init__(self, fit: InputFit) -> None:
+        self.fit = fit
+
+    def __call__(self, model: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if not inputs or not isinstance(inputs[0], Tensor) or inputs[0].ndim != 4:
+            return None
+        return (self.fit(inputs[0]), *inputs[1:])
+
+
+def input_fit(model: nn.Module, img_size: Any = None) -> InputFit | None:
+    """Say what must be done to the input of a timm model; None if it takes any size.
+
+    Args:
+        model: The model as timm made it.
+        img_size: The argument that it was made with, if it was given.
+    """
+    from timm.models import is_model_in_modules
+
+    config: Any = getattr(model, "pretrained_cfg", {})
+    # The module of its name, not of its class: hybrids are of the class of what takes any size.
+    name = config.get("architecture", "")
+    for family, (multiple, least) in _MULTIPLES.items():
+        if is_model_in_modules(name, {family}):
+            return InputFit(multiple=multiple, least=least)
+    one_size = config.get("fixed_input_size", False) or is_model_in_modules(name, _ONE_SIZE)
+    if not one_size or is_model_in_modules(name, _ANY_SIZE):
+        return None
+    if img_size is None:
+        freq, frames = config["input_size"][-2:]
+        return InputFit((freq, frames), resize=True)
+    freq, frames = (img_size, img_size) if isinstance(img_size, int) else img_size
+    return InputFit((int(freq), int(frames)))
+
+
+def fit_input(model: nn.Module, fit: InputFit | None) -> None:
+    """Make a model bring its input to the size that it takes."""
+    if fit is not None:
+        model.register_forward_pre_hook(_BeforeForward(fit))

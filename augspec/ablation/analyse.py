@@ -1,0 +1,207 @@
+"""What the runs say: differences from the baseline, how sure they are, and what they cost.
+
+An arm is compared with the baseline of the same cell, with the same seeds. Intervals and the test
+are those of `instruments`; the p-values are corrected for the number of arms.
+
+References:
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6, 1979.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from statsmodels.stats.multitest import multipletests
+from torchmetrics.functional.classification import binary_calibration_error
+
+from augspec.ablation.instruments import Bootstrap, Floats, Groups, sign_flip_test
+from augspec.ablation.optional import optional
+from augspec.ablation.plan import BASELINE
+from augspec.ablation.power import pairs_needed, times_needed
+from augspec.ablation.verdicts import instrument_variance, practical, shrunken, still_falling
+
+Run = dict[str, Any]  # one run: what OUT/runs/*.json holds
+Row = dict[str, Any]  # one arm
+LEVEL = 0.05  # of the test, for all arms of a cell together
+WRITING = ("seconds_writing", "bytes_written")  # costs of runs that write pictures
+WORTH_SEEING = 0.02  # difference of macro recall for which the number of seeds is given
+
+
+def score(labels: list[int], predictions: list[int], classes: list[str]) -> Run:
+    """Score predictions: accuracy, recall of each class that is there, their mean, confusions."""
+    confusion = np.zeros((len(classes), len(classes)), dtype=int)  # rows: what it is
+    np.add.at(confusion, (labels, predictions), 1)
+    present = confusion.sum(axis=1) > 0
+    recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
+    return {
+        "accuracy": float(confusion.trace() / confusion.sum()),
+        "macro_recall": float(recall.mean()),
+        "recall": dict(zip(np.array(classes)[present].tolist(), recall.tolist(), strict=True)),
+        "confusion": confusion.tolist(),
+        "classes": classes,
+    }
+
+
+def pool(folds: Sequence[Run]) -> Run:
+    """Make one run of those of a cross-validation: all predictions together, the time of all."""
+    if len(folds) == 1:
+        return folds[0]
+    first = folds[0]
+    found = {
+        name: [value for run in folds for value in run[name]]
+        for name in ("labels", "predictions", "confidences", "instruments", "indices")
+    }
+    return {
+        **first,
+        **score(found["labels"], found["predictions"], first["classes"]),
+        **found,
+        "losses": np.mean([run["losses"] for run in folds], axis=0).tolist(),
+        **{name: sum(run[name] for run in folds) for name in first.keys() & WRITING},
+        "seconds": float(_each(folds, "seconds").sum()),
+        "seconds_per_epoch": float(_each(folds, "seconds_per_epoch").sum()),
+        "peak_memory_mb": float(_each(folds, "peak_memory_mb").max()),
+    }
+
+
+def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
+    """Make a row an arm; ``runs`` holds each arm's runs of one cell, all with the same seeds.
+
+    Raises:
+        ValueError: If arms have other seeds than the baseline, or were scored on other notes.
+    """
+    base = runs[BASELINE]
+    for arm, of_arm in runs.items():
+        _check_paired(arm, of_arm, base)
+    bootstrap = Bootstrap(base[0], len(base))
+    groups = bootstrap.groups
+    rows = []
+    for arm, of_arm in runs.items():
+        difference = _each(of_arm, "macro_recall") - _each(base, "macro_recall")
+        sure = bootstrap.interval([(of_arm, base)])
+        parts = groups.parts_of_seeds(of_arm, base)
+        spread = float(difference.std(ddof=1)) if len(base) > 1 else None
+        missing: list[str] = []
+        rows.append(
+            {
+                "arm": arm,
+                "seeds": len(of_arm),
+                "accuracy": float(_each(of_arm, "accuracy").mean()),
+                "macro_recall": float(_each(of_arm, "macro_recall").mean()),
+                "recall": _mean_recall(of_arm),
+                "alone": classes_of_one(base),
+                "calibration_error": optional(
+                    missing, "the calibration error", mean_calibration_error, of_arm
+                ),
+                "difference": float(difference.mean()),
+                "difference_low": sure.low,
+                "difference_high": sure.high,
+                "error": sure.error,
+                "practical": optional(
+                    missing, "whether it matters", practical, float(difference.mean()), sure
+                ),
+                "spread": spread,
+                "p": 1.0 if arm == BASELINE else sign_flip_test(groups, of_arm, base),
+                "seeds_needed": None
+                if arm == BASELINE
+                else optional(missing, "the number of seeds needed", seeds_needed, spread),
+                "times_needed": None
+                if arm == BASELINE
+                else optional(missing, "the instruments needed", _times, groups, parts),
+                "instruments": len(groups.family),
+                "still_falling": optional(
+                    missing, "whether the loss still fell", still_falling, _losses(of_arm)
+                ),
+                "seconds": float(_each(of_arm, "seconds").mean()),
+                "seconds_per_epoch": float(_each(of_arm, "seconds_per_epoch").mean()),
+                "peak_memory_mb": float(_each(of_arm, "peak_memory_mb").max()),
+                "seconds_writing": _mean_cost(of_arm, "seconds_writing"),
+                "disk_mb": _mean_cost(of_arm, "bytes_written") / 1e6,
+                "missing": missing,
+            }
+        )
+    _correct(rows)
+    return rows
+
+
+def _check_paired(arm: str, of_arm: Sequence[Run], base: Sequence[Run]) -> None:
+    seeds = [run["config"]["seed"] for run in of_arm]
+    if seeds != [run["config"]["seed"] for run in base]:
+        raise ValueError(f"arm {arm!r} must have the seeds of {BASELINE!r}, got {seeds}")
+    if any(run["instruments"] != base[0]["instruments"] for run in of_arm):
+        raise ValueError(f"arm {arm!r} must be scored on the notes of {BASELINE!r}")
+
+
+def _each(runs: Sequence[Run], name: str) -> Floats:
+    return np.array([run[name] for run in runs], dtype=np.float64)
+
+
+def _mean_recall(runs: Sequence[Run]) -> dict[str, float]:
+    return {
+        name: float(np.mean([run["recall"][name] for run in runs])) for name in runs[0]["recall"]
+    }
+
+
+def _correct(rows: list[Row]) -> None:
+    """Correct the p-values for the number of arms, and say in words what they say."""
+    arms = [row for row in rows if row["arm"] != BASELINE]
+    corrected = multipletests([row["p"] for row in arms], method="holm")[1] if arms else []
+    for row, p in zip(arms, corrected, strict=True):
+        row["p_holm"] = float(p)
+        sure = p < LEVEL and (row["difference_low"] > 0 or row["difference_high"] < 0)
+        better = "helps" if row["difference"] > 0 else "hurts"
+        row["verdict"] = better if sure else "no evidence of a difference"
+    found = [row["difference"] for row in arms], [row["error"] for row in arms]
+    shrunk = optional(rows[0]["missing"], "the shrunken differences", shrunken, *found)
+    for place, row in enumerate(arms):
+        row["shrunken"] = None if shrunk is None else shrunk[place]
+    rows[0].update({"p_holm": 1.0, "verdict": "baseline", "practical": "", "shrunken": 0.0})
+
+
+def classes_of_one(runs: Sequence[Run]) -> list[str]:
+    """Name the classes of which the notes of one instrument only were scored.
+
+    No resample can draw another instrument there: intervals say nothing about others.
+    """
+    scored = {pair for run in runs for pair in zip(run["labels"], run["instruments"], strict=True)}
+    counts = Counter(label for label, _ in scored)
+    return [runs[0]["classes"][label] for label in sorted(counts) if counts[label] == 1]
+
+
+def _mean_cost(runs: Sequence[Run], name: str) -> float:
+    return float(np.mean([run.get(name, 0.0) for run in runs]))  # of runs that write pictures
+
+
+def _losses(runs: Sequence[Run]) -> Floats:
+    return np.array([run.get("losses", ()) for run in runs], dtype=np.float64)
+
+
+def _times(groups: Groups, parts: Floats) -> int:
+    variance, df = instrument_variance(groups, parts)
+    return times_needed(WORTH_SEEING, variance, df)
+
+
+def mean_calibration_error(runs: Sequence[Run]) -> float:
+    """Return the mean of the runs' calibration errors."""
+    return float(np.mean([calibration_error(run) for run in runs]))
+
+
+def calibration_error(run: Run) -> float:
+    """Return the expected calibration error: how far confidence is from being right, 15 bins."""
+    right = torch.tensor(np.equal(run["labels"], run["predictions"]))
+    return float(binary_calibration_error(torch.tensor(run["confidences"]), right, n_bins=15))
+
+
+def seeds_needed(spread: float | None, difference: float = WORTH_SEEING) -> int | None:
+    """Say with how many seeds a difference would be seen in 8 of 10 studies, given its spread.
+
+    A paired t-test over seeds at the 5 % level: of training alone, on these instruments. Without
+    any spread two seeds are enough, the fewest that a test takes; one seed has no spread to go by.
+    """
+    if spread is None:
+        return None
+    return pairs_needed(difference / spread if spread > 0.0 else math.inf, level=LEVEL)

@@ -1,0 +1,77 @@
+"""The arms and presets that are there by name: what is done to a waveform in training.
+
+Ranges are narrow on purpose. A note's family is told by its attack and its spectrum, and every
+augmentation distorts one of the two: in probes on nsynth, 4 semitones together with stretch, crop
+and gain lost 7 points of macro recall.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from augspec import transforms as T
+from augspec.ablation import plan
+
+ALL: list[T.RandomTransform] = [
+    T.TimeStretch((0.9, 1.1)),
+    T.PitchShift((-1.0, 1.0)),
+    T.RandomCrop(56_000),
+    T.Gain((-6.0, 6.0)),
+]
+# Level, spectrum, room and noise: what differs between recordings of one sound. Half of the notes
+# stay out of the room, and noise begins at 5 dB, so that clean notes are learned as well.
+ROBUST: list[T.RandomTransform] = [
+    T.Gain((-18.0, 6.0)),
+    T.RandomEQ(gain_db=(-9.0, 9.0), sample_rate=16_000),
+    T.RoomReverb((0.2, 0.6), (0.0, 15.0), sample_rate=16_000, p=0.5),
+    T.ColoredNoise((5.0, 40.0)),
+]
+ARMS: dict[str, Any] = {
+    "none": [],
+    # Level says little about the family; the notes differ by about this much in it already.
+    "gain": [T.Gain((-6.0, 6.0))],
+    # Half a second of 4 s: where the note begins moves, most attacks stay in.
+    "crop": [T.RandomCrop(56_000)],
+    # Each instrument is there at few pitches. A semitone moves formants by 6 %: the same one still.
+    "pitch": [T.PitchShift((-1.0, 1.0))],
+    # Slower and faster decays, the same spectrum.
+    "stretch": [T.TimeStretch((0.9, 1.1))],
+    "all": ALL,
+    # The same draws, computed stage by stage on the waveform; only when it is asked for.
+    "all-unfused": {"waveform": ALL, "fuse": "never"},
+    # For sounds that are recorded otherwise than those of training; only when it is asked for.
+    "robust": ROBUST,
+}
+ONLY_BY_NAME = ("all-unfused", "robust")
+# What is asked for by name with --preset: settings as in a study's file.
+PRESETS: dict[str, dict[str, Any]] = {
+    # The article of 2018: mel pictures written beforehand, or spectrograms made in training?
+    "article": {
+        "arms": {"none": [], "images": plan.IMAGES},
+        "backbone": "resnet18",
+        "epochs": 3,
+        "batch_size": 64,
+        "features": {"hop_length": 256, "n_mels": 40, "f_min": 20.0, "f_max": 8000.0},
+    },
+    # Its open question: do weights of photographs help? Give the file with --pretrained.
+    "imagenet": {"arms": {"none": []}, "backbone": "tf_efficientnet_lite0", "epochs": 8},
+}
+PLANS = {
+    "leave-one-in": plan.leave_one_in,
+    "leave-one-out": plan.leave_one_out,
+    "factorial": plan.factorial,
+}
+# The same for every arm, but for what a study's `features` or an arm's own say.
+FEATURES: dict[str, Any] = {
+    "kind": "LogMelSpectrogram",
+    "sample_rate": 16_000,  # of both data sets
+    "n_fft": 1024,  # 64 ms: tells harmonics of the lowest notes apart
+    "hop_length": 512,  # 32 ms; 16 ms doubles the cost of the backbone
+    "n_mels": 64,  # 128 doubles the cost, too
+    # Mean and standard deviation in dB of the training notes' log-mel, between those of the two
+    # data sets (gm-notes -40 and 37, nsynth -33 and 37): fixed numbers, so that level stays a cue.
+    # (Normalising each example by itself would make the arm "gain" a second "none".) Of another
+    # kind they are measured on the training notes, as those of "auto" are.
+    "mean": -36.0,
+    "std": 37.0,
+}

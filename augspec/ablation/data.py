@@ -1,0 +1,173 @@
+"""The notes of a run: a split or a fold, a share of it, and the class that the task asks for."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+import augspec
+from augspec.ablation.folder import FolderNotes
+from augspec.ablation.plan import Config
+
+PRELOAD = 8_000  # notes that are held in memory at most, 2 GB; beyond that workers read files
+VELOCITIES = (25, 50, 75, 100, 127)  # those of NSynth
+Batch = dict[str, Any]
+Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
+
+
+class Notes(Dataset[Batch]):
+    """Notes of a data set whose ``label`` is what the task asks for."""
+
+    def __init__(self, notes: Any, chosen: Sequence[int], task: str) -> None:
+        self.notes, self.chosen, self.task = notes, list(chosen), task
+        self._held: list[dict[str, Any]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        return self._held[place] if self._held else self._read(self.chosen[place])
+
+    def _read(self, index: int) -> dict[str, Any]:
+        note = dict(self.notes[index])
+        if self.task == "velocity":
+            note["label"] = int(np.abs(np.subtract(VELOCITIES, note["velocity"])).argmin())
+        return note
+
+    def hold(self, progress: Progress, what: str) -> None:
+        """Read all notes into memory, if they are few."""
+        if self._held is None and len(self) <= PRELOAD:
+            held = []
+            for done, index in enumerate(self.chosen, start=1):
+                held.append(self._read(index))
+                progress(what, done, len(self))
+            self._held = held
+
+    @property
+    def held(self) -> bool:
+        """Whether the notes are in memory."""
+        return self._held is not None
+
+
+def join(parts: Sequence[Notes]) -> Notes:
+    """Put parts of the same split and task one after the other."""
+    chosen = [index for part in parts for index in part.chosen]
+    return Notes(parts[0].notes, chosen, parts[0].task)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run trains on, what it is scored on, and the classes."""
+
+    train: Notes
+    valid: Notes
+    classes: list[str]
+
+
+def open_data(config: Config, root: str | None) -> Data:
+    """Open the notes that a config speaks of.
+
+    With ``fold`` ``[k, n]`` both parts come from the training split: the instruments of each family
+    are dealt to ``n`` folds in the order of their names, and fold ``k`` is scored.
+    """
+    more = (config.get("seconds"), config.get("group"))  # of a folder
+    train, valid = (_open(config["data"], root, split, *more) for split in ("train", "valid"))
+    chosen, scored = list(range(len(train))), list(range(len(valid)))
+    if config["fold"] is not None:
+        valid, fold = train, _folds(train, config["fold"][1])
+        chosen = np.flatnonzero(fold != config["fold"][0]).tolist()
+        scored = np.flatnonzero(fold == config["fold"][0]).tolist()
+    if config["share"] < 1.0:
+        chosen = take_share(_labels(train, chosen), chosen, config["share"])
+    if config["smoke"]:
+        chosen, scored = chosen[::8], scored[::8]
+    task = config["task"]
+    return Data(Notes(train, chosen, task), Notes(valid, scored, task), class_names(train, task))
+
+
+def class_names(notes: Any, task: str) -> list[str]:
+    """Name the classes of a task; pitches are those of MIDI, so that a shifted one has a class."""
+    if task == "pitch":
+        return [str(pitch) for pitch in range(128)]
+    if task == "velocity":
+        return [str(velocity) for velocity in VELOCITIES]
+    return [str(name) for name in notes.classes]
+
+
+@functools.cache  # folds and shares of a split are taken from one object
+def _open(data: str, root: str | None, split: str, seconds: float | None, group: str | None) -> Any:
+    if data == "gm-notes":
+        return augspec.datasets.GMNotes(split)
+    if root is None:
+        raise ValueError(f"--data {data} needs --root DIR")
+    if data == "folder":
+        return FolderNotes(root, split, seconds or 4.0, group)
+    return augspec.datasets.NSynth(root, split)
+
+
+def _labels(notes: Any, chosen: Sequence[int]) -> list[str]:
+    instruments = notes.instruments
+    return [str(instruments[index]) for index in chosen]
+
+
+def _folds(notes: Any, count: int) -> np.ndarray[Any, np.dtype[np.int_]]:
+    """Deal instruments to folds within their family, so that each fold has every family."""
+    names = np.array(_labels(notes, range(len(notes))))
+    family = np.array([name.split("_")[0] for name in names])
+    fold = np.zeros(len(names), dtype=int)
+    for label in np.unique(family):
+        members = np.unique(names[family == label])
+        for place, member in enumerate(members):
+            fold[names == member] = place % count
+    return fold
+
+
+def take_share(instruments: Sequence[str], chosen: Sequence[int], share: float) -> list[int]:
+    """Take the same share of every instrument's notes, spread over them, at least one of each."""
+    kept: list[int] = []
+    names = np.array(instruments)
+    for name in dict.fromkeys(instruments):
+        members = np.flatnonzero(names == name)
+        count = max(1, round(share * len(members)))
+        places = np.linspace(0, len(members) - 1, count).round().astype(int)
+        kept += [chosen[members[place]] for place in places]
+    return sorted(kept)
+
+
+def make_loader(
+    notes: Dataset[Batch],
+    batch_size: int,
+    seed: int | None = None,
+    *,
+    whole: int = 1,
+    rank: int = 0,
+    world: int = 1,
+) -> DataLoader[Batch]:
+    """Batch notes: all in their order, or, with a seed, in a new order every epoch.
+
+    Every process of several gets its part of each batch, so that the batches, taken together, are
+    those of one process. What is left after batches of ``whole`` notes is left out.
+    """
+    return DataLoader(
+        notes,
+        batch_size=batch_size,
+        sampler=None if seed is None else _Shuffled(notes, whole, rank, world, seed),
+        num_workers=0 if getattr(notes, "held", False) else min(8, os.cpu_count() or 1),
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+class _Shuffled(DistributedSampler[Batch]):
+    """A new order every epoch, cut to whole batches: batch norm does not like a last one of one."""
+
+    def __init__(self, notes: Any, whole: int, rank: int, world: int, seed: int) -> None:
+        super().__init__(notes, num_replicas=world, rank=rank, seed=seed, drop_last=True)
+        self.total_size = len(notes) // whole * whole
+        self.num_samples = self.total_size // world

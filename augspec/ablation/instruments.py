@@ -1,0 +1,220 @@
+"""What another sample of the world would change: the instruments that were scored, and the seeds.
+
+What a new sample of the world would change is the instruments, and what a new training would change
+is the seed: intervals resample both. The test flips the signs of the instruments' differences,
+which holds without any assumption on their distribution.
+
+References:
+    A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application", 1997.
+    J. N. K. Rao and C. F. J. Wu, "Resampling inference with complex survey data", JASA 83, 1988:
+    why n - 1 of n are drawn.
+    F. E. Satterthwaite, "An approximate distribution of estimates of variance components",
+    Biometrics Bulletin 2, 1946.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Run = dict[str, Any]  # one run: what OUT/runs/*.json holds
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int_]
+
+RESAMPLES = 10_000  # of the bootstrap: the ends of a 95 % interval are then good to 0.1 points
+
+
+class Groups:
+    """The instruments of the scored notes, in their classes: what is resampled."""
+
+    def __init__(self, run: Run) -> None:
+        names, self.codes = np.unique(run["instruments"], return_inverse=True)
+        labels = np.array(run["labels"])
+        classes, at = np.unique(labels, return_inverse=True)
+        # A note counts by its instrument and its class: an instrument has one class in the task of
+        # families, many in that of pitches.
+        self.cells, self.cell = np.unique(
+            np.stack([self.codes, at], axis=1), axis=0, return_inverse=True
+        )
+        self.cell = self.cell.reshape(-1)
+        self.notes = np.bincount(self.cell).astype(np.float64)
+        self.members = np.eye(len(classes))[self.cells[:, 1]]  # (cell, class)
+        self.family = np.array([str(name).split("_")[0] for name in names])
+
+    def resample(self, rng: np.random.Generator) -> Floats:
+        """Draw how much each instrument counts: in sum as many of each family as there are.
+
+        Of a family of n one less is drawn, and each draw counts n / (n - 1): n draws of n would
+        vary by (n - 1) / n of what another n instruments vary by, half of it in families of two.
+        A family of one cannot vary.
+        """
+        weights = np.ones((RESAMPLES, len(self.family)))
+        for label in np.unique(self.family):
+            members = np.flatnonzero(self.family == label)
+            drawn = len(members) - 1
+            if drawn > 0:
+                share = np.full(len(members), 1 / len(members))
+                counts = rng.multinomial(drawn, share, size=RESAMPLES)
+                weights[:, members] = counts * (len(members) / drawn)
+        return weights
+
+    def hits(self, run: Run) -> Floats:
+        """Count the right notes of each cell."""
+        right = np.equal(run["labels"], run["predictions"]).astype(np.float64)
+        return np.bincount(self.cell, right).astype(np.float64)
+
+    def macro_recalls(self, runs: Sequence[Run], weights: Floats) -> Floats:
+        """Score each resample of the instruments and each run: (resample, run).
+
+        A class of which a resample has no note does not count in it.
+        """
+        counted = weights[:, self.cells[:, 0]]
+        notes = (counted * self.notes) @ self.members
+        scores = []
+        for run in runs:
+            hits = (counted * self.hits(run)) @ self.members
+            recall = np.divide(hits, notes, out=np.full_like(notes, np.nan), where=notes > 0)
+            scores.append(np.nanmean(recall, axis=1))
+        return np.stack(scores, axis=1)
+
+    def parts(self, arm: Sequence[Run], base: Sequence[Run]) -> Floats:
+        """Give each instrument's part of the difference of macro recall, the mean over seeds."""
+        parts: Floats = self.parts_of_seeds(arm, base).mean(axis=0)
+        return parts
+
+    def parts_of_seeds(self, arm: Sequence[Run], base: Sequence[Run]) -> Floats:
+        """Give each seed's parts: ``(seed, instrument)``."""
+        per_class = self.notes @ self.members
+        share = self.members @ (1 / per_class) / len(per_class)
+        return np.stack(
+            [
+                np.bincount(
+                    self.cells[:, 0], (self.hits(a) - self.hits(b)) * share, len(self.family)
+                )
+                for a, b in zip(arm, base, strict=True)
+            ]
+        )
+
+
+def interval(differences: Floats, picks: Ints) -> tuple[float, float]:
+    """Give the 95 % percentile interval over instruments and seeds.
+
+    A resample of n seeds varies too little by n - 1 in n; their deviations are widened by the root
+    of the inverse. One seed says nothing about seeds: the interval is then of instruments only.
+    """
+    seeds = differences.shape[1]
+    mean = differences.mean(axis=1, keepdims=True)
+    widened = (differences - mean) * np.sqrt(seeds / max(seeds - 1, 1))
+    drawn = mean[:, 0] + np.take_along_axis(widened, picks, axis=1).mean(axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def degrees_of_freedom(seeds: Floats, parts: Floats, groups: Groups) -> float:
+    """Give the degrees of freedom of the variance that an interval is made of.
+
+    Each family of n instruments gives n - 1, and so do seeds, but not all to the same weight.
+    Satterthwaite's number of them is too small on average where components have one or two, and its
+    unbiased form was too large in simulations of studies of this kind
+    (`tests/ablation/test_coverage.py`); this is the form between them.
+    """
+    variances, degrees = [], []
+    if len(seeds) > 1:
+        variances.append(float(seeds.var(ddof=1)) / len(seeds))
+        degrees.append(len(seeds) - 1)
+    for label in np.unique(groups.family):
+        own = parts[groups.family == label]
+        if len(own) > 1:
+            variances.append(len(own) * float(own.var(ddof=1)))
+            degrees.append(len(own) - 1)
+    squares = sum(v * v / (df + 1) for v, df in zip(variances, degrees, strict=True))
+    return max(1.0, sum(variances) ** 2 / squares - 1.0) if squares > 0.0 else math.inf
+
+
+class Interval(NamedTuple):
+    """A 95 % interval, and the degrees of freedom of the spread that it is made of."""
+
+    low: float
+    high: float
+    df: float
+
+    @property
+    def error(self) -> float:
+        """The standard error that an interval of Student's t of this width has."""
+        return (self.high - self.low) / 2.0 / float(stats.t.ppf(0.975, self.df))
+
+
+def widened(ends: tuple[float, float], seeds: Floats, parts: Floats, groups: Groups) -> Interval:
+    """Widen a bootstrap interval about the difference, as Student's t is wider than the normal.
+
+    A bootstrap takes the spread of few instruments and seeds as if it were known exactly.
+
+    Args:
+        ends: Of the percentile interval.
+        seeds: Each seed's difference of macro recall.
+        parts: Each instrument's part of it.
+        groups: The instruments.
+    """
+    middle = float(seeds.mean())
+    df = degrees_of_freedom(seeds, parts, groups)
+    factor = float(stats.t.ppf(0.975, df) / stats.norm.ppf(0.975))
+    low, high = (middle + factor * (end - middle) for end in ends)
+    return Interval(max(-1.0, low), min(1.0, high), df)  # no difference of recall lies beyond
+
+
+class Bootstrap:
+    """Resamples of the instruments and the seeds of a study, the same for every comparison.
+
+    Args:
+        run: One that was scored on the study's notes.
+        seeds: How many there are.
+    """
+
+    def __init__(self, run: Run, seeds: int) -> None:
+        rng = np.random.default_rng(0)
+        self.groups = Groups(run)
+        self.weights = self.groups.resample(rng)
+        self.picks = rng.integers(seeds, size=(RESAMPLES, seeds))
+
+    def interval(self, pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> Interval:
+        """Give the 95 % interval of a difference of macro recall, a mean over pairs.
+
+        Args:
+            pairs: The runs of an arm and those of its baseline, seed by seed; of several pairs
+                (conditions) it is the interval of their mean difference.
+        """
+        scores, seeds, parts = [], [], []
+        for arm, base in pairs:
+            own, others = (self.groups.macro_recalls(one, self.weights) for one in (arm, base))
+            scores.append(own - others)
+            each = [a["macro_recall"] - b["macro_recall"] for a, b in zip(arm, base, strict=True)]
+            seeds.append(each)
+            parts.append(self.groups.parts(arm, base))
+        ends = interval(np.mean(scores, axis=0), self.picks)
+        return widened(ends, np.mean(seeds, axis=0), np.mean(parts, axis=0), self.groups)
+
+
+def sign_flip_test(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> float:
+    """Test whether an arm differs: two-sided p-value over the signs of instruments' differences.
+
+    An instrument's part of the difference of macro recall, the mean over seeds, is as likely with
+    either sign if the arm changes nothing. All signs are tried, or 10,000 random ones.
+    """
+    parts = groups.parts(arm, base)
+    parts = parts[parts != 0]  # a sign makes no difference to them
+    if len(parts) < 2:
+        return 1.0  # either sign is as far from zero
+    result = stats.permutation_test(
+        (parts,),
+        lambda x, axis: np.sum(x, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(0),
+    )
+    return float(result.pvalue)

@@ -1,0 +1,248 @@
+"""From a study to its runs: every arm in every cell of the axes with every seed, one config a run.
+
+A config is plain data that decides a run: the hash of it names the run, so that a finished run is
+never repeated and any change of a setting makes a new one. Paths are not in it: a moved folder of
+notes changes nothing, and weights are named by what they hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+import augspec
+from augspec import features as F
+from augspec import transforms as T
+
+Config = dict[str, Any]  # of one run
+BASELINE = "none"
+IMAGES = "images"  # an arm that trains on pictures written beforehand
+TASKS = ("family", "pitch", "velocity")
+KINDS = ("LogMelSpectrogram", "PCEN", "MFCC", "CQT", "MelSpectrogram", "Spectrogram")
+OURS = ("kind", "mean", "std", "to_db")  # the other settings of features are arguments of the kind
+AUTO = "auto"  # a mean or std that is measured on the training notes
+AXES = ("backbone", "pretrained", "features", "share", "task")
+
+
+def make_arm(chain: Any, name: str) -> dict[str, list[T.RandomTransform]]:
+    """Read an arm of a study: a list of transforms of the waveform, or both lists by name.
+
+    Args:
+        chain: Transforms or their configs: ``[...]`` or ``{"waveform": [...], "specgram": [...]}``;
+            the latter may also say how a front end is to ``fuse``, and have its own ``features``
+            (settings that differ from the study's), so that a whole recipe is an arm.
+        name: The arm's name, for messages.
+
+    Raises:
+        ValueError: If it is neither, or a config is not one.
+    """
+    parts = {"waveform": chain} if isinstance(chain, Sequence) else chain
+    known = {"waveform", "specgram", "fuse", "features"}
+    if not isinstance(parts, Mapping) or not parts.keys() <= known:
+        raise ValueError(
+            f"arm {name!r} must be a list of transforms, or a mapping of `waveform` and `specgram` "
+            f"to lists, and perhaps of `features` and `fuse`, got {chain!r:.80}"
+        )
+    made: dict[str, list[T.RandomTransform]] = {"waveform": [], "specgram": []}
+    for part in made:
+        for entry in parts.get(part) or ():
+            one = entry if isinstance(entry, T.RandomTransform) else augspec.from_config(entry)
+            if not isinstance(one, T.RandomTransform):
+                raise ValueError(f"arm {name!r} must hold transforms, got {type(one).__name__}")
+            made[part].append(one)
+    return made
+
+
+def arm_config(chain: Any, name: str) -> Any:
+    """Write an arm as plain data, or leave it if it is the one of pictures."""
+    if chain == IMAGES:
+        return IMAGES
+    made = make_arm(chain, name)
+    config: dict[str, Any] = {part: list(map(augspec.to_config, own)) for part, own in made.items()}
+    if isinstance(chain, Mapping) and "fuse" in chain:
+        config["fuse"] = chain["fuse"]
+    return config
+
+
+def features_of(chain: Any, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the features of an arm: the study's, but for what the arm says itself."""
+    return complete_features(base, chain.get("features", {}) if isinstance(chain, Mapping) else {})
+
+
+def complete_features(base: Mapping[str, Any], given: Any) -> dict[str, Any]:
+    """Take from ``base`` what ``given`` leaves open.
+
+    Another kind takes what it has an argument for; MFCC takes the rest as those of its mels. Its
+    values are of another size: their mean and standard deviation are then measured.
+
+    Raises:
+        ValueError: If ``given`` is no mapping, or names no feature.
+    """
+    if not isinstance(given, Mapping):
+        raise ValueError(f"`features` must be a mapping of settings, got {given!r}")
+    kind = given.get("kind", base["kind"])
+    if kind == base["kind"]:
+        return {**base, **given}
+    if kind not in KINDS:
+        raise ValueError(f"`features`: kind must be among {', '.join(KINDS)}, got {kind!r}")
+    settings = {name: value for name, value in base.items() if name not in OURS}
+    known = inspect.signature(getattr(F, kind)).parameters
+    taken = {name: value for name, value in settings.items() if name in known}
+    if "melkwargs" in known:
+        taken["melkwargs"] = {name: v for name, v in settings.items() if name not in known}
+    return {"kind": kind, **taken, "mean": AUTO, "std": AUTO, **given}
+
+
+def make_feature(features: Mapping[str, Any]) -> nn.Sequential:
+    """Make the feature of a config, before it is normalised."""
+    arguments = {name: value for name, value in features.items() if name not in OURS}
+    feature = augspec.from_config({features["kind"]: arguments})
+    if not features.get("to_db", False):
+        return nn.Sequential(feature)
+    return nn.Sequential(feature, F.AmplitudeToDB("magnitude" if feature.power == 1 else "power"))
+
+
+def make_frontend(chain: Any, features: Mapping[str, Any], name: str = "arm") -> augspec.Frontend:
+    """Make an arm's front end; in ``eval()`` all arms of a cell give the same plain features.
+
+    Args:
+        chain: The arm: see `make_arm`.
+        features: ``kind``, the name of a class of `augspec.features`; ``mean`` and ``std`` that it
+            is normalised by; ``to_db``, whether decibels are taken of it; any other entry is an
+            argument of the class.
+        name: The arm's name, for messages.
+    """
+    parts = make_arm([] if chain == IMAGES else chain, name)
+    return augspec.Frontend(
+        waveform=T.Chain(parts["waveform"]),
+        features=make_feature(features).append(F.Normalize(features["mean"], features["std"])),
+        specgram=T.Chain(parts["specgram"]),
+        fuse=chain.get("fuse", "auto") if isinstance(chain, Mapping) else "auto",
+    )
+
+
+def leave_one_in(parts: Sequence[T.RandomTransform]) -> dict[str, list[T.RandomTransform]]:
+    """Make an arm of each transform alone, and one of all."""
+    arms = {f"only {name}": [part] for name, part in zip(_names(parts), parts, strict=True)}
+    return {BASELINE: [], **arms, "all": list(parts)}
+
+
+def leave_one_out(parts: Sequence[T.RandomTransform]) -> dict[str, list[T.RandomTransform]]:
+    """Make an arm of all transforms but one, for each of them, and one of all."""
+    arms = {
+        f"without {name}": [*parts[:place], *parts[place + 1 :]]
+        for place, name in enumerate(_names(parts))
+    }
+    return {BASELINE: [], "all": list(parts), **arms}
+
+
+def factorial(parts: Sequence[T.RandomTransform]) -> dict[str, list[T.RandomTransform]]:
+    """Make an arm of every subset of the transforms, in their order."""
+    names = _names(parts)
+    arms: dict[str, list[T.RandomTransform]] = {BASELINE: []}
+    for size in range(1, len(parts) + 1):
+        for places in itertools.combinations(range(len(parts)), size):
+            arms["+".join(names[i] for i in places)] = [parts[i] for i in places]
+    return arms
+
+
+def _names(parts: Iterable[T.RandomTransform]) -> list[str]:
+    kinds = [type(part).__name__ for part in parts]
+    return [
+        kind if kinds.count(kind) == 1 else f"{kind}{kinds[: place + 1].count(kind)}"
+        for place, kind in enumerate(kinds)
+    ]
+
+
+class Planned(NamedTuple):
+    """A run in its place of the table."""
+
+    arm: str
+    cell: str  # the axes that differ between cells, as text
+    config: Config
+
+    @property
+    def row(self) -> str:
+        """Name the row of the table that the run belongs to."""
+        return f"{self.arm} ({self.cell})" if self.cell else self.arm
+
+
+def cells(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """List every combination of the axes' values.
+
+    Raises:
+        ValueError: If an axis is not known or has no value.
+    """
+    for name, values in axes.items():
+        if name not in AXES:
+            raise ValueError(f"`axes` must be among {', '.join(AXES)}, got {name!r}")
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise ValueError(f"`axes`: {name} must be a list of values, got {values!r}")
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def name_cells(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name each cell by the axes that differ between cells; one cell alone has no name."""
+    texts = [{axis: _short(value) for axis, value in cell.items()} for cell in found]
+    differ = [axis for axis in texts[0] if len({text[axis] for text in texts}) > 1]
+    return [", ".join(f"{axis}={text[axis]}" for axis in differ) for text in texts]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}:{entry}" for key, entry in value.items())
+    return Path(value).stem if isinstance(value, str) and "/" in value else str(value)
+
+
+def weights_of(file: str | None) -> dict[str, str] | None:
+    """Name weights by file name and SHA-256.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if file is None:
+        return None
+    path = Path(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"pretrained: there is no file {file}")
+    with path.open("rb") as opened:
+        return {"file": path.name, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
+
+
+def data_of(config: Config) -> Config:
+    """Give what of a config says which notes there are."""
+    names = ("data", "fold", "share", "smoke", "task", "seconds", "group")
+    return {name: config[name] for name in names if name in config}
+
+
+def title(config: Config, row: str | None = None) -> str:
+    """Name a run for people."""
+    fold = config["fold"]
+    part = "" if fold is None else f", fold {fold[0] + 1}/{fold[1]}"
+    return f"{row or config['arm']}, seed {config['seed']}{part}"
+
+
+def read_json(path: Path) -> Any:
+    """Read a record.
+
+    Raises:
+        ValueError: If it is damaged; the message names the file.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it to repeat its run") from error
+
+
+def run_name(config: Config) -> str:
+    """Name a run: the same config, the same name."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+    label = "".join(c if c.isalnum() or c in "+-_." else "_" for c in config["arm"])[:60]
+    return f"{label}-{config['seed']}-{digest}"

@@ -1,0 +1,103 @@
+"""Runs side by side, each in a process of its own; none is left behind, however this one ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from augspec.ablation.execute import Place, State, state_of
+from augspec.ablation.files import write_text
+from augspec.ablation.plan import Config
+
+GRACE = 10.0  # seconds that a process has to end by itself
+Process = subprocess.Popen[bytes]
+
+
+def side_by_side(
+    configs: Sequence[Config], place: Place, jobs: int, command: Callable[[Config], list[str]]
+) -> Iterator[tuple[Config, State]]:
+    """Do runs in processes of their own, ``jobs`` at a time, and yield each as it ends.
+
+    A process that dies takes only its run with it; what it printed is in the run's folder. Each
+    leads a group of its own, with whatever it starts. Its input is a pipe that nothing is written
+    to: when this process is killed the pipe ends, and `end_with_parent` ends the group.
+    """
+    waiting = list(configs)
+    running: list[tuple[Config, Process]] = []
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                config = waiting.pop(0)
+                folder = place.folder(config)
+                folder.mkdir(parents=True, exist_ok=True)
+                with (folder / "log.txt").open("wb") as log:
+                    process = subprocess.Popen(
+                        command(config),
+                        stdin=subprocess.PIPE,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        env=environment,
+                        start_new_session=True,
+                    )
+                running.append((config, process))
+            time.sleep(0.1)
+            for config, process in [entry for entry in running if entry[1].poll() is not None]:
+                running.remove((config, process))
+                _close(process)
+                yield config, _ended(config, place, process.returncode)
+    finally:
+        _end([process for _, process in running])
+
+
+def _ended(config: Config, place: Place, status: int) -> State:
+    state = state_of(config, place)
+    if state == "waiting":  # it died without a word
+        log = (place.folder(config) / "log.txt").read_text(errors="replace")
+        text = f"The process ended with status {status}.\n{log[-10_000:]}"
+        write_text(place.folder(config) / "failed.txt", text)
+        return "failed"
+    return state
+
+
+def _end(processes: Sequence[Process]) -> None:
+    """Ask processes to end, with all that they have started, and kill those that do not."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    end = time.monotonic() + GRACE
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, end - time.monotonic()))
+        _signal(process, signal.SIGKILL)  # what the process itself has left of its group
+        process.wait()
+        _close(process)
+
+
+def _signal(process: Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # none of the group is left
+        os.killpg(process.pid, number)
+
+
+def _close(process: Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def end_with_parent() -> None:
+    """End this process and its group when its input ends: its parent is gone."""
+
+    def wait(pipe: int) -> None:
+        # Not by `sys.stdin`, whose lock would be held when the interpreter ends.
+        while os.read(pipe, 1024):
+            pass
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, args=(sys.stdin.fileno(),), daemon=True).start()

@@ -1,0 +1,135 @@
+"""What each arm does under conditions: the rows of conditions.csv, and their means.
+
+An arm that trains with noise is better under noise; that says that training works. What counts is
+the mean over the conditions that it has *not* trained with.
+
+References:
+    D. Hendrycks and T. Dietterich, "Benchmarking neural network robustness to common corruptions
+    and perturbations", ICLR 2019: the relative error, mCE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from augspec.ablation.analyse import Run, pool
+from augspec.ablation.conditions import Wanted, name_of, read_scores, under
+from augspec.ablation.execute import Place
+from augspec.ablation.instruments import Bootstrap
+from augspec.ablation.plan import BASELINE, Planned, read_json
+from augspec.conditions import trained_with
+
+Scored = dict[str, dict[str, list[Run]]]  # by row of the table and condition, a run a seed
+
+
+def read_conditions(planned: Sequence[Planned], place: Place, seeds: Sequence[int]) -> Scored:
+    """Read what the runs of each row have scored under every condition that all have."""
+    wanted = [name_of(*one) for one in place.conditions]
+    found: Scored = {}
+    for row in dict.fromkeys(one.row for one in planned):
+        mine = [one.config for one in planned if one.row == row]
+        runs: dict[str, list[Run]] = {name: [] for name in wanted}
+        for seed in seeds:
+            folds = [config for config in mine if config["seed"] == seed]
+            records = [(read_json(place.record(config)), place.folder(config)) for config in folds]
+            have = set.intersection(*(set(read_scores(folder)) for _, folder in records))
+            for name in have & set(wanted):
+                runs[name].append(pool([under(record, path, name) for record, path in records]))
+        found[row] = {name: own for name, own in runs.items() if len(own) == len(seeds)}
+    return found
+
+
+def compare_conditions(
+    scored: Scored, baselines: Mapping[str, str], wanted: Wanted
+) -> list[dict[str, Any]]:
+    """Make a row for each arm, condition and severity: the lines of conditions.csv.
+
+    Args:
+        scored: See `read_conditions`.
+        baselines: The row that each row is compared with.
+        wanted: Conditions and severities.
+    """
+    rows = []
+    for arm, runs in scored.items():
+        base = scored[baselines[arm]]
+        for condition, severity in wanted:
+            name = name_of(condition, severity)
+            if name in runs and name in base:
+                own = _compared([(runs[name], base[name])])
+                rows.append({"arm": arm, "condition": condition, "severity": severity, **own})
+    return rows
+
+
+def _compared(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> dict[str, Any]:
+    first = pairs[0][0]
+    low, high, _ = Bootstrap(first[0], len(first)).interval(pairs)
+    mean = {
+        name: float(np.mean([run[name] for arm, _ in pairs for run in arm]))
+        for name in ("accuracy", "macro_recall")
+    }
+    others = float(np.mean([run["macro_recall"] for _, base in pairs for run in base]))
+    return {
+        "seeds": len(first),
+        **mean,
+        "difference": mean["macro_recall"] - others,
+        "difference_low": low,
+        "difference_high": high,
+    }
+
+
+def means(
+    scored: Scored, baselines: Mapping[str, str], transforms: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Make a row an arm: its mean over all conditions, and over those it has not trained with.
+
+    ``relative_error`` is the mCE of Hendrycks and Dietterich: for each condition the errors of all
+    severities together, divided by the baseline's, then the mean over conditions.
+
+    Args:
+        scored: See `read_conditions`.
+        baselines: The row that each row is compared with.
+        transforms: Of each row, as in its config.
+    """
+    rows = []
+    for arm, runs in scored.items():
+        base = scored[baselines[arm]]
+        names = [name for name in runs if name in base]
+        seen = trained_with(transforms[arm])
+        unseen = [name for name in names if name.rpartition("-")[0] not in seen]
+        if not names:
+            continue
+        rows.append(
+            {
+                "arm": arm,
+                "trained_with": seen,
+                "all": _compared([(runs[name], base[name]) for name in names]),
+                "unseen": _compared([(runs[name], base[name]) for name in unseen])
+                if unseen
+                else None,
+                "relative_error": _relative_error(runs, base, names),
+            }
+        )
+    return rows
+
+
+def _relative_error(runs: Mapping[str, Any], base: Mapping[str, Any], names: list[str]) -> float:
+    ratios = []
+    for condition in dict.fromkeys(name.rpartition("-")[0] for name in names):
+        own = [name for name in names if name.rpartition("-")[0] == condition]
+        errors = [
+            sum(1.0 - run["macro_recall"] for name in own for run in found[name])
+            for found in (runs, base)
+        ]
+        ratios.append(errors[0] / errors[1] if errors[1] > 0.0 else float(errors[0] > 0.0))
+    return float(np.mean(ratios))
+
+
+def baselines_of(planned: Sequence[Planned], across: bool) -> dict[str, str]:
+    """Name the row that each row is compared with."""
+    if across:
+        return {one.row: planned[0].row for one in planned}
+    of_cell = {one.cell: one.row for one in planned if one.arm == BASELINE}
+    return {one.row: of_cell[one.cell] for one in planned}

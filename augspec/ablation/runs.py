@@ -1,0 +1,115 @@
+"""From a study to its runs, and from finished runs to the rows of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from augspec.ablation import plan
+from augspec.ablation.analyse import Row, Run, pool, summarise
+from augspec.ablation.data import Notes, join, open_data
+from augspec.ablation.execute import Place
+from augspec.ablation.plan import Config, Planned
+from augspec.ablation.study import Study
+
+# What of a study is in the config of a run as it stands.
+SETTINGS = (
+    "data", "epochs", "batch_size", "accumulate", "learning_rate", "weight_decay", "warm_up",
+    "precision", "smoke",
+)  # fmt: skip
+
+
+def make_plan(study: Study) -> list[Planned]:
+    """List all runs: seeds outside, so that all rows of the table grow alike."""
+    found = plan.cells(study.all_axes)
+    return [
+        Planned(arm, name, make_config(study, cell, arm, chain, seed, fold))
+        for seed in range(study.seeds)
+        for fold in study.scored_folds
+        for cell, name in zip(found, plan.name_cells(found), strict=True)
+        for arm, chain in study.chains.items()
+    ]
+
+
+def make_config(
+    study: Study,
+    cell: dict[str, Any],
+    arm: str,
+    chain: Any,
+    seed: int,
+    fold: list[int] | None,
+) -> Config:
+    """Write down all that decides a run."""
+    return {
+        "arm": arm,
+        "transforms": plan.arm_config(chain, arm),
+        "seed": seed,
+        "backbone": cell["backbone"],
+        "pretrained": plan.weights_of(cell["pretrained"]),
+        "features": plan.features_of(
+            chain, plan.complete_features(study.all_features, cell["features"])
+        ),
+        "share": cell["share"],
+        "task": cell["task"],
+        "fold": fold,
+        **{name: getattr(study, name) for name in SETTINGS},
+        **({"seconds": study.seconds, "group": study.group} if study.data == "folder" else {}),
+    }
+
+
+def make_place(study: Study) -> Place:
+    """Say where it is computed."""
+    files = [file for file in study.all_axes["pretrained"] if file is not None]
+    return Place(
+        out=study.place,
+        root=None if study.root is None else str(study.root),
+        weights=tuple((plan.weights_of(file)["sha256"], file) for file in files),  # type: ignore[index]
+        accelerator=study.device,
+        devices=study.devices,
+        nodes=study.num_nodes,
+        conditions=study.conditions or (),
+    )
+
+
+def read_runs(planned: Sequence[Planned], place: Place) -> dict[str, list[Run]]:
+    """Read the finished runs of each row, of the seeds that all rows have: all are paired.
+
+    The folds of a row and seed make one run: each instrument is scored by a network that has not
+    seen it.
+    """
+    rows = list(dict.fromkeys(one.row for one in planned))
+    records: dict[tuple[str, int], list[Path]] = {}
+    for one in planned:
+        records.setdefault((one.row, one.config["seed"]), []).append(place.record(one.config))
+    done = {key for key, paths in records.items() if all(path.exists() for path in paths)}
+    whole = [
+        seed
+        for seed in sorted({seed for _, seed in done})
+        if all((row, seed) in done for row in rows)
+    ]
+    runs = {
+        row: [pool([plan.read_json(path) for path in records[row, seed]]) for seed in whole]
+        for row in rows
+    }
+    return runs if whole else {}
+
+
+def compare(planned: Sequence[Planned], runs: dict[str, list[Run]], across: bool) -> list[Row]:
+    """Compare the arms of every cell with the cell's baseline, or all rows with the first one."""
+    of_cells: dict[str, dict[str, str]] = {}
+    for one in planned:
+        arm = one.arm if not across or one.row == planned[0].row else one.row
+        of_cells.setdefault("" if across else one.cell, {})[arm] = one.row
+    return [
+        {**result, "arm": rows[result["arm"]]}
+        for rows in of_cells.values()
+        for result in summarise({arm: runs[row] for arm, row in rows.items()})
+    ]
+
+
+def scored_notes(planned: Sequence[Planned], place: Place) -> Notes:
+    """Open the notes that every run was scored on, all folds in their order."""
+    first = planned[0]
+    mine = [one for one in planned if (one.row, one.config["seed"]) == (first.row, 0)]
+    return join([open_data(one.config, place.root).valid for one in mine])

@@ -1,0 +1,324 @@
+"""A study: everything that can be set, from the command line, a YAML file, a preset or by default.
+
+One frozen dataclass. Each field says how it is read, what it means and where it may be given; the
+command line and the keys of a study's file are made of that. A study checks itself when it is made,
+and names all that is wrong at once. What only the machine can tell (is there such a folder, such a
+device?) is in `augspec.ablation.preflight`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from augspec.ablation import readers
+from augspec.ablation.arms import ALL, ARMS, FEATURES, ONLY_BY_NAME, PLANS, PRESETS
+from augspec.ablation.plan import BASELINE, TASKS, cells, complete_features, make_arm
+from augspec.config import parse_yaml
+
+DATA = ("gm-notes", "nsynth", "folder")
+PRECISIONS: tuple[str, ...] = (
+    "32-true",
+    "16-mixed",
+    "bf16-mixed",
+    "16-true",
+    "bf16-true",
+    "64-true",
+)
+PRECISIONS += ("32", "16", "bf16", "64")  # Lightning's short names
+DEVICES = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")
+
+
+def _what(read: readers.Reader, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002
+    """Describe a setting that decides what is compared: a file may have it, too."""
+    return {"read": read, "help": help, "file": True, **more}
+
+
+def _how(read: readers.Reader, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002
+    """Describe a setting of the command line alone; how it is computed decides no number."""
+    return {"read": read, "help": help, "file": False, **more}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Settings of a study, checked when it is made.
+
+    Raises:
+        ValueError: If anything is wrong; a line for each fault.
+
+    Example:
+        >>> Study(seeds=6, learning_rate="1e-3").learning_rate
+        0.001
+    """
+
+    preset: str | None = field(
+        default=None, metadata=_how(readers.one_of(*PRESETS), "a study by name")
+    )
+    data: str = field(default="gm-notes", metadata=_what(readers.one_of(*DATA), "which notes"))
+    root: Path | None = field(
+        default=None,
+        metadata=_what(readers.path, "folder of nsynth-train and nsynth-valid, or of sounds"),
+    )
+    group: str | None = field(
+        default=None,
+        metadata=_what(
+            readers.text, "of a folder: pattern that finds in a path what goes together"
+        ),
+    )
+    seconds: float = field(
+        default=4.0, metadata=_what(readers.number(0.0, above=True), "of each sound of a folder")
+    )
+    chosen: tuple[str, ...] | None = field(
+        default=None, metadata=_how(readers.names, "names, with commas between", option="arms")
+    )
+    arms: dict[str, Any] | None = field(
+        default=None,
+        metadata=_what(readers.mapping("lists of transforms"), "what is compared", option=None),
+    )
+    plan: str | None = field(
+        default=None, metadata=_what(readers.one_of(*PLANS), "make arms of the parts of arm `all`")
+    )
+    backbone: str = field(default="resnet10t", metadata=_what(readers.text, "name of a timm model"))
+    pretrained: str | None = field(
+        default=None, metadata=_what(readers.text, "file of weights of the backbone")
+    )
+    features: dict[str, Any] | None = field(
+        default=None, metadata=_what(readers.mapping("settings"), "", option=None)
+    )
+    axes: dict[str, Any] | None = field(
+        default=None, metadata=_what(readers.mapping("lists"), "", option=None)
+    )
+    task: str = field(
+        default="family", metadata=_what(readers.one_of(*TASKS), "what is told (default: family)")
+    )
+    share: float = field(
+        default=1.0,
+        metadata=_what(
+            readers.number(0.0, 1.0, above=True), "share of each instrument's training notes"
+        ),
+    )
+    fold: tuple[int, int] | None = field(
+        default=None,
+        metadata=_what(readers.fold, "K/N: score the K-th of N parts of the training instruments"),
+    )
+    folds: int | None = field(
+        default=None, metadata=_what(readers.count(2), "cross-validate: every one of N folds")
+    )
+    across: bool = field(
+        default=False, metadata=_what(readers.flag, "compare all rows with the first one")
+    )
+    seeds: int = field(default=2, metadata=_what(readers.count(), "runs of each arm"))
+    # The training loss is near zero after six epochs of either data set.
+    epochs: int = field(
+        default=4, metadata=_what(readers.count(), "passes over the training notes")
+    )
+    batch_size: int = field(
+        default=32, metadata=_what(readers.count(), "notes a step, of all devices together")
+    )
+    accumulate: int = field(
+        default=1, metadata=_what(readers.count(), "parts that a batch is computed in")
+    )
+    # The peak of one cycle of AdamW, usual for a small network from scratch.
+    learning_rate: float = field(
+        default=2e-3, metadata=_what(readers.number(0.0, above=True), "peak of the one cycle")
+    )
+    weight_decay: float = field(default=0.05, metadata=_what(readers.number(0.0), "of AdamW"))
+    warm_up: float = field(
+        default=0.2,
+        metadata=_what(
+            readers.number(0.0, 1.0), "share of the steps in which the learning rate rises"
+        ),
+    )
+    precision: str = field(
+        default="32-true",
+        metadata=_what(readers.one_of(*PRECISIONS), "such as 32-true or bf16-mixed"),
+    )
+    conditions: tuple[tuple[str, int], ...] | None = field(
+        default=None,
+        metadata=_what(readers.conditions, "score under these, such as all or noise,room-3"),
+    )
+    smoke: bool = field(
+        default=False, metadata=_how(readers.flag, "try it: an eighth of the notes")
+    )
+
+    jobs: int = field(default=1, metadata=_how(readers.count(), "runs side by side", group="how"))
+    device: str = field(
+        default="auto",
+        metadata=_how(readers.one_of(*DEVICES), "auto, cpu, cuda or mps", group="how"),
+    )
+    devices: int = field(
+        default=1, metadata=_how(readers.count(), "devices that share each run", group="how")
+    )
+    num_nodes: int = field(
+        default=1, metadata=_how(readers.count(), "machines that share each run", group="how")
+    )
+    executor: str = field(
+        default="local", metadata=_how(readers.one_of("local", "ray"), "local or ray", group="how")
+    )
+    address: str | None = field(
+        default=None,
+        metadata=_how(
+            readers.text, "of a Ray cluster that shares OUT; default: a local one", group="how"
+        ),
+    )
+    out: Path | None = field(
+        default=None,
+        metadata=_how(readers.path, "folder of the results (default: out/DATA)", group="how"),
+    )
+    status: bool = field(
+        default=False, metadata=_how(readers.flag, "say what is done, and do nothing", group="how")
+    )
+    # The one run of a process of --jobs, and the command line that the user gave.
+    only: str | None = field(
+        default=None, metadata=_how(readers.text, "", group="how", hidden=True)
+    )
+    command: str | None = field(
+        default=None, metadata=_how(readers.text, "", group="how", hidden=True)
+    )
+
+    def __post_init__(self) -> None:
+        problems = []
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is None and one.default is None:
+                continue
+            try:
+                object.__setattr__(self, one.name, one.metadata["read"](value))
+            except ValueError as error:
+                problems.append(f"{_shown(one.name, one.metadata)} {error}")
+        if not problems:
+            problems = [text for text in self._conflicts() if text]
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    def _conflicts(self) -> list[str]:
+        """Say what does not go together."""
+        problems = []
+        if self.data == "nsynth" and self.root is None:
+            problems.append(
+                "--data nsynth needs --root DIR, the folder with nsynth-train and -valid"
+            )
+        if self.data == "folder" and self.root is None:
+            problems.append("--data folder needs --root DIR, a folder of sounds")
+        if self.data == "gm-notes" and self.root is not None:
+            problems.append("--root is for --data nsynth; the gm-notes are inside augspec")
+        if self.data == "folder" and {self.task, *(self.axes or {}).get("task", ())} != {"family"}:
+            problems.append("--task: sounds of a folder have labels (family) alone")
+        if self.fold is not None and self.folds is not None:
+            problems.append("--fold and --folds: give one of them")
+        if self.preset == "imagenet" and self.pretrained is None:
+            problems.append("--preset imagenet needs --pretrained FILE, weights of its backbone")
+        for name in ("chains", "all_features", "all_axes"):
+            try:
+                getattr(self, name)
+            except ValueError as error:
+                problems.append(str(error))
+        return problems
+
+    @functools.cached_property
+    def chains(self) -> dict[str, Any]:
+        """Give the arms that are asked for; the baseline is always there, and first."""
+        arms = dict(ARMS if self.arms is None else self.arms)
+        if self.plan is not None:
+            parts = make_arm(arms.get("all", ALL), "all")["waveform"]
+            arms = dict(PLANS[self.plan](parts))
+        arms = {BASELINE: [], **arms}
+        # An arm that a recipe or a file leaves out can still be asked for by name.
+        known = {**arms, "robust": arms.get("robust", ARMS["robust"])}
+        if self.chosen is None:
+            own = self.arms or {}
+            return {
+                name: chain
+                for name, chain in arms.items()
+                if name in own or name not in ONLY_BY_NAME
+            }
+        unknown = [name for name in self.chosen if name not in known]
+        if unknown:
+            raise ValueError(
+                f"--arms: no arm named {', '.join(unknown)}; there are {', '.join(known)}"
+            )
+        return {name: known[name] for name in dict.fromkeys([BASELINE, *self.chosen])}
+
+    @functools.cached_property
+    def all_features(self) -> dict[str, Any]:
+        """Give the settings of the features, those that are left open too."""
+        return complete_features(FEATURES, self.features or {})
+
+    @functools.cached_property
+    def all_axes(self) -> dict[str, Any]:
+        """Give the values of every axis; one that is not asked for has one.
+
+        Raises:
+            ValueError: If an axis is not known, is no list, or has a value that it cannot have.
+        """
+        imagenet = self.preset == "imagenet"
+        axes = {
+            "backbone": [self.backbone],
+            "pretrained": [None, self.pretrained] if imagenet else [self.pretrained],
+            "features": [{}],
+            "share": [self.share],
+            "task": [self.task],
+            **(self.axes or {}),
+        }
+        cells(axes)
+        read = {one.name: one.metadata["read"] for one in fields(self)}
+        made = {}
+        for name, values in axes.items():
+            try:
+                made[name] = [
+                    None if name == "pretrained" and value is None else read[name](value)
+                    for value in values
+                ]
+            except ValueError as error:
+                raise ValueError(f"`axes`: {name} {error}") from error
+        return made
+
+    @functools.cached_property
+    def scored_folds(self) -> list[list[int] | None]:
+        """List the scored folds, ``[K, N]`` with K from 0; None is the notes to validate."""
+        if self.folds is not None:
+            return [[part, self.folds] for part in range(self.folds)]
+        return [None] if self.fold is None else [[self.fold[0] - 1, self.fold[1]]]
+
+    @property
+    def place(self) -> Path:
+        """Give the folder of the results."""
+        return Path("out") / self.data if self.out is None else self.out
+
+
+def _shown(name: str, metadata: Mapping[str, Any]) -> str:
+    """Name a setting as its user wrote it: an option, or a key of a file."""
+    option = metadata.get("option", name)
+    return f"`{name}`" if option is None else f"--{option.replace('_', '-')}"
+
+
+def settle(given: Mapping[str, Any], file: Path | None = None) -> Study:
+    """Make a study of what a command line gives, then a file, then a preset, then the defaults.
+
+    Raises:
+        ValueError: If anything is wrong.
+        OSError: If the file cannot be read.
+    """
+    preset = PRESETS.get(given.get("preset") or "", {})
+    smoke = {"seeds": 1, "epochs": 1} if given.get("smoke") else {}
+    return Study(**{**preset, **({} if file is None else read_file(file)), **given, **smoke})
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a study's YAML file; a key without a value is left open.
+
+    Raises:
+        ValueError: If it is no YAML, no mapping, or has a key that is no setting.
+    """
+    try:
+        study = parse_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"--study: {path} is not YAML: {error}") from error
+    known = sorted(one.name for one in fields(Study) if one.metadata["file"])
+    if not isinstance(study, dict) or not study.keys() <= set(known):
+        unknown = sorted(map(str, study.keys() - known)) if isinstance(study, dict) else study
+        raise ValueError(f"--study: {path} must have keys among {known}, got {unknown!r}")
+    return {name: value for name, value in study.items() if value is not None}

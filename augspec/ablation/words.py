@@ -1,0 +1,109 @@
+"""What a study found, in sentences: a report begins with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from augspec.ablation.analyse import WORTH_SEEING, Row, Run
+
+PRACTICAL = {
+    "better": "better",
+    "worse": "worse",
+    "equal": f"as good, within {100 * WORTH_SEEING:.0f} points",
+    "cannot tell": "too uncertain to tell",
+}
+
+
+def sentences(
+    rows: Sequence[Row],
+    runs: Mapping[str, Sequence[Run]],
+    means: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:
+    """Give the question, the data and the answer of a study.
+
+    Args:
+        rows: Of its table; a baseline comes first.
+        runs: Each row's runs.
+        means: Of each row under conditions: see `augspec.ablation.robust.means`.
+    """
+    first = runs[rows[0]["arm"]][0]
+    config, seeds = first["config"], rows[0]["seeds"]
+    found = [
+        f"The question: does an arm recognise more of {config['data']} than the arm "
+        f"{rows[0]['arm']} ({config['backbone']}, {config['epochs']} epochs)?",
+        f"The data: {len(first['labels'])} notes of {rows[0]['instruments']} instruments that "
+        f"training has not seen, in {len(first['recall'])} classes; {seeds} "
+        f"{'seed' if seeds == 1 else 'seeds'} of each arm.",
+        "The answer:",
+    ]
+    found += [answer(row, rows[0]) for row in rows if row["verdict"] != "baseline"]
+    found += [under_conditions(mean) for mean in means]
+    found += _best(rows)
+    found += _power(rows)
+    falling = [row["arm"] for row in rows if row["still_falling"]]
+    if falling:
+        found.append(
+            f"The training loss was still falling at the end in: {', '.join(falling)}. Longer "
+            "training may change the order."
+        )
+    return found
+
+
+def answer(row: Row, base: Row) -> str:
+    """Say of an arm what came of it, and what it cost."""
+    low, high = 100 * row["difference_low"], 100 * row["difference_high"]
+    cost = 100 * (row["seconds"] / base["seconds"] - 1) if base["seconds"] > 0 else 0.0
+    practical = PRACTICAL[row["practical"] or "cannot tell"]
+    return (
+        f"{row['arm']}: {row['verdict']} ({100 * row['difference']:+.1f} points of macro recall, "
+        f"95 % interval {low:+.1f} to {high:+.1f}); {practical}. It takes "
+        f"{cost:+.0f} % time."
+    )
+
+
+def under_conditions(mean: Mapping[str, Any]) -> str:
+    """Say of an arm what it does under conditions."""
+    every, unseen = mean["all"], mean["unseen"]
+    text = (
+        f"{mean['arm']}, under all conditions: {100 * every['macro_recall']:.1f} % "
+        f"({100 * every['difference']:+.1f} points, {100 * every['difference_low']:+.1f} to "
+        f"{100 * every['difference_high']:+.1f}; relative error {mean['relative_error']:.2f})"
+    )
+    if not mean["trained_with"]:
+        return f"{text}."
+    seen = ", ".join(mean["trained_with"])
+    if unseen is None:
+        return f"{text}. It trained with all of them ({seen})."
+    return (
+        f"{text}. It trained with {seen}; under the others, which it has not seen: "
+        f"{100 * unseen['difference']:+.1f} points, {100 * unseen['difference_low']:+.1f} to "
+        f"{100 * unseen['difference_high']:+.1f}."
+    )
+
+
+def _best(rows: Sequence[Row]) -> list[str]:
+    arms = [row for row in rows if row["verdict"] != "baseline"]
+    if len(arms) < 2 or any(row["shrunken"] is None for row in arms):
+        return []
+    best = max(arms, key=lambda row: float(row["difference"]))
+    return [
+        f"The best of {len(arms)} arms is best by luck, too: of {best['arm']} another study would "
+        f"find about {100 * best['shrunken']:+.1f} points rather than "
+        f"{100 * best['difference']:+.1f}."
+    ]
+
+
+def _power(rows: Sequence[Row]) -> list[str]:
+    """Say what these instruments and seeds can see at all."""
+    points, count = f"{100 * WORTH_SEEING:.0f} points", rows[0]["instruments"]
+    times = [row["times_needed"] for row in rows if row["times_needed"] is not None]
+    if times and max(times) > 1:
+        least = max(2, min(one for one in times if one > 1))
+        arms = [row["arm"] for row in rows if (row["times_needed"] or 1) > 1]
+        more = f"{least * count}" + (f" to {max(times) * count}" if max(times) > least else "")
+        return [
+            f"With these {count} instruments no number of seeds can see {points} in 8 of 10 "
+            f"studies for {', '.join(arms)}: that takes about {more} instruments."
+        ]
+    return []

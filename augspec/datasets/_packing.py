@@ -1,0 +1,128 @@
+"""Writing any data set to a packed file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from augspec.datasets._items import attribute_of, check_over, fingerprint_of
+from augspec.datasets._pack_format import SAMPLE_TYPES
+from augspec.datasets._pack_writer import PackWriter
+from augspec.datasets._progress import progress_bar
+from augspec.datasets.packed import Packed
+
+
+def pack(
+    dataset: Dataset[dict[str, Any]],
+    path: str | os.PathLike[str],
+    *,
+    dtype: str = "int16",
+    sample_rate: int | None = None,
+    workers: int = 0,
+    progress: bool = True,
+    overwrite: bool = False,
+    over: str = "raise",
+) -> Packed:
+    """Write every item of a data set to one file, and open it as `Packed`.
+
+    ``"int16"`` keeps audio from 16-bit files exactly and rounds anything else, which takes half the
+    space of ``"float32"``, and reads faster. What has been written lies in ``path.partial`` and
+    ``path.journal`` until the end. After a kill the same call goes on where it stopped, and the
+    file comes out with the same bytes: every item that is there is compared first, by the
+    ``fingerprint(index)`` of the data set (for files their size and time), or, if it has none, by
+    decoding it again. In another ``dtype`` it begins again. A data set that draws at random must
+    not be packed: it would be kept as it came out once.
+
+    Args:
+        dataset: Has a length and gives dictionaries with ``waveform`` ``(channel, time)``, in any
+            number of channels and any length, beside numbers, strings, lists and tensors.
+        path: The file to make.
+        dtype: ``"int16"`` or ``"float32"``.
+        sample_rate: Sampling rate in Hz; by default the data set's own ``sample_rate``, or that of
+            the one it is a subset of.
+        workers: Processes that decode; 0 decodes in this one.
+        progress: Show a progress bar.
+        overwrite: Replace a finished file.
+        over: What to do in int16 with samples beyond -1 and 1, which a loud mp3 decodes to:
+            ``"clip"`` or ``"raise"``.
+
+    Raises:
+        FileExistsError: If the file exists and ``overwrite`` is not set.
+        BlockingIOError: If another process is packing to the same path.
+        ValueError: If an argument is not one of those above, an item cannot be kept in ``dtype``,
+            or what an earlier call left is not of this data set.
+        TypeError: If the data set has no length, or an item holds what JSON cannot.
+    """
+    path = Path(path)
+    if dtype not in SAMPLE_TYPES:
+        raise ValueError(f"`dtype` must be one of {', '.join(SAMPLE_TYPES)}, got {dtype!r}")
+    if not hasattr(dataset, "__len__"):
+        raise TypeError(f"`dataset` must have a length, got {type(dataset).__name__}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there already; delete it or set `overwrite`")
+    rate = attribute_of(dataset, "sample_rate") if sample_rate is None else sample_rate
+    if not rate:
+        raise ValueError("`sample_rate` must be given: the data set does not say it")
+    count = len(dataset)
+    if count == 0:
+        raise ValueError("`dataset` must hold at least one item")
+    classes = attribute_of(dataset, "classes")
+    if classes is not None:
+        classes = [str(name) for name in classes]
+    about = {"dtype": dtype, "sample_rate": int(rate), "classes": classes}
+    with PackWriter(
+        path,
+        {**about, "source": [type(dataset).__name__, count]},
+        overwrite,
+        check_over(over),
+    ) as writer:
+        _check_same(writer, dataset, workers)
+        bar = progress_bar(f"packing {path.name}", count, writer.count, progress)
+        with bar:
+            for item in _decode(dataset, range(writer.count, count), workers):
+                writer.add(item, fingerprint_of(dataset, writer.count))
+                bar.update()
+        writer.finish()
+    return Packed(path)
+
+
+def _check_same(writer: PackWriter, dataset: Dataset[dict[str, Any]], workers: int) -> None:
+    """Compare all items that an earlier call completed with what the data set gives now."""
+    unknown = []
+    for number, line in enumerate(writer.done()):
+        fingerprint = fingerprint_of(dataset, number)
+        if fingerprint is None or "fingerprint" not in line:
+            unknown.append(number)
+        elif fingerprint != line["fingerprint"]:
+            raise _changed(writer, number)
+    undecided = set(unknown)
+    decoded = _decode(dataset, unknown, workers)
+    for number, line in enumerate(writer.done()):
+        if number in undecided:
+            _, entry = writer.entry(next(decoded), number)
+            if any(entry[key] != line[key] for key in entry):
+                raise _changed(writer, number)
+
+
+def _changed(writer: PackWriter, number: int) -> ValueError:
+    return ValueError(
+        f"{writer.path}.partial holds another item {number} than `dataset` gives now; delete it "
+        "and its journal, or choose another path"
+    )
+
+
+def _decode(
+    dataset: Dataset[dict[str, Any]], indices: Sequence[int], workers: int
+) -> Iterator[dict[str, Any]]:
+    if workers == 0:
+        return (dataset[index] for index in indices)
+    rest = Subset(dataset, indices)
+    return iter(DataLoader(rest, None, num_workers=workers, collate_fn=_as_it_is))
+
+
+def _as_it_is(item: Any) -> Any:
+    return item

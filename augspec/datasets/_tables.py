@@ -1,0 +1,132 @@
+"""Tables of any kind as rows: CSV and TSV files, lists of dictionaries, DataFrames."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+Row: TypeAlias = Mapping[str, Any]
+Column: TypeAlias = str | Callable[[Row], Any]
+
+
+class Table(NamedTuple):
+    """The rows of a table, and what an error calls them."""
+
+    name: str
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    lines: list[int]  # of the file, or the places of the rows
+    folder: Path | None  # that the file is in
+
+    def said(self, place: int) -> str:
+        """Say which row it is, by its place."""
+        kind = "row" if self.folder is None else "line"
+        return f"{kind} {self.lines[place]} of {self.name}"
+
+    def check_column(self, argument: str, column: object, hint: str = "") -> None:
+        """Raise unless ``column`` is a function or the name of a column."""
+        if not callable(column) and column not in self.columns:
+            raise ValueError(
+                f"`{argument}` must be a column of {self.name}, got {column!r}; it has "
+                f"{', '.join(self.columns)}{hint}"
+            )
+
+    def value(self, place: int, column: Column) -> Any:
+        """Return what a row has in a column, or what a function makes of the row."""
+        row = self.rows[place]
+        return column(row) if callable(column) else row.get(column)
+
+    def text(self, place: int, argument: str, column: Column) -> str:
+        """Return what a row has in a column as text.
+
+        Raises:
+            ValueError: If it has nothing there; the message names the row.
+        """
+        value = self.value(place, column)
+        if is_missing(value):
+            raise ValueError(f"{self.said(place)} has nothing for `{argument}` ({column!r})")
+        return text_of(value)
+
+
+def read_table(table: Any) -> Table:
+    """Read a CSV or TSV file, a list of dictionaries or a DataFrame.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        TypeError: If ``table`` is none of them.
+        ValueError: If the file is not UTF-8, has no header or no row, or a row has more cells than
+            the header.
+    """
+    if isinstance(table, str | os.PathLike):
+        read = _read_file(Path(table))
+    elif hasattr(table, "to_dict") and hasattr(table, "columns"):  # without importing pandas
+        rows = table.to_dict("records")
+        columns = [str(name) for name in table.columns]
+        read = Table("`table`", columns, rows, list(range(len(rows))), None)
+    else:
+        try:
+            rows = [dict(row) for row in table]
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                "`table` must be a CSV or TSV file, a list of dictionaries or a DataFrame, got "
+                f"{type(table).__name__}"
+            ) from error
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        read = Table("`table`", columns, rows, list(range(len(rows))), None)
+    if not read.rows:
+        raise ValueError(f"{read.name} must have at least one row, got none")
+    return read
+
+
+def _read_file(path: Path) -> Table:
+    if not path.is_file():
+        raise FileNotFoundError(f"`table` must be an existing file, got {path}")
+    rows, lines = [], []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes a mark first
+            header = file.readline()
+            file.seek(0)
+            delimiter = max("\t,;", key=header.count)
+            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+            columns = list(reader.fieldnames or [])
+            for row in reader:
+                if None in row:
+                    raise ValueError(
+                        f"line {reader.line_num} of {path} has more cells than the header; put "
+                        "quotes around what holds the delimiter"
+                    )
+                rows.append(row)
+                lines.append(reader.line_num)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must be UTF-8 ({error}); save it as such") from error
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num} of {path} cannot be read ({error})") from error
+    return Table(str(path), columns, rows, lines, path.parent)
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a cell holds nothing: pandas has NaN or NA there."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return True
+    if type(value).__name__ == "NAType":  # cannot be compared, and pandas need not be installed
+        return True
+    return isinstance(value, float | np.floating) and math.isnan(value)
+
+
+def text_of(value: Any) -> str:
+    """Return a cell as text; pandas makes floats of whole numbers beside an empty cell."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def texts_of(value: Any) -> set[str]:
+    """Return one value or several of them as text."""
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return {text_of(one) for one in (value if several else [value])}

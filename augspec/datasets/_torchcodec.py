@@ -1,0 +1,66 @@
+"""Decoding what libsndfile does not read, through torchcodec and FFmpeg.
+
+Places in these files are counted in samples from the beginning. Time stamps would not do: Matroska
+rounds them to milliseconds, WMA begins before or after zero, and after a seek backwards the decoder
+does not come to the sample it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+# What is decoded beyond the last sample that is wanted, in seconds: time stamps may be behind.
+_MARGIN = 1.0
+
+
+def header(path: Path) -> tuple[int, float]:
+    """Return the sampling rate and the seconds that a header states, which is an estimate."""
+    metadata = _decoder(path).metadata
+    return int(metadata.sample_rate), float(metadata.duration_seconds or 0.0)
+
+
+def decode(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
+    """Return samples ``(channel, time)`` and the rate; what comes before is decoded too."""
+    decoder = _decoder(path)
+    rate = int(decoder.metadata.sample_rate)
+    stop = None if frames is None else start + frames
+    try:
+        if stop is None:
+            waveform = decoder.get_all_samples().data
+        else:
+            part = decoder.get_samples_played_in_range(0.0, stop / rate + _MARGIN)
+            waveform = part.data
+            if waveform.shape[1] < stop:  # the time stamps are further off, or the file ends here
+                waveform = _decoder(path).get_all_samples().data
+    except RuntimeError as error:
+        raise ValueError(f"{path} cannot be decoded ({error}); get it again") from error
+    return waveform[:, start:stop], rate
+
+
+def _decoder(path: Path) -> Any:
+    """Open a file; a decoder that has read once seeks wrongly, so each reading takes a new one."""
+    try:
+        decoders: Any = importlib.import_module("torchcodec.decoders")
+    except (ImportError, OSError, RuntimeError) as error:  # the latter two if FFmpeg is missing
+        raise ImportError(
+            f"{path} is of a format that soundfile does not read; to read it install torchcodec "
+            "and FFmpeg, or convert it to FLAC"
+        ) from error
+    try:
+        return decoders.AudioDecoder(_source(path))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} is not audio that torchcodec can read ({error})") from error
+
+
+def _source(path: Path) -> Any:
+    """Name the file, or open it if its name is not UTF-8, which torchcodec cannot take."""
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return path.open("rb")
+    return str(path)

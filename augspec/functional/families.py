@@ -1,0 +1,33 @@
+"""The families of kernels, in the order in which the reference lists them.
+
+A module's public functions are those in its ``__all__``: a new one in a module that is listed here
+is found by the package and the reference.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+
+__all__ = ["FAMILIES", "members"]
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "Level": ("level", "loudness", "dynamics"),
+    "Distortion and codecs": ("distortion", "codec"),
+    "Time": ("crop", "edit"),
+    "Pitch, tempo and formants": ("stretch", "formant"),
+    "Resampling": ("resample",),
+    "Filters and equalisers": ("equalizer", "filter"),
+    "Noise and rooms": ("noise", "reverb"),
+    "Channels": ("channels",),
+    "Mixing": ("mix",),
+    "Spectrograms": ("mask", "resize"),
+    "Scales and features": ("scale", "delta", "pcen"),
+}
+
+
+def members() -> Iterator[tuple[str, list[str]]]:
+    """Give each family's title, and the names of its functions in the order of their modules."""
+    for title, modules in FAMILIES.items():
+        found = (importlib.import_module(f"augspec.functional.{module}") for module in modules)
+        yield title, [name for module in found for name in module.__all__]

@@ -1,0 +1,35 @@
+"""A ratio of exactly 1 gives the input, bit for bit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+
+def keep_unchanged(out: Tensor, sound: Tensor, unchanged: Tensor) -> Tensor:
+    """Put the input into the output where an example is not to be changed.
+
+    Args:
+        out: What a kernel made of ``sound``; it is written to.
+        sound: The input; cut or filled up with zeros to the size of the output.
+        unchanged: Which examples are meant, bool.
+
+    Shape:
+        ``out``: (example, ..., size); ``sound``: (example, ..., time); ``unchanged``: (example,).
+    """
+    size = out.shape[-1]
+    if out.device.type == "cpu" and not torch.compiler.is_compiling():
+        # Most batches have no such example. `torch.where` would cost a tenth of a resampling for
+        # nothing. On a GPU looking for them would stall it, and `torch.where` is cheap.
+        which = unchanged.nonzero().squeeze(1)
+        if len(which):
+            out[which] = _fit(sound[which], size)
+        return out
+    mask = unchanged.reshape(-1, *[1] * (out.ndim - 1))
+    return torch.where(mask, _fit(sound, size), out)
+
+
+def _fit(sound: Tensor, size: int) -> Tensor:
+    short = size - sound.shape[-1]
+    return nnf.pad(sound, (0, short)) if short > 0 else sound[..., :size]

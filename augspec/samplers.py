@@ -1,0 +1,188 @@
+"""Samplers for rare classes, over any number of processes, and weights for a loss.
+
+Every process draws the same order from the seed and the epoch, and takes its share of it. An
+example that is drawn again has draws of its own each time: `augspec.DeviceLoader` counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, distributed
+from torch.utils.data import Sampler
+
+from augspec.classes import as_count
+
+__all__ = ["BalancedSampler", "WeightedSampler", "class_weights"]
+
+
+class WeightedSampler(Sampler[int]):
+    """Draw examples with replacement, in proportion to their weights, over several processes.
+
+    ``torch.utils.data.WeightedRandomSampler`` for one process or many, and reproducible: the order
+    depends on the seed and the epoch, which `augspec.DeviceLoader` tells it.
+
+    Args:
+        weights: Weight of each example, not negative.
+        num_samples: Examples in an epoch of all processes together; None takes as many as there
+            are weights. It is rounded up, so that every process draws as many.
+        num_replicas: Number of processes; None asks ``torch.distributed``.
+        rank: Number of this process; None asks ``torch.distributed``.
+        seed: Seed of the order, the same in every process.
+
+    Raises:
+        ValueError: If a weight is negative or not finite, all are 0, or ``rank`` is out of range.
+
+    Example:
+        >>> sampler = augspec.samplers.WeightedSampler([0.0, 1.0, 0.0, 1.0], num_samples=6)
+        >>> set(sampler) <= {1, 3}, len(sampler)
+        (True, 6)
+    """
+
+    #: What tells `augspec.DeviceLoader` that processes may draw the same example.
+    replacement = True
+
+    def __init__(
+        self,
+        weights: ArrayLike | Tensor,
+        num_samples: int | None = None,
+        *,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        values = torch.as_tensor(np.asarray(weights), dtype=torch.float64).reshape(-1)
+        if not len(values) or not bool((values >= 0).all()) or not 0 < float(values.sum()) < 1e300:
+            raise ValueError("`weights` must be non-negative and finite, and not all 0")
+        ready = distributed.is_available() and distributed.is_initialized()
+        if num_replicas is None:
+            num_replicas = distributed.get_world_size() if ready else 1
+        if rank is None:
+            rank = distributed.get_rank() if ready else 0
+        self.num_replicas = as_count("num_replicas", num_replicas, 1)
+        self.rank = as_count("rank", rank)
+        if self.rank >= self.num_replicas:
+            raise ValueError(f"`rank` must be less than `num_replicas`, {num_replicas}, got {rank}")
+        total = len(values) if num_samples is None else as_count("num_samples", num_samples, 1)
+        self.num_samples = -(-total // self.num_replicas)
+        self.seed = seed
+        self.epoch = 0
+        self._sums = values.cumsum(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the order of the epoch number ``epoch`` next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed((self.seed + 1_000_003 * self.epoch) % (1 << 63))
+        count = self.num_samples * self.num_replicas
+        places = torch.rand(count, generator=generator, dtype=torch.float64) * self._sums[-1]
+        # A place on a border belongs to the example above it: one of weight 0 is never drawn.
+        drawn = torch.searchsorted(self._sums, places, right=True)
+        drawn = drawn.clamp(max=int(torch.searchsorted(self._sums, self._sums[-1])))
+        return iter(drawn[self.rank :: self.num_replicas].tolist())
+
+
+class BalancedSampler(WeightedSampler):
+    """Draw examples so that every class comes equally often, over several processes.
+
+    With several classes at once an example has the mean weight of its classes, and one without any
+    the mean weight of all examples that have some; then classes are balanced as far as that goes.
+
+    Args:
+        labels: Class of each example, or ``(example, classes)`` with a 1 for each of its classes;
+            `augspec.datasets.AudioFolder` has them in ``labels``.
+        num_samples: As in `WeightedSampler`.
+        num_replicas: As in `WeightedSampler`.
+        rank: As in `WeightedSampler`.
+        seed: As in `WeightedSampler`.
+
+    Raises:
+        ValueError: If ``labels`` are neither; and as `WeightedSampler`.
+
+    Example:
+        >>> sampler = augspec.samplers.BalancedSampler([0] * 90 + [1] * 10, num_samples=1000)
+        >>> 400 < sum(index >= 90 for index in sampler) < 600
+        True
+    """
+
+    def __init__(
+        self,
+        labels: ArrayLike | Tensor,
+        num_samples: int | None = None,
+        *,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        values = _check_labels(labels)
+        inverse = 1.0 / _counts(values).clamp(min=1.0)
+        weights = inverse[values] if values.ndim == 1 else _mean_of_classes(values, inverse)
+        super().__init__(weights, num_samples, num_replicas=num_replicas, rank=rank, seed=seed)
+
+
+def class_weights(labels: ArrayLike | Tensor, num_classes: int | None = None) -> Tensor:
+    """Give each class a weight for a loss: the rarer, the larger, so that all count alike.
+
+    Of ``n`` examples in ``c`` classes, a class of ``k`` examples has ``n / (c * k)``, which is
+    ``"balanced"`` in scikit-learn. The mean over the examples is 1.
+
+    Args:
+        labels: As in `BalancedSampler`.
+        num_classes: Number of classes; None takes the largest label. A class without examples has
+            weight 0.
+
+    Returns:
+        ``(classes,)`` float32, for ``nn.functional.cross_entropy(weight=)`` or
+        `augspec.interop.huggingface.AudioClassifier`.
+
+    Raises:
+        ValueError: If ``labels`` are neither, or one is beyond ``num_classes``.
+
+    Example:
+        >>> augspec.samplers.class_weights([0, 0, 0, 1])
+        tensor([0.6667, 2.0000])
+    """
+    counts = _counts(_check_labels(labels), num_classes)
+    weights = counts.sum() / (len(counts) * counts.clamp(min=1.0))
+    return torch.where(counts > 0, weights, 0.0).to(torch.float32)
+
+
+def _check_labels(labels: Any) -> Tensor:
+    """Give class numbers as int64, or ``(example, classes)`` with ones as bool."""
+    values = torch.as_tensor(np.asarray(labels))
+    if values.ndim == 2:
+        return values > 0
+    if values.ndim != 1 or values.is_floating_point() or not len(values) or bool(values.min() < 0):
+        raise ValueError(
+            "`labels` must be class numbers from 0, or (example, classes) with ones, got "
+            f"{values.dtype} of shape {tuple(values.shape)}"
+        )
+    return values.long()
+
+
+def _counts(labels: Tensor, num_classes: int | None = None) -> Tensor:
+    """Count the examples of each class, as float64."""
+    least = 0 if num_classes is None else as_count("num_classes", num_classes, 1)
+    counts = labels.bincount(minlength=least) if labels.ndim == 1 else labels.sum(0)
+    if num_classes is not None and len(counts) != num_classes:
+        raise ValueError(
+            f"`labels` must be of `num_classes` classes, {num_classes}, got {len(counts)}"
+        )
+    return counts.double()
+
+
+def _mean_of_classes(labels: Tensor, inverse: Tensor) -> Tensor:
+    """Give each example the mean weight of its classes; one without any gets the mean of all."""
+    own = labels.sum(1)
+    weights = (labels.double() @ inverse) / own.clamp(min=1)
+    if not bool((own > 0).any()):
+        return torch.ones_like(weights)
+    return torch.where(own > 0, weights, weights[own > 0].mean())

@@ -1,0 +1,62 @@
+"""Moving nested batches to a device, on a GPU one batch ahead of the one in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from augspec.batches import Batch
+
+__all__ = ["move", "one_ahead"]
+
+
+def move(value: Any, device: torch.device) -> Any:
+    """Move every tensor in ``value`` to ``device``.
+
+    Args:
+        value: A tensor, or dictionaries, lists, tuples and named tuples of them, to any depth;
+            whatever else is in there stays.
+        device: Where to. MPS has no float64: such tensors become float32 there.
+    """
+    return pytree.tree_map_only(
+        Tensor, lambda own: storable(own, device).to(device, non_blocking=True), value
+    )
+
+
+def storable(tensor: Tensor, device: torch.device) -> Tensor:
+    """Give a tensor in a type that ``device`` can hold."""
+    if device.type == "mps" and tensor.dtype == torch.float64:
+        return tensor.to(torch.float32)
+    return tensor
+
+
+def one_ahead(batches: Iterable[Callable[[], Batch]], device: torch.device) -> Iterator[Batch]:
+    """Make each batch on a side stream while the one before it is in use."""
+    side = torch.cuda.Stream(device)
+    # The front end may have been moved to the device a moment ago, on the current stream.
+    side.wait_stream(torch.cuda.current_stream(device))
+    ready: tuple[Batch, torch.cuda.Event] | None = None
+    for make in batches:
+        with torch.cuda.stream(side):
+            batch = make()
+            event = torch.cuda.Event()
+            event.record(side)
+        if ready is not None:
+            yield _wait_for(*ready, device)
+        ready = batch, event
+    if ready is not None:
+        yield _wait_for(*ready, device)
+
+
+def _wait_for(batch: Batch, event: torch.cuda.Event, device: torch.device) -> Batch:
+    current = torch.cuda.current_stream(device)
+    current.wait_event(event)
+    for value in pytree.tree_leaves(batch):
+        # Keeps the allocator from reusing the memory while the current stream still reads it.
+        if isinstance(value, Tensor):
+            value.record_stream(current)
+    return batch

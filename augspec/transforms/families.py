@@ -1,0 +1,32 @@
+"""The families of transforms, in the order in which pages and the explorer list them.
+
+A module's public classes are those in its ``__all__``: a new one in a module that is listed here is
+found by the package, the reference, the catalogue, the gallery and the explorer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+__all__ = ["FAMILIES", "members"]
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "Composition": ("compose", "choice", "policy", "schedule"),
+    "Level": ("level", "normalize", "dynamics"),
+    "Distortion and codecs": ("distortion", "codec"),
+    "Time": ("crop", "pad", "edit"),
+    "Pitch, tempo and formants": ("stretch", "formant", "resample"),
+    "Filters and equalisers": ("filter", "equalizer", "coloration"),
+    "Noise and rooms": ("noise", "reverb"),
+    "Channels": ("channels",),
+    "Mixing": ("mix",),
+    "Spectrograms": ("mask", "specaugment", "resize", "filter_augment"),
+}
+
+
+def members() -> Iterator[tuple[str, list[str]]]:
+    """Give each family's title, and the names of its classes in the order of their modules."""
+    for title, modules in FAMILIES.items():
+        found = (sys.modules[f"augspec.transforms.{module}"] for module in modules)
+        yield title, [name for module in found for name in module.__all__]

@@ -1,0 +1,14 @@
+"""What tests of the engine share with those of the recipes."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
+
+import pytest
+from recipe_runs import write_notes
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory):
+    return write_notes(tmp_path_factory.mktemp("nsynth"))
