@@ -27,7 +27,7 @@ class Bank(nn.Module):
 
     Files are decoded once, when the bank is made, mixed down to one channel and resampled. The
     tensor lies in the CPU's memory. Audio on another device makes a copy there, once, at its first
-    use. The sounds are no buffer: `torch.nn.parallel.DistributedDataParallel` does not send them
+    use. The sounds are no buffer: ``DistributedDataParallel`` does not send them
     round, ``.half()`` does not round them, and a ``state_dict`` does not hold them.
 
     Args:

@@ -111,7 +111,7 @@ class MagnitudeFeature(nn.Module, ABC):
         """Compute the feature of a source's frames, a few examples at a time.
 
         Args:
-            source: Where the frames come from: `augspec.features.frames`.
+            source: Where the frames come from, see ``augspec/features/frames.py``.
 
         Shape:
             Returns ``(batch, channel, freq, frame)``.

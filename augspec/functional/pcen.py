@@ -79,7 +79,7 @@ def pcen(
 
     Args:
         specgram: Energies or magnitudes, not negative.
-        coefficient: Weight of the newest frame in the average, see `smoothing_coefficient`.
+        coefficient: Weight of the newest frame in the average: ``smoothing_coefficient`` gives it.
         gain: Exponent of the average: 0 for no gain control, 1 to forget the level.
         bias: Level, as a multiple of the average, below which the compression is linear; not
             negative. At 0 it is a power everywhere.
