@@ -150,7 +150,10 @@ def test_from_a_sound_to_the_code_of_a_chain(visitor, tmp_path):
     exec(compile(python, "copied", "exec"), names)  # noqa: S102
     expected = augspec.Frontend(
         augspec.transforms.Chain(
-            [augspec.transforms.Gain(), augspec.transforms.PitchShift((11.5, 12.0))]
+            [
+                augspec.transforms.Gain(),
+                augspec.transforms.PitchShift((11.5, 12.0), sample_rate=16_000),
+            ]
         ),
         augspec.features.LogMelSpectrogram(n_fft=1024, hop_length=256, n_mels=80),
     )
