@@ -66,7 +66,6 @@ class _Watch:
         self.graphs = 0
         self.seconds = 0.0
         self.has_failed = False
-        self._inside = contextvars.ContextVar("inside", default=False)
 
     def starts(self) -> None:
         """Count a graph that is being compiled."""
@@ -87,20 +86,11 @@ class _Watch:
             if self.graphs > graphs:
                 self.seconds += time.perf_counter() - start
 
-    @contextlib.contextmanager
-    def reporting(self) -> Iterator[None]:
-        """Say on leaving, unless this is within another such block, how long compiling took."""
-        if self._inside.get():
-            yield
-            return
-        token = self._inside.set(True)
-        try:
-            yield
-        finally:
-            self._inside.reset(token)
-            seconds, self.seconds = self.seconds, 0.0
-            if seconds > _WORTH_A_LINE:
-                _log.warning("augspec compiled kernels for %.0f s", seconds)
+    def report(self) -> None:
+        """Say how long compiling took since the last report, if it is worth a line."""
+        seconds, self.seconds = self.seconds, 0.0
+        if seconds > _WORTH_A_LINE:
+            _log.warning("augspec compiled kernels for %.0f s", seconds)
 
     def failed(self, name: str, error: Exception) -> None:
         """Say why a kernel stays eager."""
@@ -119,11 +109,27 @@ class _Watch:
 
 
 _watch = _Watch()
+_reporting = contextvars.ContextVar("reporting", default=False)
+
+
+class _Reporting:
+    """A block that reports on leaving, unless it is within another one.
+
+    A class: every call of a transform enters one, and a generator would take twice as long.
+    """
+
+    def __enter__(self) -> None:
+        self._token = None if _reporting.get() else _reporting.set(True)
+
+    def __exit__(self, *error: object) -> None:
+        if self._token is not None:
+            _reporting.reset(self._token)
+            _watch.report()
 
 
 def reporting_compilation() -> contextlib.AbstractContextManager[None]:
     """Say on leaving the outermost of such blocks how long kernels were compiled within."""
-    return contextlib.nullcontext() if torch.compiler.is_compiling() else _watch.reporting()
+    return contextlib.nullcontext() if torch.compiler.is_compiling() else _Reporting()
 
 
 def _backend(graph: Any, inputs: list[Tensor]) -> Callable[..., Any]:

@@ -156,10 +156,11 @@ def test_one_line_says_that_kernels_are_compiled(fresh_kernel, watch, caplog):
     assert "compiles its kernels at their first use" in line
 
 
-def test_one_line_says_for_how_long(fresh_kernel, watch, caplog, monkeypatch):
+@pytest.mark.usefixtures("watch")
+def test_one_line_says_for_how_long(fresh_kernel, caplog, monkeypatch):
     def report():
         caplog.clear()
-        with watch.reporting(), watch.reporting():
+        with _compile.reporting_compilation(), _compile.reporting_compilation():
             fresh_kernel(torch.randn(5, 6), torch.randn(5, 6))
             assert not any("compiled kernels for" in line for line in lines(caplog))
         return [line for line in lines(caplog) if "compiled kernels for" in line]

@@ -273,7 +273,7 @@ def check_range(
 
 
 def check_integer_range(
-    name: str, value: int | Sequence[int], *, at_least: int, at_most: int
+    name: str, value: int | Sequence[int], *, at_least: float, at_most: float
 ) -> tuple[int, int]:
     """Check a range of whole numbers and give it as ``(low, high)``, both included.
 

@@ -34,6 +34,7 @@ from augspec.functional.checks import (
 from augspec.random import Draw
 
 __all__ = [
+    "Bounded",
     "Declared",
     "Drawn",
     "Frequency",
@@ -91,8 +92,8 @@ class Drawn:
         """Draw it for every example; ``transform`` has the settings."""
 
 
-class Uniform(Field, Drawn):
-    """A range from which values are drawn uniformly.
+class Bounded(Field, Drawn):
+    """A range, given as a number or ``(low, high)``, that lies within limits.
 
     Args:
         default: Range, or number, if the constructor is given none.
@@ -102,8 +103,6 @@ class Uniform(Field, Drawn):
         unit: Unit, for pages and controls.
         kw_only: Whether the argument must be named.
     """
-
-    annotation = Range
 
     def __init__(
         self,
@@ -121,6 +120,12 @@ class Uniform(Field, Drawn):
         self.neutral = neutral
         self.unit = unit
         self.kw_only = kw_only
+
+
+class Uniform(Bounded):
+    """A range from which values are drawn uniformly; see `Bounded` for the arguments."""
+
+    annotation = Range
 
     if TYPE_CHECKING:  # at run time an instance has an attribute of its own
 
@@ -163,27 +168,10 @@ class Frequency(LogUniform):
         check_freq(self.name, getattr(transform, self.name), transform.sample_rate)
 
 
-class Integers(Field, Drawn):
-    """A range of whole numbers, both ends included, each equally likely; see `Uniform`."""
+class Integers(Bounded):
+    """A range of whole numbers, both ends included, each equally likely; see `Bounded`."""
 
     annotation = WholeRange
-
-    def __init__(
-        self,
-        *,
-        default: Any = _MISSING,
-        at_least: int,
-        at_most: int,
-        neutral: int | None = None,
-        unit: str = "",
-        kw_only: bool = False,
-    ) -> None:
-        self.default = default
-        self.at_least = at_least
-        self.at_most = at_most
-        self.neutral = neutral
-        self.unit = unit
-        self.kw_only = kw_only
 
     if TYPE_CHECKING:
 
