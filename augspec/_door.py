@@ -51,8 +51,9 @@ def enter(
         (tensor([[2.]], dtype=torch.float16), None)
     """
     with reporting_compilation(), without_autocast(signal.device.type):
-        wide = signal.float() if signal.dtype in _HALVES else signal
-        out, rest = run(wide, *args, **kwargs)
+        if signal.dtype not in _HALVES:
+            return run(signal, *args, **kwargs)
+        out, rest = run(signal.float(), *args, **kwargs)
         return out.to(signal.dtype), rest
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -296,11 +296,13 @@ class Draw:
 
     def child(self, name: str) -> Draw:
         """Step down to a part called ``name``, such as ``"Gain#0"``."""
-        return replace(self, path=f"{self.path}/{name}")
+        return Draw(self.keys, f"{self.path}/{name}", self.channels, self.by_channel)
 
     def per_channel(self, by_channel: bool = True) -> Draw:
         """Draw per channel, or per example again."""
-        return replace(self, by_channel=by_channel)
+        if by_channel == self.by_channel:
+            return self
+        return Draw(self.keys, self.path, self.channels, by_channel)
 
     def _source(self) -> tuple[Tensor, Tensor | None]:
         if not self.by_channel:

@@ -166,19 +166,22 @@ def check_parameter(
             raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
     elif values.dtype != (torch.int64 if kind == "int64" else torch.bool):
         raise TypeError(f"`{name}` must be {kind}, got {values.dtype}")
-    known = ("batch", "channel", "freq", "frame") if signal.ndim == 4 else _WAVEFORM_DIMS
-    sizes = dict(zip(known, signal.shape, strict=False))
-    allowed = [
-        known[: signal.ndim] if shape == "..." else tuple(shape.split())
-        for shape in shapes or ("batch", "batch channel")
-    ]
-    if not any(_fits(values.shape, dims, sizes) for dims in allowed):
-        wanted = " or ".join(_say_shape(dims, sizes) for dims in allowed)
-        raise ValueError(f"`{name}` must be {wanted}, got {tuple(values.shape)}")
+    # The usual case by itself: words take longer to compare than some kernels do to run.
+    if shapes or values.shape not in (signal.shape[:1], signal.shape[:2]):
+        _check_shape(name, values, signal, shapes or ("batch", "batch channel"))
     if values.device != signal.device:
         raise ValueError(
             f"`{name}` must be on the device of the batch, {signal.device}, got {values.device}"
         )
+
+
+def _check_shape(name: str, values: Tensor, signal: Tensor, shapes: Sequence[str]) -> None:
+    known = ("batch", "channel", "freq", "frame") if signal.ndim == 4 else _WAVEFORM_DIMS
+    sizes = dict(zip(known, signal.shape, strict=False))
+    allowed = [known[: signal.ndim] if shape == "..." else tuple(shape.split()) for shape in shapes]
+    if not any(_fits(values.shape, dims, sizes) for dims in allowed):
+        wanted = " or ".join(_say_shape(dims, sizes) for dims in allowed)
+        raise ValueError(f"`{name}` must be {wanted}, got {tuple(values.shape)}")
 
 
 def check_parameters(

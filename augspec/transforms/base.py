@@ -75,13 +75,19 @@ class LeafTransform(RandomTransform, Declared, ABC):
     #: Whether the function at `neutral` is the identity bit for bit.
     neutral_is_exact: ClassVar[bool] = False
 
+    # What is known of a class, noted once: calls are many and some are short.
     _kernel: ClassVar[Kernel]
     _kernel_settings: ClassVar[tuple[str, ...]] = ()
-    _kernel_takes: ClassVar[frozenset[str]] = frozenset()
+    _kernel_params: ClassVar[tuple[str, ...]] = ()
+    _kernel_takes_lengths: ClassVar[bool] = False
     _mixes_in: ClassVar[bool] = False
+    _moves_ends: ClassVar[bool] = False
+    _moves_sound: ClassVar[bool] = False
 
     def __init_subclass__(cls, kernel: Kernel | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._moves_ends = cls._overrides("_size") or cls._overrides("_lengths")
+        cls._moves_sound = cls._overrides("_source")
         if "neutral" not in vars(cls):
             declared = {name: one.neutral for name, one in cls.drawn.items()}
             said = {name: value for name, value in declared.items() if value is not None}
@@ -91,18 +97,23 @@ class LeafTransform(RandomTransform, Declared, ABC):
 
     @classmethod
     def _name_kernel(cls, kernel: Kernel) -> None:
-        """Note what a kernel takes of that which is declared."""
-        taken = inspect.signature(kernel).parameters
+        """Note what a kernel takes: settings, and params."""
+        _, *taken = inspect.signature(kernel).parameters
         cls._kernel = staticmethod(kernel)
-        cls._kernel_takes = frozenset(taken)
         cls._kernel_settings = tuple(
-            name for name in cls.fields if name in taken and name not in cls.drawn
+            name for name in taken if name in cls.fields and name not in cls.drawn
         )
+        cls._kernel_params = tuple(name for name in taken if name != "lengths")
+        cls._kernel_takes_lengths = "lengths" in taken
         cls._mixes_in = "mix" in cls.drawn and "mix" not in taken
-        lost = cls.drawn.keys() - taken.keys() - {"mix"}
+        lost = cls.drawn.keys() - {*taken, "mix"}
         if lost:
             raise TypeError(f"the kernel of {cls.__name__} must take {', '.join(sorted(lost))}")
         cls._transform = cls._run_kernel  # type: ignore[method-assign]
+
+    @classmethod
+    def _overrides(cls, hook: str) -> bool:
+        return getattr(cls, hook) is not getattr(LeafTransform, hook)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         """Draw the parameters: float32, int64 or bool, ``(batch,)`` or ``(batch, channel)``."""
@@ -130,9 +141,10 @@ class LeafTransform(RandomTransform, Declared, ABC):
     ) -> Tensor:
         """Call the kernel with what it takes of params and settings, and mix the result in."""
         given = self._settings(signal.shape[-1])
-        names = [*self.drawn, *(name for name in params if name not in self.drawn)]
-        given |= {name: params[name] for name in names if name in self._kernel_takes}
-        if "lengths" in self._kernel_takes:
+        for name in self._kernel_params:
+            if name in params or name in self.drawn:
+                given[name] = params[name]
+        if self._kernel_takes_lengths:
             given["lengths"] = lengths
         out = self._kernel(signal, **given)
         if self._mixes_in:
@@ -207,10 +219,16 @@ class LeafTransform(RandomTransform, Declared, ABC):
             return batch
         try:
             params = self.neutralise(params)
-            out = batch.carry(targets=self._move_labels(batch, params))
-            if batch.signal is not None:
-                out = out.carry(signal=self._transform_picked(batch.signal, params, batch.lengths))
-            return self._move_ends(out, params)
+            signal, time, lengths, targets, relative = batch
+            if targets:
+                targets = self._move_labels(batch, params)
+            if signal is not None:
+                signal = self._transform_picked(signal, params, lengths)
+            if time is not None and (self.scale_free or not relative):
+                lengths, time = self._lengths(time, params, lengths), self._size(time)
+            elif self._moves_ends:
+                time, lengths, relative = None, None, False  # nobody knows them any more
+            return Batch(signal, time, lengths, targets, relative)
         except KeyError as error:
             self._explain(params, error)
             raise
@@ -223,24 +241,9 @@ class LeafTransform(RandomTransform, Declared, ABC):
             return out
         return torch.where(like(params["applied"], out), out, fit(signal, out.shape[-1]))
 
-    def _move_ends(self, batch: Batch, params: dict[str, Tensor]) -> Batch:
-        """Say where examples end afterwards, if the time before is known."""
-        if batch.time is not None and (self.scale_free or not batch.relative):
-            ends = self._lengths(batch.time, params, batch.lengths)
-            return batch.carry(time=self._size(batch.time), lengths=ends)
-        if self._moves("_size", "_lengths"):
-            return batch.carry(time=None, lengths=None, relative=False)
-        return batch
-
-    def _moves(self, *hooks: str) -> bool:
-        """Whether the class has a hook of its own."""
-        return any(getattr(type(self), hook) is not getattr(LeafTransform, hook) for hook in hooks)
-
     def _move_labels(self, batch: Batch, params: dict[str, Tensor]) -> dict[str, Any]:
-        if not batch.targets:
-            return batch.targets
         targets = self._targets(batch.targets, params, batch.lengths)
-        if "frames" not in targets or not self._moves("_source"):
+        if "frames" not in targets or not self._moves_sound:
             return targets
         time = self._time_for_frames(batch)
         frames = self._move_frames(targets["frames"], time, params, batch.lengths)

@@ -192,7 +192,9 @@ class Chain(Composite):
         params = []
         for name, transform in zip(self._names, self, strict=True):
             params.append(transform.draw_params(draw.child(name)))
-            draw = replace(draw, channels=transform.out_channels(draw.channels))
+            channels = transform.out_channels(draw.channels)
+            if channels != draw.channels:
+                draw = replace(draw, channels=channels)
         return params
 
     def out_channels(self, channels: int) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +24,12 @@ _UNITS = 4096
 _ANY_TIME = 2**24  # units where there are no frames either
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """What goes through a tree of transforms: sound, where examples end, and labels.
 
     Sound and labels each may be left out: `RandomTransform.transform` carries sound,
-    `RandomTransform.targets` labels.
+    `RandomTransform.targets` labels. A named tuple, because every call of a transform makes some
+    and a dataclass takes several times as long.
 
     Args:
         signal: Waveforms ``(batch, channel, time)`` or spectrograms ``(batch, channel, freq,
@@ -45,7 +44,7 @@ class Batch:
     signal: Tensor | None = None
     time: int | None = None
     lengths: Tensor | None = None
-    targets: dict[str, Any] = field(default_factory=dict)
+    targets: dict[str, Any] = {}  # never edited
     relative: bool = False
 
     @staticmethod
@@ -80,7 +79,7 @@ class Batch:
 
     def carry(self, **changes: Any) -> Batch:
         """Give a batch with some parts replaced."""
-        return replace(self, **changes)
+        return self._replace(**changes)
 
 
 class RandomTransform(nn.Module, ABC):
@@ -132,8 +131,7 @@ class RandomTransform(nn.Module, ABC):
                 given.
         """
         self.check(waveform, lengths)
-        keys = resolve_keys(waveform, keys, generator)
-        return self.draw_params(Draw(keys, type(self).__name__, waveform.shape[1]))
+        return self._draw_from(waveform, keys, generator)
 
     def transform(self, waveform: Tensor, params: Params, lengths: Tensor | None = None) -> Result:
         """Apply ``params``: pure and deterministic, whatever the mode.
@@ -141,6 +139,7 @@ class RandomTransform(nn.Module, ABC):
         Returns:
             The waveform, or ``(waveform, lengths)`` when ``lengths`` was passed.
         """
+        self.check(waveform, lengths)
         return self._call(waveform, params, lengths, by_mode=False)
 
     def forward(
@@ -156,10 +155,10 @@ class RandomTransform(nn.Module, ABC):
         Returns:
             The waveform, or ``(waveform, lengths)`` when ``lengths`` was passed.
         """
+        self.check(waveform, lengths)
         if not self.acts():
-            self.check(waveform, lengths)
             return waveform if lengths is None else (waveform, lengths)
-        params = self.make_params(waveform, lengths, keys=keys, generator=generator)
+        params = self._draw_from(waveform, keys, generator)
         return self._call(waveform, params, lengths, by_mode=True)
 
     def targets(
@@ -217,10 +216,15 @@ class RandomTransform(nn.Module, ABC):
             if isinstance(part, RandomTransform):
                 part.begin_epoch(epoch)
 
+    def _draw_from(
+        self, waveform: Tensor, keys: Tensor | None, generator: torch.Generator | None
+    ) -> Params:
+        keys = resolve_keys(waveform, keys, generator)
+        return self.draw_params(Draw(keys, type(self).__name__, waveform.shape[1]))
+
     def _call(
         self, waveform: Tensor, params: Params, lengths: Tensor | None, *, by_mode: bool
     ) -> Result:
-        self.check(waveform, lengths)
         out, new_lengths = enter(self._run, waveform, params, lengths, by_mode=by_mode)
         return out if lengths is None or new_lengths is None else (out, new_lengths)
 
