@@ -12,8 +12,9 @@ import logging
 import os
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -165,9 +166,12 @@ class _CompiledKernel(Generic[P, R]):
                 raise
             # A mistake of the caller raises here once more, and then compilation is not to blame.
             result = self.eager(*args, **kwargs)
-            _watch.failed(self.eager.__qualname__, error)
-            self.failure = error
+            self._note(error)
             return result
+
+    def _note(self, error: Exception) -> None:
+        _watch.failed(self.eager.__qualname__, error)
+        self.failure = error
 
     def _can_compile(self, args: tuple[object, ...]) -> bool:
         if (
@@ -205,6 +209,58 @@ def compiled(function: Callable[P, R]) -> _CompiledKernel[P, R]:
         function: A pure function of tensors and Python numbers, without complex arithmetic.
     """
     return _CompiledKernel(function)
+
+
+class _OneGraph(_CompiledKernel[P, R]):
+    """Callable of `one_graph`: of one module, whose failure says nothing about other modules."""
+
+    def _can_compile(self, args: tuple[object, ...]) -> bool:
+        owner = args[0]
+        if not isinstance(owner, torch.nn.Module) or not super()._can_compile(args):
+            return False
+        # Graphs run without gradients, which what can be trained needs.
+        trains = torch.is_grad_enabled() and any(p.requires_grad for p in owner.parameters())
+        return not trains and any(_runs_whole(arg) for arg in args if isinstance(arg, Tensor))
+
+    def _note(self, error: Exception) -> None:
+        reason = " ".join(str(error).split())
+        _log.warning("augspec compiles a front end in parts, for as a whole it fails: %s", reason)
+        self.failure = error
+
+
+_whole: weakref.WeakKeyDictionary[torch.nn.Module, _OneGraph[..., Any]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _runs_whole(tensor: Tensor) -> bool:
+    """Whether what a graph saves, a launch for each operation, costs time on the device."""
+    return tensor.device.type == "cuda"
+
+
+def one_graph(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function of a module and tensors as one graph, where launches cost time.
+
+    Elsewhere, and where it cannot be compiled, the function is called as it is, and its kernels
+    compile themselves. The batch size is dynamic, and so is every size that has changed once.
+
+    Args:
+        function: Takes the module first; tensors, or None, by position.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.compiler.is_compiling():
+            return function(*args, **kwargs)
+        owner = cast(torch.nn.Module, args[0])
+        graph = _whole.get(owner)
+        if graph is None:
+            graph = _whole[owner] = _OneGraph(function)
+        with reporting_compilation():
+            result: R = graph(*args, **kwargs)
+        return result
+
+    return call
 
 
 def constant_in_graphs(function: Callable[P, R]) -> Callable[P, R]:

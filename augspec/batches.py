@@ -180,9 +180,8 @@ def add_specgram(
         keys = torch.zeros(len(waveform), dtype=torch.int64, device=waveform.device)
     acts = frontend.acts()
     with torch.no_grad():
-        params = frontend.make_params(waveform, lengths, keys=keys) if acts else None
         if acts:
-            made = frontend.run(waveform, params, lengths, by_mode=True)
+            made, params = frontend.draw_and_run(waveform, lengths, keys=keys)
         else:
             made = frontend(waveform, lengths)
     if isinstance(made, tuple):

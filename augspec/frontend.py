@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from augspec._compile import one_graph
 from augspec._door import enter
 from augspec._sample_rate import settle_sample_rate
 from augspec.features.protocol import HasFrameLengths
@@ -108,9 +109,11 @@ class Frontend(nn.Module):
         See `augspec.transforms.RandomTransform.make_params` for the arguments and errors.
         """
         check_waveform(waveform, lengths)
-        keys = resolve_keys(waveform, keys, generator)
-        draw = Draw(keys, "Frontend.waveform", waveform.shape[1])
-        channels = self.waveform.out_channels(draw.channels)
+        return self._draw(resolve_keys(waveform, keys, generator), waveform.shape[1])
+
+    def _draw(self, keys: Tensor, channels: int) -> dict[str, Any]:
+        draw = Draw(keys, "Frontend.waveform", channels)
+        channels = self.waveform.out_channels(channels)
         for stage in self._stages():
             channels = _out_channels(stage, channels)
         return {
@@ -139,13 +142,35 @@ class Frontend(nn.Module):
         Returns:
             The spectrogram, or ``(specgram, lengths)``, in frames, when ``lengths`` was passed.
         """
+        if self.acts():
+            made, _ = self.draw_and_run(waveform, lengths, keys=keys, generator=generator)
+            return made
         check_waveform(waveform, lengths)
-        if not self.acts():
-            ragged = lengths is not None
-            specgram, frames = enter(self._features, waveform, lengths, [], ragged=ragged)
-            return specgram if frames is None else (specgram, frames)
-        params = self.make_params(waveform, lengths, keys=keys, generator=generator)
-        return self.run(waveform, params, lengths, by_mode=True)
+        ragged = lengths is not None
+        specgram, frames = enter(self._features, waveform, lengths, [], ragged=ragged)
+        return specgram if frames is None else (specgram, frames)
+
+    def draw_and_run(
+        self,
+        waveform: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        keys: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Result, Params]:
+        """Do as `forward` in ``train()``, and give the parameters too, which `targets` needs.
+
+        On a GPU draws, transforms and features are compiled as one graph at the first batch.
+
+        Returns:
+            The result of `forward`, and what `make_params` gives.
+        """
+        check_waveform(waveform, lengths)
+        keys = resolve_keys(waveform, keys, generator)
+        whole = self.waveform.compilable and self.specgram.compilable
+        augment = _augment_whole if whole else _augment
+        specgram, frames, params = augment(self, waveform, lengths, keys)
+        return specgram if lengths is None or frames is None else (specgram, frames), params
 
     def set_epoch(self, epoch: int) -> None:
         """Tell every `augspec.transforms.Schedule` inside at which epoch it is.
@@ -272,6 +297,17 @@ class Frontend(nn.Module):
             else:
                 specgram = stage(specgram)
         return specgram, frames if ragged else None
+
+
+def _augment(
+    frontend: Frontend, waveform: Tensor, lengths: Tensor | None, keys: Tensor
+) -> tuple[Tensor, Tensor | None, Params]:
+    params = frontend._draw(keys, waveform.shape[1])
+    specgram, frames = enter(frontend._run, waveform, params, lengths, by_mode=True)
+    return specgram, frames, params
+
+
+_augment_whole = one_graph(_augment)
 
 
 def _out_channels(stage: nn.Module, channels: int) -> int:

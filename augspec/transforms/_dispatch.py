@@ -124,7 +124,8 @@ class Options:
         passes = (*before[1:-1], size)
         # What passes can be followed by silence, but not be cut.
         lost = self.may_pass and (size < before[-1] or passes not in shapes)
-        if len(set(shapes)) == 1 and not lost:
+        # Compared, not put into a set: a size that is hashed is no longer dynamic in a graph.
+        if all(shape == shapes[0] for shape in shapes) and not lost:
             return size
         parts = [
             f"{type(transform).__name__} {shape}"
