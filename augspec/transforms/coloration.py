@@ -84,6 +84,8 @@ class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
         low, high = self.center_freq
         edges = [low * (high / low) ** (i / self.bands) for i in range(self.bands)] + [high]
         bands = range(self.bands)
+        names = ("center_freq", "gain_db", "q")
+        draw = draw.together(f"{name}_{i}" for name in names for i in bands)
         return {
             "center_freq": torch.stack(
                 [log_uniform(draw, f"center_freq_{i}", *edges[i : i + 2]) for i in bands], -1

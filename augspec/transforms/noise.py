@@ -222,6 +222,9 @@ class ShortNoises(WaveformTransform):
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         bursts = range(self.count[1])
+        names = ["snr_db", "duration", "start"]
+        names += ["noise"] if self.bank is None else ["sound", "offset"]
+        draw = draw.together(["count", *(f"{name}_{i}" for name in names for i in bursts)])
 
         def each(name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
             return torch.stack([draw.uniform(f"{name}_{i}", low, high) for i in bursts], 1)
