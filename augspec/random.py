@@ -60,9 +60,14 @@ def _mix(x: Tensor) -> Tensor:
 
     ``>>`` keeps the sign in torch, so that the mask makes it a logical shift.
     """
-    x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
-    x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
+    x = _mix_top(x)
     return x ^ ((x >> 31) & ((1 << 33) - 1))
+
+
+def _mix_top(x: Tensor) -> Tensor:
+    """Do so for the top 31 bits, which the last step of the finaliser leaves as they are."""
+    x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
+    return (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
 
 
 def _mix_int(x: int) -> int:
@@ -108,9 +113,14 @@ def bits(keys: Tensor, path: str, name: str, counter: Tensor | None = None) -> T
     return _hash(keys, stream(path, name), counter)
 
 
-def _hash(keys: Tensor, streams: int | Tensor, counter: Tensor | None) -> Tensor:
-    state = _mix(keys ^ streams)
-    return state if counter is None else _mix(state + counter * _signed(_GOLDEN))
+def _hash(
+    keys: Tensor, streams: int | Tensor, counter: Tensor | None, *, top: bool = False
+) -> Tensor:
+    """Hash keys; ``top`` leaves the low 33 bits unfinished, which `_unit` does not look at."""
+    last = _mix_top if top else _mix
+    if counter is None:
+        return last(keys ^ streams)
+    return last(_mix(keys ^ streams) + counter * _signed(_GOLDEN))
 
 
 def _unit(random_bits: Tensor) -> Tensor:
@@ -128,7 +138,11 @@ def uniform(
     counter: Tensor | None = None,
 ) -> Tensor:
     """Draw float32 values uniform in ``[low, high)``; see `bits` for the arguments."""
-    return _between(_unit(bits(keys, path, name, counter)), low, high)
+    return _between(_draw_unit(keys, path, name, counter), low, high)
+
+
+def _draw_unit(keys: Tensor, path: str, name: str, counter: Tensor | None) -> Tensor:
+    return _unit(_hash(keys, stream(path, name), counter, top=True))
 
 
 def _between(unit: Tensor, low: float, high: float) -> Tensor:
@@ -216,7 +230,7 @@ def choice(
     counter: Tensor | None = None,
 ) -> Tensor:
     """Draw ``int64`` indices into ``weights``, in proportion to the weights."""
-    return _as_choice(_unit(bits(keys, path, name, counter)), weights)
+    return _as_choice(_draw_unit(keys, path, name, counter), weights)
 
 
 def _as_choice(unit: Tensor, weights: Sequence[float]) -> Tensor:
@@ -355,7 +369,10 @@ class Draw:
         return self.keys.unsqueeze(1), torch.arange(self.channels, device=self.keys.device)
 
     def _unit(self, name: str) -> Tensor:
-        return self._hashes[name][1] if name in self._hashes else _unit(self.key(name))
+        if name in self._hashes:
+            return self._hashes[name][1]
+        keys, counter = self._source()
+        return _draw_unit(keys, self.path, name, counter)
 
     def uniform(self, name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Draw float32 values in ``[low, high)``; a range of one point is a constant."""

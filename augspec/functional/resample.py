@@ -252,10 +252,15 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
         frames = source[start[:, None] + torch.arange(outer, device=source.device)]
     else:
         frames = source.as_strided((source.shape[0] - outer + 1, outer), (1, 1))[start]
-    if frames.device.type == "cuda" and not torch.compiler.is_compiling():
+    if _convolves(frames):
         # One launch in place of one a tap: a convolution in which each row is a channel.
         return nnf.conv1d(frames[None], weights[:, None], groups=len(weights))[0]
     delayed = frames[:, :width] * weights[:, :1]
     for tap in range(1, _DELAY_TAPS):
         delayed = torch.addcmul(delayed, frames[:, tap : tap + width], weights[:, tap : tap + 1])
     return delayed
+
+
+def _convolves(frames: Tensor) -> bool:
+    """Whether a filter of its own for every row is a convolution: on a GPU, not compiled."""
+    return frames.device.type == "cuda" and not torch.compiler.is_compiling()
