@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._chunks import by_examples
 from augspec.functional.checks import check_parameters
 from augspec.functional.filter import biquad
 from augspec.functional.level import amplitude
@@ -28,6 +29,7 @@ _BLOCK = 32
 _QUIET = 1e-6  # -120 dB: what is below has this level
 
 
+@by_examples(14)
 def compressor(
     waveform: Tensor,
     threshold_db: Tensor,
@@ -82,6 +84,7 @@ def compressor(
     return waveform * amplitude(-_one_pole(held, fall))
 
 
+@by_examples(13)
 def limiter(
     waveform: Tensor,
     threshold_db: Tensor,
