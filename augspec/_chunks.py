@@ -24,6 +24,7 @@ P = ParamSpec("P")
 _CPU_VALUES = 2**21
 _DEVICE_VALUES = 2**25
 _DEVICE_PART = 3 * 2**23  # of a batch that does not fit into the budget
+_EXAMPLES_VALUES = 2**26  # of plain operations, where nothing is larger than the audio
 _ROOM = 3  # times the audio: what examples that are worked on at a time may need beside it
 
 
@@ -116,7 +117,7 @@ def by_examples(times: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tenso
 
 def _some_examples(signal: Tensor, times: int) -> list[slice]:
     """Split a batch so that ``times`` tensors of a part need the room of a few of the whole."""
-    fits = times * signal.numel() <= _DEVICE_VALUES
+    fits = times * signal.numel() <= _EXAMPLES_VALUES
     if fits or torch.compiler.is_compiling() or not _is_bounded(signal.device):
         return [slice(None)]
     count = len(signal)

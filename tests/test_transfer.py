@@ -79,9 +79,7 @@ def test_a_loader_has_one_stream_for_all_epochs():
 
 
 @pytest.mark.usefixtures("eager_kernels")
-@pytest.mark.parametrize(
-    "transform", [T.TimeStretch(), T.PitchShift(), T.PitchAndTempo(), T.Speed()]
-)
+@pytest.mark.parametrize("kind", [T.TimeStretch, T.PitchShift, T.PitchAndTempo, T.Speed])
 def test_what_stretches_makes_no_float64(kind):
     """MPS has none."""
 
