@@ -96,7 +96,8 @@ def tilt(slope_db: Tensor) -> Tensor:
     roots = side * torch.exp(-torch.exp(torch.addcmul(place, spread, exponent, value=0.5)))
     first, second = roots[..., ::2], roots[..., 1::2]  # of a section; zeros, then poles
     polynomials = [torch.ones_like(first), -(first + second), first * second]
-    return torch.stack(polynomials, -1).transpose(-3, -2).flatten(-2)
+    both: Tensor = torch.stack(polynomials, -1).transpose(-3, -2)  # (..., section, 2, 3)
+    return both.flatten(-2)
 
 
 def magnitude_at(sos: Tensor, freq: Tensor, sample_rate: int) -> Tensor:
@@ -106,7 +107,8 @@ def magnitude_at(sos: Tensor, freq: Tensor, sample_rate: int) -> Tensor:
     waves = torch.stack([turn.cos(), turn.sin()], -2)[..., None, None, :, :]
     parts = sos.unflatten(-1, (2, 1, 3))  # numerator and denominator
     power = (parts * waves).sum(-1).square().sum(-1)
-    return (power[..., 0] / power[..., 1]).sqrt().prod(-1)
+    gains: Tensor = (power[..., 0] / power[..., 1]).sqrt()
+    return gains.prod(-1)
 
 
 def _angle(freq: Tensor, q: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:

@@ -151,18 +151,17 @@ def _powers(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     Args:
         matrix: The matrices.
-        count: A power of two, 2 or more.
+        count: A power of two.
 
     Returns:
         The powers, one below the other, (group, count * state, state), and the last.
     """
     states = matrix.shape[1]
-    one = constant(_identity, states, dtype=matrix.dtype, device=matrix.device)
-    powers, matrix = torch.cat([one.expand_as(matrix), matrix], 1), matrix @ matrix
+    powers = matrix  # from 1 on, the highest last
     while powers.shape[1] < count * states:
-        powers = torch.cat([powers, powers @ matrix], 1)
-        matrix = matrix @ matrix
-    return powers, matrix
+        powers = torch.cat([powers, powers @ powers[:, -states:]], 1)
+    one = constant(_identity, states, dtype=matrix.dtype, device=matrix.device)
+    return torch.cat([one.expand_as(matrix), powers[:, :-states]], 1), powers[:, -states:]
 
 
 def _identity(size: int, *, dtype: torch.dtype) -> Tensor:

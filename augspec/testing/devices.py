@@ -10,7 +10,7 @@ from augspec.transforms.base import RandomTransform
 from augspec.transforms.compose import Composite
 
 _MOST = 200  # launches of a class, about a millisecond's worth on a fast GPU
-_MOST_TOGETHER = 300  # of one that is made of others
+_MOST_TOGETHER = 300  # of one that is made of others, at least
 
 
 @check(only="compilable")
@@ -44,9 +44,16 @@ def launches_are_few(case: Case) -> None:
 
 
 def max_launches(module: nn.Module) -> int:
-    """Say how many operations a class may launch: its own ``max_launches``, or what is usual."""
-    usual = _MOST_TOGETHER if isinstance(module, Composite) else _MOST
-    return int(getattr(module, "max_launches", usual))
+    """Say how many operations a class may launch: its own ``max_launches``, or what is usual.
+
+    What is made of others runs each of them: it may launch what they may.
+    """
+    own = getattr(module, "max_launches", None)
+    if own is not None:
+        return int(own)
+    if isinstance(module, Composite):
+        return max(_MOST_TOGETHER, sum(map(max_launches, module)))
+    return _MOST
 
 
 def _work(case: Case, *, ragged: bool = False) -> DeviceWork:

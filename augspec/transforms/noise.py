@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -99,6 +99,9 @@ class ColoredNoise(WaveformTransform):
         >>> T.ColoredNoise((5.0, 30.0), (-6.0, 3.0))(torch.randn(4, 1, 800)).shape
         torch.Size([4, 1, 800])
     """
+
+    # The noise, a filter of eight states, and the ratio of two powers.
+    max_launches: ClassVar[int] = 300
 
     snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
     slope_db: Uniform = Uniform(
