@@ -11,7 +11,7 @@ from augspec.transforms.compose import Composite
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
-import count_gpu  # noqa: E402
+import count_gpu
 
 pytestmark = pytest.mark.usefixtures("eager_kernels")
 
