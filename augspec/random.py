@@ -55,19 +55,15 @@ def _signed(value: int) -> int:
 _MULTIPLIER_1, _MULTIPLIER_2 = map(_signed, _MULTIPLIERS)
 
 
-def _mix(x: Tensor) -> Tensor:
+def _mix(x: Tensor, *, top: bool = False) -> Tensor:
     """Hash each ``int64``: the finaliser of SplitMix64, a bijection in which each bit counts.
 
-    ``>>`` keeps the sign in torch, so that the mask makes it a logical shift.
+    ``>>`` keeps the sign in torch, so that the mask makes it a logical shift. The last step leaves
+    the top 31 bits as they are: with ``top`` it is left out.
     """
-    x = _mix_top(x)
-    return x ^ ((x >> 31) & ((1 << 33) - 1))
-
-
-def _mix_top(x: Tensor) -> Tensor:
-    """Do so for the top 31 bits, which the last step of the finaliser leaves as they are."""
     x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
-    return (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
+    x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
+    return x if top else x ^ ((x >> 31) & ((1 << 33) - 1))
 
 
 def _mix_int(x: int) -> int:
@@ -117,10 +113,9 @@ def _hash(
     keys: Tensor, streams: int | Tensor, counter: Tensor | None, *, top: bool = False
 ) -> Tensor:
     """Hash keys; ``top`` leaves the low 33 bits unfinished, which `_unit` does not look at."""
-    last = _mix_top if top else _mix
     if counter is None:
-        return last(keys ^ streams)
-    return last(_mix(keys ^ streams) + counter * _signed(_GOLDEN))
+        return _mix(keys ^ streams, top=top)
+    return _mix(_mix(keys ^ streams) + counter * _signed(_GOLDEN), top=top)
 
 
 def _unit(random_bits: Tensor) -> Tensor:

@@ -24,11 +24,10 @@ from torch import Tensor, nn
 
 from augspec.testing import batches, devices, modules, numbers, randomness
 from augspec.testing.case import CHECKS, make_case
-from augspec.testing.counting import DeviceWork, DeviceWorkError, device_work
+from augspec.testing.counting import DeviceWork, device_work
 
 __all__ = [
     "DeviceWork",
-    "DeviceWorkError",
     "check_transform",
     "checks_for",
     "device_work",

@@ -79,9 +79,9 @@ def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -
         options: What it is called with by name.
 
     Raises:
-        DeviceWorkError: A ``RuntimeError``: if the function waits for the device, with ``.item()``,
-            ``.tolist()``, ``.cpu()``, ``if tensor:``, ``nonzero`` or a boolean index, or mixes
-            tensors of two devices. The message begins with the file and the line.
+        RuntimeError: If the function waits for the device, with ``.item()``, ``.tolist()``,
+            ``.cpu()``, ``if tensor:``, ``nonzero`` or a boolean index, or mixes tensors of two
+            devices. The message begins with the file and the line.
 
     Example:
         >>> from augspec import transforms as T
@@ -89,7 +89,7 @@ def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -
         >>> work = device_work(T.PolarityInversion(), waveform, keys=keys)
         >>> work.launches, work.host_copies
         (3, 0)
-        >>> work.peak_bytes / (4 * waveform.numel())
+        >>> round(work.peak_bytes / (4 * waveform.numel()), 2)
         3.0
     """
     mode = _fake.fake_tensors()

@@ -10,7 +10,8 @@ import augspec
 from augspec import features as F
 from augspec import functional
 from augspec import transforms as T
-from augspec.testing import DeviceWorkError, _fake, device_work
+from augspec.testing import _fake, device_work
+from augspec.testing.counting import DeviceWorkError
 
 WAVEFORM = torch.zeros(8, 1, 4000)
 KEYS = torch.arange(8)
