@@ -3,20 +3,29 @@
 Each kernel says how many intermediate values it makes for a row; one budget a kind of device says
 how many rows that allows. On a CPU what a chunk makes then stays in the cache from one operation to
 the next. Smaller chunks win a little on an idle machine and lose much on a busy one, where every
-operation waits for its slowest thread. Elsewhere the budget only bounds the memory.
+operation waits for its slowest thread. Elsewhere the budget bounds the memory: what 64 examples of
+4 s at 16 kHz need is worked on at once, and a chunk still takes a GPU several times as long as a
+launch.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
 
-__all__ = ["chunks", "in_chunks"]
+__all__ = ["by_examples", "chunks", "in_chunks"]
+
+P = ParamSpec("P")
 
 _CPU_VALUES = 2**21
-_DEVICE_VALUES = 2**27
+_DEVICE_VALUES = 2**25
+_DEVICE_PART = 3 * 2**23  # of a batch that does not fit into the budget
+_EXAMPLES_VALUES = 2**26  # of plain operations, where nothing is larger than the audio
+_ROOM = 3  # times the audio: what examples that are worked on at a time may need beside it
 
 
 def chunks(count: int, values: int, device: torch.device) -> list[slice]:
@@ -38,10 +47,14 @@ def chunks(count: int, values: int, device: torch.device) -> list[slice]:
     """
     if torch.compiler.is_compiling():
         return [slice(None)]
-    budget = _CPU_VALUES if device.type == "cpu" else _DEVICE_VALUES
-    size = max(1, budget // max(1, values))
-    if count <= size:
+    on_cpu, values = device.type == "cpu", max(1, values)
+    if count <= max(1, (_CPU_VALUES if on_cpu else _DEVICE_VALUES) // values):
         return [slice(None)]
+    return _parts(count, (_CPU_VALUES if on_cpu else _DEVICE_PART) // values)
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    size = max(1, size)
     return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
@@ -51,3 +64,66 @@ def in_chunks(
     """Join what ``work`` gives for each of `chunks` along ``dim``."""
     parts = [work(some) for some in chunks(count, values, device)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+
+def by_examples(times: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+    """Let a kernel work on some examples of a large batch at a time, unless it is on a CPU.
+
+    A kernel of plain operations makes several tensors of the size of the audio. On a CPU it is left
+    whole: its operations are not what fills the memory there.
+
+    Args:
+        times: How many tensors of the size of its first argument the kernel needs at one time. All
+            its tensors have a row for each example.
+
+    Example:
+        >>> @by_examples(2)
+        ... def square_of_next(waveform):
+        ...     return (waveform + 1.0).square()
+        >>> square_of_next(torch.ones(2, 1, 1))
+        tensor([[[4.]],
+        <BLANKLINE>
+                [[4.]]])
+    """
+
+    def decorate(kernel: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        @functools.wraps(kernel)
+        def run(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+            signal = args[0] if args else None
+            parts = _some_examples(signal, times) if isinstance(signal, Tensor) else []
+            if len(parts) < 2:
+                return kernel(*args, **kwargs)
+            count = len(args[0])  # type: ignore[arg-type]
+
+            def take(value: Any, some: slice) -> Any:
+                rows = isinstance(value, Tensor) and value.ndim and len(value) == count
+                return value[some] if rows else value
+
+            call: Callable[..., Tensor] = kernel
+            return torch.cat(
+                [
+                    call(
+                        *(take(value, some) for value in args),
+                        **{name: take(value, some) for name, value in kwargs.items()},
+                    )
+                    for some in parts
+                ]
+            )
+
+        return run
+
+    return decorate
+
+
+def _some_examples(signal: Tensor, times: int) -> list[slice]:
+    """Split a batch so that ``times`` tensors of a part need the room of a few of the whole."""
+    fits = times * signal.numel() <= _EXAMPLES_VALUES
+    if fits or torch.compiler.is_compiling() or not _is_bounded(signal.device):
+        return [slice(None)]
+    count = len(signal)
+    enough = _DEVICE_PART * count // (times * signal.numel())
+    return _parts(count, max(enough, _ROOM * count // times))
+
+
+def _is_bounded(device: torch.device) -> bool:
+    return device.type != "cpu"

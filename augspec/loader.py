@@ -96,6 +96,7 @@ class DeviceLoader:
         if classes is not None and found is not None:
             check_classes(list(classes), found, "`classes`", "the data set")
         self._epoch = 0
+        self._side: torch.cuda.Stream | None = None
         self._run: EpochRun | None = None
         self._resumed: dict[str, Any] | None = None
 
@@ -119,8 +120,10 @@ class DeviceLoader:
         self._run = run = EpochRun(self.loader, epoch, self._resumed)
         self._resumed = None
         batches = (lambda batch=batch: self._make(batch, run) for batch in run.fetch())
-        made = one_ahead(batches, self.device) if self.device.type == "cuda" else _now(batches)
-        return run.give(made)
+        if self.device.type != "cuda":
+            return run.give(_now(batches))
+        self._side = self._side or torch.cuda.Stream(self.device)
+        return run.give(one_ahead(batches, self.device, self._side))
 
     def peek(self) -> Batch:
         """Give the first batch of the next iteration, which stays the next one.

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from augspec._compile import constant_in_graphs
+from augspec._constants import constant, tensor_of
 
 __all__ = [
     "Draw",
@@ -54,14 +55,15 @@ def _signed(value: int) -> int:
 _MULTIPLIER_1, _MULTIPLIER_2 = map(_signed, _MULTIPLIERS)
 
 
-def _mix(x: Tensor) -> Tensor:
+def _mix(x: Tensor, *, top: bool = False) -> Tensor:
     """Hash each ``int64``: the finaliser of SplitMix64, a bijection in which each bit counts.
 
-    ``>>`` keeps the sign in torch, so that the mask makes it a logical shift.
+    ``>>`` keeps the sign in torch, so that the mask makes it a logical shift. The last step leaves
+    the top 31 bits as they are: with ``top`` it is left out.
     """
     x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
     x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
-    return x ^ ((x >> 31) & ((1 << 33) - 1))
+    return x if top else x ^ ((x >> 31) & ((1 << 33) - 1))
 
 
 def _mix_int(x: int) -> int:
@@ -104,8 +106,16 @@ def bits(keys: Tensor, path: str, name: str, counter: Tensor | None = None) -> T
     Returns:
         ``int64`` of the broadcast shape; all 64 bits are random.
     """
-    state = _mix(keys ^ stream(path, name))
-    return state if counter is None else _mix(state + counter * _signed(_GOLDEN))
+    return _hash(keys, stream(path, name), counter)
+
+
+def _hash(
+    keys: Tensor, streams: int | Tensor, counter: Tensor | None, *, top: bool = False
+) -> Tensor:
+    """Hash keys; ``top`` leaves the low 33 bits unfinished, which `_unit` does not look at."""
+    if counter is None:
+        return _mix(keys ^ streams, top=top)
+    return _mix(_mix(keys ^ streams) + counter * _signed(_GOLDEN), top=top)
 
 
 def _unit(random_bits: Tensor) -> Tensor:
@@ -123,7 +133,14 @@ def uniform(
     counter: Tensor | None = None,
 ) -> Tensor:
     """Draw float32 values uniform in ``[low, high)``; see `bits` for the arguments."""
-    unit = _unit(bits(keys, path, name, counter))
+    return _between(_draw_unit(keys, path, name, counter), low, high)
+
+
+def _draw_unit(keys: Tensor, path: str, name: str, counter: Tensor | None) -> Tensor:
+    return _unit(_hash(keys, stream(path, name), counter, top=True))
+
+
+def _between(unit: Tensor, low: float, high: float) -> Tensor:
     return unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
 
 
@@ -137,7 +154,10 @@ def normal(
     counter: Tensor | None = None,
 ) -> Tensor:
     """Draw normal float32 values (Box and Muller's transform of two 24-bit halves of one hash)."""
-    random_bits = bits(keys, path, name, counter)
+    return _as_normal(bits(keys, path, name, counter), mean, std)
+
+
+def _as_normal(random_bits: Tensor, mean: float, std: float) -> Tensor:
     # 1 - u lies in (0, 1]: the logarithm is finite, and the largest value is 5.77 sigma.
     radius = torch.sqrt(-2.0 * torch.log(1.0 - _unit(random_bits)))
     angle = (random_bits & 0xFFFFFF).to(torch.float32) * (2.0 * math.pi * 2.0**-24)
@@ -151,10 +171,14 @@ def integers(
 
     The span times 32 random bits, shifted down: no modulo, and a bias below ``span / 2**32``.
     """
+    return _as_integers(bits(keys, path, name, counter), low, high)
+
+
+def _as_integers(random_bits: Tensor, low: int, high: int) -> Tensor:
     span = high - low
     if not 0 < span <= 1 << 31:
         raise ValueError(f"`high` - `low` must lie in [1, 2**31], got {low} to {high}")
-    top = (bits(keys, path, name, counter) >> 32) & 0xFFFFFFFF
+    top = (random_bits >> 32) & 0xFFFFFFFF
     return low + ((top * span) >> 32)
 
 
@@ -178,7 +202,10 @@ def beta(
         Bailey, "Polar generation of random variates with the t-distribution", Mathematics of
         Computation 62, 1994. Devroye, "Random variate generation in one line of code", WSC 1996.
     """
-    random_bits = bits(keys, path, name, counter)
+    return _as_beta(bits(keys, path, name, counter), alpha)
+
+
+def _as_beta(random_bits: Tensor, alpha: float) -> Tensor:
     angle = (random_bits & 0xFFFFFF).to(torch.float32) * (2.0 * math.pi * 2.0**-24)
     cosine = torch.cos(angle)
     root = torch.log(1.0 - _unit(random_bits)) / alpha
@@ -198,10 +225,13 @@ def choice(
     counter: Tensor | None = None,
 ) -> Tensor:
     """Draw ``int64`` indices into ``weights``, in proportion to the weights."""
+    return _as_choice(_draw_unit(keys, path, name, counter), weights)
+
+
+def _as_choice(unit: Tensor, weights: Sequence[float]) -> Tensor:
     total = math.fsum(weights)
     if not weights or min(weights) < 0 or not 0 < total < math.inf:
         raise ValueError(f"`weights` must be non-negative with a positive sum, got {weights}")
-    unit = uniform(keys, path, name, counter=counter)
     index = torch.zeros_like(unit, dtype=torch.int64)
     reached = 0.0
     for weight in weights[:-1]:
@@ -293,6 +323,7 @@ class Draw:
     path: str
     channels: int = 1
     by_channel: bool = False
+    _hashes: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def child(self, name: str) -> Draw:
         """Step down to a part called ``name``, such as ``"Gain#0"``."""
@@ -304,25 +335,53 @@ class Draw:
             return self
         return Draw(self.keys, self.path, self.channels, by_channel)
 
+    def together(self, names: Iterable[str]) -> Draw:
+        """Hash for several names at once.
+
+        Each of the draws is, bit for bit, what it is without; a GPU launches one hash for all names
+        in place of one for each.
+
+        Args:
+            names: Names that are drawn afterwards.
+
+        Example:
+            >>> draw = Draw(example_keys(0, 0, range(4)), "Shift")
+            >>> both = draw.together(["start", "width"])
+            >>> torch.equal(both.uniform("width"), draw.uniform("width"))
+            True
+        """
+        names = list(names)
+        if len(names) < 2:
+            return self
+        keys, counter = self._source()
+        numbers = tuple(stream(self.path, name) for name in names)
+        streams = constant(tensor_of, numbers, dtype=torch.int64, device=keys.device)
+        made = _hash(keys, streams.reshape(-1, *[1] * keys.ndim), counter)
+        pairs = zip(made.unbind(0), _unit(made).unbind(0), strict=True)
+        return replace(self, _hashes=dict(zip(names, pairs, strict=True)))
+
     def _source(self) -> tuple[Tensor, Tensor | None]:
         if not self.by_channel:
             return self.keys, None
         return self.keys.unsqueeze(1), torch.arange(self.channels, device=self.keys.device)
 
+    def _unit(self, name: str) -> Tensor:
+        if name in self._hashes:
+            return self._hashes[name][1]
+        keys, counter = self._source()
+        return _draw_unit(keys, self.path, name, counter)
+
     def uniform(self, name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Draw float32 values in ``[low, high)``; a range of one point is a constant."""
-        keys, counter = self._source()
-        return uniform(keys, self.path, name, low, high, counter=counter)
+        return _between(self._unit(name), low, high)
 
     def normal(self, name: str, mean: float = 0.0, std: float = 1.0) -> Tensor:
         """Draw normal float32 values."""
-        keys, counter = self._source()
-        return normal(keys, self.path, name, mean, std, counter=counter)
+        return _as_normal(self.key(name), mean, std)
 
     def integers(self, name: str, low: int, high: int) -> Tensor:
         """Draw ``int64`` values in ``[low, high)``."""
-        keys, counter = self._source()
-        return integers(keys, self.path, name, low, high, counter=counter)
+        return _as_integers(self.key(name), low, high)
 
     def bernoulli(self, name: str, p: float) -> Tensor:
         """Draw booleans, true with probability ``p``, one per example in every case."""
@@ -332,15 +391,15 @@ class Draw:
 
     def beta(self, name: str, alpha: float) -> Tensor:
         """Draw float32 values from the symmetric beta distribution."""
-        keys, counter = self._source()
-        return beta(keys, self.path, name, alpha, counter=counter)
+        return _as_beta(self.key(name), alpha)
 
     def choice(self, name: str, weights: Sequence[float]) -> Tensor:
         """Draw ``int64`` indices into ``weights``."""
-        keys, counter = self._source()
-        return choice(keys, self.path, name, weights, counter=counter)
+        return _as_choice(self._unit(name), weights)
 
     def key(self, name: str) -> Tensor:
         """Draw a key, ``int64``: a transform that makes noise stores it in place of the noise."""
+        if name in self._hashes:
+            return self._hashes[name][0]
         keys, counter = self._source()
         return bits(keys, self.path, name, counter)

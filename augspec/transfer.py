@@ -34,22 +34,49 @@ def storable(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor
 
 
-def one_ahead(batches: Iterable[Callable[[], Batch]], device: torch.device) -> Iterator[Batch]:
-    """Make each batch on a side stream while the one before it is in use."""
-    side = torch.cuda.Stream(device)
+def one_ahead(
+    batches: Iterable[Callable[[], Batch]], device: torch.device, side: torch.cuda.Stream
+) -> Iterator[Batch]:
+    """Make each batch on a side stream while the one before it is in use.
+
+    Args:
+        batches: What makes each batch.
+        device: The GPU.
+        side: The stream. The allocator keeps memory apart for every stream that ever was: use one
+            for all epochs.
+
+    Raises:
+        Exception: What making a batch raises, once the batch before it was given.
+    """
     # The front end may have been moved to the device a moment ago, on the current stream.
     side.wait_stream(torch.cuda.current_stream(device))
     ready: tuple[Batch, torch.cuda.Event] | None = None
-    for make in batches:
-        with torch.cuda.stream(side):
-            batch = make()
-            event = torch.cuda.Event()
-            event.record(side)
+    coming = iter(batches)
+    while True:
+        made, error = _make_next(coming, side)
         if ready is not None:
             yield _wait_for(*ready, device)
-        ready = batch, event
-    if ready is not None:
-        yield _wait_for(*ready, device)
+        if error is not None:
+            raise error
+        if made is None:
+            return
+        ready = made
+
+
+def _make_next(
+    coming: Iterator[Callable[[], Batch]], side: torch.cuda.Stream
+) -> tuple[tuple[Batch, torch.cuda.Event] | None, Exception | None]:
+    """Make a batch on a stream: the batch, or nothing at the end, or what was raised."""
+    try:
+        with torch.cuda.stream(side):
+            batch = next(coming)()
+            event = torch.cuda.Event()
+            event.record(side)
+    except StopIteration:
+        return None, None
+    except Exception as error:
+        return None, error
+    return (batch, event), None
 
 
 def _wait_for(batch: Batch, event: torch.cuda.Event, device: torch.device) -> Batch:

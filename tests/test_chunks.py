@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from augspec import _chunks
 from augspec import features as F
-from augspec._chunks import chunks, in_chunks
+from augspec._chunks import by_examples, chunks, in_chunks
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 FOUR_SECONDS = 64_000
@@ -26,7 +27,10 @@ def test_rows_at_a_time_on_a_cpu(values, rows):
 
 def test_elsewhere_only_memory_is_bounded():
     assert chunks(64, 8 * FOUR_SECONDS, CUDA) == [slice(None)]
-    assert len(chunks(64, 2**25, CUDA)) == 16
+    assert chunks(64, 2**19, CUDA) == [slice(None)]
+    # What does not fit is cut finer: a part leaves room for what is around it.
+    assert len(chunks(64, 2**19 + 1, CUDA)) == 2
+    assert len(chunks(64, 2**25, CUDA)) == 64
 
 
 def test_no_rows_are_one_chunk():
@@ -46,6 +50,27 @@ def test_a_graph_is_not_cut_into_chunks():
     assert counts == [5]
     assert torch.equal(torch.compile(work, backend="eager")(x), x + 1)
     assert counts[-1] == 1
+
+
+def test_a_kernel_works_on_some_examples_at_a_time_where_memory_is_short(monkeypatch):
+    seen = []
+
+    @by_examples(12)
+    def kernel(waveform, gain, *, offset=None, scale=1.0):
+        seen.append(len(waveform))
+        out = scale * waveform * gain[:, None, None]
+        return out if offset is None else out + offset[:, None, None]
+
+    waveform, gain, offset = torch.randn(20, 1, 30), torch.rand(20), torch.rand(20)
+    expected = kernel(waveform, gain, offset=offset, scale=2.0)
+    assert seen == [20]  # a CPU is left alone
+    monkeypatch.setattr(_chunks, "_is_bounded", lambda _: True)
+    assert torch.equal(kernel(waveform, gain, offset=offset, scale=2.0), expected)
+    assert seen[1:] == [20]  # all fits
+    monkeypatch.setattr(_chunks, "_EXAMPLES_VALUES", 100)
+    monkeypatch.setattr(_chunks, "_DEVICE_PART", 75)
+    assert torch.equal(kernel(waveform, gain, offset=offset, scale=2.0), expected)
+    assert seen[2:] == [5, 5, 5, 5]  # 12 tensors of 5 examples are 3 of all
 
 
 def test_a_spectrogram_of_many_examples_is_that_of_each():

@@ -24,6 +24,7 @@ __all__ = ["band", "butterworth", "magnitude_at", "peak", "shelf", "tilt", "wide
 # last two lie on the negative axis and undo the flattening towards Nyquist.
 _TILT_PLACE = (-6.1367, -4.5382, -2.9575, -1.3656, 0.1972, 1.8025, 0.3959, -1.549)
 _TILT_SPREAD = (1.6716, 1.5694, 1.5945, 1.5819, 1.5686, 1.6258, -0.4812, -0.1002)
+_TILT_WAYS = (tuple(-spread for spread in _TILT_SPREAD), _TILT_SPREAD)  # of zeros, of poles
 _TILT_SIDE = (1.0,) * 6 + (-1.0,) * 2
 
 
@@ -87,27 +88,27 @@ def shelf(
 
 def tilt(slope_db: Tensor) -> Tensor:
     """Make four sections whose joint level rises by ``slope_db`` dB an octave."""
-    exponent = wide(slope_db)[..., None] / (20 * math.log10(2))
+    exponent = wide(slope_db)[..., None, None] / (20 * math.log10(2))
     place, spread, side = (
         constant(tensor_of, values, dtype=exponent.dtype, device=exponent.device)
-        for values in (_TILT_PLACE, _TILT_SPREAD, _TILT_SIDE)
+        for values in (_TILT_PLACE, _TILT_WAYS, _TILT_SIDE)
     )
-    turn = spread * exponent / 2
-    zeros, poles = (side * torch.exp(-torch.exp(place + way)) for way in (-turn, turn))
-    numerator, denominator = _pairs(zeros), _pairs(poles)
-    return torch.cat([numerator, denominator], -1)
+    roots = side * torch.exp(-torch.exp(torch.addcmul(place, spread, exponent, value=0.5)))
+    first, second = roots[..., ::2], roots[..., 1::2]  # of a section; zeros, then poles
+    polynomials = [torch.ones_like(first), -(first + second), first * second]
+    both: Tensor = torch.stack(polynomials, -1).transpose(-3, -2)  # (..., section, 2, 3)
+    return both.flatten(-2)
 
 
 def magnitude_at(sos: Tensor, freq: Tensor, sample_rate: int) -> Tensor:
     """Give the gain of cascades (..., section, 6) at a frequency (...)."""
     angle = wide(freq) * (2 * math.pi / sample_rate)
-    turn = angle[..., None, None] * torch.arange(3, device=sos.device)
-    cos, sin = turn.cos(), turn.sin()
-    numerator, denominator = (
-        (part * cos).sum(-1).square() + (part * sin).sum(-1).square()
-        for part in (sos[..., :3], sos[..., 3:])
-    )
-    return (numerator / denominator).sqrt().prod(-1)
+    turn = angle[..., None] * torch.arange(3, device=sos.device)
+    waves = torch.stack([turn.cos(), turn.sin()], -2)[..., None, None, :, :]
+    parts = sos.unflatten(-1, (2, 1, 3))  # numerator and denominator
+    power = (parts * waves).sum(-1).square().sum(-1)
+    gains: Tensor = (power[..., 0] / power[..., 1]).sqrt()
+    return gains.prod(-1)
 
 
 def _angle(freq: Tensor, q: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
@@ -124,9 +125,3 @@ def _root_gain(gain_db: Tensor) -> Tensor:
 def _section(*coefficients: Tensor) -> Tensor:
     """Join ``b0, b1, b2, a0, a1, a2`` to a cascade of one section."""
     return torch.stack(coefficients, -1).unsqueeze(-2)
-
-
-def _pairs(roots: Tensor) -> Tensor:
-    """Multiply out pairs of real roots: (..., 2 * section) to (..., section, 3)."""
-    first, second = roots[..., ::2], roots[..., 1::2]
-    return torch.stack([torch.ones_like(first), -first - second, first * second], -1)

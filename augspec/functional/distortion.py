@@ -160,8 +160,8 @@ def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
 @compiled
 def _mu_law(waveform: Tensor, mu: Tensor) -> Tensor:
     steps = 0.5 * mu / torch.log1p(mu)  # steps of the code to each unit of the logarithm
-    pressed = torch.log1p(mu * waveform.abs().clamp(max=1.0)) * steps
-    codes = torch.floor(torch.copysign(pressed, waveform) + (0.5 * mu + 0.5)) - 0.5 * mu
+    codes = torch.copysign(torch.log1p(mu * waveform.abs().clamp(max=1.0)) * steps, waveform)
+    codes = torch.floor(codes + (0.5 * mu + 0.5)) - 0.5 * mu
     loud = torch.expm1(codes.abs() / steps) / mu
     return torch.where(waveform == 0, waveform, torch.copysign(loud, codes))
 
@@ -190,6 +190,8 @@ def aliasing(
     new = like((new_freq * 256.0).long().clamp(min=1), waveform)
     old = sample_rate * 256
     time = torch.arange(waveform.shape[-1], device=waveform.device)
-    held = torch.div(time * new, old, rounding_mode="floor")
-    source = -torch.div(-held * old, new, rounding_mode="floor")
+    source = torch.div(time * new, old, rounding_mode="floor")  # the number of the held sample
+    source = source * -old
+    source = torch.div(source, new, rounding_mode="floor")
+    source = -source
     return silence_after(waveform.gather(-1, source.expand_as(waveform)), lengths)

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from augspec._chunks import by_examples
 from augspec.functional.checks import (
     check_parameter,
     check_parameters,
@@ -168,15 +169,17 @@ def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor
         ``(batch, channel, time)`` in and out; the parameters are of one shape.
     """
     check_parameters(waveform, None, "int64", start=start, width=width, fade=fade)
-    start, width, fade = (like(value, waveform) for value in (start, width, fade))
-    time = torch.arange(waveform.shape[-1], device=waveform.device)
+    # int32: places in int64 would take twice the memory of the signal.
+    start, width, fade = (like(value.to(torch.int32), waveform) for value in (start, width, fade))
+    time = torch.arange(waveform.shape[-1], dtype=torch.int32, device=waveform.device)
     depth = torch.minimum(time - start, start + width - 1 - time) + 1  # 1 at the first and the last
     fade = torch.minimum(fade, width // 2)
-    place = depth.clamp(min=0).to(waveform.dtype) / (fade + 1)
-    gain = 0.5 + 0.5 * torch.cos(math.pi * place)
+    gain = depth.clamp(min=0).to(waveform.dtype) / (fade + 1)
+    gain = 0.5 + 0.5 * torch.cos(math.pi * gain)
     return torch.where(depth <= 0, waveform, torch.where(depth > fade, 0.0, waveform * gain))
 
 
+@by_examples(14)
 def repeat_part(
     waveform: Tensor,
     start: Tensor,

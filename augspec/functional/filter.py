@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._constants import constant, tensor_of
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.shapes import fit, silence_after
 
@@ -30,6 +31,7 @@ __all__ = ["biquad", "sosfilt"]
 
 _BLOCK = 32  # samples, a power of two: fewer make more states, more make larger matrices
 _JOINED_STATES = 64  # states of all the blocks that are joined to a larger one, at most
+_JOINED_ON_DEVICES = 256
 
 
 def biquad(waveform: Tensor, b: Tensor, a: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -112,33 +114,58 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
     return silence_after(out.to(waveform.dtype), lengths)
 
 
-def _section(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Write one section (row, 6) as a system of two states that white noise drives to unit power.
+def _sections(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Write sections (..., 6) as systems of two states that white noise drives to unit power.
 
     The states are the scaled sum and difference of the two delayed values of the direct form: the
     covariance of these is a symmetric Toeplitz matrix, whose eigenvectors are (1, 1) and (1, -1).
     """
-    b0, b1, b2, _, a1, a2 = (sos / sos[:, 3:4]).unbind(1)
-    at_zero, at_nyquist = 1 + a1 + a2, 1 - a1 + a2  # the denominator at both ends
-    room = 1 - a2
-    turn = (at_zero * at_nyquist).sqrt() / 2
-    transition = torch.stack([1 - at_zero / 2, turn, -turn, at_nyquist / 2 - 1], 1).view(-1, 2, 2)
-    scale = torch.stack([at_zero, at_nyquist], 1).sqrt() * (room / 2).sqrt()[:, None]
-    rest = torch.stack([b1 + b2 - b0 * (a1 + a2), b1 - b2 - b0 * (a1 - a2)], 1)
-    return transition, scale[:, :, None], (rest / (2 * scale))[:, None, :], b0[:, None, None]
+    sos = sos / sos[..., 3:4]
+    sign = constant(tensor_of, (1.0, -1.0), dtype=sos.dtype, device=sos.device)
+    b0, a1, a2 = (sos[..., place, None] for place in (0, 4, 5))
+    ends = sign * a1 + 1 + a2  # the denominator at 0 and at Nyquist
+    turn = ends.prod(-1, keepdim=True).sqrt() / 2
+    diagonal = torch.addcmul(sign, sign, ends, value=-0.5)  # 1 - ends / 2, and its negative
+    transition = torch.cat([diagonal[..., :1], turn, -turn, diagonal[..., 1:]], -1)
+    scale = (ends * (0.5 - a2 / 2)).sqrt()
+    after_b, after_a = (sos[..., i : i + 1] + sign * sos[..., i + 1 : i + 2] for i in (1, 4))
+    leave = torch.addcmul(after_b, b0, after_a, value=-1.0) / (2 * scale)
+    return transition.unflatten(-1, (2, 2)), scale[..., None], leave[..., None, :], b0[..., None]
 
 
 def _state_space(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Join the sections of (row, section, 6) to one system: transition, input, output, direct."""
-    transition, enter, leave, direct = _section(sos[:, 0])
-    for i in range(1, sos.shape[1]):
-        a, b, c, d = _section(sos[:, i])
+    first, *others = zip(*(part.unbind(1) for part in _sections(sos)), strict=True)
+    transition, enter, leave, direct = first
+    for a, b, c, d in others:
         above = nnf.pad(transition, (0, 2))
         transition = torch.cat([above, torch.cat([b @ leave, a], 2)], 1)
         enter = torch.cat([enter, b @ direct], 1)
         leave = torch.cat([d @ leave, c], 2)
         direct = d @ direct
     return transition, enter, leave, direct
+
+
+def _powers(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Raise matrices (group, state, state) to the powers 0 to ``count - 1``, and to ``count``.
+
+    Args:
+        matrix: The matrices.
+        count: A power of two.
+
+    Returns:
+        The powers, one below the other, (group, count * state, state), and the last.
+    """
+    states = matrix.shape[1]
+    powers = matrix  # from 1 on, the highest last
+    while powers.shape[1] < count * states:
+        powers = torch.cat([powers, powers @ powers[:, -states:]], 1)
+    one = constant(_identity, states, dtype=matrix.dtype, device=matrix.device)
+    return torch.cat([one.expand_as(matrix), powers[:, :-states]], 1), powers[:, -states:]
+
+
+def _identity(size: int, *, dtype: torch.dtype) -> Tensor:
+    return torch.eye(size, dtype=dtype)
 
 
 def _filter_blocks(
@@ -150,16 +177,15 @@ def _filter_blocks(
     blocks = -(-time // _BLOCK)
     x = fit(waveform, blocks * _BLOCK).reshape(groups, -1, _BLOCK)
 
-    observe, reach, power, n = leave, enter, transition, 1
-    while n < _BLOCK:
-        observe = torch.cat([observe, observe @ power], 1)  # rows: output n samples after a state
-        reach = torch.cat([power @ reach, reach], 2)  # columns: state n samples after an input
-        power, n = power @ power, 2 * n
+    powers, power = _powers(transition, _BLOCK)
+    # Rows: the output n samples after a state, and the state after a block by the inputs in it.
+    observe = (leave.transpose(1, 2)[:, None] * powers.unflatten(1, (_BLOCK, states))).sum(2)
+    reach = (powers @ enter).view(groups, _BLOCK, states).flip(1)
     response = torch.cat([direct, observe[:, :-1] @ enter], 1).squeeze(2).to(x.dtype)
 
     out = torch.bmm(x, _toeplitz(response))
     if blocks > 1:
-        ahead = torch.bmm(x, reach.transpose(1, 2).to(x.dtype))
+        ahead = torch.bmm(x, reach.to(x.dtype))
         state = _states(ahead.view(groups, -1, blocks, states), power.transpose(1, 2))
         state = state.reshape(groups, -1, states)
         out = out.baddbmm_(state, observe.transpose(1, 2).to(x.dtype))
@@ -186,17 +212,13 @@ def _states(ahead: Tensor, power: Tensor) -> Tensor:
     groups, rows, blocks, states = ahead.shape
     if blocks == 1:
         return torch.zeros_like(ahead)
-    joined = 1 << max(1, (_JOINED_STATES // states).bit_length() - 1)  # a power of two
-    powers = torch.eye(states, dtype=power.dtype, device=power.device).expand_as(power)[:, None]
-    while powers.shape[1] < joined:
-        powers = torch.cat([powers, powers @ power[:, None]], 1)
-        power = power @ power
-    powers = powers.to(ahead.dtype)
+    joined = _joined(blocks, states, ahead.device)
+    powers, power = _powers(power, joined)
+    powers = powers.to(ahead.dtype).view(groups, joined, states, states)
 
     # Within the larger block: power ** (to - of - 1) leads from one block to another after it.
-    place = torch.arange(joined, device=ahead.device)
-    within = nnf.pad(powers, (0, 0, 0, 0, joined, 0))[:, place - place[:, None] - 1 + joined]
-    within = within.transpose(2, 3).reshape(groups, joined * states, joined * states)
+    places = constant(_lower_triangle, joined, states, dtype=torch.int64, device=ahead.device)
+    within = nnf.pad(powers.flatten(1), (1, 0))[:, places]
     over = powers.flip(1).reshape(groups, joined * states, states)
     onward = powers.transpose(1, 2).reshape(groups, states, joined * states)
 
@@ -205,3 +227,24 @@ def _states(ahead: Tensor, power: Tensor) -> Tensor:
     before = _states(larger, power).reshape(groups, -1, states)
     state = torch.bmm(ahead, within).baddbmm_(before, onward)
     return state.view(groups, rows, -1, states)[:, :, :blocks]
+
+
+def _joined(blocks: int, states: int, device: torch.device) -> int:
+    """Say how many blocks become one: a power of two."""
+    # A GPU has arithmetic to spare and waits for launches: larger matrices, fewer levels.
+    most = _JOINED_STATES if device.type == "cpu" else _JOINED_ON_DEVICES
+    joined = 1 << max(1, (most // states).bit_length() - 1)
+    return min(joined, 1 << (blocks - 1).bit_length())
+
+
+def _lower_triangle(joined: int, states: int, *, dtype: torch.dtype) -> Tensor:
+    """Say where the elements of a block triangular Toeplitz matrix lie in the powers, from 1.
+
+    Element ``[i, k]`` of ``power ** (to - of - 1)`` stands at row ``of * states + i`` and column
+    ``to * states + k``; 0 is the place of a zero, above the diagonal.
+    """
+    place = torch.arange(joined * states, dtype=dtype)
+    block, state = place // states, place % states
+    steps = block - block[:, None] - 1
+    element = (steps * states + state[:, None]) * states + state
+    return torch.where(steps >= 0, element + 1, 0)

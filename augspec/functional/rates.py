@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._chunks import in_chunks
+from augspec._constants import constant
 from augspec.functional.sinc import ONE, TAPS, interpolation_matrix
 
 __all__ = ["LONGEST_PERIOD", "by_period"]
@@ -25,21 +26,18 @@ LONGEST_PERIOD = 1024  # samples, in and out; the matrices of a longer one would
 
 def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
     """Resample rows (row, time) by ``period / new_period``: (row, size)."""
-    ratio = period / new_period
     several = -(-_BLOCK // new_period)  # short periods are taken several at a time
     period, new_period = several * period, several * new_period
     blocks = -(-new_period // _BLOCK)
     block = -(-new_period // blocks)
-    half = TAPS / 2 * max(1.0, ratio)
+    half = TAPS / 2 * max(1.0, period / new_period)
     reach = math.ceil(half) - 1
-    width = reach + math.ceil((block - 1) * ratio + half) + 1
-    # Where the outputs of a period lie, in input samples, and where the frame of a block begins.
-    place = torch.arange(blocks * block, device=rows.device).reshape(blocks, block) * period
+    width = reach + math.ceil((block - 1) * period / new_period + half) + 1
+    # Where the frame of each block begins, in input samples.
     starts = [k * block * period // new_period for k in range(blocks)]
-    origin = torch.tensor(starts, device=rows.device)[:, None]
-    offset = (place - origin * new_period) * ONE // new_period
-    ratios = rows.new_full((blocks,), ratio)
-    matrices = interpolation_matrix(offset, ratios, reach, width, ratio)
+    matrices = constant(
+        _matrices, period, new_period, blocks, reach, width, dtype=rows.dtype, device=rows.device
+    )
 
     # Rows of whole periods: frames a period apart then run on from each row to the next.
     periods = -(-size // new_period)
@@ -55,3 +53,16 @@ def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
         return out[:, :new_period].reshape(len(part), -1)[:, :size]
 
     return in_chunks(convolve, len(rows), 4 * long, rows.device)
+
+
+def _matrices(
+    period: int, new_period: int, blocks: int, reach: int, width: int, *, dtype: torch.dtype
+) -> Tensor:
+    """Make the interpolation matrix of each block of a period: (block, width, output)."""
+    ratio = period / new_period
+    block = -(-new_period // blocks)
+    place = torch.arange(blocks * block).reshape(blocks, block) * period
+    origin = torch.arange(blocks)[:, None] * (block * period) // new_period
+    offset = (place - origin * new_period) * ONE // new_period
+    ratios = torch.full((blocks,), ratio, dtype=dtype)
+    return interpolation_matrix(offset, ratios, reach, width, ratio)

@@ -19,6 +19,7 @@ from torch.nn import functional as nnf
 
 from augspec._chunks import in_chunks
 from augspec._compile import compiled, floor_divide
+from augspec._constants import constant
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
 from augspec.functional.sinc import ONE, TAPS, interpolation_matrix, windowed_sinc
@@ -198,7 +199,7 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
     offset = torch.arange(_BLOCK, device=rows.device) * step[:, None]
     ratio = step.to(rows.dtype) / ONE
     matrix = interpolation_matrix(offset, ratio, reach, width, max_ratio)
-    table = _delay_table(rows.new_zeros(()))
+    table = constant(_delay_table, dtype=rows.dtype, device=rows.device)
     unchanged = step == ONE
 
     def convolve(part: slice) -> Tensor:
@@ -224,12 +225,11 @@ def _silence_after(out: Tensor, valid: Tensor) -> Tensor:
     return out
 
 
-@compiled
-def _delay_table(zero: Tensor) -> Tensor:
-    """Tabulate the delay filter over fractions 0 to 1, (fraction, tap), as ``zero`` is typed."""
-    tap = torch.arange(1 - _DELAY_TAPS // 2, _DELAY_TAPS // 2 + 1, device=zero.device)
-    fraction = torch.arange((1 << _PHASE_BITS) + 1, device=zero.device) / (1 << _PHASE_BITS)
-    return windowed_sinc(tap - fraction.to(zero.dtype)[:, None], _DELAY_TAPS, _DELAY_BETA)
+def _delay_table(*, dtype: torch.dtype) -> Tensor:
+    """Tabulate the delay filter over fractions 0 to 1, (fraction, tap)."""
+    tap = torch.arange(1 - _DELAY_TAPS // 2, _DELAY_TAPS // 2 + 1)
+    fraction = torch.arange((1 << _PHASE_BITS) + 1) / (1 << _PHASE_BITS)
+    return windowed_sinc(tap - fraction.to(dtype)[:, None], _DELAY_TAPS, _DELAY_BETA)
 
 
 @compiled
@@ -252,7 +252,15 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
         frames = source[start[:, None] + torch.arange(outer, device=source.device)]
     else:
         frames = source.as_strided((source.shape[0] - outer + 1, outer), (1, 1))[start]
+    if _convolves(frames):
+        # One launch in place of one a tap: a convolution in which each row is a channel.
+        return nnf.conv1d(frames[None], weights[:, None], groups=len(weights))[0]
     delayed = frames[:, :width] * weights[:, :1]
     for tap in range(1, _DELAY_TAPS):
         delayed = torch.addcmul(delayed, frames[:, tap : tap + width], weights[:, tap : tap + 1])
     return delayed
+
+
+def _convolves(frames: Tensor) -> bool:
+    """Whether a filter of its own for every row is a convolution: on a GPU, not compiled."""
+    return frames.device.type == "cuda" and not torch.compiler.is_compiling()

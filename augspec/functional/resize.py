@@ -37,19 +37,20 @@ def interpolate_at(
     last = specgram.new_full((1,), specgram.shape[-1] - 1, dtype=torch.int64)
     last = last if ends is None else (ends - 1)[:, None]
 
-    def read(index: Tensor) -> tuple[Tensor, Tensor]:
-        inside = torch.minimum(index, last).clamp(min=0)
-        values = specgram.gather(-1, inside.reshape(shape).expand(size))
-        return values, (inside == index).reshape(shape)
+    def read(index: Tensor) -> Tensor:
+        return specgram.gather(-1, index.reshape(shape).expand(size))
 
     low = torch.floor(place)
     part = (place - low).reshape(shape).to(specgram.dtype)
-    (below, low_inside), (above, high_inside) = read(low.long()), read(low.long() + 1)
+    places = torch.stack([low.long(), low.long() + 1])
+    known = torch.minimum(places, last).clamp(min=0)
     if fill is None:
-        return torch.lerp(below, above, part)
-    below_share, above_share = (1.0 - part) * low_inside, part * high_inside
-    mixed = torch.addcmul(below * below_share, above, above_share)
-    return mixed + (1.0 - below_share - above_share) * fill
+        return torch.lerp(read(known[0]), read(known[1]), part)
+    inside = (known == places).reshape(2, *shape)
+    below_share, above_share = (1.0 - part) * inside[0], part * inside[1]
+    out = (1.0 - below_share - above_share) * fill
+    out = torch.addcmul(out, read(known[0]), below_share)
+    return torch.addcmul(out, read(known[1]), above_share)
 
 
 def interpolate_bins(specgram: Tensor, place: Tensor, fill: Tensor) -> Tensor:

@@ -78,4 +78,4 @@ def span_start(fraction: Tensor, room: Tensor | int) -> Tensor:
     ``room + 1``, and not every device has float64.
     """
     place = ((fraction * 2.0**24).long() * (room + 1)) >> 24
-    return torch.minimum(place, torch.as_tensor(room, device=place.device))
+    return torch.clamp(place, max=room)

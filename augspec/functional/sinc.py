@@ -17,9 +17,10 @@ def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
     """Evaluate a sinc under a Kaiser window, ``distance`` samples from its centre."""
     # The series of the Bessel function I0(beta * sqrt(x)) in x needs no special function.
     inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
-    window, peak = torch.ones_like(inside), 1.0
+    one = torch.ones((), dtype=inside.dtype, device=inside.device)
+    window, peak = one, 1.0
     for order in range(_ORDERS, 0, -1):
-        window = window * inside / order**2 + 1
+        window = torch.addcmul(one, window, inside, value=1 / order**2)  # one launch a term
         peak = peak * (beta**2 / 4) / order**2 + 1
     return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
 

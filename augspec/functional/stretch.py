@@ -282,7 +282,7 @@ def _stretch(
     ratio = torch.ones_like(rate) if pitch is None else pitch.ratio
     sound, (rate, ratio) = split_units(sound, rate, ratio)
     valid = valid.repeat_interleave(len(sound) // batch)
-    ends = torch.ceil(valid / rate.to(torch.float64)).clamp(0, size).to(torch.int64)
+    ends = resampled_lengths(valid, rate, size)
     rate = rate.to(compute_dtype(rate))
     # Attacks are found before resampling: that costs less, and does not depend on the pitch.
     onsets = find_onsets(sound.detach(), n_fft)

@@ -11,7 +11,10 @@ test for each check, through `checks_for` and `run_check`:
 
 A class says by its attributes what it cannot promise, and is spared exactly the checks that ask
 for it: ``mixes_examples`` those that an example is independent of others, ``compilable = False``
-that it compiles, ``differentiable = False`` those of gradients.
+that it compiles and those of a GPU, ``differentiable = False`` those of gradients. By
+``max_launches`` it says how many operations it may launch on a GPU.
+
+`device_work` counts what any function gives a GPU to do, without a GPU.
 """
 
 from __future__ import annotations
@@ -19,12 +22,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from augspec.testing import batches, modules, numbers, randomness
+from augspec.testing import batches, devices, modules, numbers, randomness
 from augspec.testing.case import CHECKS, make_case
+from augspec.testing.counting import DeviceWork, device_work
 
-__all__ = ["check_transform", "checks_for", "run_check"]
+__all__ = [
+    "DeviceWork",
+    "check_transform",
+    "checks_for",
+    "device_work",
+    "run_check",
+]
 
-_MODULES = (batches, modules, numbers, randomness)  # importing them fills CHECKS
+_MODULES = (batches, modules, numbers, devices, randomness)  # importing them fills CHECKS
 
 
 def checks_for(transform: nn.Module) -> list[str]:

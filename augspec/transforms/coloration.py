@@ -84,14 +84,17 @@ class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
         low, high = self.center_freq
         edges = [low * (high / low) ** (i / self.bands) for i in range(self.bands)] + [high]
         bands = range(self.bands)
+        names = ("center_freq", "gain_db", "q")
+        draw = draw.together(f"{name}_{i}" for name in names for i in bands)
+        freqs = [log_uniform(draw, f"center_freq_{i}", *edges[i : i + 2]) for i in bands]
+        gains = torch.stack([draw.uniform(f"gain_db_{i}") for i in bands], -1)
+        widths = torch.stack([draw.uniform(f"q_{i}") for i in bands], -1)
+        lowest, highest = self.gain_db
+        narrow, wide = self.q
         return {
-            "center_freq": torch.stack(
-                [log_uniform(draw, f"center_freq_{i}", *edges[i : i + 2]) for i in bands], -1
-            ),
-            "gain_db": torch.stack(
-                [draw.uniform(f"gain_db_{i}", *self.gain_db) for i in bands], -1
-            ),
-            "q": torch.stack([log_uniform(draw, f"q_{i}", *self.q) for i in bands], -1),
+            "center_freq": torch.stack(freqs, -1),
+            "gain_db": lowest + (highest - lowest) * gains,
+            "q": (narrow * torch.pow(wide / narrow, widths)).clamp(narrow, wide),
         }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -99,6 +99,9 @@ class ColoredNoise(WaveformTransform):
         >>> T.ColoredNoise((5.0, 30.0), (-6.0, 3.0))(torch.randn(4, 1, 800)).shape
         torch.Size([4, 1, 800])
     """
+
+    # The noise, a filter of eight states, and the ratio of two powers.
+    max_launches: ClassVar[int] = 300
 
     snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
     slope_db: Uniform = Uniform(
@@ -222,6 +225,9 @@ class ShortNoises(WaveformTransform):
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         bursts = range(self.count[1])
+        names = ["snr_db", "duration", "start"]
+        names += ["noise"] if self.bank is None else ["sound", "offset"]
+        draw = draw.together(["count", *(f"{name}_{i}" for name in names for i in bursts)])
 
         def each(name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
             return torch.stack([draw.uniform(f"{name}_{i}", low, high) for i in bursts], 1)

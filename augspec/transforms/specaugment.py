@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from augspec.functional.checks import check_count
 from augspec.functional.mask import MaskValue, mask_value_of, spans
 from augspec.functional.shapes import ends_of, span_start
 from augspec.functional.spectrum import valid_frames
+from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
 from augspec.transforms.declare import Number, Place, Whole, setting
 from augspec.transforms.mask import Places, check_mask_value
@@ -123,6 +125,17 @@ class SpecAugment(SpecgramTransform):
         own = _POLICIES[self.policy]
         given = {name: getattr(self, name) for name in own}
         return {name: own[name] if value is None else value for name, value in given.items()}
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        ways = {name: one for name, one in self.drawn.items() if isinstance(one, Places)}
+        # One hash for all masks; a place does not depend on how many there are.
+        most = max(one.count(self) for one in ways.values())
+        places = replace(draw, channels=most).per_channel().together(ways)
+        draw = draw.together(["center", "warp"])
+        params = {name: draw.uniform(name) for name in ("center", "warp")}
+        return params | {
+            name: places.uniform(name)[:, : one.count(self)] for name, one in ways.items()
+        }
 
     def _transform(
         self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None

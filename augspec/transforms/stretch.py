@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -146,6 +146,9 @@ class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch
         torch.Size([4, 1, 20000])
     """
 
+    # Phases are summed and peaks are found in many small steps, unless they are compiled.
+    max_launches: ClassVar[int] = 750
+
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 
     @classmethod
@@ -248,6 +251,9 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
         torch.Size([4, 1, 16000])
     """
 
+    # Phases are summed and peaks are found in many small steps, unless they are compiled.
+    max_launches: ClassVar[int] = 750
+
     preserve_formants: bool = setting(default=False, check=check_flag, kw_only=True)
 
     @classmethod
@@ -296,6 +302,9 @@ class PitchAndTempo(_TempoTransform, _PitchTransform, kernel=stretch.pitch_and_t
         >>> T.PitchAndTempo((-2.0, 2.0), (0.8, 1.25))(torch.randn(4, 1, 16000)).shape
         torch.Size([4, 1, 16000])
     """
+
+    # Phases are summed and peaks are found in many small steps, unless they are compiled.
+    max_launches: ClassVar[int] = 750
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 

@@ -25,8 +25,8 @@ class Mine(T.WaveformTransform):
         moved = waveform + params["offset"][:, None, None]
         if lengths is None:
             return moved
-        padding = torch.arange(waveform.shape[-1]) >= lengths[:, None, None]
-        return torch.where(padding, waveform, moved)
+        places = torch.arange(waveform.shape[-1], device=waveform.device)
+        return torch.where(places >= lengths[:, None, None], waveform, moved)
 
 
 class EditsInput(Mine):
@@ -79,7 +79,8 @@ class AdmitsMixing(MixesExamples):
 
 class DependsOnOrder(Mine):
     def _transform(self, waveform, params, lengths):
-        return waveform + torch.arange(len(waveform))[:, None, None]
+        order = torch.arange(len(waveform), device=waveform.device)
+        return waveform + order[:, None, None]
 
 
 class KeepsState(Mine):
@@ -125,6 +126,10 @@ class DividesByLevel(Mine):
         return waveform / waveform.abs().amax(-1, keepdim=True)
 
 
+class AdmitsNoCompilation(BreaksGraph):
+    compilable = False
+
+
 class WrongGradient(Mine):
     def _transform(self, waveform, params, lengths):
         return waveform.detach() ** 2 + 3.0 * waveform
@@ -137,6 +142,39 @@ class CutsGradient(Mine):
 
 class AdmitsNoGradient(CutsGradient):
     differentiable = False
+
+
+class AsksForTheLevel(Mine):
+    def _transform(self, waveform, params, lengths):
+        return waveform * (1.0 + 0.0 * params["offset"].abs().max().item())
+
+
+class MixesDevices(Mine):
+    def _transform(self, waveform, params, lengths):
+        return waveform * (torch.arange(waveform.shape[-1]) / 16_000)
+
+
+class CopiesAList(Mine):
+    def _transform(self, waveform, params, lengths):
+        return waveform * torch.tensor([0.5, 2.0], device=waveform.device)[:, None]
+
+
+class LoopsOverExamples(Mine):
+    def _transform(self, waveform, params, lengths):
+        offsets = params["offset"]
+        return torch.stack([one + offset for one, offset in zip(waveform, offsets, strict=True)])
+
+
+class LaunchesMuch(Mine):
+    def _transform(self, waveform, params, lengths):
+        out = super()._transform(waveform, params, lengths)
+        for _ in range(200):
+            out = out * 1.0
+        return out
+
+
+class AdmitsLaunches(LaunchesMuch):
+    max_launches = 300
 
 
 class DrawsByTime(Mine):
@@ -206,6 +244,11 @@ def test_a_transform_of_a_user_passes():
         (DividesByLevel, "gradients_are_finite"),
         (WrongGradient, "gradients_are_right"),
         (CutsGradient, "gradients_are_finite"),
+        (AsksForTheLevel, "nothing_waits_for_a_gpu"),
+        (MixesDevices, "nothing_waits_for_a_gpu"),
+        (CopiesAList, "nothing_waits_for_a_gpu"),
+        (LoopsOverExamples, "launches_are_few"),
+        (LaunchesMuch, "launches_are_few"),
         (DrawsByTime, "params_are_data"),
         (IgnoresP, "p_is_per_example"),
         (IgnoresP, "p_0_is_the_identity"),
@@ -224,7 +267,10 @@ def test_a_fault_is_caught(kind, caught_by):
         # A fault that is a class's own leaves the checks that have nothing to do with it.
         (LandsInPadding, {"padding_stays_silent"}),
         (KeepsState, {"it_has_no_state"}),
-        (BreaksGraph, {"it_compiles_whole"}),
+        (BreaksGraph, {"it_compiles_whole", "nothing_waits_for_a_gpu", "launches_are_few"}),
+        (CopiesAList, {"nothing_waits_for_a_gpu"}),
+        (LaunchesMuch, {"launches_are_few"}),
+        (AdmitsLaunches, set()),
         (WrongGradient, {"gradients_are_right"}),
     ],
 )
@@ -244,6 +290,23 @@ def test_class_attributes_exempt_from_exactly_their_checks():
         "gradients_are_right",
     }
     testing.check_transform(AdmitsNoGradient())
+    assert every - set(testing.checks_for(AdmitsNoCompilation())) == {
+        "it_compiles_whole",
+        "nothing_waits_for_a_gpu",
+        "launches_are_few",
+    }
+
+
+def test_what_would_make_a_gpu_wait_is_named_by_its_line():
+    for kind, line in (
+        (AsksForTheLevel, 'params["offset"].abs().max().item()'),
+        (MixesDevices, "torch.arange(waveform.shape[-1]) / 16_000"),
+        (CopiesAList, "torch.tensor([0.5, 2.0], device=waveform.device)"),
+    ):
+        with pytest.raises(AssertionError) as error:
+            testing.run_check("nothing_waits_for_a_gpu", kind())
+        assert f"{__file__}:" in str(error.value)
+        assert line in str(error.value)
 
 
 def test_a_feature_of_a_user_passes_and_one_that_hears_padding_does_not():
@@ -258,7 +321,8 @@ def test_a_feature_of_a_user_passes_and_one_that_hears_padding_does_not():
             check_waveform(waveform, lengths)
             wide = waveform if waveform.dtype == torch.float64 else waveform.float()
             if lengths is not None and self.masks:
-                inside = torch.arange(waveform.shape[-1]) < lengths[:, None, None]
+                places = torch.arange(waveform.shape[-1], device=waveform.device)
+                inside = places < lengths[:, None, None]
                 wide = torch.where(inside, wide, 0.0)
             missing = -waveform.shape[-1] % self.size
             frames = torch.nn.functional.pad(wide, (0, missing)).unflatten(-1, (-1, self.size))

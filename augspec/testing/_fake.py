@@ -1,0 +1,47 @@
+"""What `augspec.testing.device_work` needs of torch's private parts, and nothing else.
+
+Fake tensors have a shape, a dtype and a device, and no numbers: operations on them say what comes
+out, without a GPU. Torch may move any of this in a release; then only this module changes.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = ["OperatorMode", "edits", "fake_tensors", "has_number", "name_of", "needs_values"]
+
+#: The base of a mode that sees every operation below autograd.
+OperatorMode = TorchDispatchMode
+
+_NEED_VALUES = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+
+
+def fake_tensors() -> AbstractContextManager[Any]:
+    """Make every tensor within a fake; those from outside may be used as they are."""
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def name_of(operation: Any) -> str:
+    """Give the name of an operation without namespace and overload, such as ``"add"``."""
+    name: str = operation._schema.name.rpartition("::")[2]
+    return name
+
+
+def edits(operation: Any) -> bool:
+    """Whether an operation writes into one of its arguments."""
+    return bool(operation._schema.is_mutable)
+
+
+def needs_values(operation: Any) -> bool:
+    """Whether the result, or its shape, depends on numbers that only the device knows."""
+    return any(tag in operation.tags for tag in _NEED_VALUES)
+
+
+def has_number(tensor: torch.Tensor) -> bool:
+    """Whether a fake tensor of one number on the CPU remembers it."""
+    return getattr(tensor, "constant", None) is not None

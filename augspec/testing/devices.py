@@ -1,0 +1,65 @@
+"""Checks of what a GPU would be given to do; none of them needs one."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from augspec.testing.case import Case, check, require
+from augspec.testing.counting import DeviceWork, DeviceWorkError, device_work
+from augspec.transforms.base import RandomTransform
+from augspec.transforms.compose import Composite
+
+_MOST = 200  # launches of a class, about a millisecond's worth on a fast GPU
+_MOST_TOGETHER = 300  # of one that is made of others, at least
+
+
+@check(only="compilable")
+def nothing_waits_for_a_gpu(case: Case) -> None:
+    """It asks the GPU for no number, and neither mixes devices nor copies from the host."""
+    for ragged in (False, True):
+        work = _work(case, ragged=ragged)
+        places = "; ".join(work.copied_at)
+        require(
+            not work.host_copies,
+            f"it copies {work.host_copies} tensors from the host at each call: {places}. Make them "
+            "on the device, of Python's numbers, or once for all calls",
+        )
+
+
+@check(only="compilable")
+def launches_are_few(case: Case) -> None:
+    """It launches at most ``max_launches`` operations on a GPU, as many for any batch."""
+    most = max_launches(case.module)
+    launches = _work(case).launches
+    require(
+        launches <= most,
+        f"it launches {launches} operations on a GPU, more than its `max_launches`, {most}",
+    )
+    half = _work(case.take(slice(0, len(case.batch) // 2))).launches
+    require(
+        half == launches,
+        f"it launches {half} operations on a GPU for {len(case.batch) // 2} examples and "
+        f"{launches} for {len(case.batch)}: is there a loop over examples?",
+    )
+
+
+def max_launches(module: nn.Module) -> int:
+    """Say how many operations a class may launch: its own ``max_launches``, or what is usual.
+
+    What is made of others runs each of them: it may launch what they may.
+    """
+    own = getattr(module, "max_launches", None)
+    if own is not None:
+        return int(own)
+    if isinstance(module, Composite):
+        return max(_MOST_TOGETHER, sum(map(max_launches, module)))
+    return _MOST
+
+
+def _work(case: Case, *, ragged: bool = False) -> DeviceWork:
+    lengths = [case.lengths] if ragged else []
+    keys = {"keys": case.keys} if isinstance(case.module, RandomTransform) else {}
+    try:
+        return device_work(case.module, case.batch, *lengths, **keys)
+    except DeviceWorkError as error:
+        raise AssertionError(str(error)) from error

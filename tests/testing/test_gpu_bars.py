@@ -1,0 +1,54 @@
+"""What the library gives a GPU to do stays within bounds, counted without one."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from augspec.testing.devices import max_launches
+from augspec.transforms.compose import Composite
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+import count_gpu
+
+pytestmark = pytest.mark.usefixtures("eager_kernels")
+
+SUBJECTS = count_gpu.subjects()
+# Launches of the front ends: docs/gpu.md says what is still to be won.
+LAUNCHES = {
+    "plain log-mel": 20,
+    "stretch, pitch, crop and gain, fused": 450,
+    "the same with two masks": 550,
+    "the same four, not fused": 1150,
+}
+# Results of all options are kept until each example has taken its own.
+MEMORY = {"RandomOrder": 7.1, "RandAugment": 7.1}
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_launches_and_copies(name):
+    work = count_gpu.count(SUBJECTS[name], 64, 64_000)
+    assert work.host_copies == 0, work.copied_at
+    assert work.launches <= LAUNCHES.get(name, max_launches(SUBJECTS[name]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_memory_is_at_most_six_times_the_audio(name):
+    """256 examples of 10 s at 44.1 kHz."""
+    module = SUBJECTS[name]
+    work = count_gpu.count(module, 256, 441_000)
+    audio = 4 * count_gpu.batch(module, 256, 441_000).numel()
+    assert work.peak_bytes <= MEMORY.get(name, 6.05) * audio
+
+
+def test_budgets_of_what_is_made_of_others_are_those_of_its_parts():
+    gains = [SUBJECTS["Gain"] for _ in range(4)]
+    chain = type(SUBJECTS["Chain"])(gains)
+    assert isinstance(chain, Composite)
+    assert max_launches(chain) == 800
+    chain.max_launches = 5
+    assert max_launches(chain) == 5
+    assert max_launches(torch.nn.Identity()) == 200
