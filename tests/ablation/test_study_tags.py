@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from augspec.ablation import analyse, command, data, execute, report, tags, train
-from augspec.ablation.instruments import Groups
+from augspec.ablation.instruments import Groups, sign_flip_test
 
 TAGS = ["buzz", "hiss", "hum"]
 QUICK = ["--seconds", "1", "--backbone", "test_convnext", "--batch-size", "7"]
@@ -342,6 +342,16 @@ def test_the_parts_of_groups_add_up_to_the_difference():
         difference = arm[metric] - base[metric]
         assert abs(parts.sum() - difference) <= within * difference
     assert not tags.Rankings(base).parts([base], [base]).any()
+
+
+def test_arms_that_differ_by_luck_alone_are_told_apart_in_one_study_of_twenty():
+    """By own ranks alone, without what a sound does to the ranks of others, it was one in four."""
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(150):
+        base, arm = (tagged_run(rng, 1.5, np.arange(60)) for _ in range(2))
+        found.append(sign_flip_test(tags.Rankings(base), [arm], [base]) < 0.05)
+    assert np.mean(found) < 0.1
 
 
 def test_a_clear_effect_on_tags_is_found_and_none_is_not():
