@@ -6,6 +6,7 @@ made for, or multiples of a number. Without this their first forward pass fails 
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor, nn
@@ -117,7 +118,7 @@ def input_fit(model: nn.Module, img_size: Any = None) -> InputFit | None:
     if img_size is None:
         freq, frames = config["input_size"][-2:]
         return InputFit((freq, frames), resize=True)
-    freq, frames = (img_size, img_size) if isinstance(img_size, int) else img_size
+    freq, frames = (img_size, img_size) if isinstance(img_size, Integral) else img_size
     return InputFit((int(freq), int(frames)))
 
 

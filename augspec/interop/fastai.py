@@ -20,6 +20,7 @@ from augspec.batches import augmenting
 from augspec.datasets._audio import SUFFIXES, audio_info, read_audio
 from augspec.frontend import Frontend
 from augspec.functional import resample_rate
+from augspec.functional.checks import check_sample_rate, check_size
 from augspec.functional.shapes import fit
 
 try:
@@ -152,6 +153,8 @@ def AudioBlock(  # noqa: N802
     """
     if part not in ("start", "center", "random"):
         raise ValueError(f'`part` must be "start", "center" or "random", got {part!r}')
+    sample_rate = check_sample_rate(sample_rate)
+    size = None if size is None else check_size("size", size)
     return TransformBlock(type_tfms=_ReadAudio(sample_rate, size, resample, mono, part))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from augspec import random
 from augspec._door import enter
+from augspec.functional.checks import is_finite
 from augspec.params import Params
 from augspec.random import Draw
 
@@ -310,6 +311,6 @@ def resolve_keys(
 
 def check_probability(p: float) -> float:
     """Check that ``p`` is a probability and give it as a float."""
-    if isinstance(p, bool) or not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
+    if not is_finite(p) or not 0.0 <= p <= 1.0:
         raise ValueError(f"`p` must be a probability in [0, 1], got {p!r}")
     return float(p)
