@@ -177,7 +177,8 @@ class RandomTransform(nn.Module, ABC):
         padding too: frame ``i`` of ``n`` is about the samples from ``i * time / n`` to
         ``(i + 1) * time / n``. They are cut, stretched and moved as the sound is, each new frame
         being the old one that is heard in its middle, or zero where there is only silence. Their
-        number changes as the duration does.
+        number changes as the duration does. A ``label`` of the same classes is their weak label: a
+        class of which no frame is heard any more is taken out of it.
 
         Args:
             targets: ``label`` (int64 or ``(batch, classes)``), ``pitch`` (``(batch,)``, MIDI) and
