@@ -250,7 +250,7 @@ def audio_learner(
     )
     body = TimmBody(model)
     # The body calls the model's features, past what the model does when it is called itself.
-    fit_input(body, input_fit(model, (timm_arguments or {}).get("img_size")))
+    fit_input(body, input_fit(model, (timm_arguments or {}).get("img_size"), in_chans))
     head: dict[str, Any] = {"pool": body.needs_pool, **(head_arguments or {})}
     classifier = add_head(body, model.num_features, n_out, **head)
     if class_weights is not None:
