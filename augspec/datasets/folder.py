@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from augspec.datasets._audio import SUFFIXES, TORCHCODEC_SUFFIXES
+from augspec.datasets._audio import ALL_SUFFIXES, SUFFIXES
 from augspec.datasets._files import AudioFiles
 from augspec.datasets._folder_names import LabelFrom, NameFrom, labeller, splitter
 from augspec.datasets._labels import Labels, number_labels
@@ -25,9 +25,10 @@ class AudioFolder(AudioFiles):
     path below ``root``; files and folders whose names start with a dot are left out. Links to
     folders are followed, but no folder is read twice, and none that holds ``root``. Any format
     that soundfile reads will do, by suffix: wav, flac, ogg, opus, mp3, aiff, au, caf, w64; with
-    torchcodec and FFmpeg installed also m4a, aac, ac3, mka, webm, wma and wv. The default collate
-    of a DataLoader stacks files of one length; files of several lengths need ``segment``, a crop
-    or ``collate_fn=augspec.collate``.
+    torchcodec and FFmpeg installed also m4a, aac, ac3, mka, webm, wma and wv. How a file is read
+    its first bytes tell: an m4a that is called .mp3 is read as an m4a. The default collate of a
+    DataLoader stacks files of one length; files of several lengths need ``segment``, a crop or
+    ``collate_fn=augspec.collate``.
 
     A segment is read from the file without decoding the rest, and holds what the whole file,
     resampled or not, holds there. (In the formats that need torchcodec what comes before it is
@@ -124,7 +125,7 @@ class AudioFolder(AudioFiles):
         if not self.root.is_dir():
             raise FileNotFoundError(f"`root` must be an existing folder, got {self.root}")
         label_of = labeller(self.root, label_from, separator)
-        files, self.skipped = audio_files(self.root, SUFFIXES | TORCHCODEC_SUFFIXES, on_error)
+        files, self.skipped = audio_files(self.root, ALL_SUFFIXES, on_error)
         if not files:
             raise ValueError(
                 f"`root` must hold audio files ({' '.join(sorted(SUFFIXES))}), "

@@ -88,7 +88,7 @@ class ToMultiple(nn.Module):
         """
         check_specgram(specgram, lengths)
         made, ends = enter(self._compute, specgram, lengths)
-        return made if lengths is None else (made, ends)
+        return made if ends is None else (made, ends)
 
     def _compute(self, specgram: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         by, (freq, frames) = self.multiple, specgram.shape[-2:]
