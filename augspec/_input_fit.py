@@ -6,11 +6,14 @@ made for, or multiples of a number. Without this their first forward pass fails 
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["InputFit", "fit_input", "input_fit"]
+from augspec.features.multiple import pad_to, resize_to
+
+__all__ = ["InputFit", "fit_input", "input_fit", "takes_rgb_only"]
 
 # Modules of timm whose models are marked as of one size, and take any.
 _ANY_SIZE = {
@@ -28,6 +31,7 @@ _ANY_SIZE = {
 _ONE_SIZE = {"byoanet"}
 # Freq and frames must be multiples of the first number and at least the second.
 _MULTIPLES = {
+    "csatv2": (8, 64),
     "deepseek_vit": (14, 126),
     "dla": (32, 32),
     "gemma4_vit": (16, 96),
@@ -40,6 +44,8 @@ _MULTIPLES = {
     "qwen3_vit": (32, 32),
     "tresnet": (32, 32),
 }
+# Those whose stem takes R, G and B and nothing else: a fixed transform of colours stands before it.
+_RGB_ONLY = {"csatv2"}
 
 
 class InputFit:
@@ -50,6 +56,7 @@ class InputFit:
         resize: Resize to ``size``; otherwise pad with zeros to it.
         multiple: Without ``size``: what freq and frames must be multiples of.
         least: Without ``size``: the least that they may be.
+        grey: Show the model the mean of the channels as a grey picture, in R, G and B.
     """
 
     def __init__(
@@ -59,31 +66,31 @@ class InputFit:
         resize: bool = False,
         multiple: int = 1,
         least: int = 1,
+        grey: bool = False,
     ) -> None:
         self.size = size
         self.resize = resize
         self.multiple = multiple
         self.least = least
+        self.grey = grey
 
     def __call__(self, specgram: Tensor) -> Tensor:
         """Give ``(batch, channel, freq, frame)`` in a size that the model takes."""
+        if self.grey:
+            specgram = specgram.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         given = specgram.shape[-2:]
-        size = self.size or tuple(max(self._up(length), self._up(self.least)) for length in given)
-        if tuple(given) == tuple(size):
-            return specgram
+        size = self.size or (self._up(given[0]), self._up(given[1]))
         if self.resize:
-            return nn.functional.interpolate(
-                specgram, size=size, mode="bilinear", align_corners=False, antialias=True
-            )
+            return resize_to(specgram, size)
         if given[0] > size[0] or given[1] > size[1]:
             raise ValueError(
                 f"the spectrogram must be no larger than the `img_size` of the model, {size}, got "
                 f"{tuple(given)}: give create_backbone a larger img_size=, in bins and frames"
             )
-        return nn.functional.pad(specgram, (0, size[1] - given[1], 0, size[0] - given[0]))
+        return pad_to(specgram, size)
 
     def _up(self, length: int) -> int:
-        return -(-length // self.multiple) * self.multiple
+        return -(-max(length, self.least) // self.multiple) * self.multiple
 
 
 class _BeforeForward:
@@ -96,12 +103,20 @@ class _BeforeForward:
         return (self.fit(inputs[0]), *inputs[1:])
 
 
-def input_fit(model: nn.Module, img_size: Any = None) -> InputFit | None:
+def takes_rgb_only(name: str) -> bool:
+    """Say whether a timm model can be made for three channels and for no other number."""
+    from timm.models import is_model_in_modules
+
+    return bool(is_model_in_modules(name.split(".")[0], _RGB_ONLY))
+
+
+def input_fit(model: nn.Module, img_size: Any = None, in_chans: int = 1) -> InputFit | None:
     """Say what must be done to the input of a timm model; None if it takes any size.
 
     Args:
         model: The model as timm made it.
         img_size: The argument that it was made with, if it was given.
+        in_chans: Channels of what will be given to it.
     """
     from timm.models import is_model_in_modules
 
@@ -110,14 +125,15 @@ def input_fit(model: nn.Module, img_size: Any = None) -> InputFit | None:
     name = config.get("architecture", "")
     for family, (multiple, least) in _MULTIPLES.items():
         if is_model_in_modules(name, {family}):
-            return InputFit(multiple=multiple, least=least)
+            grey = family in _RGB_ONLY and in_chans != 3
+            return InputFit(multiple=multiple, least=least, grey=grey)
     one_size = config.get("fixed_input_size", False) or is_model_in_modules(name, _ONE_SIZE)
     if not one_size or is_model_in_modules(name, _ANY_SIZE):
         return None
     if img_size is None:
         freq, frames = config["input_size"][-2:]
         return InputFit((freq, frames), resize=True)
-    freq, frames = (img_size, img_size) if isinstance(img_size, int) else img_size
+    freq, frames = (img_size, img_size) if isinstance(img_size, Integral) else img_size
     return InputFit((int(freq), int(frames)))
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from augspec._input_fit import fit_input, input_fit
+from augspec._input_fit import fit_input, input_fit, takes_rgb_only
 from augspec.classes import as_count
 
 if TYPE_CHECKING:
@@ -61,9 +61,11 @@ def create_backbone(
     the spectrogram is resized to it (bilinear, antialiased) before the forward pass, which is what
     pretrained positions and windows were made for. With ``img_size=(freq, frames)`` the model is
     built for the spectrogram's own grid, and what is smaller is padded with zeros at the right and
-    at the top frequencies, not resized. Models that want multiples of a number (HRNet and DLA:
-    32), or a least size (Inception: 96), get zeros there too. That is done where the model is
-    called: ``model.forward_features`` takes what timm's takes.
+    at the top frequencies, not resized. Models that want multiples of a number (HRNet and DLA: 32;
+    `augspec.features.ToMultiple` is the same for other networks), or a least size (Inception: 96),
+    get zeros there too. One that takes R, G and B alone (CSATv2) is shown the mean of the channels
+    as a grey picture. That is done where the model is called: ``model.forward_features`` takes what
+    timm's takes.
 
     Args:
         name: Name of a timm model, ``"resnet18"`` or ``"resnet18.a1_in1k"`` for example.
@@ -109,19 +111,20 @@ def create_backbone(
         )
     if not hosted and is_model_in_modules(name.split(".")[0], _DYNAMIC_MODULES):
         timm_arguments = _DYNAMIC_ARGUMENTS | timm_arguments
+    rgb = not hosted and takes_rgb_only(name)
     if pretrained:
         # timm's own in_chans repeats and cuts RGB for 2 channels or more, which changes what grey
         # gives, so the model is built as it was trained and adapted here.
         model = timm.create_model(name, pretrained=True, num_classes=num_classes, **timm_arguments)
-        model = adapt_input(model, in_chans)
+        model = model if rgb else adapt_input(model, in_chans)
     else:
-        model = timm.create_model(
-            name, num_classes=num_classes, in_chans=in_chans, **timm_arguments
-        )
+        taken = 3 if rgb else in_chans
+        model = timm.create_model(name, num_classes=num_classes, in_chans=taken, **timm_arguments)
     if checkpoint is not None:
         _load_checkpoint(model, Path(checkpoint))
     dynamic = timm_arguments.get("dynamic_img_size", False)
-    fit_input(model, None if dynamic else input_fit(model, timm_arguments.get("img_size")))
+    size = timm_arguments.get("img_size")
+    fit_input(model, None if dynamic else input_fit(model, size, in_chans))
     return model
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from augspec._compile import constant_in_graphs, eager_kernels
 from augspec._constants import Kept, content, holds_no_numbers, outside_modes
-from augspec.datasets._audio import SUFFIXES, audio_info, read_audio
+from augspec.datasets._audio import ALL_SUFFIXES, audio_info, read_audio
+from augspec.datasets._walk import audio_files
 from augspec.functional.checks import check_finite, check_sample_rate
 from augspec.functional.resample import resample_rate
 
@@ -232,7 +233,7 @@ def _held(bank: Bank, name: str, device: torch.device) -> Kept:
 def _audio_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"`sounds` must be a folder or a list, but {folder} is no folder")
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    found = audio_files(folder, ALL_SUFFIXES).files
     if not found:
         raise ValueError(f"`sounds` must be a folder with audio files, got {folder} with none")
     return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from typing import Any
 
 from torch.utils.data import ConcatDataset
+
+from augspec.functional.checks import as_whole
 
 __all__ = ["as_count", "check_classes", "check_num_classes", "classes_of"]
 
@@ -70,12 +71,8 @@ def as_count(name: str, value: Any, at_least: int = 0) -> int:
         TypeError: If it is none.
         ValueError: If it is less than ``at_least``.
     """
-    try:
-        # An array or a tensor of one element is no count, and a bool is a slip.
-        number = operator.index(value) if getattr(value, "ndim", 0) == 0 else None
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
+    number = as_whole(value)
+    if number is None:
         raise TypeError(f"`{name}` must be an int, got {value!r}")
     if number < at_least:
         raise ValueError(f"`{name}` must be {at_least} or more, got {value}")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from augspec._compile import one_graph
 from augspec._door import enter
 from augspec._sample_rate import settle_sample_rate
+from augspec.features.multiple import ToMultiple
 from augspec.features.protocol import HasFrameLengths
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_waveform
@@ -221,8 +222,9 @@ class Frontend(nn.Module):
         """Say where examples end in frames; nobody knows if the feature does not say."""
         if batch.relative:
             return batch
-        first = self._stages()[0]
-        if not isinstance(first, HasFrameLengths) or batch.time is None:
+        first, *others = self._stages()
+        resized = any(isinstance(stage, ToMultiple) for stage in others)
+        if not isinstance(first, HasFrameLengths) or batch.time is None or resized:
             return batch.carry(time=None, lengths=None)
         frames = int(first.frame_lengths(torch.tensor([batch.time])))
         ends = None if batch.lengths is None else first.frame_lengths(batch.lengths)

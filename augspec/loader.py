@@ -88,7 +88,7 @@ class DeviceLoader:
         self.loader = loader
         self.device = torch.device(device)
         self.frontend = frontend.to(self.device)
-        self.seed = seed
+        self.seed = int(seed)
         self.num_classes = None if num_classes is None else as_count("num_classes", num_classes, 1)
         dataset = getattr(loader, "dataset", None)
         check_num_classes(dataset, self.num_classes)
@@ -102,7 +102,7 @@ class DeviceLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration epoch number ``epoch``, for the draws and for the sampler."""
-        self._epoch = epoch
+        self._epoch = int(epoch)
         self._run = None
         # A loop that sets the epoch before each iteration names the one that was loaded, too.
         if self._resumed is not None and self._resumed["epoch"] != epoch:

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from augspec.functional.checks import as_whole
+
 __all__ = ["Params", "params_from_json", "params_to_json", "select"]
 
 Params: TypeAlias = dict[str, Any] | list[Any]
@@ -101,7 +103,8 @@ def select(params: Params, index: int | slice | Sequence[int] | Tensor) -> Param
         >>> select(params, [2, 0])["gain_db"].shape
         torch.Size([2])
     """
-    where: Any = [index] if isinstance(index, int) else index
+    one = None if isinstance(index, Tensor) else as_whole(index)
+    where: Any = index if one is None else [one]
     where = list(where) if isinstance(where, range | tuple) else where
     taken: Params = _map(lambda tensor: tensor[where], params)
     return taken

@@ -69,13 +69,13 @@ class WeightedSampler(Sampler[int]):
             raise ValueError(f"`rank` must be less than `num_replicas`, {num_replicas}, got {rank}")
         total = len(values) if num_samples is None else as_count("num_samples", num_samples, 1)
         self.num_samples = -(-total // self.num_replicas)
-        self.seed = seed
+        self.seed = int(seed)
         self.epoch = 0
         self._sums = values.cumsum(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the order of the epoch number ``epoch`` next."""
-        self.epoch = epoch
+        self.epoch = int(epoch)
 
     def __len__(self) -> int:
         return self.num_samples

@@ -7,6 +7,7 @@ instruments that training has never seen.
     python recipes/ablation.py --data gm-notes --arms none,pitch,stretch,all
     python recipes/ablation.py --data nsynth --root DIR --seeds 3
     python recipes/ablation.py --study recipes/configs/study.yaml --jobs 2
+    python recipes/ablation.py --task tags --data table --table FILE --separator ,
     python recipes/ablation.py --data gm-notes --out DIR --status
 
 writes one JSON a run to OUT/runs, and OUT/summary.csv, OUT/summary.md, OUT/figure.png and

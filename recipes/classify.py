@@ -6,7 +6,8 @@
 The file of weights holds the run's config: the same backbone and features are made again, and
 nothing is to be set. Files of any rate and any number of channels are mixed and resampled to the
 run's, and cut or padded to the length that it trained on; with --whole a long file is cut into
-windows of that length, whose scores are averaged. A file that cannot be read is named at the end,
+windows of that length, whose scores are averaged. Of a run of ``--task tags`` each class has a
+probability of its own. A file that cannot be read is named at the end,
 and the others are classified.
 """
 
@@ -21,16 +22,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import soundfile
 import torch
 from rich.console import Console
 from rich.table import Table
 from safetensors import SafetensorError, safe_open
 
 import augspec
-from augspec import functional
 from augspec import transforms as T
-from augspec.ablation.plan import make_frontend
+from augspec.ablation.plan import TAGS, make_frontend
+from augspec.datasets import AudioTable
 
 SIZE = 64_000  # samples of a note in training
 
@@ -57,15 +57,13 @@ def load(path: Path) -> tuple[torch.nn.Module, augspec.Frontend, list[str], dict
 
 
 def read(path: Path, sample_rate: int) -> torch.Tensor:
-    """Read a sound as one mono example ``(1, 1, time)`` at ``sample_rate``."""
+    """Read a sound of any format as one mono example ``(1, 1, time)`` at ``sample_rate``."""
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"{path} cannot be read: {error.error_string}") from error
-    if len(samples) == 0:
-        raise ValueError(f"{path} holds no sound")
-    waveform = torch.from_numpy(samples.mean(axis=1))[None, None]
-    return functional.resample_rate(waveform, rate, sample_rate)
+        files = AudioTable([{"path": path}], label=None, sample_rate=sample_rate, mono=True)
+        waveform: torch.Tensor = files[0]["waveform"]
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    return waveform[None]
 
 
 def cut(waveform: torch.Tensor, whole: bool) -> torch.Tensor:
@@ -107,7 +105,9 @@ def score(files: list[Path], checkpoint: Path, *, whole: bool = False, views: in
     first = next(readable, None)
     if first is None:
         return Found(classes, {}, failed)
-    found = augspec.predict(model, frontend, itertools.chain([first], readable), views)
+    activation: Any = "sigmoid" if config["task"] == TAGS else "softmax"
+    every = itertools.chain([first], readable)
+    found = augspec.predict(model, frontend, every, views, activation=activation)
     rows = zip(found.source.tolist(), found.scores.tolist(), strict=True)
     return Found(classes, {str(files[number]): row for number, row in rows}, failed)
 

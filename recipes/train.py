@@ -35,7 +35,8 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # --- Data -----------------------------------------------------------------------------------------
 # An item is a dictionary with `waveform (channel, time)`, `label` and `index`. For sounds of your
-# own: augspec.datasets.AudioFolder("sounds", split_from="folder", split="train"). What belongs
+# own: augspec.datasets.AudioFolder("sounds", split_from="folder", split="train"); if they have
+# several labels each, the loss is binary_cross_entropy_with_logits. What belongs
 # together (an instrument, a speaker, a day) must be on one side of the split, or the score is a
 # memory test.
 train = augspec.datasets.GMNotes("train")

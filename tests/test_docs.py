@@ -1,5 +1,6 @@
 """The code of the guides runs as it stands, from top to bottom."""
 
+import ast
 import re
 import sys
 import types
@@ -282,6 +283,37 @@ def test_events_in_recordings():
     assert names["batch"]["frames"].shape == (4, 2, 40)
     assert names["batch"]["label"].shape == (4, 2)
     assert torch.isfinite(names["loss"])
+
+
+@pytest.mark.slow
+def test_from_a_folder_to_an_unseen_speaker(capsys):
+    """The cold try: files in FSDD's layout, made here, and fifteen lines."""
+    lookalikes.fsdd(Path("recordings"))
+    torch.manual_seed(0)
+    blocks = code_of("howto/first.md")
+    assert len(blocks[0].strip().splitlines()) <= 15
+    names = run(blocks)
+    assert names["digits"].classes == [str(digit) for digit in range(10)]
+    heard = {names["digits"].paths[place].split("_")[-2] for place in names["train"]}
+    assert len(names["speakers"]) == 1
+    assert not heard & names["speakers"]
+    assert len(heard) == 3
+    assert names["accuracy"] > 0.5  # a tenth by chance
+    assert capsys.readouterr().out.startswith(f"{names['accuracy']:.0%} of the digits of ")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_validation_set_in_a_folder_of_its_own_gets_the_classes_of_the_training_set(page):
+    """It may lack a class, and would number the others otherwise."""
+    blocks = [*python_blocks(page.read_text(encoding="utf-8"))]
+    for block in blocks:
+        for call in ast.walk(ast.parse(block)):
+            if not isinstance(call, ast.Call) or not call.args:
+                continue
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            first = ast.unparse(call.args[0])
+            if name in ("AudioFolder", "AudioTable") and re.search(r"valid|val\b|test|eval", first):
+                assert "classes" in [word.arg for word in call.keywords], ast.unparse(call)
 
 
 def test_no_data_set_takes_more_than_four_lines():

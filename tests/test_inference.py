@@ -1,13 +1,16 @@
 """Predicting over a data set: every file one row, whatever the batches."""
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 import augspec
 from augspec import features as F
 from augspec import transforms as T
+from augspec.datasets import AudioFolder, AudioTable, Events, Packed, Windows, pack
 
 
 class Items(torch.utils.data.Dataset):
@@ -71,6 +74,76 @@ def test_windows_of_a_file_are_averaged(model, frontend, batch_size, kind):
     shares = logits_of(model, frontend, Items()).softmax(-1)
     assert_scores(found, torch.stack([shares[:3].mean(0), shares[3:5].mean(0), shares[5]]))
     torch.testing.assert_close(found.scores.sum(1), torch.ones(3))
+
+
+LENGTHS = (9_000, 2_500, 4_000, 700)  # samples of recordings, of which windows have 2,000
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    for number, length in enumerate(LENGTHS):
+        samples = np.random.default_rng(number).uniform(-0.5, 0.5, length)
+        path = tmp_path / "recordings" / "ab"[number % 2] / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, 8_000)
+    return AudioTable(
+        [{"path": f"{'ab'[n % 2]}/{n}.wav"} for n in range(4)], tmp_path / "recordings", label=None
+    )
+
+
+def mean_over_windows(model, frontend, recording, hop):
+    """Score the windows of a recording one by one, from the whole of its file."""
+    whole = recording["waveform"]
+    count = 1 + max(0, -(-(whole.shape[1] - 2_000) // hop))
+    scores = []
+    for place in range(count):
+        part = whole[:, place * hop : place * hop + 2_000]
+        padded = torch.nn.functional.pad(part, (0, 2_000 - part.shape[1]))[None]
+        specgram, _ = frontend.eval()(padded, torch.tensor([part.shape[1]]))
+        with torch.no_grad():
+            scores.append(model.eval()(specgram).softmax(-1)[0])
+    return torch.stack(scores).mean(0)
+
+
+@pytest.mark.parametrize("batch_size", [3, 32])
+@pytest.mark.parametrize("hop", [2_000, 1_000])
+def test_the_windows_of_a_recording_are_joined(model, frontend, recordings, hop, batch_size):
+    windows = Windows(recordings, 2_000 / 8_000, hop / 8_000)
+    found = augspec.predict(model, frontend, windows, batch_size=batch_size)
+    assert found.source.tolist() == [0, 1, 2, 3]
+    expected = [mean_over_windows(model, frontend, item, hop) for item in recordings]
+    assert_scores(found, torch.stack(expected))
+
+
+@pytest.mark.parametrize("kind", ["loader", "subset", "packed", "events", "shuffled"])
+def test_windows_are_joined_whatever_they_come_through(model, frontend, recordings, tmp_path, kind):
+    windows = Windows(recordings, 2_000 / 8_000)
+    expected = torch.stack([mean_over_windows(model, frontend, item, 2_000) for item in recordings])
+    rows = [0, 1, 2, 3]
+    data = windows
+    if kind == "loader":
+        data = DataLoader(windows, batch_size=3)
+    elif kind == "subset":  # of recordings: they are numbered anew
+        data, rows = Windows(Subset(recordings, [2, 0]), 2_000 / 8_000), [2, 0]
+    elif kind == "packed":
+        pack(windows, tmp_path / "p", dtype="float32", sample_rate=8_000, progress=False)
+        data = Packed(tmp_path / "p")
+    elif kind == "events":
+        data = Events(windows, [("0.wav", 0.1, 0.2, "x")])
+    elif kind == "shuffled":
+        data = DataLoader(windows, batch_size=3, sampler=torch.randperm(len(windows)).tolist())
+    found = augspec.predict(model, frontend, data)
+    assert found.source.tolist() == list(range(len(rows)))
+    assert_scores(found, expected[rows])
+
+
+def test_long_files_of_a_folder_get_a_row_each_and_views_are_averaged(model, frontend, recordings):
+    folder = AudioFolder(recordings.root)
+    windows = Windows(folder, 2_000 / 8_000)
+    found = augspec.predict(model, frontend, windows, views=3)
+    again = augspec.predict(model, frontend, windows, views=3, batch_size=2)
+    assert found.scores.shape == (len(folder.paths), 3)
+    assert_scores(again, found.scores)
 
 
 @pytest.mark.parametrize("kind", ["loader", "generator", "list of items", "list of batches"])

@@ -16,6 +16,7 @@ SMALL = [
     "cait_xxs24_224",
     "coat_tiny",
     "convit_tiny",
+    "csatv2",
     "efficientformerv2_s0",
     "gcvit_xxtiny",
     "hrnet_w18_small",
@@ -98,6 +99,19 @@ def test_multiples_are_padded_with_zeros():
     assert fit(torch.randn(1, 1, 64, 251)).shape == (1, 1, 126, 252)
     whole = torch.randn(1, 1, 126, 252)
     assert fit(whole) is whole
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_a_model_of_colours_sees_a_grey_picture(channels):
+    """As an RGB model would see a spectrogram: the same in R, G and B, as `adapt_input` has it."""
+    torch.manual_seed(0)
+    model = augspec.create_backbone("csatv2", num_classes=3, in_chans=channels).eval()
+    torch.manual_seed(0)
+    rgb = timm.create_model("csatv2", num_classes=3).eval()
+    specgram = torch.randn(1, channels, 64, 96)
+    grey = specgram if channels == 3 else specgram.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    with torch.no_grad():
+        torch.testing.assert_close(model(specgram), rgb(grey))
 
 
 def test_models_of_any_size_are_left_alone():

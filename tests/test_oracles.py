@@ -37,6 +37,10 @@ ORACLES = {
         ("torchaudio", DELTA, "test_delta_is_torchaudios"),
     ],
     "AmplitudeToDB": [("torchaudio", PARITY, "test_amplitude_to_db_is_torchaudios")],
+    "ToMultiple": [
+        ("numpy", "features/test_multiple.py", "test_padding_is_numpys"),
+        ("pillow", "features/test_multiple.py", "test_resizing_is_pillows_to_the_nearest_multiple"),
+    ],
     "Normalize": [("scipy", "features/test_normalize.py", "test_normalize_is_scipys_zscore")],
     "LowPass": [
         ("scipy", EQUALIZER, "test_pass_filters_are_scipys_butterworth"),

@@ -146,7 +146,7 @@ PLAIN = {
     *("RandomCrop", "CenterCrop", "PadTo", "Shift", "TimeReverse", "Mute", "RepeatPart"),
     *("Resample", "WhiteNoise", "ColoredNoise", "BackgroundNoise", "ShortNoises"),
     *("ChannelShuffle", "ChannelDrop", "ToMono", "StereoWidth", "MixBackground"),
-    *("FrequencyShift", "Spectrogram", "AmplitudeToDB", "Normalize"),
+    *("FrequencyShift", "Spectrogram", "AmplitudeToDB", "Normalize", "ToMultiple"),
 }
 
 

@@ -19,17 +19,29 @@ import torch
 from statsmodels.stats.multitest import multipletests
 from torchmetrics.functional.classification import binary_calibration_error
 
-from augspec.ablation.instruments import Bootstrap, Floats, Groups, sign_flip_test
+from augspec.ablation.instruments import (
+    Bootstrap,
+    Floats,
+    Groups,
+    is_tagged,
+    pairs_of,
+    sign_flip_test,
+)
 from augspec.ablation.optional import optional
 from augspec.ablation.plan import BASELINE
 from augspec.ablation.power import pairs_needed, times_needed
+from augspec.ablation.tags import MAP, MICRO, decisions, groups_of, score_tags
 from augspec.ablation.verdicts import instrument_variance, practical, shrunken, still_falling
 
 Run = dict[str, Any]  # one run: what OUT/runs/*.json holds
 Row = dict[str, Any]  # one arm
 LEVEL = 0.05  # of the test, for all arms of a cell together
+SCORES = ("accuracy", "macro_recall", MAP, MICRO)  # the last two of tags alone
+OF_CLASSES = ("recall", "average_precision")
 WRITING = ("seconds_writing", "bytes_written")  # costs of runs that write pictures
-WORTH_SEEING = 0.02  # difference of macro recall for which the number of seeds is given
+WORTH_SEEING = 0.02  # difference of the score for which the number of seeds is given
+# What a run has of each note.
+_NOTES = ("labels", "predictions", "scores", "confidences", "instruments", "indices")
 
 
 def score(labels: list[int], predictions: list[int], classes: list[str]) -> Run:
@@ -53,12 +65,16 @@ def pool(folds: Sequence[Run]) -> Run:
         return folds[0]
     first = folds[0]
     found = {
-        name: [value for run in folds for value in run[name]]
-        for name in ("labels", "predictions", "confidences", "instruments", "indices")
+        name: [value for run in folds for value in run[name]] for name in _NOTES if name in first
     }
+    scored = (
+        score_tags(found["labels"], found["scores"], first["classes"])
+        if is_tagged(first)
+        else score(found["labels"], found["predictions"], first["classes"])
+    )
     return {
         **first,
-        **score(found["labels"], found["predictions"], first["classes"]),
+        **scored,
         **found,
         "losses": np.mean([run["losses"] for run in folds], axis=0).tolist(),
         **{name: sum(run[name] for run in folds) for name in first.keys() & WRITING},
@@ -77,11 +93,11 @@ def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
     base = runs[BASELINE]
     for arm, of_arm in runs.items():
         _check_paired(arm, of_arm, base)
-    bootstrap = Bootstrap(base[0], len(base))
-    groups = bootstrap.groups
+    groups, *others = groups_of(base[0])
+    bootstrap = Bootstrap(groups, len(base))
     rows = []
     for arm, of_arm in runs.items():
-        difference = _each(of_arm, "macro_recall") - _each(base, "macro_recall")
+        difference = _each(of_arm, groups.metric) - _each(base, groups.metric)
         sure = bootstrap.interval([(of_arm, base)])
         parts = groups.parts_of_seeds(of_arm, base)
         spread = float(difference.std(ddof=1)) if len(base) > 1 else None
@@ -90,9 +106,9 @@ def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
             {
                 "arm": arm,
                 "seeds": len(of_arm),
-                "accuracy": float(_each(of_arm, "accuracy").mean()),
-                "macro_recall": float(_each(of_arm, "macro_recall").mean()),
-                "recall": _mean_recall(of_arm),
+                "metric": groups.metric,
+                **{name: _mean(of_arm, name) for name in SCORES if name in base[0]},
+                **{name: _mean_of(of_arm, name) for name in OF_CLASSES if name in base[0]},
                 "alone": classes_of_one(base),
                 "calibration_error": optional(
                     missing, "the calibration error", mean_calibration_error, of_arm
@@ -100,6 +116,7 @@ def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
                 "difference": float(difference.mean()),
                 "difference_low": sure.low,
                 "difference_high": sure.high,
+                "others": {one.metric: compare_by(one, of_arm, base) for one in others},
                 "error": sure.error,
                 "practical": optional(
                     missing, "whether it matters", practical, float(difference.mean()), sure
@@ -116,8 +133,8 @@ def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
                 "still_falling": optional(
                     missing, "whether the loss still fell", still_falling, _losses(of_arm)
                 ),
-                "seconds": float(_each(of_arm, "seconds").mean()),
-                "seconds_per_epoch": float(_each(of_arm, "seconds_per_epoch").mean()),
+                "seconds": _mean(of_arm, "seconds"),
+                "seconds_per_epoch": _mean(of_arm, "seconds_per_epoch"),
                 "peak_memory_mb": float(_each(of_arm, "peak_memory_mb").max()),
                 "seconds_writing": _mean_cost(of_arm, "seconds_writing"),
                 "disk_mb": _mean_cost(of_arm, "bytes_written") / 1e6,
@@ -126,6 +143,17 @@ def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
         )
     _correct(rows)
     return rows
+
+
+def compare_by(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> dict[str, float]:
+    """Give the difference of one score from the baseline's, and its interval."""
+    sure = Bootstrap(groups, len(base)).interval([(arm, base)])
+    difference = _each(arm, groups.metric) - _each(base, groups.metric)
+    return {
+        "difference": float(difference.mean()),
+        "difference_low": sure.low,
+        "difference_high": sure.high,
+    }
 
 
 def _check_paired(arm: str, of_arm: Sequence[Run], base: Sequence[Run]) -> None:
@@ -140,10 +168,13 @@ def _each(runs: Sequence[Run], name: str) -> Floats:
     return np.array([run[name] for run in runs], dtype=np.float64)
 
 
-def _mean_recall(runs: Sequence[Run]) -> dict[str, float]:
-    return {
-        name: float(np.mean([run["recall"][name] for run in runs])) for name in runs[0]["recall"]
-    }
+def _mean(runs: Sequence[Run], name: str) -> float:
+    return float(_each(runs, name).mean())
+
+
+def _mean_of(runs: Sequence[Run], what: str) -> dict[str, float]:
+    """Give the mean over runs of what each class has."""
+    return {name: float(np.mean([run[what][name] for run in runs])) for name in runs[0][what]}
 
 
 def _correct(rows: list[Row]) -> None:
@@ -167,7 +198,11 @@ def classes_of_one(runs: Sequence[Run]) -> list[str]:
 
     No resample can draw another instrument there: intervals say nothing about others.
     """
-    scored = {pair for run in runs for pair in zip(run["labels"], run["instruments"], strict=True)}
+    scored = {
+        (int(label), run["instruments"][note])
+        for run in runs
+        for note, label in zip(*pairs_of(run), strict=True)
+    }
     counts = Counter(label for label, _ in scored)
     return [runs[0]["classes"][label] for label in sorted(counts) if counts[label] == 1]
 
@@ -192,8 +227,14 @@ def mean_calibration_error(runs: Sequence[Run]) -> float:
 
 def calibration_error(run: Run) -> float:
     """Return the expected calibration error: how far confidence is from being right, 15 bins."""
-    right = torch.tensor(np.equal(run["labels"], run["predictions"]))
-    return float(binary_calibration_error(torch.tensor(run["confidences"]), right, n_bins=15))
+    if is_tagged(run):
+        confidences, right = decisions(run)
+    else:
+        confidences = run["confidences"]
+        right = np.equal(run["labels"], run["predictions"]).tolist()
+    return float(
+        binary_calibration_error(torch.tensor(confidences), torch.tensor(right), n_bins=15)
+    )
 
 
 def seeds_needed(spread: float | None, difference: float = WORTH_SEEING) -> int | None:

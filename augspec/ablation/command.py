@@ -25,7 +25,7 @@ from augspec.ablation.execute import Place, Runner, is_first, over_cluster, stat
 from augspec.ablation.optional import optional
 from augspec.ablation.plan import Config, Planned
 from augspec.ablation.processes import end_with_parent, side_by_side
-from augspec.ablation.report import HEADINGS, ON_SCREEN, Robustness, cells, describe, report
+from augspec.ablation.report import ON_SCREEN, Robustness, cells, describe, headings, report
 from augspec.ablation.runs import compare, make_place, make_plan, read_runs, scored_notes
 from augspec.ablation.study import Study, settle
 
@@ -117,12 +117,13 @@ def _run(
 def print_table(title: str, rows: list[Row], out: Path) -> None:
     """Print what came out; the path of the figure comes last."""
     table = Table(title=title)
+    names = headings(rows)
     for place in ON_SCREEN:
         # A long name goes over lines, so that numbers stay whole on a narrow screen.
         if place == 0:
-            table.add_column(HEADINGS[place], overflow="fold")
+            table.add_column(names[place], overflow="fold")
         else:
-            table.add_column(HEADINGS[place], justify="right", no_wrap=True)
+            table.add_column(names[place], justify="right", no_wrap=True)
     for row in rows:
         texts = cells(row)
         table.add_row(*(texts[place] for place in ON_SCREEN))

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
 import augspec
+from augspec.ablation.analyse import SCORES
 from augspec.ablation.data import Data, Notes, Progress, make_loader
 from augspec.ablation.files import write_text, write_whole
 from augspec.ablation.plan import Config, data_of, make_frontend, read_json
@@ -27,6 +28,7 @@ from augspec.ablation.train import Run, evaluate
 from augspec.conditions import corrupt
 
 Wanted = tuple[tuple[str, int], ...]  # conditions and severities
+_KEPT = (*SCORES, "recall", "average_precision", "predictions", "scores")
 _STEPS = 32_768  # of 16 bits, either side of zero
 
 
@@ -91,9 +93,7 @@ def score_run(
         notes = corrupted_notes(out, config, data.valid, condition, severity, progress)
         batches = augspec.DeviceLoader(make_loader(notes, 64), frontend, device=device)
         found = evaluate(model, batches, data.classes, config["task"])
-        scores[name] = {
-            key: found[key] for key in ("accuracy", "macro_recall", "recall", "predictions")
-        }
+        scores[name] = {key: found[key] for key in _KEPT if key in found}
         write_text(folder / "conditions.json", json.dumps(scores, allow_nan=False))
 
 

@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 import augspec
 from augspec.ablation.folder import FolderNotes
-from augspec.ablation.plan import Config
+from augspec.ablation.plan import SOUNDS, TAGS, Config
+from augspec.ablation.table import TableNotes
 
 PRELOAD = 8_000  # notes that are held in memory at most, 2 GB; beyond that workers read files
 VELOCITIES = (25, 50, 75, 100, 127)  # those of NSynth
@@ -71,14 +72,18 @@ class Data:
     classes: list[str]
 
 
-def open_data(config: Config, root: str | None) -> Data:
+def open_data(config: Config, root: str | None, table: str | None = None) -> Data:
     """Open the notes that a config speaks of.
 
     With ``fold`` ``[k, n]`` both parts come from the training split: the instruments of each family
     are dealt to ``n`` folds in the order of their names, and fold ``k`` is scored.
     """
-    more = (config.get("seconds"), config.get("group"))  # of a folder
-    train, valid = (_open(config["data"], root, split, *more) for split in ("train", "valid"))
+    words = {name: config[name] for name in SOUNDS if name in config}
+    if "table" in words:
+        words["table"] = table  # the config has only what is in it
+    more = tuple((n, tuple(v) if isinstance(v, list) else v) for n, v in words.items())
+    train, valid = (_open(config["data"], root, split, more) for split in ("train", "valid"))
+    check_task(train, config["task"])
     chosen, scored = list(range(len(train))), list(range(len(valid)))
     if config["fold"] is not None:
         valid, fold = train, _folds(train, config["fold"][1])
@@ -89,6 +94,8 @@ def open_data(config: Config, root: str | None) -> Data:
     if config["smoke"]:
         chosen, scored = chosen[::8], scored[::8]
     task = config["task"]
+    if task == TAGS and not valid.labels[scored].any():
+        raise ValueError("--task tags: no sound to score has a label, so that nothing can be found")
     return Data(Notes(train, chosen, task), Notes(valid, scored, task), class_names(train, task))
 
 
@@ -101,14 +108,29 @@ def class_names(notes: Any, task: str) -> list[str]:
     return [str(name) for name in notes.classes]
 
 
+def check_task(notes: Any, task: str) -> None:
+    """Raise a ValueError unless notes have the labels that a task needs: one each, or several."""
+    is_tagged = getattr(getattr(notes, "labels", None), "ndim", 1) == 2
+    if is_tagged and task != TAGS:
+        raise ValueError(f"--task {task}: these sounds have several labels each; take --task tags")
+    if task == TAGS and not is_tagged:
+        raise ValueError(
+            "--task tags: these sounds have one label each; say with --separator what is between "
+            "several labels, such as ',' in the cells of a table or '+' in the names of folders"
+        )
+
+
 @functools.cache  # folds and shares of a split are taken from one object
-def _open(data: str, root: str | None, split: str, seconds: float | None, group: str | None) -> Any:
+def _open(data: str, root: str | None, split: str, more: tuple[tuple[str, Any], ...]) -> Any:
+    words = dict(more)
     if data == "gm-notes":
         return augspec.datasets.GMNotes(split)
+    if data == "table":
+        return TableNotes(words.pop("table"), root, split, folds=words.pop("split"), **words)
     if root is None:
         raise ValueError(f"--data {data} needs --root DIR")
     if data == "folder":
-        return FolderNotes(root, split, seconds or 4.0, group)
+        return FolderNotes(root, split, **words)
     return augspec.datasets.NSynth(root, split)
 
 
@@ -133,7 +155,10 @@ def take_share(instruments: Sequence[str], chosen: Sequence[int], share: float) 
     """Take the same share of every instrument's notes, spread over them, at least one of each."""
     kept: list[int] = []
     names = np.array(instruments)
-    for name in dict.fromkeys(instruments):
+    if len(set(instruments)) == len(instruments):
+        # Where each is an instrument of its own, a share of each family's: all would be kept.
+        names = np.array([name.split("_")[0] for name in instruments])
+    for name in dict.fromkeys(names.tolist()):
         members = np.flatnonzero(names == name)
         count = max(1, round(share * len(members)))
         places = np.linspace(0, len(members) - 1, count).round().astype(int)

@@ -40,6 +40,7 @@ class Place:
 
     out: Path
     root: str | None = None
+    table: str | None = None  # file that lists the sounds
     weights: tuple[tuple[str, str], ...] = ()  # SHA-256 and file of each set of pretrained weights
     accelerator: str = "auto"
     devices: int = 1
@@ -127,7 +128,7 @@ class Runner:
         key = json.dumps(data_of(config))
         if key not in self._data:
             self._data.clear()
-            opened = open_data(config, self.place.root)
+            opened = open_data(config, self.place.root, self.place.table)
             opened.train.hold(progress, "reading training notes")
             opened.valid.hold(progress, "reading notes to score")
             self._data[key] = opened

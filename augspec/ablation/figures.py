@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from augspec.ablation.analyse import Row, Run
 from augspec.ablation.plan import BASELINE
+from augspec.ablation.words import NAMES
 
 mpl.use("Agg")
 
@@ -44,7 +45,9 @@ def forest(rows: Sequence[Row], title: str) -> Figure:
     axes.axvline(0.0, color="0.6", linewidth=1)
     axes.set_yticks(range(len(rows)), [plain(row["arm"]) for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel(f"macro recall: difference from {BASELINE}, points (95 % interval)")
+    axes.set_xlabel(
+        f"{NAMES[rows[0]['metric']]}: difference from {BASELINE}, points (95 % interval)"
+    )
     axes.set_title(plain(title), fontsize="medium")
     return figure
 
@@ -74,8 +77,9 @@ def heat_map(rows: Sequence[Mapping[str, Any]], trained: Mapping[str, Sequence[s
         axes.text(j, i, text, ha="center", va="center", fontsize=8, color=color)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(arms)), [plain(arm) for arm in arms])
+    score = NAMES[rows[0]["metric"]]
     axes.set_title(
-        f"macro recall: difference from {BASELINE} in points; • the arm trained with it",
+        f"{score}: difference from {BASELINE} in points; • the arm trained with it",
         fontsize="medium",
     )
     return figure

@@ -27,21 +27,40 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
 
 RESAMPLES = 10_000  # of the bootstrap: the ends of a 95 % interval are then good to 0.1 points
+_MOST_WEIGHTS = 20_000_000  # of instruments in all resamples
+
+
+def is_tagged(run: Run) -> bool:
+    """Say whether the notes of a run may have several labels each."""
+    return "scores" in run
+
+
+def pairs_of(run: Run) -> tuple[Ints, Ints]:
+    """Give each note with each label that it has: places of notes, and labels."""
+    labels = run["labels"] if is_tagged(run) else [[label] for label in run["labels"]]
+    notes = np.repeat(np.arange(len(labels)), [len(own) for own in labels])
+    return notes, np.array([label for own in labels for label in own], int)
 
 
 class Groups:
     """The instruments of the scored notes, in their classes: what is resampled."""
 
+    #: The score that is resampled, as runs name it.
+    metric = "macro_recall"
+    #: Fewer are made of many thousand instruments, which would fill the memory.
+    resamples = RESAMPLES
+
     def __init__(self, run: Run) -> None:
         names, self.codes = np.unique(run["instruments"], return_inverse=True)
-        labels = np.array(run["labels"])
-        classes, at = np.unique(labels, return_inverse=True)
+        self.note, self.label = pairs_of(run)
+        classes, at = np.unique(self.label, return_inverse=True)
         # A note counts by its instrument and its class: an instrument has one class in the task of
-        # families, many in that of pitches.
+        # families, many in those of pitches and tags.
         self.cells, self.cell = np.unique(
-            np.stack([self.codes, at], axis=1), axis=0, return_inverse=True
+            np.stack([self.codes[self.note], at], axis=1), axis=0, return_inverse=True
         )
         self.cell = self.cell.reshape(-1)
+        self.resamples = max(1_000, min(self.resamples, _MOST_WEIGHTS // len(self.cells)))
         self.notes = np.bincount(self.cell).astype(np.float64)
         self.members = np.eye(len(classes))[self.cells[:, 1]]  # (cell, class)
         self.family = np.array([str(name).split("_")[0] for name in names])
@@ -53,20 +72,32 @@ class Groups:
         vary by (n - 1) / n of what another n instruments vary by, half of it in families of two.
         A family of one cannot vary.
         """
-        weights = np.ones((RESAMPLES, len(self.family)))
+        weights = np.ones((self.resamples, len(self.family)))
         for label in np.unique(self.family):
             members = np.flatnonzero(self.family == label)
             drawn = len(members) - 1
             if drawn > 0:
                 share = np.full(len(members), 1 / len(members))
-                counts = rng.multinomial(drawn, share, size=RESAMPLES)
+                counts = rng.multinomial(drawn, share, size=self.resamples)
                 weights[:, members] = counts * (len(members) / drawn)
         return weights
 
     def hits(self, run: Run) -> Floats:
         """Count the right notes of each cell."""
-        right = np.equal(run["labels"], run["predictions"]).astype(np.float64)
-        return np.bincount(self.cell, right).astype(np.float64)
+        return np.bincount(self.cell, self.credit(run)).astype(np.float64)
+
+    def credit(self, run: Run) -> Floats:
+        """Give what each pair of a note and a label of it counts, 1 if the label is found."""
+        if not is_tagged(run):
+            right: Floats = np.equal(run["labels"], run["predictions"]).astype(np.float64)
+            return right
+        found = [set(own) for own in run["predictions"]]
+        pairs = zip(self.note.tolist(), self.label.tolist(), strict=True)
+        return np.array([label in found[note] for note, label in pairs], np.float64)
+
+    def scores(self, runs: Sequence[Run], weights: Floats) -> Floats:
+        """Score each resample of the instruments and each run by the metric: (resample, run)."""
+        return self.macro_recalls(runs, weights)
 
     def macro_recalls(self, runs: Sequence[Run], weights: Floats) -> Floats:
         """Score each resample of the instruments and each run: (resample, run).
@@ -83,7 +114,7 @@ class Groups:
         return np.stack(scores, axis=1)
 
     def parts(self, arm: Sequence[Run], base: Sequence[Run]) -> Floats:
-        """Give each instrument's part of the difference of macro recall, the mean over seeds."""
+        """Give each instrument's part of the difference of the score, the mean over seeds."""
         parts: Floats = self.parts_of_seeds(arm, base).mean(axis=0)
         return parts
 
@@ -156,7 +187,7 @@ def widened(ends: tuple[float, float], seeds: Floats, parts: Floats, groups: Gro
 
     Args:
         ends: Of the percentile interval.
-        seeds: Each seed's difference of macro recall.
+        seeds: Each seed's difference of the score.
         parts: Each instrument's part of it.
         groups: The instruments.
     """
@@ -164,35 +195,36 @@ def widened(ends: tuple[float, float], seeds: Floats, parts: Floats, groups: Gro
     df = degrees_of_freedom(seeds, parts, groups)
     factor = float(stats.t.ppf(0.975, df) / stats.norm.ppf(0.975))
     low, high = (middle + factor * (end - middle) for end in ends)
-    return Interval(max(-1.0, low), min(1.0, high), df)  # no difference of recall lies beyond
+    return Interval(max(-1.0, low), min(1.0, high), df)  # no difference of shares lies beyond
 
 
 class Bootstrap:
     """Resamples of the instruments and the seeds of a study, the same for every comparison.
 
     Args:
-        run: One that was scored on the study's notes.
+        groups: The instruments, and the score.
         seeds: How many there are.
     """
 
-    def __init__(self, run: Run, seeds: int) -> None:
+    def __init__(self, groups: Groups, seeds: int) -> None:
         rng = np.random.default_rng(0)
-        self.groups = Groups(run)
-        self.weights = self.groups.resample(rng)
-        self.picks = rng.integers(seeds, size=(RESAMPLES, seeds))
+        self.groups = groups
+        self.weights = groups.resample(rng)
+        self.picks = rng.integers(seeds, size=(groups.resamples, seeds))
 
     def interval(self, pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> Interval:
-        """Give the 95 % interval of a difference of macro recall, a mean over pairs.
+        """Give the 95 % interval of a difference of the score, a mean over pairs.
 
         Args:
             pairs: The runs of an arm and those of its baseline, seed by seed; of several pairs
                 (conditions) it is the interval of their mean difference.
         """
         scores, seeds, parts = [], [], []
+        metric = self.groups.metric
         for arm, base in pairs:
-            own, others = (self.groups.macro_recalls(one, self.weights) for one in (arm, base))
+            own, others = (self.groups.scores(one, self.weights) for one in (arm, base))
             scores.append(own - others)
-            each = [a["macro_recall"] - b["macro_recall"] for a, b in zip(arm, base, strict=True)]
+            each = [a[metric] - b[metric] for a, b in zip(arm, base, strict=True)]
             seeds.append(each)
             parts.append(self.groups.parts(arm, base))
         ends = interval(np.mean(scores, axis=0), self.picks)
@@ -202,7 +234,7 @@ class Bootstrap:
 def sign_flip_test(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> float:
     """Test whether an arm differs: two-sided p-value over the signs of instruments' differences.
 
-    An instrument's part of the difference of macro recall, the mean over seeds, is as likely with
+    An instrument's part of the difference of the score, the mean over seeds, is as likely with
     either sign if the arm changes nothing. All signs are tried, or 10,000 random ones.
     """
     parts = groups.parts(arm, base)

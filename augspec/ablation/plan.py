@@ -24,10 +24,13 @@ from augspec import transforms as T
 Config = dict[str, Any]  # of one run
 BASELINE = "none"
 IMAGES = "images"  # an arm that trains on pictures written beforehand
-TASKS = ("family", "pitch", "velocity")
+TAGS = "tags"  # several labels a sound
+TASKS = ("family", "pitch", "velocity", TAGS)
 KINDS = ("LogMelSpectrogram", "PCEN", "MFCC", "CQT", "MelSpectrogram", "Spectrogram")
 OURS = ("kind", "mean", "std", "to_db")  # the other settings of features are arguments of the kind
 AUTO = "auto"  # a mean or std that is measured on the training notes
+# What says how sounds of a user's own are read, in this order.
+SOUNDS = ("seconds", "group", "separator", "table", "path", "label", "split", "scored")
 AXES = ("backbone", "pretrained", "features", "share", "task")
 
 
@@ -207,18 +210,24 @@ def weights_of(file: str | None) -> dict[str, str] | None:
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    if file is None:
-        return None
-    path = Path(file)
+    return None if file is None else named(Path(file), "pretrained")
+
+
+def named(path: Path, option: str) -> dict[str, str]:
+    """Name a file by what it is called and what it holds, so that it may be moved.
+
+    Raises:
+        FileNotFoundError: If there is no such file; the message names the option.
+    """
     if not path.is_file():
-        raise FileNotFoundError(f"pretrained: there is no file {file}")
+        raise FileNotFoundError(f"{option}: there is no file {path}")
     with path.open("rb") as opened:
         return {"file": path.name, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
 
 
 def data_of(config: Config) -> Config:
     """Give what of a config says which notes there are."""
-    names = ("data", "fold", "share", "smoke", "task", "seconds", "group")
+    names = ("data", "fold", "share", "smoke", "task", *SOUNDS)
     return {name: config[name] for name in names if name in config}
 
 

@@ -63,7 +63,7 @@ def _root(study: Study) -> Iterator[str]:
 def _notes(planned: Sequence[Planned], place: Place) -> Iterator[str]:
     for config in {str(data_of(one.config)): one.config for one in planned}.values():
         try:
-            data = open_data(config, place.root)
+            data = open_data(config, place.root, place.table)
         except (ValueError, OSError) as error:
             yield f"the notes cannot be opened: {error}"
             continue

@@ -22,15 +22,18 @@ from augspec.ablation.analyse import WORTH_SEEING, Row, Run
 from augspec.ablation.data import Notes
 from augspec.ablation.files import write_bytes, write_text
 from augspec.ablation.optional import optional
-from augspec.ablation.words import sentences
+from augspec.ablation.tags import MAP, MICRO
+from augspec.ablation.words import NAMES, sentences
 
 COLUMNS = ["arm", "seeds", "accuracy", "macro_recall"]
 COLUMNS += ["difference", "difference_low", "difference_high", "seconds"]
+# Of tags there is more, after what every study has.
+TAG_COLUMNS = [MAP, MICRO, "map_difference", "map_difference_low", "map_difference_high"]
 CONDITION_COLUMNS = ["arm", "condition", "severity", "seeds", "accuracy", "macro_recall"]
 CONDITION_COLUMNS += ["difference", "difference_low", "difference_high"]
 HEADINGS = [
     "arm", "accuracy", "macro recall", "difference", "95 % interval", "p (Holm)",
-    "", "ECE", "s", "s/epoch", "MB", "s writing", "MB on disk",
+    "", "ECE", "s", "s/epoch", "MB", "s writing", "MB on disk", "macro recall", "micro AP",
 ]  # fmt: skip
 ON_SCREEN = [0, 1, 2, 3, 4, 8]  # those that fit a terminal
 PLAYERS = 6  # worst confusions that can be looked at and listened to
@@ -40,11 +43,24 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     """Write one line an arm, fractions of one."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        numbers = [f"{row[name]:.6f}" for name in COLUMNS[2:]]
+    columns = COLUMNS + _more_columns(rows)
+    writer.writerow(columns)
+    for row in map(_flat, rows):
+        numbers = [f"{row[name]:.6f}" for name in columns[2:]]
         writer.writerow([row["arm"], row["seeds"], *numbers])
     write_text(path, text.getvalue())
+
+
+def _more_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return TAG_COLUMNS if rows and rows[0]["metric"] == MAP else []
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a row in which ``difference`` is of macro recall, whatever the study is about."""
+    if row["metric"] != MAP:
+        return dict(row)
+    names = ("difference", "difference_low", "difference_high")
+    return {**row, **{f"map_{name}": row[name] for name in names}, **row["others"]["macro_recall"]}
 
 
 class Robustness(NamedTuple):
@@ -58,25 +74,29 @@ def write_conditions(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write one line an arm, condition and severity, fractions of one."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(CONDITION_COLUMNS)
-    for row in rows:
-        named = [row[name] for name in CONDITION_COLUMNS[:4]]
-        writer.writerow([*named, *(f"{row[name]:.6f}" for name in CONDITION_COLUMNS[4:])])
+    columns = CONDITION_COLUMNS + _more_columns(rows)
+    writer.writerow(columns)
+    for row in map(_flat, rows):
+        named = [row[name] for name in columns[:4]]
+        writer.writerow([*named, *(f"{row[name]:.6f}" for name in columns[4:])])
     write_text(path, text.getvalue())
 
 
 def condition_table(robustness: Robustness) -> list[list[str]]:
-    """Format macro recall by arm and condition; a star marks what an arm trained with."""
+    """Format the score by arm and condition; a star marks what an arm trained with."""
     names = list(dict.fromkeys(row["condition"] for row in robustness.rows))
     lines = [["arm", *names, "mean", "relative error"]]
     for mean in robustness.means:
         mine = [row for row in robustness.rows if row["arm"] == mean["arm"]]
         texts = []
         for name in names:
-            own = [row["macro_recall"] for row in mine if row["condition"] == name]
+            own = [row[row["metric"]] for row in mine if row["condition"] == name]
             star = " *" if name in mean["trained_with"] else ""
             texts.append(f"{100 * sum(own) / len(own):.1f}{star}" if own else "")
-        texts += [f"{100 * mean['all']['macro_recall']:.1f}", f"{mean['relative_error']:.2f}"]
+        texts += [
+            f"{100 * mean['all'][mean['all']['metric']]:.1f}",
+            f"{mean['relative_error']:.2f}",
+        ]
         lines.append([mean["arm"], *texts])
     return lines
 
@@ -89,7 +109,7 @@ def cells(row: Row) -> list[str]:
     return [
         row["arm"],
         f"{100 * row['accuracy']:.1f} %",
-        f"{100 * row['macro_recall']:.1f} %",
+        f"{100 * row[row['metric']]:.1f} %",
         "" if base else f"{100 * row['difference']:+.1f}{spread}",
         "" if base else f"[{low:+.1f}, {high:+.1f}]",
         "" if base else f"{row['p_holm']:.3f}",
@@ -100,26 +120,43 @@ def cells(row: Row) -> list[str]:
         f"{row['peak_memory_mb']:.0f}",
         f"{row['seconds_writing']:.1f}" if row["seconds_writing"] else "",
         f"{row['disk_mb']:.1f}" if row["disk_mb"] else "",
+        f"{100 * row['macro_recall']:.1f} %" if row["metric"] == MAP else "",
+        f"{100 * row[MICRO]:.1f} %" if MICRO in row else "",
     ]
+
+
+def headings(rows: Sequence[Row]) -> list[str]:
+    """Name the columns of `cells`."""
+    score = NAMES[rows[0]["metric"]]
+    return [*HEADINGS[:2], score, *HEADINGS[3:]]
 
 
 def table(rows: Sequence[Row]) -> list[list[str]]:
     """Format the headings and all rows, without columns in which nothing is said."""
     texts = [cells(row) for row in rows]
     kept = [place for place in range(len(HEADINGS)) if any(text[place] for text in texts)]
-    return [[text[place] for place in kept] for text in (HEADINGS, *texts)]
+    return [[text[place] for place in kept] for text in (headings(rows), *texts)]
 
 
 def recalls(rows: Sequence[Row]) -> list[list[str]]:
-    """Format the recall of each class by arm; a star marks classes of one scored instrument."""
-    names = list(dict.fromkeys(name for row in rows for name in row["recall"]))
+    """Format the recall of each class by arm, of tags the average precision.
+
+    A star marks classes of one scored instrument.
+    """
+    of_classes = [row["average_precision" if row["metric"] == MAP else "recall"] for row in rows]
+    names = list(dict.fromkeys(name for own in of_classes for name in own))
     alone = _alone(rows)
     texts = [
-        [f"{100 * row['recall'][name]:.1f}" if name in row["recall"] else "" for name in names]
-        for row in rows
+        [f"{100 * own[name]:.1f}" if name in own else "" for name in names] for own in of_classes
     ]
     headings = ["arm", *(f"{name} *" if name in alone else name for name in names)]
     return [headings, *([row["arm"], *own] for row, own in zip(rows, texts, strict=True))]
+
+
+def each_class(rows: Sequence[Row]) -> str:
+    """Say what `recalls` holds."""
+    tags = rows[0]["metric"] == MAP
+    return "Average precision of each tag" if tags else "Recall of each class"
 
 
 def _alone(rows: Sequence[Row]) -> list[str]:
@@ -128,14 +165,21 @@ def _alone(rows: Sequence[Row]) -> list[str]:
 
 def describe(rows: Sequence[Row]) -> str:
     """Say what the columns are, and what can be seen with so many seeds."""
+    score = NAMES[rows[0]["metric"]]
     text = (
-        "Difference: of macro recall from the baseline in points, paired by seed, ± its standard "
+        f"Difference: of {score} from the baseline in points, paired by seed, ± its standard "
         "deviation over seeds; [95 % interval]: a bootstrap of the scored instruments within "
         "families and of seeds; p: a sign-flip test over instruments, corrected by Holm's method "
         "for the number of arms. ECE: expected calibration error. Seconds are of one run with its "
         "scoring (the first that needs a kernel compiles it), and of the median epoch; MB is the "
         "most memory that the process had taken by the end of a run."
     )
+    if rows[0]["metric"] == MAP:
+        text += (
+            " mAP: the mean of the tags' average precisions; micro AP: of all tags together. "
+            "Accuracy is the share of sounds of which exactly the right tags, and macro recall "
+            "the share of each tag's sounds that, are scored above 0.5."
+        )
     if rows[0]["seeds"] == 1:
         text += " With one seed it says nothing about how training varies: take more (--seeds 3)."
     needed = {row["seeds_needed"] for row in rows if row["seeds_needed"]}
@@ -166,9 +210,10 @@ def to_markdown(
     lines += [line.replace("<", "&lt;").replace("|", "\\|") + "\n" for line in said]
     lines += [*_lines(table(rows)), "", describe(rows), ""]
     if robustness:
-        lines += ["Under conditions, macro recall in percent, mean over severities:", ""]
+        score = NAMES[rows[0]["metric"]]
+        lines += [f"Under conditions, {score} in percent, mean over severities:", ""]
         lines += [*_lines(condition_table(robustness)), ""]
-    lines += ["Recall of each class in percent:", ""]
+    lines += [f"{each_class(rows)} in percent:", ""]
     return "\n".join([*lines, *_lines(recalls(rows)), ""])
 
 
@@ -284,7 +329,7 @@ def report(
     pictures = _pictures(title, runs, rows, robustness, out, lost)
     heard = (
         None
-        if notes is None
+        if notes is None or "confusion" not in first
         else optional(lost, "the worst confusions", worst_confusions, runs[rows[0]["arm"]], notes)
     )
     write_csv(rows, out / "summary.csv")
@@ -301,6 +346,8 @@ def report(
         note=describe(rows),
         pictures=pictures,
         conditions=condition_table(robustness) if robustness else [],
+        each_class=each_class(rows),
+        score=NAMES[rows[0]["metric"]],
         recalls=recalls(rows),
         confusions=heard or [],
         missing=lost,
@@ -328,8 +375,9 @@ def _pictures(
     wanted: dict[str, tuple[Any, ...]] = {
         "figure": (figures.forest, rows, title),
         "curves": (figures.learning_curves, runs),
-        "confusions": (figures.confusions, runs[base], runs[best], best),
     }
+    if "confusion" in runs[base][0]:  # a sound with several tags is taken for none of them
+        wanted["confusions"] = (figures.confusions, runs[base], runs[best], best)
     if robustness:
         trained = {mean["arm"]: mean["trained_with"] for mean in robustness.means}
         wanted["conditions"] = (figures.heat_map, robustness.rows, trained)

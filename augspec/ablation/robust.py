@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from augspec.ablation.analyse import Run, pool
+from augspec.ablation.analyse import SCORES, Run, pool
 from augspec.ablation.conditions import Wanted, name_of, read_scores, under
 from augspec.ablation.execute import Place
-from augspec.ablation.instruments import Bootstrap
+from augspec.ablation.instruments import Bootstrap, Groups
 from augspec.ablation.plan import BASELINE, Planned, read_json
+from augspec.ablation.tags import groups_of, metric_of
 from augspec.conditions import trained_with
 
 Scored = dict[str, dict[str, list[Run]]]  # by row of the table and condition, a run a seed
@@ -65,19 +66,31 @@ def compare_conditions(
 
 def _compared(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> dict[str, Any]:
     first = pairs[0][0]
-    low, high, _ = Bootstrap(first[0], len(first)).interval(pairs)
+    groups, *others = groups_of(first[0])
     mean = {
         name: float(np.mean([run[name] for arm, _ in pairs for run in arm]))
-        for name in ("accuracy", "macro_recall")
+        for name in SCORES
+        if name in first[0]
     }
-    others = float(np.mean([run["macro_recall"] for _, base in pairs for run in base]))
     return {
         "seeds": len(first),
+        "metric": groups.metric,
         **mean,
-        "difference": mean["macro_recall"] - others,
-        "difference_low": low,
-        "difference_high": high,
+        **_difference(groups, pairs),
+        "others": {one.metric: _difference(one, pairs) for one in others},
     }
+
+
+def _difference(
+    groups: Groups, pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]
+) -> dict[str, float]:
+    """Give the mean difference of one score from the baselines', and its interval."""
+    low, high, _ = Bootstrap(groups, len(pairs[0][0])).interval(pairs)
+    own, base = (
+        float(np.mean([run[groups.metric] for pair in pairs for run in pair[side]]))
+        for side in (0, 1)
+    )
+    return {"difference": own - base, "difference_low": low, "difference_high": high}
 
 
 def means(
@@ -120,7 +133,7 @@ def _relative_error(runs: Mapping[str, Any], base: Mapping[str, Any], names: lis
     for condition in dict.fromkeys(name.rpartition("-")[0] for name in names):
         own = [name for name in names if name.rpartition("-")[0] == condition]
         errors = [
-            sum(1.0 - run["macro_recall"] for name in own for run in found[name])
+            sum(1.0 - run[metric_of(run)] for name in own for run in found[name])
             for found in (runs, base)
         ]
         ratios.append(errors[0] / errors[1] if errors[1] > 0.0 else float(errors[0] > 0.0))

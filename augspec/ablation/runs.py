@@ -54,8 +54,31 @@ def make_config(
         "task": cell["task"],
         "fold": fold,
         **{name: getattr(study, name) for name in SETTINGS},
-        **({"seconds": study.seconds, "group": study.group} if study.data == "folder" else {}),
+        **sounds_of(study),
     }
+
+
+def sounds_of(study: Study) -> Config:
+    """Write down how sounds of a user's own are read; what a folder need not say is left out.
+
+    So the runs of a folder keep the names that they had before there were tables.
+    """
+    if study.data not in ("folder", "table"):
+        return {}
+    found = {name: getattr(study, name) for name in plan.SOUNDS}
+    if study.table is not None:
+        return {
+            **found,
+            "table": plan.named(Path(study.table), "--table"),
+            "scored": _listed(study.scored),
+        }
+    folder = {"seconds": study.seconds, "group": study.group}
+    return folder if study.separator is None else {**folder, "separator": study.separator}
+
+
+def _listed(names: tuple[str, ...] | None) -> list[str] | None:
+    """Give names as JSON has them, so that a config is the same when it is read again."""
+    return None if names is None else list(names)
 
 
 def make_place(study: Study) -> Place:
@@ -64,6 +87,7 @@ def make_place(study: Study) -> Place:
     return Place(
         out=study.place,
         root=None if study.root is None else str(study.root),
+        table=None if study.table is None else str(study.table),
         weights=tuple((plan.weights_of(file)["sha256"], file) for file in files),  # type: ignore[index]
         accelerator=study.device,
         devices=study.devices,
@@ -112,4 +136,4 @@ def scored_notes(planned: Sequence[Planned], place: Place) -> Notes:
     """Open the notes that every run was scored on, all folds in their order."""
     first = planned[0]
     mine = [one for one in planned if (one.row, one.config["seed"]) == (first.row, 0)]
-    return join([open_data(one.config, place.root).valid for one in mine])
+    return join([open_data(one.config, place.root, place.table).valid for one in mine])

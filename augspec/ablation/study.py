@@ -16,10 +16,10 @@ from typing import Any
 
 from augspec.ablation import readers
 from augspec.ablation.arms import ALL, ARMS, FEATURES, ONLY_BY_NAME, PLANS, PRESETS
-from augspec.ablation.plan import BASELINE, TASKS, cells, complete_features, make_arm
+from augspec.ablation.plan import BASELINE, TAGS, TASKS, cells, complete_features, make_arm
 from augspec.config import parse_yaml
 
-DATA = ("gm-notes", "nsynth", "folder")
+DATA = ("gm-notes", "nsynth", "folder", "table")
 PRECISIONS: tuple[str, ...] = (
     "32-true",
     "16-mixed",
@@ -65,11 +65,32 @@ class Study:
     group: str | None = field(
         default=None,
         metadata=_what(
-            readers.text, "of a folder: pattern that finds in a path what goes together"
+            readers.text,
+            "what goes together: a pattern that finds it in a path, of a table a column",
         ),
     )
     seconds: float = field(
-        default=4.0, metadata=_what(readers.number(0.0, above=True), "of each sound of a folder")
+        default=4.0,
+        metadata=_what(readers.number(0.0, above=True), "of each sound of a folder or a table"),
+    )
+    separator: str | None = field(
+        default=None,
+        metadata=_what(readers.text, "between several labels in a cell or a folder's name"),
+    )
+    table: Path | None = field(
+        default=None, metadata=_what(readers.path, "CSV or TSV file that lists sounds")
+    )
+    path: str = field(
+        default="path", metadata=_what(readers.text, "of a table: column of the path, or a pattern")
+    )
+    label: str = field(
+        default="label", metadata=_what(readers.text, "of a table: column of labels")
+    )
+    split: str | None = field(
+        default=None, metadata=_what(readers.text, "of a table: column of the split or the fold")
+    )
+    scored: tuple[str, ...] | None = field(
+        default=None, metadata=_what(readers.names, "of a table: the folds that are scored")
     )
     chosen: tuple[str, ...] | None = field(
         default=None, metadata=_how(readers.names, "names, with commas between", option="arms")
@@ -205,8 +226,18 @@ class Study:
             problems.append("--data folder needs --root DIR, a folder of sounds")
         if self.data == "gm-notes" and self.root is not None:
             problems.append("--root is for --data nsynth; the gm-notes are inside augspec")
-        if self.data == "folder" and {self.task, *(self.axes or {}).get("task", ())} != {"family"}:
-            problems.append("--task: sounds of a folder have labels (family) alone")
+        tasks = {self.task, *(self.axes or {}).get("task", ())}
+        if self.data in ("folder", "table") and not tasks <= {"family", TAGS}:
+            problems.append(f"--task: sounds of a {self.data} have labels (family, tags) alone")
+        if self.data not in ("folder", "table") and TAGS in tasks:
+            problems.append(
+                f"--task tags: the notes of {self.data} have one label each; take sounds of a "
+                "--data table or folder"
+            )
+        if (self.data == "table") != (self.table is not None):
+            problems.append("--data table and --table FILE go together")
+        if self.scored is not None and self.split is None:
+            problems.append("--scored needs --split COLUMN, the column that it names folds of")
         if self.fold is not None and self.folds is not None:
             problems.append("--fold and --folds: give one of them")
         if self.preset == "imagenet" and self.pretrained is None:

@@ -25,7 +25,8 @@ from augspec.ablation.analyse import score
 from augspec.ablation.data import Batch, Data, Notes, Progress, make_loader
 from augspec.ablation.files import write_whole
 from augspec.ablation.images import ImageLoader, Images, split_features
-from augspec.ablation.plan import IMAGES, Config, make_frontend
+from augspec.ablation.plan import IMAGES, TAGS, Config, make_frontend
+from augspec.ablation.tags import score_tags
 
 logger = logging.getLogger(__name__)
 
@@ -255,7 +256,7 @@ def _train_epoch(
         last = number % config["accumulate"] == 0
         with fabric.no_backward_sync(model, enabled=not last):
             logits = model(batch["specgram"])
-            loss = nn.functional.cross_entropy(logits, targets_of(batch, config["task"]))
+            loss = loss_of(logits, targets_of(batch, config["task"]), config["task"])
             fabric.backward(loss / config["accumulate"])
         total += loss.detach()
         if last:
@@ -276,21 +277,43 @@ def targets_of(batch: dict[str, Any], task: str) -> Tensor:
     return target
 
 
+def loss_of(logits: Tensor, targets: Tensor, task: str) -> Tensor:
+    """Give the loss: of tags each is there or not, of all else one of the classes is right."""
+    if task == TAGS:
+        return nn.functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype))
+    return nn.functional.cross_entropy(logits, targets)
+
+
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches, classes: list[str], task: str) -> Run:
-    """Classify every note from its plain features; keep each prediction for the analysis."""
+    """Classify every note from its plain features; keep each prediction for the analysis.
+
+    Of tags the score of each is kept, and ``predictions`` are those above one half.
+    """
     model.eval()
-    found: dict[str, list[Any]] = {
-        name: [] for name in ("labels", "predictions", "confidences", "instruments", "indices")
-    }
+    found: dict[str, list[Any]] = {"instruments": [], "indices": [], "labels": []}
+    outputs = []
     for batch in batches:
-        probability, guess = model(batch["specgram"]).float().softmax(-1).max(-1)
-        found["labels"] += targets_of(batch, task).tolist()
-        found["predictions"] += guess.tolist()
-        found["confidences"] += [round(value, 5) for value in probability.tolist()]
+        outputs.append(model(batch["specgram"]).float().cpu())
+        targets = targets_of(batch, task)
+        found["labels"] += list(map(_places, targets)) if task == TAGS else targets.tolist()
         found["instruments"] += [str(name) for name in batch["instrument"]]
         found["indices"] += batch["index"].tolist()
+    logits = torch.cat(outputs)
+    if task == TAGS:
+        # Four digits, not four decimals: the order of small scores counts.
+        scores = [[float(f"{one:.4g}") for one in row] for row in logits.sigmoid().tolist()]
+        return {**score_tags(found["labels"], scores, classes), **found, "scores": scores}
+    probability, guess = logits.softmax(-1).max(-1)
+    found["predictions"] = guess.tolist()
+    found["confidences"] = [round(value, 5) for value in probability.tolist()]
     return {**score(found["labels"], found["predictions"], classes), **found}
+
+
+def _places(row: Tensor) -> list[int]:
+    """Give the numbers of the tags of a sound."""
+    places: list[int] = row.nonzero()[:, 0].tolist()
+    return places
 
 
 def save_weights(model: nn.Module, config: Config, classes: list[str], path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from augspec.ablation.analyse import WORTH_SEEING, Row, Run
+from augspec.ablation.tags import MAP
 
+NAMES = {"macro_recall": "macro recall", MAP: "mAP"}  # of scores, in tables and sentences
 PRACTICAL = {
     "better": "better",
     "worse": "worse",
@@ -56,8 +58,8 @@ def answer(row: Row, base: Row) -> str:
     cost = 100 * (row["seconds"] / base["seconds"] - 1) if base["seconds"] > 0 else 0.0
     practical = PRACTICAL[row["practical"] or "cannot tell"]
     return (
-        f"{row['arm']}: {row['verdict']} ({100 * row['difference']:+.1f} points of macro recall, "
-        f"95 % interval {low:+.1f} to {high:+.1f}); {practical}. It takes "
+        f"{row['arm']}: {row['verdict']} ({100 * row['difference']:+.1f} points of "
+        f"{NAMES[row['metric']]}, 95 % interval {low:+.1f} to {high:+.1f}); {practical}. It takes "
         f"{cost:+.0f} % time."
     )
 
@@ -66,7 +68,7 @@ def under_conditions(mean: Mapping[str, Any]) -> str:
     """Say of an arm what it does under conditions."""
     every, unseen = mean["all"], mean["unseen"]
     text = (
-        f"{mean['arm']}, under all conditions: {100 * every['macro_recall']:.1f} % "
+        f"{mean['arm']}, under all conditions: {100 * every[every['metric']]:.1f} % "
         f"({100 * every['difference']:+.1f} points, {100 * every['difference_low']:+.1f} to "
         f"{100 * every['difference_high']:+.1f}; relative error {mean['relative_error']:.2f})"
     )

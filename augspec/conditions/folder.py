@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import soundfile
-import torch
 
 from augspec.conditions.apply import corrupt, keys_of_names
 from augspec.datasets import AudioFolder
+from augspec.datasets._audio import audio_info, read_audio
 
 
 def write_copies(
@@ -36,10 +36,10 @@ def write_copies(
     for number, path in enumerate(paths):
         inner = path.relative_to(folder)
         try:
-            samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"{path} cannot be read: {error.error_string}") from error
-        waveform = torch.from_numpy(samples.T)[None].contiguous()
+            rate = audio_info(path).sample_rate
+            waveform = read_audio(path, rate).double()[None]
+        except ImportError as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
         keys = keys_of_names([inner.as_posix()])
         for place, (condition, severity) in enumerate(wanted, start=1):
             target = out / f"{condition}-{severity}" / f"{inner}.wav"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from augspec.datasets import _torchcodec
+from augspec.datasets._containers import foreign, is_known, read_head
 from augspec.datasets._ogg import last_page_start
 
 # Formats with a header of their own; libsndfile's headerless RAW and numeric MAT are left out.
@@ -24,6 +25,7 @@ SUFFIXES = frozenset(
 )
 # What libsndfile does not read and FFmpeg, through torchcodec, does.
 TORCHCODEC_SUFFIXES = frozenset({".aac", ".ac3", ".m4a", ".mka", ".webm", ".wma", ".wv"})
+ALL_SUFFIXES = SUFFIXES | TORCHCODEC_SUFFIXES
 
 _BLOCK = 1 << 22  # samples a channel
 _HIGHEST_RATE = 10_000_000  # Hz
@@ -70,7 +72,7 @@ def read_audio(path: Path, sample_rate: int, start: int = 0, frames: int | None 
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is gone; it was there when the data set was opened")
-    if path.suffix.lower() in TORCHCODEC_SUFFIXES:
+    if needs_torchcodec(path):
         waveform, rate = _torchcodec.decode(path, start, frames)
     else:
         waveform, rate = _decode(path, start, frames)
@@ -105,7 +107,7 @@ def audio_info(path: Path) -> AudioInfo:
     """Return what the header of a file states; a file that was cut is found out."""
     if not path.is_file():  # a pipe would be waited for
         raise ValueError(f"{path} is no file that can be read; take it out")
-    if path.suffix.lower() in TORCHCODEC_SUFFIXES:
+    if needs_torchcodec(path):
         rate, seconds = _torchcodec.header(path)
         frames = math.floor(seconds * rate) or count_frames(path)
         return AudioInfo(_check_rate(path, rate), frames, is_exact=False)
@@ -119,6 +121,18 @@ def audio_info(path: Path) -> AudioInfo:
     is_float = header.subtype in ("FLOAT", "DOUBLE")
     rate = _check_rate(path, int(header.samplerate))
     return AudioInfo(rate, int(header.frames), is_float=is_float)
+
+
+def needs_torchcodec(path: Path) -> bool:
+    """Say whether a file is of a kind that libsndfile does not read.
+
+    Its first bytes tell, whatever its name says: phones and web sites give out m4a files that are
+    called .mp3. Where they tell nothing, the suffix does.
+    """
+    head = read_head(path)
+    if foreign(head) is not None:
+        return True
+    return path.suffix.lower() in TORCHCODEC_SUFFIXES and not is_known(head)
 
 
 def count_frames(path: Path) -> int:

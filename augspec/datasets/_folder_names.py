@@ -5,16 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from augspec.datasets._labels import split_names
 
 NameFrom: TypeAlias = str | re.Pattern[str] | Callable[[Path], str]
+LabelFrom: TypeAlias = str | re.Pattern[str] | Callable[[Path], str | list[str]]
 
 
-def labeller(root: Path, label_from: NameFrom) -> Callable[[Path], str]:
-    """Return the function that names the label of a file."""
+def labeller(
+    root: Path, label_from: LabelFrom, separator: str | None = None
+) -> Callable[[Path], str | list[str]]:
+    """Return the function that names the label of a file, or its labels."""
+    namer = _labeller(root, label_from)
+    if separator is None:
+        return namer
+
+    def several(file: Path) -> list[str]:
+        name = namer(file)
+        return split_names(name, separator) if isinstance(name, str) else name
+
+    return several
+
+
+def _labeller(root: Path, label_from: LabelFrom) -> Callable[[Path], str | list[str]]:
     if label_from == "folder":
         return lambda file: _own_folder(root, file)
-    return _namer("label_from", label_from, lambda file: file.name, "file name")
+    return _namer("label_from", label_from, lambda file: file.name, "file name", lists=True)
 
 
 def splitter(root: Path, split_from: NameFrom) -> Callable[[Path], str]:
@@ -25,8 +42,8 @@ def splitter(root: Path, split_from: NameFrom) -> Callable[[Path], str]:
 
 
 def _namer(
-    argument: str, name_from: NameFrom, text_of: Callable[[Path], str], what: str
-) -> Callable[[Path], str]:
+    argument: str, name_from: Any, text_of: Callable[[Path], str], what: str, lists: bool = False
+) -> Callable[[Path], Any]:
     kind = argument.removesuffix("_from")
     if isinstance(name_from, re.Pattern):
         pattern = name_from
@@ -52,8 +69,10 @@ def _namer(
         )
     function = name_from
 
-    def from_function(file: Path) -> str:
+    def from_function(file: Path) -> Any:
         name = function(file)
+        if lists and isinstance(name, list | tuple) and all(isinstance(one, str) for one in name):
+            return list(dict.fromkeys(name))
         if not isinstance(name, str):
             raise TypeError(f"`{argument}` must return a string, got {name!r} for {file}")
         return name

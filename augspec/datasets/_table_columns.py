@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from augspec.datasets._labels import split_names
 from augspec.datasets._tables import Column, Table, is_missing, text_of, texts_of
 
 
@@ -73,8 +74,7 @@ def _split(value: Any, separator: str | None) -> list[str]:
         return list(dict.fromkeys(map(text_of, value)))
     if is_missing(value):
         return []
-    texts = [text_of(value)] if separator is None else text_of(value).split(separator)
-    return list(dict.fromkeys(text.strip() for text in texts if text.strip()))
+    return [text_of(value)] if separator is None else split_names(text_of(value), separator)
 
 
 def _is_list(value: Any) -> bool:

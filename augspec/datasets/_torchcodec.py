@@ -14,6 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
+from augspec.datasets._containers import foreign, read_head
+
 # What is decoded beyond the last sample that is wanted, in seconds: time stamps may be behind.
 _MARGIN = 1.0
 
@@ -48,13 +50,21 @@ def _decoder(path: Path) -> Any:
         decoders: Any = importlib.import_module("torchcodec.decoders")
     except (ImportError, OSError, RuntimeError) as error:  # the latter two if FFmpeg is missing
         raise ImportError(
-            f"{path} is of a format that soundfile does not read; to read it install torchcodec "
-            "and FFmpeg, or convert it to FLAC"
+            f"{path} is of a format that soundfile does not read{_said(path)}; to read it install "
+            "torchcodec and FFmpeg, or convert it to FLAC"
         ) from error
     try:
         return decoders.AudioDecoder(_source(path))
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path} is not audio that torchcodec can read ({error})") from error
+
+
+def _said(path: Path) -> str:
+    """Say what a file is whose name says something else."""
+    container = foreign(read_head(path))
+    if container is None or container.suffix == path.suffix.lower():
+        return ""
+    return f": it is {container.name}, whatever its name says"
 
 
 def _source(path: Path) -> Any:

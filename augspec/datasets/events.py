@@ -28,7 +28,8 @@ class Events(Dataset[dict[str, Any]]):
     frames are equal steps over the item's waveform, as transforms move and mix them
     (``frames`` of `augspec.transforms.RandomTransform.targets`). ``label`` ``(classes,)`` is the
     weak label: 1 if an event of the class sounds anywhere in the item. Both are float32, and take
-    the place of those that an item has.
+    the place of those that an item has. Both follow what transforms do: a class of which a crop
+    leaves nothing is taken out of ``label``.
 
     Items need a ``path``. An event belongs to the item whose path ends with the event's ``file``,
     with or without a suffix. Of an item with a ``start`` (a window, a segment) only the events that

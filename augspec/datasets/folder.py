@@ -7,27 +7,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from augspec.datasets._audio import SUFFIXES, TORCHCODEC_SUFFIXES
-from augspec.datasets._class_names import class_numbers
+from augspec.datasets._audio import ALL_SUFFIXES, SUFFIXES
 from augspec.datasets._files import AudioFiles
-from augspec.datasets._folder_names import NameFrom, labeller, splitter
+from augspec.datasets._folder_names import LabelFrom, NameFrom, labeller, splitter
+from augspec.datasets._labels import Labels, number_labels
 from augspec.datasets._walk import audio_files
 
 
 class AudioFolder(AudioFiles):
     """Read every audio file below a folder, labelled by where it lies or what it is called.
 
-    An item is a dictionary: ``waveform`` (float32 tensor), ``label`` (int), ``index`` (int) and
-    ``path`` (str), and with ``segment`` also ``start`` (seconds). The files are sorted by their
+    An item is a dictionary: ``waveform`` (float32 tensor), ``label`` (int, or a multi-hot float32
+    tensor ``(classes,)`` if files may have several labels), ``index`` (int) and ``path`` (str), and
+    with ``segment`` also ``start`` (seconds). The files are sorted by their
     path below ``root``; files and folders whose names start with a dot are left out. Links to
     folders are followed, but no folder is read twice, and none that holds ``root``. Any format
     that soundfile reads will do, by suffix: wav, flac, ogg, opus, mp3, aiff, au, caf, w64; with
-    torchcodec and FFmpeg installed also m4a, aac, ac3, mka, webm, wma and wv. The default collate
-    of a DataLoader stacks files of one length; files of several lengths need ``segment``, a crop
-    or ``collate_fn=augspec.collate``.
+    torchcodec and FFmpeg installed also m4a, aac, ac3, mka, webm, wma and wv. How a file is read
+    its first bytes tell: an m4a that is called .mp3 is read as an m4a. The default collate of a
+    DataLoader stacks files of one length; files of several lengths need ``segment``, a crop or
+    ``collate_fn=augspec.collate``.
 
     A segment is read from the file without decoding the rest, and holds what the whole file,
     resampled or not, holds there. (In the formats that need torchcodec what comes before it is
@@ -39,7 +40,7 @@ class AudioFolder(AudioFiles):
         label_from: ``"folder"`` takes the name of the folder that the file lies in. A compiled
             pattern is searched for in the file name, and its group 1 is the label (fastai's
             ``label_from_re``). A function gets the file as a ``pathlib.Path`` and returns the
-            label.
+            label, or a list of labels.
         split_from: ``"folder"`` takes the name of the topmost folder below ``root`` (fastai's
             ``split_by_folder``). A compiled pattern is searched for in the path below ``root``,
             with ``/`` between folders, and its group 1 is the split. A function gets the file and
@@ -50,6 +51,9 @@ class AudioFolder(AudioFiles):
             found, sorted as text: "10" comes before "2". Give ``classes=train.classes`` to a
             validation set in a folder of its own: it may lack a class, and its labels would be
             numbered otherwise.
+        separator: What is between several labels in one name, such as ``"+"`` for the folder
+            ``dog+rain``. With it, or where a function returns lists, labels are multi-hot; a file
+            may then have none.
         sample_rate: Resample what has another rate to this one, in Hz, while loading. By default
             nothing is resampled and all files must share one rate: ``T.Resample`` in the front end
             then resamples whole batches on the device.
@@ -66,7 +70,7 @@ class AudioFolder(AudioFiles):
     Attributes:
         classes: The labels' names; ``classes[label]`` is the name of a label.
         sample_rate: Sampling rate of the items in Hz.
-        labels: Label of every file, int64.
+        labels: Label of every file, int64, or float32 ``(files, classes)``.
         durations: Seconds of every file, as its header says.
         lengths: Samples a channel of every whole file, at ``sample_rate``.
         skipped: Path and reason of each file that was left out, in this process, and of each link
@@ -78,7 +82,7 @@ class AudioFolder(AudioFiles):
     Raises:
         FileNotFoundError: If the root is missing.
         TypeError: If ``label_from`` or ``split_from`` is none of the three, or the function does
-            not return a string.
+            not return a string (of ``label_from`` also lists of them).
         ImportError: If a file needs torchcodec.
         ValueError: If an argument is not one of those above, there is no audio file, a file gives
             no label or one that is not in ``classes``, a header cannot be read, or a file has
@@ -96,11 +100,12 @@ class AudioFolder(AudioFiles):
     def __init__(
         self,
         root: str | os.PathLike[str],
-        label_from: NameFrom = "folder",
+        label_from: LabelFrom = "folder",
         split_from: NameFrom | None = None,
         split: str | None = None,
         *,
         classes: Sequence[str] | None = None,
+        separator: str | None = None,
         sample_rate: int | None = None,
         mono: bool = False,
         segment: float | None = None,
@@ -119,22 +124,32 @@ class AudioFolder(AudioFiles):
         self.root = Path(root)
         if not self.root.is_dir():
             raise FileNotFoundError(f"`root` must be an existing folder, got {self.root}")
-        label_of = labeller(self.root, label_from)
-        files, self.skipped = audio_files(self.root, SUFFIXES | TORCHCODEC_SUFFIXES, on_error)
+        label_of = labeller(self.root, label_from, separator)
+        files, self.skipped = audio_files(self.root, ALL_SUFFIXES, on_error)
         if not files:
             raise ValueError(
                 f"`root` must hold audio files ({' '.join(sorted(SUFFIXES))}), "
                 f"got {self.root} with none"
             )
-        self.classes, labels = class_numbers(
-            [label_of(file) for file in files], classes, lambda place: str(files[place])
+        names = [label_of(file) for file in files]
+        is_multi_hot = any(not isinstance(name, str) for name in names)
+        self.classes, numbers = number_labels(
+            [[name] if isinstance(name, str) else name for name in names],
+            classes,
+            lambda place: str(files[place]),
         )
         chosen = _of_split(self.root, files, split_from, split)
         kept = self._open([files[place] for place in chosen])
-        self.labels: NDArray[np.int64] = labels[np.array(chosen)[kept]]
+        mine = [numbers[chosen[place]] for place in kept]
+        self._labels = Labels(mine, len(self.classes), is_multi_hot)
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Label of every file, int64, or float32 ``(files, classes)``."""
+        return self._labels.array()
 
     def _about(self, index: int) -> dict[str, Any]:
-        return {"label": int(self.labels[index])}
+        return {"label": self._labels.of(index)}
 
 
 def _of_split(

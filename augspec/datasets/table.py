@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from augspec.datasets._class_names import class_numbers
 from augspec.datasets._files import AudioFiles
+from augspec.datasets._labels import Labels, number_labels
 from augspec.datasets._table_columns import label_names, paths_of, rows_of_folds, texts_of_column
-from augspec.datasets._tables import Column, Table, read_table
+from augspec.datasets._tables import Column, read_table
 
 
 class AudioTable(AudioFiles):
@@ -114,64 +112,36 @@ class AudioTable(AudioFiles):
         files = paths_of(rows, self.root, path)
         chosen, fold_names = rows_of_folds(rows, fold, folds)
         group_names = None if group is None else texts_of_column(rows, "group", group)
-        names, self._is_multi_hot = label_names(rows, label, separator)
+        names, is_multi_hot = label_names(rows, label, separator)
         self._is_labelled = label is not None
-        self.classes, numbers = _number_all(rows, names, classes)
+        self.classes, numbers = number_labels(names, _order(names, classes), rows.said)
         kept = self._open([files[row] for row in chosen], lambda at: f"{rows.said(chosen[at])}: ")
         places = [chosen[place] for place in kept]
         self.folds = None if fold_names is None else np.array(fold_names)[places]
         self.groups = None if group_names is None else np.array(group_names)[places]
-        # All numbers in one array: a matrix of millions of rows and 500 classes takes gigabytes.
         mine = [numbers[place] for place in places]
-        self._ends = np.cumsum([len(own) for own in mine])
-        self._numbers = np.array([number for own in mine for number in own], np.int64)
+        self._labels = Labels(mine, len(self.classes), is_multi_hot)
 
     @property
     def labels(self) -> NDArray[Any] | None:
         """Label of every item, int64, or float32 ``(items, classes)``, or ``None``."""
-        if not self._is_labelled:
-            return None
-        if not self._is_multi_hot:
-            return self._numbers
-        labels = np.zeros((len(self), len(self.classes)), np.float32)
-        counts = np.diff(self._ends, prepend=0)
-        labels[np.repeat(np.arange(len(self)), counts), self._numbers] = 1.0
-        return labels
+        return self._labels.array() if self._is_labelled else None
 
     def _about(self, index: int) -> dict[str, Any]:
         about: dict[str, Any] = {}
         if self._is_labelled:
-            about["label"] = self._label(index)
+            about["label"] = self._labels.of(index)
         if self.groups is not None:
             about["group"] = str(self.groups[index])
         if self.folds is not None:
             about["fold"] = str(self.folds[index])
         return about
 
-    def _label(self, index: int) -> int | Tensor:
-        numbers = self._numbers[self._ends[index - 1] if index else 0 : self._ends[index]]
-        if not self._is_multi_hot:
-            return int(numbers[0])
-        label = torch.zeros(len(self.classes))
-        label[numbers] = 1.0
-        return label
 
-
-def _number_all(
-    rows: Table, names: list[list[str]], classes: Sequence[str] | None
-) -> tuple[list[str], list[list[int]]]:
-    """Return the classes, and the numbers of the labels of each row."""
-    if classes is None:
-        found = {name for own in names for name in own}
-        whole = all(name.isdecimal() for name in found)
-        classes = sorted(found, key=lambda name: (int(name) if whole else 0, name))
-    flat = [(place, name) for place, own in enumerate(names) for name in own]
-    if not flat and not classes:
-        return [], [[] for _ in names]
-    order, numbers = class_numbers(
-        [name for _, name in flat], classes, lambda at: rows.said(flat[at][0])
-    )
-    numbered: list[list[int]] = [[] for _ in names]
-    for (place, _), number in zip(flat, numbers.tolist(), strict=True):
-        numbered[place].append(number)
-    return order, numbered
+def _order(names: list[list[str]], classes: Sequence[str] | None) -> Sequence[str] | None:
+    """Return the classes in the order of their numbers: by value if all are whole numbers."""
+    found = {name for own in names for name in own}
+    if classes is not None or not found:
+        return classes
+    whole = all(name.isdecimal() for name in found)
+    return sorted(found, key=lambda name: (int(name) if whole else 0, name))

@@ -4,6 +4,7 @@ from augspec.features.cepstral import MFCC
 from augspec.features.constant_q import CQT
 from augspec.features.delta import Delta
 from augspec.features.mel import LogMelSpectrogram, MelFeature, MelSpectrogram
+from augspec.features.multiple import ToMultiple
 from augspec.features.normalize import AmplitudeToDB, Normalize
 from augspec.features.pcen import PCEN
 from augspec.features.spectrogram import MagnitudeFeature, Spectrogram
@@ -18,6 +19,7 @@ __all__ = [
     "Delta",
     "AmplitudeToDB",
     "Normalize",
+    "ToMultiple",
     "MagnitudeFeature",
     "MelFeature",
 ]

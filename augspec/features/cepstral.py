@@ -64,16 +64,16 @@ class MFCC(MelFeature):
             if not isinstance(name, str):
                 raise TypeError(f"`melkwargs` must have names of arguments as keys, got {name!r}")
         super().__init__(sample_rate, **(melkwargs or {}))
-        if not 1 <= check_count("n_mfcc", n_mfcc) <= self.n_mels:
+        n_mfcc = check_count("n_mfcc", n_mfcc)
+        if not 1 <= n_mfcc <= self.n_mels:
             raise ValueError(f"`n_mfcc` must be in [1, n_mels = {self.n_mels}], got {n_mfcc}")
         if norm not in (None, "ortho"):
             raise ValueError(f"`norm` must be None or 'ortho', got {norm!r}")
-        check_top_db(top_db)
         self.n_mfcc = n_mfcc
         self.norm = norm  # of the cosine transform; that of the filters is in `melkwargs`
         self.log_mels = check_flag("log_mels", log_mels)
-        self.melkwargs = dict(melkwargs or {})
-        self.top_db = top_db
+        self.melkwargs = {name: getattr(self, name) for name in melkwargs or {}}
+        self.top_db = check_top_db(top_db)
         self._dct_arguments = (n_mfcc, self.n_mels, norm)
 
     @classmethod

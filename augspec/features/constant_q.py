@@ -78,17 +78,13 @@ class CQT(nn.Module):
         power: float = 1.0,
     ) -> None:
         super().__init__()
-        check_sample_rate(sample_rate)
-        check_count("hop_length", hop_length, 1)
-        for name, value in (("n_bins", n_bins), ("bins_per_octave", bins_per_octave)):
-            check_count(name, value, 1, _MOST_BINS)
         for name, number in (("f_min", f_min), ("filter_scale", filter_scale), ("power", power)):
             check_positive(name, number)
-        self.sample_rate = sample_rate
-        self.hop_length = hop_length
+        self.sample_rate = check_sample_rate(sample_rate)
+        self.hop_length = check_count("hop_length", hop_length, 1)
         self.f_min = float(f_min)
-        self.n_bins = n_bins
-        self.bins_per_octave = bins_per_octave
+        self.n_bins = check_count("n_bins", n_bins, 1, _MOST_BINS)
+        self.bins_per_octave = check_count("bins_per_octave", bins_per_octave, 1, _MOST_BINS)
         self.filter_scale = float(filter_scale)
         self.power = float(power)
         self._octaves = self._plan()

@@ -1,13 +1,13 @@
 """Slopes of a feature over time, as a stage after it."""
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from augspec._door import enter
-from augspec.functional.checks import check_count, check_specgram
+from augspec.functional.checks import as_whole, check_count, check_specgram
 from augspec.functional.delta import delta
 
 
@@ -52,18 +52,21 @@ class Delta(nn.Module):
         mode: Literal["interp", "nearest"] = "interp",
     ) -> None:
         super().__init__()
-        if check_count("width", width) < 3 or width % 2 == 0:
+        width = check_count("width", width)
+        if width < 3 or width % 2 == 0:
             raise ValueError(f"`width` must be odd and at least 3, got {width}")
-        if not isinstance(order, int | list | tuple):
+        one = as_whole(order)
+        if one is None and not isinstance(order, list | tuple):
             raise ValueError(f"`order` must be a whole number or several, got {order!r}")
-        orders = (order,) if isinstance(order, int) else tuple(order)
-        lowest = 1 if isinstance(order, int) else 0
-        if not orders or not all(lowest <= check_count("order", each) < width for each in orders):
+        given: Any = order if one is None else (one,)
+        orders = tuple(check_count("order", each) for each in given)
+        lowest = 0 if one is None else 1
+        if not orders or not all(lowest <= each < width for each in orders):
             raise ValueError(f"`order` must lie in [{lowest}, width = {width}), got {order}")
         if mode not in ("interp", "nearest"):
             raise ValueError(f"`mode` must be 'interp' or 'nearest', got {mode!r}")
         self.width = width
-        self.order = order if isinstance(order, int) else orders
+        self.order = orders if one is None else one
         self.mode = mode
         self._orders = orders
 

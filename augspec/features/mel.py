@@ -70,14 +70,18 @@ class MelFeature(MagnitudeFeature):
             center=center,
             pad_mode=pad_mode,
         )
-        check_sample_rate(sample_rate)
-        check_count("n_mels", n_mels, 1, _MOST_MELS)
+        sample_rate = check_sample_rate(sample_rate)
+        n_mels = check_count("n_mels", n_mels, 1, _MOST_MELS)
         if norm not in (None, "slaney"):
             raise ValueError(f"`norm` must be None or 'slaney', got {norm!r}")
         if mel_scale not in ("htk", "slaney"):
             raise ValueError(f"`mel_scale` must be 'htk' or 'slaney', got {mel_scale!r}")
-        highest = sample_rate / 2 if f_max is None else check_finite("f_max", f_max)
-        if not 0.0 <= check_finite("f_min", f_min) < highest:
+        f_min, f_max = (
+            check_finite("f_min", f_min),
+            None if f_max is None else check_finite("f_max", f_max),
+        )
+        highest = sample_rate / 2 if f_max is None else f_max
+        if not 0.0 <= f_min < highest:
             raise ValueError(f"`f_min` must be in [0, f_max = {highest}), got {f_min}")
         if not highest <= sample_rate / 2:
             raise ValueError(f"`f_max` must be at most sample_rate / 2, got {f_max}")
@@ -87,7 +91,7 @@ class MelFeature(MagnitudeFeature):
         self.n_mels = n_mels
         self.norm: str | None = norm
         self.mel_scale = mel_scale
-        self._filter_arguments = (sample_rate, n_fft, n_mels, f_min, f_max, norm, mel_scale)
+        self._filter_arguments = (sample_rate, self.n_fft, n_mels, f_min, f_max, norm, mel_scale)
         filters = self._filters(torch.float32, torch.device("cpu"))
         self._bands = _cover(filters, _BAND)
         self._whole = _cover(filters, n_mels)
@@ -255,9 +259,7 @@ class LogMelSpectrogram(MelFeature):
             norm=norm,
             mel_scale=mel_scale,
         )
-        check_decibel(ref, top_db)
-        self.ref: float | Literal["max"] = ref
-        self.top_db = top_db
+        self.ref, self.top_db = check_decibel(ref, top_db)
 
     @classmethod
     def example(cls) -> Self:

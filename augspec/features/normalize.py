@@ -45,10 +45,8 @@ class AmplitudeToDB(nn.Module):
         super().__init__()
         if stype not in ("power", "magnitude"):
             raise ValueError(f"`stype` must be 'power' or 'magnitude', got {stype!r}")
-        check_decibel(ref, top_db)
         self.stype = stype
-        self.top_db = top_db
-        self.ref: float | Literal["max"] = ref
+        self.ref, self.top_db = check_decibel(ref, top_db)
 
     @classmethod
     def example(cls) -> Self:
@@ -120,10 +118,9 @@ class Normalize(nn.Module):
         super().__init__()
         if (mean is None) != (std is None):
             raise ValueError(f"`mean` and `std` must be given together, got {mean} and {std}")
-        check_positive("eps", eps)
         self.mean = _statistics("mean", mean)
         self.std = _statistics("std", std)
-        self.eps = eps
+        self.eps = check_positive("eps", eps)
         if self.mean is not None and self.std is not None:
             if len(self.mean) > 1 < len(self.std) and len(self.mean) != len(self.std):
                 raise ValueError(
@@ -190,15 +187,22 @@ def _statistics(name: str, value: float | Sequence[float] | None) -> list[float]
     return [float(number) for number in numbers]
 
 
-def check_decibel(ref: float | str, top_db: float | None) -> None:
-    """Raise ``ValueError`` unless ``ref`` and ``top_db`` are in their ranges."""
-    is_max = isinstance(ref, str) and ref == "max"
-    if not is_max and not (is_finite(ref) and ref > 0.0):
+def check_decibel(
+    ref: float | str, top_db: float | None
+) -> tuple[float | Literal["max"], float | None]:
+    """Raise ``ValueError`` unless ``ref`` and ``top_db`` are in their ranges, and give them."""
+    top_db = check_top_db(top_db)
+    if isinstance(ref, str) and ref == "max":
+        return "max", top_db
+    if not (is_finite(ref) and ref > 0.0):
         raise ValueError(f"`ref` must be positive or 'max', got {ref!r:.60}")
-    check_top_db(top_db)
+    return float(ref), top_db
 
 
-def check_top_db(top_db: float | None) -> None:
-    """Raise ``ValueError`` unless ``top_db`` is positive or None."""
-    if top_db is not None and (not is_finite(top_db) or not top_db > 0.0):
+def check_top_db(top_db: float | None) -> float | None:
+    """Raise ``ValueError`` unless ``top_db`` is positive or None, and give it as a float."""
+    if top_db is None:
+        return None
+    if not is_finite(top_db) or not top_db > 0.0:
         raise ValueError(f"`top_db` must be positive or None, got {top_db!r:.60}")
+    return float(top_db)

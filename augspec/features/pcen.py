@@ -97,25 +97,17 @@ class PCEN(MelFeature):
             norm=norm,
             mel_scale=mel_scale,
         )
-        if not 0.0 <= check_finite("gain", gain) <= 1.0:
+        self.gain = check_finite("gain", gain)
+        if not 0.0 <= self.gain <= 1.0:
             raise ValueError(f"`gain` must be in [0, 1], got {gain}")
-        for name, value in (
-            ("bias", bias),
-            ("exponent", exponent),
-            ("time_constant", time_constant),
-            ("eps", eps),
-            ("scale", scale),
-        ):
-            check_positive(name, value)
         if initial is not None and not (is_finite(initial) and initial >= 0.0):
             raise ValueError(f"`initial` must not be negative, or be None, got {initial}")
-        self.gain = gain
-        self.bias = bias
-        self.exponent = exponent
-        self.time_constant = time_constant
-        self.eps = eps
-        self.scale = scale
-        self.initial = initial
+        self.bias = check_positive("bias", bias)
+        self.exponent = check_positive("exponent", exponent)
+        self.time_constant = check_positive("time_constant", time_constant)
+        self.eps = check_positive("eps", eps)
+        self.scale = check_positive("scale", scale)
+        self.initial = None if initial is None else float(initial)
 
     @classmethod
     def example(cls) -> Self:

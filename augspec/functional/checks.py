@@ -1,9 +1,10 @@
 """What every function that takes a waveform or a spectrogram asks of it."""
 
 import math
-import sys
+import operator
 from collections.abc import Sequence
-from typing import Literal, TypeGuard
+from numbers import Real
+from typing import Any, Literal, TypeGuard
 
 import torch
 from torch import Tensor
@@ -214,11 +215,31 @@ def _say_shape(dims: Sequence[str], sizes: dict[str, int]) -> str:
     return f"({names}{end}" if numbers == names else f"({names}{end} = ({numbers}{end}"
 
 
+def as_whole(value: Any) -> int | None:
+    """Give an integer of Python, NumPy or torch as a plain one, and None for what is none.
+
+    True and False are none, for they are slips, and so is an array of one element. Settings are
+    kept as plain integers: a config of NumPy's could not be written.
+    """
+    if type(value) is int:
+        return value
+    dtype = str(getattr(value, "dtype", ""))
+    if isinstance(value, bool) or dtype.endswith("bool") or getattr(value, "ndim", 0) != 0:
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
 def is_finite(value: object) -> TypeGuard[float]:
     """Say whether a setting is a number that a float can hold; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return False
-    return -sys.float_info.max <= value <= sys.float_info.max
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 def check_finite(name: str, value: float) -> float:
@@ -244,11 +265,12 @@ def check_positive(name: str, value: float) -> float:
 
 def check_count(name: str, value: int, at_least: int = 0, at_most: int = LARGEST) -> int:
     """Check that a setting is a whole number in ``[at_least, at_most]`` and give it back."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+    whole = as_whole(value)
+    if whole is None or whole < at_least:
         raise ValueError(f"`{name}` must be a whole number, {at_least} or more, got {value!r:.60}")
-    if value > at_most:
+    if whole > at_most:
         raise ValueError(f"`{name}` must be at most {at_most}, got {value!r:.60}")
-    return value
+    return whole
 
 
 def check_range(
@@ -264,7 +286,7 @@ def check_range(
         ValueError: If a bound is not finite, the range is reversed, or it leaves
             ``[at_least, at_most]``.
     """
-    bounds = (value, value) if isinstance(value, int | float) else value
+    bounds: Any = (value, value) if isinstance(value, Real) else value
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise ValueError(f"`{name}` must be a number or (low, high), got {value!r}")
     low, high = (check_finite(name, bound) for bound in bounds)
@@ -284,27 +306,28 @@ def check_integer_range(
         ValueError: If a bound is no integer, the range is reversed, or it leaves
             ``[at_least, at_most]``.
     """
-    bounds = (value, value) if isinstance(value, int) else value
-    whole = isinstance(bounds, tuple | list) and len(bounds) == 2
-    if not whole or any(isinstance(b, bool) or not isinstance(b, int) for b in bounds):
+    bounds: Any = value if isinstance(value, tuple | list) else (value, value)
+    whole = [number for bound in bounds if (number := as_whole(bound)) is not None]
+    if len(bounds) != 2 or len(whole) != 2:
         raise ValueError(f"`{name}` must be an integer or (low, high) integers, got {value!r}")
-    low, high = check_range(name, bounds, at_least=at_least, at_most=at_most)
+    low, high = check_range(name, whole, at_least=at_least, at_most=at_most)
     return int(low), int(high)
 
 
 def check_size(name: str, size: int) -> int:
     """Check that the size of a crop is a positive whole number of samples and give it back."""
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
+    whole = as_whole(size)
+    if whole is None or not 1 <= whole <= LARGEST:
         raise ValueError(f"`{name}` must be a positive number of samples, got {size!r}")
-    return size
+    return whole
 
 
 def check_sample_rate(sample_rate: int, name: str = "sample_rate") -> int:
     """Check that a sample rate is a positive whole number of Hz and give it back."""
-    whole = isinstance(sample_rate, int) and not isinstance(sample_rate, bool)
-    if not whole or not 1 <= sample_rate <= LARGEST:
+    whole = as_whole(sample_rate)
+    if whole is None or not 1 <= whole <= LARGEST:
         raise ValueError(f"`{name}` must be a positive number of Hz, got {sample_rate!r:.60}")
-    return sample_rate
+    return whole
 
 
 def check_n_fft(n_fft: int) -> int:
@@ -313,6 +336,7 @@ def check_n_fft(n_fft: int) -> int:
     Raises:
         ValueError: If it is no positive multiple of 32.
     """
-    if isinstance(n_fft, bool) or not isinstance(n_fft, int) or n_fft < 32 or n_fft % 32:
+    whole = as_whole(n_fft)
+    if whole is None or whole < 32 or whole % 32:
         raise ValueError(f"`n_fft` must be a positive multiple of 32, got {n_fft!r:.60}")
-    return check_count("n_fft", n_fft, at_most=LONGEST_FRAME)
+    return check_count("n_fft", whole, at_most=LONGEST_FRAME)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from augspec._constants import constant, tensor_of
+from augspec.functional.checks import as_whole
 
 __all__ = ["band", "butterworth", "magnitude_at", "peak", "shelf", "tilt", "wide"]
 
@@ -35,7 +36,7 @@ def wide(parameter: Tensor) -> Tensor:
 
 def butterworth(cutoff_freq: Tensor, sample_rate: int, order: int, *, low: bool) -> Tensor:
     """Make a Butterworth low-pass or high-pass by the bilinear transform, exact at the cut-off."""
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+    if (as_whole(order) or 0) < 1:
         raise ValueError(f"`order` must be a positive integer, got {order!r}")
     angle = wide(cutoff_freq) * (2 * math.pi / sample_rate)
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from augspec.functional import noise
 from augspec.functional.checks import (
+    as_whole,
     check_parameter,
     check_parameters,
     check_waveform,
@@ -61,6 +62,8 @@ def convolve(
     check_waveform(waveform, lengths)
     batch, channel, time = waveform.shape
     check_parameter("response", response, waveform, "tap", "batch tap", "batch channel tap")
+    if not isinstance(delay, Tensor) and (whole := as_whole(delay)) is not None:
+        delay = whole
     if not isinstance(delay, int):
         check_parameter("delay", delay, waveform, *_LEADING[response.ndim - 1], kind="int64")
     if waveform.numel() == 0:

@@ -87,6 +87,7 @@ class AudioClassifier(nn.Module):
         if num_classes is not None:
             num_classes = as_count("num_classes", num_classes, 1)
         if label2id is not None:
+            label2id = {name: as_count("label2id", number) for name, number in label2id.items()}
             num_classes = len(label2id) if num_classes is None else num_classes
             if sorted(label2id.values()) != list(range(num_classes)):
                 raise ValueError(
@@ -96,7 +97,7 @@ class AudioClassifier(nn.Module):
             raise ValueError("`class_weights` must be None where `loss` is given: it has its own")
         self.frontend = frontend
         self.model = model
-        self.seed = seed
+        self.seed = int(seed)
         self.num_classes = num_classes
         self.loss = loss
         self.register_buffer("class_weights", class_weights, persistent=False)
@@ -112,7 +113,7 @@ class AudioClassifier(nn.Module):
             epoch: Number of the epoch, from 0.
             loader: The loader of the training set, which tells whether processes share examples.
         """
-        self.epoch = self._visited = epoch
+        self.epoch = self._visited = int(epoch)
         self._visits = Visits(loader)
 
     def forward(

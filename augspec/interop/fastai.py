@@ -17,19 +17,21 @@ from augspec import plot
 from augspec._input_fit import fit_input, input_fit
 from augspec.backbones import create_backbone
 from augspec.batches import augmenting
-from augspec.datasets._audio import SUFFIXES, audio_info, read_audio
+from augspec.datasets._audio import ALL_SUFFIXES, audio_info, read_audio
+from augspec.datasets._walk import audio_files
 from augspec.frontend import Frontend
 from augspec.functional import resample_rate
+from augspec.functional.checks import check_sample_rate, check_size
 from augspec.functional.shapes import fit
 
 try:
     # What patches `fit_one_cycle` and the progress bar into `Learner`.
     from fastai.callback import all as _callbacks  # noqa: F401
     from fastai.data.block import TransformBlock
-    from fastai.data.transforms import get_c, get_files
+    from fastai.data.transforms import get_c
     from fastai.learner import Learner
     from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
-    from fastai.torch_basics import Transform
+    from fastai.torch_basics import L, Transform
     from fastai.torch_core import TensorBase, TensorImage
     from fastai.vision.learner import TimmBody, add_head, default_split
 except ImportError as error:
@@ -152,12 +154,33 @@ def AudioBlock(  # noqa: N802
     """
     if part not in ("start", "center", "random"):
         raise ValueError(f'`part` must be "start", "center" or "random", got {part!r}')
+    sample_rate = check_sample_rate(sample_rate)
+    size = None if size is None else check_size("size", size)
     return TransformBlock(type_tfms=_ReadAudio(sample_rate, size, resample, mono, part))
 
 
 def get_audio_files(path: str | Path, recurse: bool = True, folders: Any = None) -> Any:
-    """List the audio files below ``path``: fastai's ``get_image_files``, for audio."""
-    return get_files(path, extensions=SUFFIXES, recurse=recurse, folders=folders)
+    """List the audio files below ``path``: fastai's ``get_image_files``, for audio.
+
+    They are sorted. Links to folders are followed as `augspec.datasets.AudioFolder` does it: no
+    folder is read twice, and none that holds ``path``.
+
+    Args:
+        path: The folder.
+        recurse: Whether to look into the folders in it.
+        folders: Names of the folders in ``path`` to look into, all by default; with ``"."`` among
+            them the files in ``path`` itself count, too.
+    """
+    root = Path(path)
+    parts = {file: file.relative_to(root).parts for file in audio_files(root, ALL_SUFFIXES).files}
+    wanted = set(L(folders))
+    found = [
+        file
+        for file, names in parts.items()
+        if (recurse or len(names) == 1)
+        and (not wanted or (names[0] if len(names) > 1 else ".") in wanted)
+    ]
+    return L(found)
 
 
 class FrontendTransform(Transform):  # type: ignore[misc]
@@ -247,7 +270,7 @@ def audio_learner(
     )
     body = TimmBody(model)
     # The body calls the model's features, past what the model does when it is called itself.
-    fit_input(body, input_fit(model, (timm_arguments or {}).get("img_size")))
+    fit_input(body, input_fit(model, (timm_arguments or {}).get("img_size"), in_chans))
     head: dict[str, Any] = {"pool": body.needs_pool, **(head_arguments or {})}
     classifier = add_head(body, model.num_features, n_out, **head)
     if class_weights is not None:

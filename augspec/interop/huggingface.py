@@ -16,6 +16,7 @@ from torch import Tensor
 from augspec import functional
 from augspec.batches import Batch, collate
 from augspec.classes import check_classes, classes_of
+from augspec.datasets._containers import HEAD, foreign, read_head
 from augspec.interop._audio_classifier import AudioClassifier
 
 try:
@@ -125,8 +126,7 @@ def _decode(item: Mapping[str, Any], sample_rate: int) -> Tensor:
         samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         raise ValueError(
-            f"{item['path'] or 'bytes'} cannot be decoded: {error}"
-            + (_M4A_REMEDY if _is_m4a(item) else "")
+            f"{item['path'] or 'bytes'} cannot be decoded: {error}" + _remedy(item)
         ) from error
     waveform = torch.from_numpy(samples.T.copy())
     if rate == sample_rate:
@@ -136,21 +136,21 @@ def _decode(item: Mapping[str, Any], sample_rate: int) -> Tensor:
         return functional.resample_rate(waveform[None], rate, sample_rate)[0]
 
 
-_M4A_REMEDY = (
-    "; it is an MPEG-4 file (m4a), whatever its name says, which soundfile does not read: convert "
-    "it to flac or wav"
-)
-
-
-def _is_m4a(item: Mapping[str, Any]) -> bool:
-    """Whether audio begins as MPEG-4 files do."""
-    if item["bytes"] is not None:
-        return bytes(item["bytes"][4:8]) == b"ftyp"
+def _remedy(item: Mapping[str, Any]) -> str:
+    """Say what to do about audio of a kind that soundfile does not read."""
     try:
-        with Path(item["path"]).open("rb") as file:
-            return file.read(8)[4:] == b"ftyp"
+        head = (
+            read_head(Path(item["path"])) if item["bytes"] is None else bytes(item["bytes"][:HEAD])
+        )
     except OSError:
-        return False
+        return ""
+    container = foreign(head)
+    if container is None:
+        return ""
+    return (
+        f"; it is {container.name}, whatever its name says, which soundfile does not read: convert "
+        "it to flac or wav"
+    )
 
 
 class Collator:

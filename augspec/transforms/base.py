@@ -12,7 +12,13 @@ import torch
 from torch import Tensor
 
 from augspec.functional.checks import check_flag, check_specgram, check_waveform
-from augspec.functional.frames import frame_middles, take_frames
+from augspec.functional.frames import (
+    frame_middles,
+    has_weak_label,
+    in_parts,
+    take_frames,
+    weak_label,
+)
 from augspec.functional.shapes import blend, fit, like
 from augspec.random import Draw
 from augspec.transforms.declare import Declared, setting
@@ -246,8 +252,12 @@ class LeafTransform(RandomTransform, Declared, ABC):
         if "frames" not in targets or not self._moves_sound:
             return targets
         time = self._time_for_frames(batch)
-        frames = self._move_frames(targets["frames"], time, params, batch.lengths)
-        return {**targets, "frames": frames}
+        frames = targets["frames"]
+        moved = {**targets, "frames": self._move_frames(frames, time, params, batch.lengths)}
+        if has_weak_label(targets):
+            heard = self._move_frames(in_parts(frames), time, params, batch.lengths)
+            moved["label"] = weak_label(targets["label"], frames, heard)
+        return moved
 
     def _time_for_frames(self, batch: Batch) -> int:
         if batch.time is None or (batch.relative and not self.scale_free):

@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import is_finite
+from augspec.functional.checks import as_whole, is_finite
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms._dispatch import NOTHING, Options
@@ -167,9 +167,9 @@ class SomeOf(Choice):
         p: float = 1.0,
     ) -> None:
         super().__init__(transforms, p=p)
-        bounds = list(k) if isinstance(k, Sequence) else [k, k]
-        whole = all(isinstance(one, int) and not isinstance(one, bool) for one in bounds)
-        if not whole or len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1] <= len(self):
+        given = list(k) if isinstance(k, Sequence) else [k, k]
+        bounds = [whole for one in given if (whole := as_whole(one)) is not None]
+        if len(given) != 2 or len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1] <= len(self):
             raise ValueError(
                 f"`k` must be a whole number or (low, high) from 0 to {len(self)}, got {k!r}"
             )

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias
 
 from torch import Tensor, nn
 
-from augspec.functional.checks import check_count, check_lengths
+from augspec.functional.checks import as_whole, check_count, check_lengths
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms._dispatch import Options
@@ -246,11 +246,11 @@ class Repeat(Chain):
 
     def __init__(self, body: RandomTransform, times: int) -> None:
         check_body(body)
-        if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+        if (as_whole(times) or 0) < 1:
             raise ValueError(f"`times` must be a positive whole number, got {times!r}")
-        check_count("times", times, at_most=_MOST)
-        super().__init__([body] * times)
-        self.times = times
+        count = check_count("times", times, at_most=_MOST)
+        super().__init__([body] * count)
+        self.times = count
 
     @classmethod
     def example(cls) -> Self:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from augspec.functional.checks import (
     LARGEST,
+    as_whole,
     check_count,
     check_finite,
     check_integer_range,
@@ -274,13 +275,13 @@ class Whole:
         """Give the value."""
         if self.at_most == LARGEST:
             return check_count(name, value, self.at_least)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or not self.at_least <= value <= self.at_most:
+        whole = as_whole(value)
+        if whole is None or not self.at_least <= whole <= self.at_most:
             raise ValueError(
                 f"`{name}` must be an integer from {self.at_least} to {self.at_most}, got "
                 f"{value!r:.60}"
             )
-        return int(value)
+        return whole
 
 
 class Words:

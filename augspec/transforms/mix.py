@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from augspec.functional import mix
+from augspec.functional.frames import has_weak_label, in_parts, weak_label
 from augspec.functional.shapes import like
 from augspec.random import Draw
 from augspec.transforms.base import Batch, WaveformTransform
@@ -223,18 +224,22 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
             both = torch.minimum(batch.lengths, batch.lengths[partner])
             kept = 1.0 - (1.0 - kept) * both / batch.lengths.clamp(min=1)
         mixed = self._mix_labels(targets, kept, partner, names)
-        return {**mixed, **self._cut_frames(batch, params)}
+        if "frames" not in targets:
+            return mixed
+        frames = targets["frames"]
+        if has_weak_label(mixed) and "label" in names:
+            heard = self._cut_frames(in_parts(frames), batch, params)
+            both = torch.maximum(frames, frames[partner])
+            mixed["label"] = weak_label(mixed["label"], both, heard)
+        return {**mixed, "frames": self._cut_frames(frames, batch, params)}
 
-    def _cut_frames(self, batch: Batch, params: dict[str, Tensor]) -> dict[str, Any]:
-        if "frames" not in batch.targets:
-            return {}
-        frames, time = batch.targets["frames"], self._time_for_frames(batch)
-        partner, count = params["partner"], frames.shape[-1]
+    def _cut_frames(self, frames: Tensor, batch: Batch, params: dict[str, Tensor]) -> Tensor:
+        time, partner, count = self._time_for_frames(batch), params["partner"], frames.shape[-1]
         ends = torch.full_like(partner, time) if batch.lengths is None else batch.lengths
         first, width = mix.cut_segment(params["lam"], params["start"], ends, partner)
         middle = (2 * torch.arange(count, device=partner.device) + 1) * time // (2 * count)
         theirs = (middle >= first[:, None]) & (middle < (first + width)[:, None])
-        return {"frames": torch.where(theirs[:, None], frames[partner], frames)}
+        return torch.where(theirs[:, None], frames[partner], frames)
 
 
 class MixBackground(_MixingTransform, kernel=mix.mix_background):

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_count, check_range
+from augspec.functional.checks import as_whole, check_count, check_range
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms.base import RandomTransform
@@ -66,10 +66,9 @@ class RandAugment(Choice):
         p: float = 1.0,
     ) -> None:
         super().__init__(transforms, p=p)
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        if (as_whole(n) or 0) < 1:
             raise ValueError(f"`n` must be a positive whole number, got {n!r}")
-        check_count("n", n, at_most=_MOST)
-        self.n = n
+        self.n = check_count("n", n, at_most=_MOST)
         self.magnitude = check_range("magnitude", magnitude, at_least=0.0, at_most=1.0)
         self.make_room_for_neutral()
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import LARGEST, is_finite
+from augspec.functional.checks import LARGEST, as_whole, is_finite
 from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms._dispatch import NOTHING
@@ -131,9 +131,10 @@ def _check_points(name: str, points: Sequence[Sequence[float]]) -> list[tuple[in
     for point in points:
         if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != 2:
             raise ValueError(message)
-        epoch, value = point
-        if not isinstance(epoch, int) or isinstance(epoch, bool) or abs(epoch) > LARGEST:
-            raise ValueError(f"`settings` must have whole epochs for `{name}`, got {epoch!r:.60}")
+        epoch, value = as_whole(point[0]), point[1]
+        if epoch is None or abs(epoch) > LARGEST:
+            got = f"{point[0]!r:.60}"
+            raise ValueError(f"`settings` must have whole epochs for `{name}`, got {got}")
         if not is_finite(value) or not 0.0 <= value <= 1.0:
             raise ValueError(f"`settings` must have `{name}` in [0, 1], got {value!r}")
         checked.append((epoch, float(value)))

@@ -117,7 +117,9 @@ class SpecAugment(SpecgramTransform):
             if name == "max_time_fraction":
                 Number(0.0, 1.0)(name, value)
             else:
-                check_count(name, value)
+                whole = check_count(name, value)
+                if getattr(self, name) is not None:
+                    setattr(self, name, whole)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from augspec import random
 from augspec._door import enter
+from augspec.functional.checks import is_finite
 from augspec.params import Params
 from augspec.random import Draw
 
@@ -175,7 +176,8 @@ class RandomTransform(nn.Module, ABC):
         padding too: frame ``i`` of ``n`` is about the samples from ``i * time / n`` to
         ``(i + 1) * time / n``. They are cut, stretched and moved as the sound is, each new frame
         being the old one that is heard in its middle, or zero where there is only silence. Their
-        number changes as the duration does.
+        number changes as the duration does. A ``label`` of the same classes is their weak label: a
+        class of which no frame is heard any more is taken out of it.
 
         Args:
             targets: ``label`` (int64 or ``(batch, classes)``), ``pitch`` (``(batch,)``, MIDI) and
@@ -314,6 +316,6 @@ def resolve_keys(
 
 def check_probability(p: float) -> float:
     """Check that ``p`` is a probability and give it as a float."""
-    if isinstance(p, bool) or not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
+    if not is_finite(p) or not 0.0 <= p <= 1.0:
         raise ValueError(f"`p` must be a probability in [0, 1], got {p!r}")
     return float(p)

@@ -89,6 +89,17 @@ draw(F.MFCC(16_000, n_mfcc=20, melkwargs={"n_fft": 1024, "hop_length": 256, "n_m
 draw(F.CQT(16_000, hop_length=256, f_min=55.0), F.AmplitudeToDB("magnitude", top_db=60.0))
 
 # %%
+# ToMultiple
+# ----------
+# :class:`~augspec.features.ToMultiple`: padded, or resized, so that a network can halve it as often
+# as it wants.
+
+draw(
+    F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=80),
+    F.ToMultiple(64, value=-100.0),
+)
+
+# %%
 # Delta
 # -----
 # :class:`~augspec.features.Delta`: how a feature changes in time; ``order=(0, 1)`` keeps the

@@ -46,7 +46,7 @@ def test_a_number_in_yaml_may_be_written_in_any_way(tmp_path):
 @pytest.mark.parametrize(
     ("study", "message"),
     [
-        ("data: imagenet", "--data must be among gm-notes, nsynth, folder, got 'imagenet'"),
+        ("data: imagenet", "--data must be among gm-notes, nsynth, folder, table, got 'imagenet'"),
         ("arms: [gain, pitch]", "`arms` must be a mapping of names to lists of transforms, got a"),
         ("features: 64", "`features` must be a mapping of names to settings, got 64"),
         ("learning_rate: fast", "--learning-rate must be a number above 0, got 'fast'"),
@@ -57,7 +57,7 @@ def test_a_number_in_yaml_may_be_written_in_any_way(tmp_path):
         ("epochs: true", "--epochs must be a whole number, 1 or more, got True"),
         ("across: maybe", "--across must be true or false, got 'maybe'"),
         ("precision: 8-bit", "--precision must be among 32-true, "),
-        ("task: colour", "--task must be among family, pitch, velocity, got 'colour'"),
+        ("task: colour", "--task must be among family, pitch, velocity, tags, got 'colour'"),
         ("axes: {share: [0.5, 2.0]}", "`axes`: share must be a number above 0, at most 1, got 2.0"),
         ("axes: {task: [family, colour]}", "`axes`: task must be among family"),
         ("axes: {colour: [1]}", "`axes` must be among backbone"),

@@ -173,3 +173,26 @@ def test_labels_follow_through_packing_and_the_device_loader(root, tmp_path):
     assert batch["frames"].shape == (4, 2, 4)
     assert batch["label"].shape == (4, 2)
     assert 0.0 <= batch["frames"].min() < batch["frames"].max() <= 1.0
+
+
+def test_the_weak_label_of_a_crop_is_that_of_what_is_left(tmp_path):
+    """From files and a table to a batch: what sounds in the crop is in the label, and no more."""
+    random = np.random.default_rng(0)
+    events = []
+    for number in range(24):
+        samples = np.zeros(4 * RATE)
+        for label in ("a", "b"):
+            onset = random.uniform(0.0, 3.4)
+            events.append((f"{number}.wav", onset, onset + 0.5, label))
+            samples[round(onset * RATE) : round((onset + 0.5) * RATE)] += 0.2
+        (tmp_path / "x").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "x" / f"{number}.wav", samples, RATE)
+    sounds = Events(AudioFolder(tmp_path), events, frame_seconds=0.01)
+    frontend = augspec.Frontend(T.RandomCrop(RATE), F.LogMelSpectrogram(RATE, n_mels=20))
+    loader = augspec.DeviceLoader(DataLoader(sounds, 24), frontend, device="cpu", seed=1)
+    batch = next(iter(loader))
+    assert (sounds[0]["label"] == 1.0).all()
+    left = batch["frames"].amax(-1)
+    clear = (batch["frames"].sum(-1) > 1) | (left == 0)
+    assert torch.equal(batch["label"][clear], left[clear])
+    assert 10 < (batch["label"] == 0.0).sum() < 40

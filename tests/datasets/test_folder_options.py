@@ -307,3 +307,30 @@ def test_without_torchcodec_to_skip_leaves_out_what_needs_it(m4a, monkeypatch):
     (skipped,) = sounds.skipped
     assert skipped.path.endswith("x.m4a")
     assert "install torchcodec" in skipped.reason
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"separator": "+"},
+        {"label_from": lambda file: file.parent.name.split("+")},
+        {"label_from": re.compile(r"^\d (.*)\.wav"), "separator": ","},
+    ],
+    ids=["folders", "function", "pattern"],
+)
+def test_a_file_may_have_several_labels(tmp_path, options):
+    for number, labels in enumerate(("dog+rain", "dog", "cat+dog+rain", "rain+rain")):
+        write(tmp_path / labels / f"{number} {labels.replace('+', ',')}.wav")
+    sounds = AudioFolder(tmp_path, **options)
+    assert sounds.classes == ["cat", "dog", "rain"]
+    expected = {"0": [0, 1, 1], "1": [0, 1, 0], "2": [1, 1, 1], "3": [0, 0, 1]}
+    for item in sounds:
+        assert item["label"].dtype == torch.float32
+        assert item["label"].tolist() == expected[item["path"].rpartition("/")[2][0]]
+    assert sounds.labels.tolist() == [item["label"].tolist() for item in sounds]
+    batch = next(iter(DataLoader(sounds, batch_size=4)))
+    assert batch["label"].tolist() == sounds.labels.tolist()
+    other = AudioFolder(tmp_path, **options, classes=["rain", "dog", "cat"])
+    assert other.labels[:, ::-1].tolist() == sounds.labels.tolist()
+    with pytest.raises(ValueError, match=r"`classes` must have the label of every item, but .*cat"):
+        AudioFolder(tmp_path, **options, classes=["rain", "dog"])

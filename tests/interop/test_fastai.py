@@ -10,6 +10,7 @@ from torch import nn
 import augspec
 from augspec import features as F
 from augspec import transforms as T
+from augspec.datasets._audio import SUFFIXES
 
 with warnings.catch_warnings():
     # fastai's import calls torch.jit.script and sets an option of pandas that both deprecate.
@@ -19,6 +20,7 @@ with warnings.catch_warnings():
         DataBlock,
         GrandparentSplitter,
         MultiCategoryBlock,
+        get_files,
         parent_label,
     )
     from fastai.interpret import ClassificationInterpretation
@@ -87,6 +89,46 @@ def test_files_become_waveforms_of_one_size(notes):
     np.testing.assert_array_equal(waveform[0, :size], samples[:size])
     assert waveform.shape == (1, 3200)
     assert not waveform[0, size:].any()
+
+
+def names(found, root):
+    return [path.relative_to(root).as_posix() for path in found]
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "../../valid"])
+def test_links_add_no_file_twice_and_none_from_beside(notes, target):
+    """`loop -> ..` gave each file again at every depth, `-> ../..` the validation files too."""
+    before = get_audio_files(notes / "train")
+    (notes / "train" / "flute" / "loop").symlink_to(target)
+    after = get_audio_files(notes / "train")
+    inside = [path for path in after if "loop" not in path.parts]
+    assert inside == list(before) == sorted(before)
+    assert len(after) == len(before) + (4 if target.endswith("valid") else 0)
+    assert type(after) is type(before)
+    whole = get_audio_files(notes)
+    assert len(whole) == len({path.resolve() for path in whole}) == 12
+
+
+def test_folders_and_depth_are_those_of_fastai(notes):
+    soundfile.write(notes / "top.wav", np.zeros(10), RATE)
+    (notes / "train" / ".hidden").mkdir()
+    soundfile.write(notes / "train" / ".hidden" / "x.wav", np.zeros(10), RATE)
+    for options in (
+        {},
+        {"recurse": False},
+        {"folders": ["valid"]},
+        {"folders": "train"},
+        {"folders": [".", "valid"]},
+    ):
+        expected = get_files(notes, extensions=SUFFIXES, **options)
+        found = get_audio_files(notes, **options)
+        assert names(found, notes) == sorted(names(expected, notes)), options
+
+
+def test_sizes_and_rates_may_be_numpys(notes):
+    block = AudioBlock(np.int64(RATE), size=np.int64(3200), part="center")
+    (read,) = block.type_tfms
+    assert read(notes / "train" / "flute" / "0.wav").shape == (1, 3200)
 
 
 def test_another_rate_is_refused(notes):

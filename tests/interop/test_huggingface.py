@@ -117,6 +117,35 @@ def test_an_m4a_of_another_name_is_told(tmp_path):
             made[0]
 
 
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\x1a\x45\xdf\xa3", "a Matroska or WebM file"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file .wma."),
+        (b"\xff\xf1", "an AAC stream .adts."),
+    ],
+)
+def test_what_soundfile_does_not_read_is_told(tmp_path, head, name):
+    (tmp_path / "a.mp3").write_bytes(head + bytes(100))
+    made = with_waveform(datasets.Dataset.from_dict({"audio": [str(tmp_path / "a.mp3")]}), RATE)
+    with pytest.raises(ValueError, match=f"it is {name}, whatever its name says"):
+        made[0]
+
+
+def test_numbers_may_be_numpys(notes, tmp_path):
+    n = np.int64
+    backbone = augspec.create_backbone("test_resnet", num_classes=n(2))
+    label2id = {"a": n(0), "b": n(1)}
+    model = AudioClassifier(
+        make_frontend(), backbone, seed=n(3), num_classes=n(2), label2id=label2id
+    )
+    model.save_pretrained(tmp_path / "m")
+    again = AudioClassifier.from_pretrained(tmp_path / "m", backbone)
+    assert (again.seed, again.config.label2id) == (3, {"a": 0, "b": 1})
+    row = with_waveform(notes, n(RATE))[0]
+    assert Collator(size=n(4_000), label2id=label2id)([row])["waveform"].shape == (1, 1, 4_000)
+
+
 def test_bad_data_sets_are_named(notes, tmp_path):
     with pytest.raises(TypeError, match=r"`dataset` must be a datasets.Dataset, got list"):
         with_waveform([], RATE)

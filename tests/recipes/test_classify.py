@@ -10,6 +10,10 @@ import soundfile
 import torch
 from recipe_runs import records
 
+import augspec
+from augspec.ablation import command
+from augspec.datasets import AudioTable, Windows
+
 
 def test_files_get_the_predictions_that_the_run_recorded(run, root, tmp_path, monkeypatch):
     assert run(tmp_path, "--arms", "gain", "--seeds", "1", "--epochs", "2") == 0
@@ -70,6 +74,54 @@ def test_a_long_file_is_cut_into_windows(monkeypatch):
     short = classify.cut(ramp[..., :30], whole=True)
     assert torch.equal(short[..., :30], ramp[..., :30])
     assert short.shape == (1, 1, 100)
+
+
+def test_a_long_file_gets_the_scores_of_its_windows(run, tmp_path, monkeypatch):
+    """Those that `augspec.predict` joins of `augspec.datasets.Windows`."""
+    assert run(tmp_path, "--arms", "gain", "--seeds", "1", "--epochs", "1") == 0
+    (checkpoint,) = tmp_path.glob("runs/gain-*/model.safetensors")
+    monkeypatch.setattr(classify, "SIZE", 20_000)
+    for number, length in enumerate((70_001, 20_000, 300)):
+        samples = np.random.default_rng(number).uniform(-0.3, 0.3, length)
+        (tmp_path / "long").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "long" / f"{number}.wav", samples, 16_000)
+    files = sorted((tmp_path / "long").glob("*.wav"))
+    found = classify.score(files, checkpoint, whole=True)
+    model, frontend, _, _ = classify.load(checkpoint)
+    windows = Windows(AudioTable([{"path": file} for file in files], label=None), 1.25)
+    # The notes of training, too, ended in zeros that counted as sound.
+    items = [{**windows[place], "lengths": 20_000} for place in range(len(windows))]
+    expected = augspec.predict(model, frontend, items)
+    assert len(windows) == 4 + 1 + 1
+    torch.testing.assert_close(torch.tensor(list(found.scores.values())), expected.scores)
+
+
+def test_files_get_tags_of_a_run_of_tags(tmp_path, monkeypatch):
+    rows = []
+    for number in range(12):
+        samples = np.random.default_rng(number).uniform(-0.3, 0.3, 8_000)
+        soundfile.write(tmp_path / f"{number}.wav", samples, 8_000)
+        labels = ["a,b", "b", "a"][number % 3]
+        rows.append({"path": f"{number}.wav", "label": labels, "split": number // 9})
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    words = ["--data", "table", "--table", tmp_path / "t.csv", "--separator", ",", "--seconds", "1"]
+    words += ["--split", "split", "--scored", "1", "--task", "tags", "--arms", "none"]
+    words += ["--backbone", "test_convnext", "--batch-size", "3", "--epochs", "1", "--seeds", "1"]
+    words += ["--device", "cpu", "--out", tmp_path / "out"]
+    monkeypatch.setattr("sys.argv", ["ablation.py", *map(str, words)])
+    assert command.main() == 0
+    (checkpoint,) = tmp_path.glob("out/runs/none-*/model.safetensors")
+    monkeypatch.setattr(classify, "SIZE", 16_000)
+    files = [tmp_path / f"{number}.wav" for number in range(9, 12)]
+    found = classify.score(files, checkpoint)
+    assert found.classes == ["a", "b"]
+    record = next(iter(records(tmp_path / "out").values()))
+    torch.testing.assert_close(
+        torch.tensor(list(found.scores.values())), torch.tensor(record["scores"]), rtol=1e-3, atol=0
+    )
 
 
 def test_other_rates_and_channels_are_mixed_and_resampled(tmp_path):

@@ -1,0 +1,78 @@
+"""Sounds that a table lists as the notes of a study, with one label each or with several.
+
+The rows of some folds are scored and the others are trained on. Without a column of folds a fifth
+of the groups is scored: of each label, or of all where sounds have several labels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from augspec.ablation.sounds import Sounds, reading
+from augspec.datasets import AudioTable, split_by_group
+
+SCORED = ("valid", "val", "validation", "test")  # folds that are scored unless others are named
+
+
+class TableNotes(Sounds):
+    """The rows of a table that are trained on or scored.
+
+    Args:
+        table: CSV or TSV file.
+        root: Folder that its paths begin from; None takes the table's.
+        split: ``"train"`` or ``"valid"``.
+        seconds: What is longer is cut at its end, what is shorter ends in zeros.
+        group: Column of what must be on one side; None makes every file its own group.
+        separator: What is between the labels of a cell, if there may be several.
+        path: Column, or pattern of columns, of the path.
+        label: Column of the label or the labels.
+        folds: Column of the split or the fold.
+        scored: Folds that are scored.
+
+    Raises:
+        ValueError: If there is no fold of those names, and as `augspec.datasets.AudioTable`.
+        FileNotFoundError: If the table is missing.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        root: str | None,
+        split: str,
+        *,
+        seconds: float = 4.0,
+        group: str | None = None,
+        separator: str | None = None,
+        path: str = "path",
+        label: str = "label",
+        folds: str | None = None,
+        scored: tuple[str, ...] | None = None,
+    ) -> None:
+        columns: dict[str, Any] = {"path": path, "label": label, "fold": folds, "group": group}
+        sounds = AudioTable(table, root, separator=separator, **columns, **reading(seconds))
+        groups = np.array(sounds.paths) if sounds.groups is None else sounds.groups
+        if sounds.folds is None:
+            labels: Any = sounds.labels
+            sides = split_by_group(groups, labels if labels.ndim == 1 else None)
+            chosen = sides[0 if split == "train" else 1]
+        else:
+            is_scored = np.isin(sounds.folds, _scored(sounds.folds.tolist(), scored))
+            chosen = np.flatnonzero(~is_scored if split == "train" else is_scored)
+        super().__init__(sounds, chosen, groups, seconds)
+
+
+def _scored(folds: list[str], wanted: tuple[str, ...] | None) -> list[str]:
+    """Give the folds that are scored."""
+    there = sorted(set(folds))
+    if wanted is None:
+        found = [name for name in SCORED if name in there][:1]
+    else:
+        found = [name for name in wanted if name in there]
+    if not found or (wanted is not None and len(found) < len(wanted)):
+        raise ValueError(
+            f"--scored must name folds of the table, which are {', '.join(there)}, got "
+            f"{'nothing' if wanted is None else ', '.join(wanted)}"
+        )
+    return found

@@ -1,0 +1,191 @@
+"""Sounds with several labels each: their scores, and what is resampled to know how sure those are.
+
+The score is mAP, the mean over tags of the average precision. The average precision of a tag is the
+mean, over the sounds that have it, of the precision among all sounds that are scored as high or
+higher. A sound counts in it in two ways: by its own rank if it has the tag, and by pushing others
+down if it is ranked above them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augspec.ablation.instruments import Floats, Groups, Ints, Run, is_tagged
+
+THRESHOLD = 0.5  # a tag is taken as found above it
+RESAMPLES = 1_000  # of rankings, which are slow: ends of an interval are good to 0.3 of its width
+MAP = "mean_average_precision"
+MICRO = "micro_average_precision"
+
+
+def score_tags(labels: Sequence[Sequence[int]], scores: Any, classes: list[str]) -> Run:
+    """Score tags: mAP, micro average precision, and what is found at a score of one half.
+
+    Args:
+        labels: Numbers of the tags of each sound.
+        scores: Of each sound and tag, ``(sound, tag)`` in [0, 1].
+        classes: Names of the tags; those that no sound has do not count.
+
+    Raises:
+        ValueError: If no sound has a tag.
+    """
+    from sklearn.metrics import average_precision_score
+
+    values = np.asarray(scores, float)
+    truth = multi_hot(labels, len(classes))
+    present = truth.any(axis=0)
+    if not present.any():
+        raise ValueError("no scored sound has a tag: there is nothing to score")
+    found = values > THRESHOLD
+    names = np.array(classes)[present].tolist()
+    precision = average_precision_score(truth[:, present], values[:, present], average=None)
+    each: list[float] = np.atleast_1d(precision).tolist()
+    recall = (found & truth).sum(axis=0)[present] / truth.sum(axis=0)[present]
+    return {
+        "accuracy": float((found == truth).all(axis=1).mean()),
+        "macro_recall": float(recall.mean()),
+        MAP: float(np.mean(each)),
+        MICRO: float(average_precision_score(truth.ravel(), values.ravel())),
+        "recall": dict(zip(names, recall.tolist(), strict=True)),
+        "average_precision": dict(zip(names, each, strict=True)),
+        "predictions": [np.flatnonzero(row).tolist() for row in found],
+        "classes": classes,
+    }
+
+
+def multi_hot(labels: Sequence[Sequence[int]], count: int) -> NDArray[np.bool_]:
+    """Give lists of tags as ``(sound, tag)``."""
+    truth = np.zeros((len(labels), count), bool)
+    for row, own in zip(truth, labels, strict=True):
+        row[list(own)] = True
+    return truth
+
+
+def decisions(run: Run) -> tuple[list[float], list[bool]]:
+    """Give the confidence of each decision on a tag of a sound, and whether it is right."""
+    scores = np.asarray(run["scores"], float)
+    found = scores > THRESHOLD
+    right = found == multi_hot(run["labels"], scores.shape[1])
+    return np.where(found, scores, 1.0 - scores).ravel().tolist(), right.ravel().tolist()
+
+
+class Rankings(Groups):
+    """The instruments of tagged sounds, for the mean average precision in place of the recall."""
+
+    metric = MAP
+    resamples = RESAMPLES
+
+    def scores(self, runs: Sequence[Run], weights: Floats) -> Floats:
+        """Score each resample of the instruments and each run: (resample, run)."""
+        counted = weights[:, self.codes]
+        found = []
+        for run in runs:
+            values = np.asarray(run["scores"], float)
+            each = []
+            for tag in np.unique(self.label):
+                notes = self.note[self.label == tag]
+                own = counted[:, notes]
+                total = own.sum(axis=1)
+                sums = (own * precisions(values[:, tag], notes, counted)).sum(axis=1)
+                each.append(np.divide(sums, total, out=np.full_like(sums, np.nan), where=total > 0))
+            found.append(np.nanmean(each, axis=0))
+        return np.stack(found, axis=1)
+
+    def parts_of_seeds(self, arm: Sequence[Run], base: Sequence[Run]) -> Floats:
+        """Give each seed's parts: ``(seed, instrument)``.
+
+        The part of an instrument is what changes when its sounds alone are scored by the other arm,
+        the mean of both directions. In sum they are the difference, up to what sounds do together.
+        """
+        parts = np.zeros((len(arm), len(self.family)))
+        tags = np.unique(self.label)
+        for part, one, other in zip(parts, arm, base, strict=True):
+            own, others = np.asarray(one["scores"], float), np.asarray(other["scores"], float)
+            for tag in tags:
+                notes, pair = self.note[self.label == tag], (others[:, tag], own[:, tag])
+                change = (moved(*pair, notes) - moved(*pair[::-1], notes)) / 2.0
+                part += np.bincount(self.codes, change, len(part)) / len(tags)
+        return parts
+
+
+def moved(before: Floats, after: Floats, positives: Ints) -> Floats:
+    """Say how the average precision changes when each sound alone gets another score.
+
+    Args:
+        before: Scores of a tag, ``(sound,)``.
+        after: Other scores.
+        positives: Places of the sounds that have the tag.
+    """
+    has = np.zeros(len(before), bool)
+    has[positives] = True
+    lines = np.sort(before[positives])
+    count = np.searchsorted(np.sort(-before), -lines, side="right").astype(float)
+    right = len(lines) - np.searchsorted(lines, lines).astype(float)
+    now = right / count
+
+    def crossed(changed: Floats) -> Floats:
+        """Add up what happens to the sounds whose scores lie between the two of each sound."""
+        sums = np.concatenate([[0.0], np.cumsum(changed - now)])
+        ends = np.searchsorted(lines, np.stack([before, after]), side="right")
+        found: Floats = sums[ends.max(axis=0)] - sums[ends.min(axis=0)]
+        return found
+
+    rises, least = after > before, np.maximum(count - 1.0, 1.0)
+    change = np.where(
+        has,
+        np.where(rises, crossed((right + 1.0) / (count + 1.0)), crossed((right - 1.0) / least)),
+        np.where(rises, crossed(right / (count + 1.0)), crossed(right / least)),
+    )
+    # A sound that falls is no other of its own; that it was counted above, among those it leaves.
+    place = np.searchsorted(lines, before[positives])
+    fallen = after[positives] < before[positives]
+    change[positives] -= np.where(fallen, ((right - 1.0) / least - now)[place], 0.0)
+    change[positives] += _alone(before, after, positives) - now[place]
+    return change / len(lines)
+
+
+def _alone(before: Floats, after: Floats, positives: Ints) -> Floats:
+    """Give the precision at the new score of each sound that has the tag, the others as before."""
+    own, new = before[positives], after[positives]
+    every, lines = np.sort(before), np.sort(own)
+    stays = own >= new  # and is counted among those above its new score already
+    above = len(every) - np.searchsorted(every, new) - stays
+    right = len(lines) - np.searchsorted(lines, new) - stays
+    result: Floats = (right + 1.0) / (above + 1.0)
+    return result
+
+
+def precisions(scores: Floats, positives: Ints, weights: Floats) -> Floats:
+    """Give the precision at the score of each sound that has a tag, for several weightings.
+
+    Args:
+        scores: Of the tag, ``(sound,)``.
+        positives: Places of the sounds that have it.
+        weights: How much each sound counts, ``(weighting, sound)``.
+
+    Returns:
+        ``(weighting, positive)``; 0 where nothing that is scored as high counts.
+    """
+    order = np.argsort(-scores, kind="stable")
+    # Sounds of one score have one rank: the last one of them.
+    last = np.searchsorted(-scores[order], -scores[positives], side="right") - 1
+    ranked = weights[:, order]
+    has = np.isin(order, positives)
+    every = ranked.cumsum(axis=1)[:, last]
+    right = (ranked * has).cumsum(axis=1)[:, last]
+    result: Floats = np.divide(right, every, out=np.zeros_like(right), where=every > 0)
+    return result
+
+
+def metric_of(run: Run) -> str:
+    """Name the score that a study of such runs is about."""
+    return MAP if is_tagged(run) else Groups.metric
+
+
+def groups_of(run: Run) -> list[Groups]:
+    """Give what is resampled for each score of a run: that of its study first."""
+    return [Rankings(run), Groups(run)] if is_tagged(run) else [Groups(run)]

@@ -1,0 +1,58 @@
+"""Which kind of audio file it is, told by its first bytes: the suffix of a name may be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+HEAD = 12  # bytes to look at
+
+
+class Container(NamedTuple):
+    """A kind of audio file.
+
+    Args:
+        name: What people call it.
+        suffix: That its name should have.
+    """
+
+    name: str
+    suffix: str
+
+
+# What libsndfile does not read, by how it begins and from which byte on.
+_FOREIGN = [
+    (4, b"ftyp", Container("an MPEG-4 file (m4a)", ".m4a")),
+    (0, b"\x1a\x45\xdf\xa3", Container("a Matroska or WebM file", ".mka")),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Container("a Windows Media file (wma)", ".wma")),
+    (0, b"wvpk", Container("a WavPack file", ".wv")),
+    (0, b"\x0b\x77", Container("an AC-3 file", ".ac3")),
+]
+# What libsndfile reads; MP3 without a tag begins as ADTS does, but for its layer.
+_KNOWN = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
+
+
+def foreign(head: bytes) -> Container | None:
+    """Say what a file is that libsndfile does not read, by its first bytes.
+
+    Returns:
+        None if they are those of a file that it does read, or tell nothing.
+    """
+    for place, mark, container in _FOREIGN:
+        if head[place : place + len(mark)] == mark:
+            return container
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return Container("an AAC stream (adts)", ".aac")
+    return None
+
+
+def is_known(head: bytes) -> bool:
+    """Say whether the first bytes are those of a file that libsndfile reads."""
+    layer = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06 != 0
+    return head[:4] in _KNOWN or layer
+
+
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(HEAD)
