@@ -12,6 +12,7 @@ import torch
 __all__ = ["show_versions"]
 
 # fmt: off
+# fmt: off
 _PACKAGES = (
     "augspec", "numpy", "soundfile", "pyyaml", "timm", "torchvision", "torchaudio", "torchcodec",
     "triton", "lightning", "fastai", "transformers", "datasets", "audiomentations",

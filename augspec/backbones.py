@@ -270,11 +270,9 @@ def _differences(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) ->
             more = f", and {len(names) - 3} more" if len(names) > 3 else ""
             found.append(f"{what}: {', '.join(name[:120] for name in names[:3])}{more}")
     prefixes = {name.partition(".")[0] for name in strange}
-    if len(prefixes) == 1 and (prefix := f"{prefixes.pop()}."):
-        if any(name.removeprefix(prefix) in expected for name in strange):
-            found.append(
-                f"without the prefix {prefix!r} names would fit: take it off and save again"
-            )
+    prefix = f"{min(prefixes, default='')}."
+    if len(prefixes) == 1 and any(name.removeprefix(prefix) in expected for name in strange):
+        found.append(f"without the prefix {prefix!r} names would fit: take it off, save again")
     return found
 
 

@@ -1,9 +1,9 @@
 """Transforms, features and front ends as plain data, for files that a reader can edit.
 
-An object is a mapping of its class to its arguments, by the names that the constructor has. In a file
-that is written by hand, what is left out has its default, and a class without arguments may be a name
-alone. `to_config` writes all values, and the version of the format: defaults of a later release do not
-change what such a config means. Where a front end wants
+An object is a mapping of its class to its arguments, by the names that the constructor has. In a
+file that is written by hand, what is left out has its default, and a class without arguments may be
+a name alone. `to_config` writes all values and the version of the format: a default that is another
+in a later release does not change what such a config means. Where a front end wants
 transforms or features, a list stands for a chain of transforms or for features one after the
 other:
 
@@ -126,8 +126,8 @@ def to_config(obj: Any) -> dict[str, Any]:
             by `from_config`.
 
     Returns:
-        What JSON and YAML can hold, and of which `from_config` makes an equal object: the class with
-        all its arguments, and the version of the format.
+        What JSON and YAML can hold, and of which `from_config` makes an equal object: the class
+        with all its arguments, and the version of the format.
 
     Raises:
         TypeError: If a part or an argument cannot be described.
@@ -236,8 +236,8 @@ def _without_version(config: Any) -> Any:
         config, version = _TRANSLATIONS[version](config), version + 1
     if version != VERSION or isinstance(version, bool):
         raise ValueError(
-            f"`version` must be at most {VERSION}, the format of this release, got {version!r:.60}: "
-            "install the release of augspec that wrote the config, or a later one"
+            f"`version` must be at most {VERSION}, the format of this release, "
+            f"got {version!r:.60}: install the release that wrote the config, or a later one"
         )
     return config
 

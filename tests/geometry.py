@@ -9,16 +9,16 @@ _FAULTS = """() => {
     const name = one => `${one.tagName.toLowerCase()}.${one.className} ` +
         `"${(one.textContent || one.alt || '').trim().slice(0, 40)}"`;
     const isShown = one => one.checkVisibility({opacityProperty: true, visibilityProperty: true});
-    const scrolls = one => {
-        for (let up = one; up && up !== document.body; up = up.parentElement) {
-            const style = getComputedStyle(up);
-            if (up !== one && style.position !== 'fixed' &&
-                ['auto', 'scroll', 'hidden'].includes(style.overflowX)) {
-                const box = up.getBoundingClientRect();
-                if (box.left >= -1 && box.right <= width + 1) return true;
-            }
+    // Whether it lies in a box that scrolls sideways; and what cuts it off before.
+    const around = one => {
+        const box = one.getBoundingClientRect();
+        for (let up = one.parentElement; up && up !== document.body; up = up.parentElement) {
+            const overflow = getComputedStyle(up).overflowX, own = up.getBoundingClientRect();
+            if (['auto', 'scroll'].includes(overflow)) return 'scrolls';
+            if (['hidden', 'clip'].includes(overflow) && own.width > 1 &&
+                (box.right > own.right + 1 || box.left < own.left - 1)) return 'cut';
         }
-        return false;
+        return '';
     };
     if (document.documentElement.scrollWidth > width + 1)
         faults.push(`the page is ${document.documentElement.scrollWidth} wide, not ${width}`);
@@ -31,7 +31,10 @@ _FAULTS = """() => {
         const isOff = box.right > width + 1 || box.left < -1;
         // What lies wholly beside the window is a drawer that is closed.
         const isClosed = box.left >= width || box.right <= 0;
-        if (isOff && !isClosed && !scrolls(one) && (isText || one.tagName === 'IMG'))
+        const where = around(one);
+        if (isText && where === 'cut')
+            faults.push(`cut by what is around: ${name(one)}`);
+        if (isOff && !isClosed && where !== 'scrolls' && (isText || one.tagName === 'IMG'))
             faults.push(`off the screen: ${name(one)} ${Math.round(box.left)}..` +
                 `${Math.round(box.right)}`);
         if (isText && ['hidden', 'clip'].includes(style.overflowX) &&
@@ -42,6 +45,10 @@ _FAULTS = """() => {
             faults.push(`cut: ${name(one)} shows ${one.clientHeight} of ${one.scrollHeight} px`);
         if (isText && parseFloat(style.fontSize) < 9)
             faults.push(`too small to read: ${name(one)} at ${style.fontSize}`);
+        // A word a line is no text: the column is squeezed.
+        if (['TD', 'TH'].includes(one.tagName) && one.textContent.trim().length > 20 &&
+            box.width < 90)
+            faults.push(`a narrow column: ${name(one)} of ${Math.round(box.width)} px`);
     }
     return [...new Set(faults)];
 }"""

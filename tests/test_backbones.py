@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+import augspec
 from augspec import backbones
 
 timm = pytest.importorskip("timm")
@@ -309,7 +310,7 @@ def test_weights_of_another_network_are_told_in_few_lines(tmp_path):
     other = timm.create_model("mobilenetv3_small_050", num_classes=3)
     torch.save(other.state_dict(), path)
     with pytest.raises(ValueError, match="must hold the tensors of this model") as wrong:
-        create_backbone("resnet18", num_classes=3, checkpoint=path)
+        augspec.create_backbone("resnet18", num_classes=3, checkpoint=path)
     lines = str(wrong.value).splitlines()
     assert len(lines) <= 5
     assert max(map(len, lines)) < 500
@@ -321,14 +322,14 @@ def test_a_prefix_that_is_too_much_and_a_shape_are_told(tmp_path):
     state = timm.create_model("resnet10t", num_classes=3).state_dict()
     torch.save({f"module.{name}": value for name, value in state.items()}, tmp_path / "ddp.pt")
     with pytest.raises(ValueError, match="without the prefix 'module.' names would fit"):
-        create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "ddp.pt")
+        augspec.create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "ddp.pt")
     state["layer1.0.bn1.weight"] = torch.ones(7)
     torch.save(state, tmp_path / "shape.pt")
     shape = r"1 tensors have another shape: layer1\.0\.bn1\.weight \(7,\), the model's is \(64,\)"
     with pytest.raises(ValueError, match=shape):
-        create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "shape.pt")
+        augspec.create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "shape.pt")
 
 
 def test_a_near_name_gets_the_nearest():
     with pytest.raises(ValueError, match=r"got 'resent18'; near: \['resnet18'"):
-        create_backbone("resent18", num_classes=3)
+        augspec.create_backbone("resent18", num_classes=3)

@@ -184,9 +184,8 @@ def opening(sounds: Sounds) -> Setup:
     """Make the state that a page opens with: a chain that is heard and seen at once."""
     setup = Setup(sounds.first)
     rate = sounds.sample_rate
-    pitch, noise = (
-        new_step(kind, "waveform", sounds, rate) for kind in (T.PitchShift, T.WhiteNoise)
-    )
+    pitch = new_step(T.PitchShift, "waveform", sounds, rate)
+    noise = new_step(T.WhiteNoise, "waveform", sounds, rate)
     pitch.values["semitones"], noise.values["snr_db"] = [-5.0, 5.0], [15.0, 25.0]
     setup.waveform += [pitch, noise]
     setup.specgram.append(new_step(T.TimeMask, "specgram", sounds, rate))

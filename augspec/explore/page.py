@@ -21,8 +21,8 @@ from augspec.explore.sounds import SECONDS
 
 __all__ = ["Page"]
 
-# A player that plays goes on at the same place when it gets another sound, so that a slider is heard
-# while it is moved. To set a source stops a player without the event `pause`.
+# A player that plays goes on at the same place when it gets another sound, so that a slider is
+# heard while it is moved. To set a source stops a player without the event `pause`.
 _PLAY_ON = {
     "play": "event => { event.target.dataset.plays = 1; }",
     "pause": "event => { delete event.target.dataset.plays; }",

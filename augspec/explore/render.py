@@ -48,7 +48,8 @@ class Version:
 class Rendering:
     """The original, then draw after draw: first to hear, then to see.
 
-    Sounds are made on construction. Pictures take several times as long, and `draw` makes them later. The draws are those of ``augspec.example_keys(seed, 0, range(draws))``.
+    Sounds are made on construction. Pictures take several times as long, and `draw` makes them
+    later. The draws are those of ``augspec.example_keys(seed, 0, range(draws))``.
 
     Args:
         frontend: What they go through.

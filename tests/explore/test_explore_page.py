@@ -34,13 +34,15 @@ class Visitor:
         """Wait until the code says so: it is shown together with the draws."""
         self.page.wait_for_function(
             "words => words.every(word => "
-            "document.getElementById('python').textContent.includes(word))",
+            "document.getElementById('python')?.textContent.includes(word))",
             arg=list(words),
         )
 
     def add(self, name):
         self.page.get_by_role("button", name="Add transform", exact=True).last.click()
         self.page.get_by_label("Search").fill(name)
+        # The list is made anew for what was typed, and a click on the old one is lost.
+        self.page.wait_for_function("document.querySelectorAll('.q-dialog .q-item').length < 20")
         self.page.get_by_text(name, exact=True).and_(
             self.page.locator(".q-dialog .q-item__label")
         ).first.click()
@@ -92,7 +94,7 @@ def visitor(server):
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.grant_permissions(["clipboard-read", "clipboard-write", "microphone"])
         page = context.new_page()
-        page.set_default_timeout(90_000)  # no bar: machines that test are busy
+        page.set_default_timeout(300_000)  # no bar: machines that test are busy
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("dialog", lambda dialog: problems.append(dialog.message))
         said, asked = [], []
