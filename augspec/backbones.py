@@ -87,13 +87,14 @@ def create_backbone(
             ``checkpoint`` are given, or the checkpoint does not fit the model (the message names
             the tensors).
         FileNotFoundError: If ``checkpoint`` is not a file.
+        ImportError: If timm is not installed.
 
     Example:
         >>> model = augspec.create_backbone("resnet10t", num_classes=10)
         >>> model(torch.randn(2, 1, 64, 251)).shape
         torch.Size([2, 10])
     """
-    import timm
+    timm = _import_timm()
     from timm.models import is_model_in_modules
 
     in_chans, num_classes = as_count("in_chans", in_chans, 1), as_count("num_classes", num_classes)
@@ -125,6 +126,16 @@ def create_backbone(
     dynamic = timm_arguments.get("dynamic_img_size", False)
     fit_input(model, None if dynamic else input_fit(model, timm_arguments.get("img_size")))
     return model
+
+
+def _import_timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise ImportError(
+            'backbones need timm: pip install "augspec[backbones]", or timm'
+        ) from error
+    return timm
 
 
 def adapt_input(model: ModelT, in_chans: int = 1) -> ModelT:

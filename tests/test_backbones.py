@@ -320,9 +320,9 @@ def test_weights_of_another_network_are_told_in_few_lines(tmp_path):
 
 def test_a_prefix_that_is_too_much_and_a_shape_are_told(tmp_path):
     state = timm.create_model("resnet10t", num_classes=3).state_dict()
-    torch.save({f"module.{name}": value for name, value in state.items()}, tmp_path / "ddp.pt")
-    with pytest.raises(ValueError, match="without the prefix 'module.' names would fit"):
-        augspec.create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "ddp.pt")
+    torch.save({f"encoder.{name}": value for name, value in state.items()}, tmp_path / "encoder.pt")
+    with pytest.raises(ValueError, match="without the prefix 'encoder.' names would fit"):
+        augspec.create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "encoder.pt")
     state["layer1.0.bn1.weight"] = torch.ones(7)
     torch.save(state, tmp_path / "shape.pt")
     shape = r"1 tensors have another shape: layer1\.0\.bn1\.weight \(7,\), the model's is \(64,\)"
@@ -333,3 +333,9 @@ def test_a_prefix_that_is_too_much_and_a_shape_are_told(tmp_path):
 def test_a_near_name_gets_the_nearest():
     with pytest.raises(ValueError, match=r"got 'resent18'; near: \['resnet18'"):
         augspec.create_backbone("resent18", num_classes=3)
+
+
+def test_without_timm_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ImportError, match=r'pip install "augspec\[backbones\]"'):
+        augspec.create_backbone("resnet10t", num_classes=3)
