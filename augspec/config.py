@@ -135,7 +135,7 @@ def to_config(obj: Any) -> dict[str, Any]:
     Example:
         >>> from augspec import transforms as T
         >>> to_config(T.PolarityInversion(p=0.8))
-        {'version': 1, 'PolarityInversion': {'p': 0.8, 'per_channel': False}}
+        {'version': 1, 'PolarityInversion': {'p': 0.8}}
     """
     return {"version": VERSION, **describe(obj)}
 
