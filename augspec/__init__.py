@@ -1,6 +1,7 @@
 """Batches of raw waveforms into augmented, training-ready spectrograms."""
 
 from augspec import datasets, features, functional, interop, plot, samplers, transforms
+from augspec._versions import show_versions
 from augspec.backbones import adapt_input, create_backbone
 from augspec.bank import Bank
 from augspec.batches import collate
@@ -36,4 +37,5 @@ __all__ = [
     "create_backbone",
     "adapt_input",
     "Bank",
+    "show_versions",
 ]

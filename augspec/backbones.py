@@ -9,6 +9,7 @@ channel alone.
 from __future__ import annotations
 
 import copy
+import difflib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,7 @@ from augspec._input_fit import fit_input, input_fit, takes_rgb_only
 from augspec.classes import as_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
@@ -88,13 +89,14 @@ def create_backbone(
             ``checkpoint`` are given, or the checkpoint does not fit the model (the message names
             the tensors).
         FileNotFoundError: If ``checkpoint`` is not a file.
+        ImportError: If timm is not installed.
 
     Example:
         >>> model = augspec.create_backbone("resnet10t", num_classes=10)
         >>> model(torch.randn(2, 1, 64, 251)).shape
         torch.Size([2, 10])
     """
-    import timm
+    timm = _import_timm()
     from timm.models import is_model_in_modules
 
     in_chans, num_classes = as_count("in_chans", in_chans, 1), as_count("num_classes", num_classes)
@@ -105,7 +107,8 @@ def create_backbone(
         )
     hosted = name.startswith(("hf-hub:", "hf_hub:", "local-dir:"))
     if not hosted and not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0].split('.')[0]}*")[:5]
+        near = difflib.get_close_matches(name, timm.list_models(), n=5)
+        near = near or timm.list_models(f"*{name.split('_')[0].split('.')[0]}*")[:5]
         raise ValueError(
             f"`name` must be a timm model, got {name!r}" + (f"; near: {near}" if near else "")
         )
@@ -126,6 +129,16 @@ def create_backbone(
     size = timm_arguments.get("img_size")
     fit_input(model, None if dynamic else input_fit(model, size, in_chans))
     return model
+
+
+def _import_timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise ImportError(
+            'backbones need timm: pip install "augspec[backbones]", or timm'
+        ) from error
+    return timm
 
 
 def adapt_input(model: ModelT, in_chans: int = 1) -> ModelT:
@@ -244,12 +257,37 @@ def _load_checkpoint(model: nn.Module, path: Path) -> None:
         if given != {key: value.shape for key, value in wanted.items()}:
             _logger.info("%s: the classifier %r is freshly initialised", path, prefix)
             state = {key: value for key, value in state.items() if key not in given} | wanted
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
+    if differences := _differences(expected, state):
         raise ValueError(
-            f"`checkpoint` must hold the tensors of this model, got {str(path)!r}: {error}"
-        ) from error
+            f"`checkpoint` must hold the tensors of this model, got {str(path)!r}:\n  "
+            + "\n  ".join(differences)
+        )
+    model.load_state_dict(state)
+
+
+def _differences(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    """Say in a few lines how tensors differ from those that a model has."""
+    missing = [name for name in expected if name not in given]
+    strange = [name for name in given if name not in expected]
+    shapes = [
+        f"{name} {tuple(given[name].shape)}, the model's is {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+    found = []
+    for what, names in (
+        (f"{len(missing)} of {len(expected)} tensors are missing", missing),
+        (f"{len(strange)} tensors are not the model's", strange),
+        (f"{len(shapes)} tensors have another shape", shapes),
+    ):
+        if names:
+            more = f", and {len(names) - 3} more" if len(names) > 3 else ""
+            found.append(f"{what}: {', '.join(name[:120] for name in names[:3])}{more}")
+    prefixes = {name.partition(".")[0] for name in strange}
+    prefix = f"{min(prefixes, default='')}."
+    if len(prefixes) == 1 and any(name.removeprefix(prefix) in expected for name in strange):
+        found.append(f"without the prefix {prefix!r} names would fit: take it off, save again")
+    return found
 
 
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:

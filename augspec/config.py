@@ -1,7 +1,9 @@
 """Transforms, features and front ends as plain data, for files that a reader can edit.
 
-An object is a mapping of its class to its arguments, by the names that the constructor has; what is
-left out has its default. A class without arguments may be a name alone. Where a front end wants
+An object is a mapping of its class to its arguments, by the names that the constructor has. In a
+file that is written by hand, what is left out has its default, and a class without arguments may be
+a name alone. `to_config` writes all values and the version of the format: a default that is another
+in a later release does not change what such a config means. Where a front end wants
 transforms or features, a list stands for a chain of transforms or for features one after the
 other:
 
@@ -25,6 +27,9 @@ A peer's transform is named inside of its wrapper, ``FromAudiomentations``,
 
     - FromAudiomentations: {peer: {Gain: {min_gain_db: -6.0, p: 1.0}}, sample_rate: 16000}
 
+The version, ``version: 1``, stands beside the class. A config without one is read as version 1. A
+version that this release does not know is an error.
+
 Only classes of augspec, those given to `augspec.config.register`, and in a wrapper the public
 transforms of its library can be named: a file never runs code.
 """
@@ -34,7 +39,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +52,11 @@ from augspec.interop._config import WRAPPERS
 __all__ = ["from_config", "load", "register", "to_config"]
 
 Class = TypeVar("Class", bound=type)
+
+#: The format's version. It grows when an argument or a value comes to mean something else;
+#: `_TRANSLATIONS` then says how a config of the version before is written today.
+VERSION = 1
+_TRANSLATIONS: dict[int, Callable[[Any], Any]] = {}
 
 _registered: dict[str, type] = {}
 
@@ -68,7 +78,7 @@ def register(kind: Class) -> Class:
         ... class QuietGain(T.Gain):
         ...     pass
         >>> config.to_config(QuietGain(-6.0))
-        {'QuietGain': {'gain_db': [-6.0, -6.0]}}
+        {'version': 1, 'QuietGain': {'gain_db': [-6.0, -6.0], 'p': 1.0, 'per_channel': False}}
     """
     if kind.__name__ in WRAPPERS:
         raise ValueError(f"`kind` must have a name of its own, but {kind.__name__} wraps a peer")
@@ -116,16 +126,22 @@ def to_config(obj: Any) -> dict[str, Any]:
             by `from_config`.
 
     Returns:
-        What JSON and YAML can hold, and of which `from_config` makes an equal object.
+        What JSON and YAML can hold, and of which `from_config` makes an equal object: the class
+        with all its arguments, and the version of the format.
 
     Raises:
         TypeError: If a part or an argument cannot be described.
 
     Example:
         >>> from augspec import transforms as T
-        >>> to_config(T.PitchShift((-3.0, 3.0), p=0.8))
-        {'PitchShift': {'semitones': [-3.0, 3.0], 'p': 0.8}}
+        >>> to_config(T.PolarityInversion(p=0.8))
+        {'version': 1, 'PolarityInversion': {'p': 0.8}}
     """
+    return {"version": VERSION, **describe(obj)}
+
+
+def describe(obj: Any, *, defaults: bool = True) -> dict[str, Any]:
+    """Describe an object without the version, and without what has its default if that is asked."""
     kind = type(obj)
     wraps = _wraps(obj)
     if wraps and obj._peer_config is None:
@@ -136,14 +152,14 @@ def to_config(obj: Any) -> dict[str, Any]:
     if not wraps and not is_known(kind):
         raise TypeError(f"`obj` holds a {kind.__name__}, which is not given to `config.register`")
     if isinstance(obj, nn.Sequential):
-        return {"Sequential": [to_config(part) for part in obj]}
+        return {"Sequential": [describe(part, defaults=defaults) for part in obj]}
     arguments = {}
     for name, argument in inspect.signature(kind).parameters.items():
         if not hasattr(obj, name):
             raise TypeError(f"`obj` holds a {kind.__name__} without an attribute `{name}`")
         own = obj._peer_config if wraps and name == "peer" else getattr(obj, name)
-        value = _to_data(own, f"{kind.__name__}.{name}")
-        if argument.default is argument.empty or not _equal(value, argument.default):
+        value = _to_data(own, f"{kind.__name__}.{name}", defaults)
+        if defaults or argument.default is argument.empty or not _equal(value, argument.default):
             arguments[name] = value
     if kind.__name__ == "Chain":
         return {"Chain": arguments.get("transforms", [])}
@@ -161,15 +177,15 @@ def _with_lists(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value != []}
 
 
-def _to_data(value: Any, place: str) -> Any:
+def _to_data(value: Any, place: str, defaults: bool) -> Any:
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, Mapping):
-        return {str(name): _to_data(own, f"{place}.{name}") for name, own in value.items()}
+        return {str(n): _to_data(own, f"{place}.{n}", defaults) for n, own in value.items()}
     if isinstance(value, list | tuple | nn.ModuleList):
-        return [_to_data(own, f"{place}[{i}]") for i, own in enumerate(value)]
+        return [_to_data(own, f"{place}[{i}]", defaults) for i, own in enumerate(value)]
     if is_known(type(value)) or _wraps(value):
-        return to_config(value)
+        return describe(value, defaults=defaults)
     raise TypeError(f"`obj` must hold plain data, got {type(value).__name__} at {place}")
 
 
@@ -187,11 +203,12 @@ def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
     """Make the object that `to_config`, or a hand-written file, describes.
 
     Args:
-        config: A mapping of one class to its arguments; a list is a chain.
+        config: A mapping of one class to its arguments, with or without ``version``; a list is a
+            chain.
 
     Raises:
         ValueError: If a class or an argument is not known or not right; the message says where,
-            and which known names are nearest.
+            and which known names are nearest. If the version is not known.
 
     Example:
         >>> from_config({"Gain": {"gain_db": [-3.0, 3.0]}})
@@ -201,7 +218,28 @@ def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
         ValueError: PitchShift has no argument `semitone`; nearest: semitones
     """
     check_size(config)
-    return Builder(_classes(), WRAPPERS).make(config, "")
+    return Builder(_classes(), WRAPPERS).make(_without_version(config), "")
+
+
+def _without_version(config: Any) -> Any:
+    """Translate a config, or the parts of a list, to this version, and take the number away."""
+    if isinstance(config, list):
+        return [_without_version(part) for part in config]
+    if not isinstance(config, Mapping):
+        return config
+    config = {name: _without_version(own) for name, own in config.items()}
+    # Beside a class, which has a capital: an argument of that name stays.
+    if "version" not in config or not any(str(name)[:1].isupper() for name in config):
+        return config
+    version = config.pop("version")
+    while version in _TRANSLATIONS and isinstance(version, int) and version < VERSION:
+        config, version = _TRANSLATIONS[version](config), version + 1
+    if version != VERSION or isinstance(version, bool):
+        raise ValueError(
+            f"`version` must be at most {VERSION}, the format of this release, "
+            f"got {version!r:.60}: install the release that wrote the config, or a later one"
+        )
+    return config
 
 
 def parse_yaml(text: str) -> Any:

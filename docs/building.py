@@ -8,17 +8,13 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from found import HEADING, complete_catalogue, expand_reference, limits_of, write_more_examples
+from found import complete_catalogue, expand_reference, limits_of, write_more_examples
+from pages import link_names, llms_text, shown, write_pages
 from sphinx_gallery.scrapers import matplotlib_scraper
 
 write_more_examples()
-SCRIPTS = sorted((Path(__file__).parent / "examples").glob("plot_*.py"))
-# Where the gallery shows a class: the page of each heading.
-SHOWN = {
-    name: script.stem
-    for script in SCRIPTS
-    for name in HEADING.findall(script.read_text(encoding="utf-8"))
-}
+write_pages()
+SHOWN = shown()  # where the gallery shows a class
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -52,7 +48,7 @@ def add_to_class(_app, what, name, obj, _options, lines):
     if limits:
         lines += ["", "Limits:", "", *limits]
     if what == "class" and module in ("augspec.transforms", "augspec.features") and own in SHOWN:
-        lines += ["", f"`In the gallery <../gallery/{SHOWN[own]}.html#{own.lower()}>`__", ""]
+        lines += ["", f"`In the gallery <../gallery/{SHOWN[own]}.html>`__", ""]
 
 
 class Pictures:
@@ -82,8 +78,16 @@ def setup(app):
             source[0] = expand_reference(source[0])
         if page == "catalogue":
             source[0] = complete_catalogue(source[0])
+        if page in ("catalogue", "migration"):
+            source[0] = link_names(source[0])
+
+    def finish(app, error):
+        if error is None and app.builder.format == "html":
+            titles = {name: title.astext() for name, title in app.env.titles.items()}
+            (Path(app.outdir) / "llms.txt").write_text(llms_text(titles), encoding="utf-8")
 
     app.add_config_value("executed_pages", [], "env")
     app.connect("source-read", read)
+    app.connect("build-finished", finish)
     app.connect("autodoc-process-docstring", add_to_class)
     return {"version": "1", "parallel_read_safe": True}

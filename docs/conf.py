@@ -36,7 +36,8 @@ if tags.has("online"):  # noqa: F821 - Sphinx puts it here
         "torch": ("https://docs.pytorch.org/docs/stable", None),
         "matplotlib": ("https://matplotlib.org/stable", None),
     }
-exclude_patterns = ["_build", "results/*", "examples", "gallery/*.ipynb", "gallery/*.py"]
+exclude_patterns = ["_build", "results/*", "examples", "_pages"]
+exclude_patterns += ["gallery/**/*.ipynb", "gallery/**/*.py", "gallery/*.ipynb", "gallery/*.py"]
 html_theme = "furo"
 html_title = "augspec"
 html_static_path = ["_static"]
@@ -50,7 +51,8 @@ nitpicky = True
 myst_heading_anchors = 2
 
 sphinx_gallery_conf = {
-    "examples_dirs": "examples",
+    "examples_dirs": "_pages",  # written by pages.py, a script for each class
+    "thumbnail_size": (560, 420),
     "gallery_dirs": "gallery",
     "filename_pattern": "/plot_",
     "ignore_pattern": "showing",

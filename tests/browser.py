@@ -10,6 +10,6 @@ needs_chromium = pytest.mark.skipif(
 )
 
 
-def launch(playwright):
-    """Start it."""
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+def launch(playwright, *arguments):
+    """Start it, with more arguments of its command line."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *arguments])

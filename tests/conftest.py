@@ -17,6 +17,11 @@ torch.backends.cudnn.allow_tf32 = False
 MAY_BE_MISSING = ("CUDA GPU", "../shared")
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Say how many: none where tests are named, as a debugger needs the terminal."""
+    return 0 if config.args_source is config.ArgsSource.ARGS else 2
+
+
 @pytest.fixture(autouse=True)
 def seed():
     """A test gets the same numbers whatever ran before it."""

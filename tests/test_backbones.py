@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+import augspec
 from augspec import backbones
 
 timm = pytest.importorskip("timm")
@@ -302,3 +303,39 @@ def test_real_weights_give_a_grey_photograph_the_same_logits(imagenet, photograp
         assert expected.std() > 0.5  # not constant logits
         assert (adapted(several) - expected).abs().max() < 1e-4
         assert (loaded(several) - expected).abs().max() < 1e-4
+
+
+def test_weights_of_another_network_are_told_in_few_lines(tmp_path):
+    path = tmp_path / "other.pt"
+    other = timm.create_model("mobilenetv3_small_050", num_classes=3)
+    torch.save(other.state_dict(), path)
+    with pytest.raises(ValueError, match="must hold the tensors of this model") as wrong:
+        augspec.create_backbone("resnet18", num_classes=3, checkpoint=path)
+    lines = str(wrong.value).splitlines()
+    assert len(lines) <= 5
+    assert max(map(len, lines)) < 500
+    assert "tensors are missing: conv1.weight" in lines[1]
+    assert "tensors are not the model's: conv_stem.weight" in lines[2]
+
+
+def test_a_prefix_that_is_too_much_and_a_shape_are_told(tmp_path):
+    state = timm.create_model("resnet10t", num_classes=3).state_dict()
+    torch.save({f"encoder.{name}": value for name, value in state.items()}, tmp_path / "encoder.pt")
+    with pytest.raises(ValueError, match="without the prefix 'encoder.' names would fit"):
+        augspec.create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "encoder.pt")
+    state["layer1.0.bn1.weight"] = torch.ones(7)
+    torch.save(state, tmp_path / "shape.pt")
+    shape = r"1 tensors have another shape: layer1\.0\.bn1\.weight \(7,\), the model's is \(64,\)"
+    with pytest.raises(ValueError, match=shape):
+        augspec.create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "shape.pt")
+
+
+def test_a_near_name_gets_the_nearest():
+    with pytest.raises(ValueError, match=r"got 'resent18'; near: \['resnet18'"):
+        augspec.create_backbone("resent18", num_classes=3)
+
+
+def test_without_timm_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ImportError, match=r'pip install "augspec\[backbones\]"'):
+        augspec.create_backbone("resnet10t", num_classes=3)

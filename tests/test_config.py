@@ -56,7 +56,7 @@ def classes(module):
 def test_every_class_round_trips_through_json_and_yaml(kind):
     made = kind.example()
     described = augspec.to_config(made)
-    assert list(described) == [kind.__name__]
+    assert list(described) == ["version", kind.__name__]
     for again in (json.loads(json.dumps(described)), yaml.safe_load(yaml.safe_dump(described))):
         assert again == described
         second = augspec.from_config(again)
@@ -76,27 +76,71 @@ def test_a_file_makes_the_front_end_that_code_makes(tmp_path):
         assert augspec.to_config(loaded) == augspec.to_config(frontend())
 
 
-def test_a_config_reads_as_it_would_be_written_by_hand():
-    assert augspec.to_config(frontend()) == {
-        "Frontend": {
-            "waveform": [
-                {"TimeStretch": {"n_fft": 256}},
-                {"PitchShift": {"n_fft": 256, "p": 0.8}},
-                {"PolarityInversion": {}},
-                {"RandomCrop": {"size": 2000}},
-            ],
-            "features": [{"LogMelSpectrogram": {"n_fft": 256, "win_length": 256,
-                                                "hop_length": 128, "n_mels": 16}},
-                         {"Normalize": {}}],
-            "specgram": [{"TimeMask": {"max_width": 4}}],
-        }
-    }  # fmt: skip
-    assert augspec.to_config(augspec.Frontend(features=F.Spectrogram(), fuse="never")) == {
-        "Frontend": {
-            "features": {"Spectrogram": {"win_length": 400, "hop_length": 200}},
-            "fuse": "never",
-        }
-    }
+def arguments_of(obj):
+    """Say what a constructor takes."""
+    return list(inspect.signature(type(obj)).parameters)
+
+
+def test_a_config_holds_every_value_and_the_version():
+    made = frontend()
+    described = augspec.to_config(made)
+    assert described.pop("version") == config.VERSION == 1
+    front = described.pop("Frontend")
+    assert not described
+    assert list(front) == arguments_of(made)
+    for part, written in zip(made.waveform, front["waveform"], strict=True):
+        ((name, values),) = written.items()
+        assert name == type(part).__name__
+        assert list(values) == arguments_of(part)
+    assert front["waveform"][1]["PitchShift"]["semitones"] == [-2.0, 2.0]
+    assert front["features"][0]["LogMelSpectrogram"]["power"] == 2.0
+    assert front["fuse"] == "auto"
+
+
+def test_a_default_that_changes_does_not_change_what_a_config_means(monkeypatch):
+    monkeypatch.setattr(config, "_registered", {})
+
+    def release(default):
+        class Louder(T.PolarityInversion):
+            def __init__(self, gain_db=default, *, p=1.0):
+                super().__init__(p=p)
+                self.gain_db = gain_db
+
+        Louder.__qualname__ = "Louder"
+        return Louder
+
+    written = augspec.to_config(config.register(release(3.0))())
+    config.register(release(9.0))
+    assert augspec.from_config(written).gain_db == 3.0
+    assert augspec.from_config("Louder").gain_db == 9.0
+
+
+def test_a_config_without_a_version_is_read():
+    assert augspec.from_config({"Gain": {"p": 0.5}}).p == 0.5
+    parts = augspec.from_config([augspec.to_config(T.Gain(p=0.5)), {"version": 1, "Gain": {}}])
+    assert [part.p for part in parts] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("version", [2, 99, "2", True, None, 1.5])
+def test_another_version_is_refused(version):
+    with pytest.raises(ValueError, match="`version` must be at most 1, the format of this release"):
+        augspec.from_config({"version": version, "Gain": {}})
+
+
+def test_an_earlier_version_is_translated(monkeypatch):
+    monkeypatch.setattr(config, "VERSION", 3)
+    rename = {"level": "gain_db"}
+
+    def second(mapping):
+        return {k: {rename.get(n, n): v for n, v in own.items()} for k, own in mapping.items()}
+
+    def third(mapping):
+        return {("Gain" if name == "Volume" else name): own for name, own in mapping.items()}
+
+    monkeypatch.setattr(config, "_TRANSLATIONS", {1: second, 2: third})
+    assert augspec.from_config({"version": 1, "Volume": {"level": 3.0}}).gain_db == (3.0, 3.0)
+    assert augspec.from_config({"version": 2, "Volume": {"gain_db": 3.0}}).gain_db == (3.0, 3.0)
+    assert augspec.from_config({"version": 3, "Gain": {"gain_db": 3.0}}).gain_db == (3.0, 3.0)
 
 
 def test_a_list_alone_is_a_chain_or_features_in_a_row():
@@ -105,7 +149,7 @@ def test_a_list_alone_is_a_chain_or_features_in_a_row():
     assert [type(part) for part in chain] == [T.Gain, T.PolarityInversion, T.Chain]
     features = augspec.from_config([{"Spectrogram": None}, "AmplitudeToDB"])
     assert isinstance(features, torch.nn.Sequential)
-    assert augspec.to_config(features)["Sequential"][1] == {"AmplitudeToDB": {}}
+    assert list(augspec.to_config(features)["Sequential"][1]) == ["AmplitudeToDB"]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +258,8 @@ def test_a_class_of_the_user_is_named_once_it_is_registered(monkeypatch):
         assert config.register(kind) is kind
     assert isinstance(augspec.from_config("Louder"), Louder)
     described = augspec.to_config(Reads(Store(["a", "b"]), p=0.5))
-    assert described == {"Reads": {"bank": {"Store": {"names": ["a", "b"]}}, "p": 0.5}}
+    reads = {"Reads": {"bank": {"Store": {"names": ["a", "b"]}}, "p": 0.5}}
+    assert described == {"version": 1, **reads}
     assert augspec.from_config(described).bank.names == ["a", "b"]
 
     class Gain(T.Gain):

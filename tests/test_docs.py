@@ -208,6 +208,7 @@ def test_randomness():
 
 def test_the_home_page():
     names = run(code_of("index.md"))
+    assert names["frontend"](names["waveform"]).shape == (8, 1, 64, 188)
     assert names["batch"]["specgram"].shape == (8, 1, 64, 188)
 
 
@@ -222,6 +223,7 @@ def test_coming_from_another_library():
     assert names["augmented"].shape == names["stretched"].shape == (8, 1, 16_000)
     assert names["specgram"].shape == (8, 1, 128, 32)
     assert names["chain"](torch.randn(2, 1, 4000)).shape == (2, 1, 4000)
+    assert names["noisy"].shape == (8, 1, 16_000)
 
 
 def test_data_sets():

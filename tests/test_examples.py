@@ -36,3 +36,5 @@ def test_readme_example():
     names = {}
     exec(compile(block, "README.md", "exec"), names)  # noqa: S102
     assert torch.isfinite(names["loss"])
+    for name, shape in re.findall(r"^(\w+) = frontend.*# \((\d[\d, ]+)\):", block, re.MULTILINE):
+        assert tuple(names[name].shape) == tuple(map(int, shape.split(", "))), name

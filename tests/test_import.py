@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -48,3 +49,34 @@ def test_every_public_name_is_there_and_documented():
     for module in (augspec, augspec.transforms, augspec.features, augspec.functional, augspec.plot):
         for name in module.__all__:
             assert getattr(module, name).__doc__
+
+
+ALONE = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"timm", "torchvision", "matplotlib", "scipy", "tqdm"}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+import torch, augspec
+from augspec import features as F, transforms as T
+front = augspec.Frontend(
+    T.Chain([T.PitchShift(), T.WhiteNoise()]), F.LogMelSpectrogram(), T.Chain([T.TimeMask(4)])
+)
+notes = augspec.datasets.GMNotes("train")
+batch = torch.utils.data.default_collate([notes[0], notes[1]])
+print(augspec.load, front(batch["waveform"]).shape)
+"""
+
+
+def test_transforms_need_torch_numpy_soundfile_and_pyyaml_alone():
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "AUGSPEC_COMPILE": "0"},
+    )
+    assert "torch.Size([2, 1, " in done.stdout

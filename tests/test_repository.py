@@ -51,3 +51,67 @@ def test_every_hook_is_a_program_of_the_environment():
     for hook in hooks:
         program = Path(sys.executable).parent / Path(hook["entry"].split()[0]).name
         assert program.exists(), hook["entry"]
+
+
+GITHUB = ROOT / ".github"
+
+
+def test_workflows_are_whole_and_pin_what_they_use():
+    workflows = {path.stem: yaml.safe_load(path.read_text()) for path in GITHUB.rglob("*.yml")}
+    assert {"tests", "docs", "release", "fault"} <= workflows.keys()
+    for name in ("tests", "docs", "release"):
+        assert workflows[name]["permissions"] == {"contents": "read"}, name
+        for job in workflows[name]["jobs"].values():
+            assert job["timeout-minutes"]
+            for step in job["steps"]:
+                assert ("uses" in step) != ("run" in step)
+                assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/x@v1"))
+
+
+def test_the_matrix_holds_every_python_that_the_package_takes():
+    matrix = yaml.safe_load((GITHUB / "workflows" / "tests.yml").read_text())["jobs"]["matrix"]
+    versions = {row["python"] for row in matrix["strategy"]["matrix"]["include"]}
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    assert min(versions, key=lambda version: tuple(map(int, version.split(".")))) == lowest
+    assert {"3.12", "3.13", "3.14"} <= versions
+
+
+def test_a_report_of_a_fault_asks_for_the_versions():
+    assert "augspec.show_versions()" in (GITHUB / "ISSUE_TEMPLATE" / "fault.yml").read_text()
+
+
+def test_a_contribution_has_a_list_of_five_lines():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^\d\. ", text, re.MULTILINE)) == 5
+
+
+def test_transforms_alone_install_four_packages():
+    names = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]}
+    assert names == {"torch", "numpy", "soundfile", "pyyaml"}
+    extras = PROJECT["optional-dependencies"]
+    assert any(one.startswith("timm") for one in extras["backbones"])
+    assert "augspec[backbones]" in extras["recipes"]  # README's first command runs the main job
+    assert {"Homepage", "Documentation", "Changelog", "Issues"} <= PROJECT["urls"].keys()
+    assert PROJECT["authors"]
+
+
+def test_ci_leaves_the_environment_of_the_checkout_alone():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "rm -rf .venv" not in script
+    first_use = script.index('cd "$work/augspec"')
+    assert "pip install" not in script[:first_use]
+    assert ".venv/bin" not in script[:first_use]
+
+
+def test_a_named_test_runs_in_one_process_and_the_suite_in_two():
+    from conftest import pytest_xdist_auto_num_workers as workers
+
+    class Config:
+        class ArgsSource:
+            ARGS, TESTPATHS = "args", "testpaths"
+
+        args_source = ArgsSource.ARGS
+
+    assert workers(Config) == 0
+    Config.args_source = Config.ArgsSource.TESTPATHS
+    assert workers(Config) == 2

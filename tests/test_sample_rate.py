@@ -131,7 +131,8 @@ def test_two_front_ends_of_different_rates_cannot_share_a_transform():
 def test_a_rate_that_was_taken_is_copied_and_no_part_of_a_config():
     frontend = augspec.Frontend(T.PitchShift(), features(44_100))
     config = augspec.to_config(frontend)
-    assert config["Frontend"]["waveform"] == [{"PitchShift": {}}]
+    (shift,) = config["Frontend"]["waveform"]
+    assert shift["PitchShift"]["sample_rate"] is None
     expected = augment(frontend.waveform)
     for other in (copy.deepcopy(frontend), augspec.from_config(config)):
         assert torch.equal(augment(other.waveform), expected)

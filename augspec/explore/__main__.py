@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augspec.config import load
-from augspec.explore.chain import Setup
+from augspec.explore.chain import opening
 from augspec.explore.reading import sample_rate_of, setup_of
 from augspec.explore.server import Session, listen, make_app, serve
 from augspec.explore.sounds import open_sounds
@@ -51,13 +51,13 @@ def open_session(path: Path | None, config: Path | None, sample_rate: int | None
     """
     if config is None:
         sounds = open_sounds(path, sample_rate)
-        return Session(sounds, Setup(sounds.names[0]))
+        return Session(sounds, opening(sounds))
     front = load(config)
     made_for = sample_rate_of(front)
     if made_for and sample_rate not in (None, made_for):
         raise ValueError(f"--sample-rate must be that of the config, {made_for}, got {sample_rate}")
     sounds = open_sounds(path, made_for or sample_rate)
-    setup = setup_of(front, sounds.names[0])
+    setup = setup_of(front, sounds.first)
     if faults := setup.faults(sounds):
         raise ValueError(f"{config}: {next(iter(faults.values()))}")
     return Session(sounds, setup)

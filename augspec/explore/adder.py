@@ -47,7 +47,9 @@ class Adder:
                 texts = {kind: f"{kind.__name__} {family} {hint_of(kind)}" for kind in members}
                 found = [k for k in members if all(word in texts[k].lower() for word in words)]
                 if found:
-                    ui.label(family).classes("text-xs font-bold uppercase text-gray-600 mt-2 px-2")
+                    ui.label(family).classes(
+                        "text-xs font-bold uppercase text-gray-600 mt-2 px-2 shrink-0"
+                    )
                 for kind in found:
                     self._entry(kind)
 
@@ -56,7 +58,8 @@ class Adder:
             self._dialog.close()
             self._add(kind)
 
-        item = ui.item(on_click=choose).classes("w-full rounded px-2 py-1 min-h-0")
+        # A column of fixed height squeezes what may shrink, and the rows would lie on each other.
+        item = ui.item(on_click=choose).classes("w-full rounded px-2 py-1 shrink-0")
         with item, ui.item_section():
             ui.item_label(kind.__name__).classes("font-medium")
             ui.item_label(hint_of(kind)).props("caption")

@@ -215,7 +215,7 @@ def _range(
         max=Window.POSITIONS,
         value=dict(zip(("min", "max"), map(window.position, own), strict=True)),
     )
-    slider.on("update:model-value", slide, throttle=0.1)
+    slider.on("update:model-value", slide, throttle=0.05)
     slider.classes("w-full px-2").props["aria-label"] = control.name
     with ui.row().classes("w-full justify-between text-xs text-gray-500 -mt-2 px-1"):
         ui.label(f"{window.low:g}")

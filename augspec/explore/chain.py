@@ -13,7 +13,7 @@ from augspec import transforms as T
 from augspec.explore.controls import Control, Stage, Window, controls_of, window_of
 from augspec.explore.sounds import Folder, Sounds
 
-__all__ = ["Setup", "Step", "FEATURES", "new_step", "to_data", "windows"]
+__all__ = ["FEATURES", "Setup", "Step", "new_step", "opening", "to_data", "windows"]
 
 FEATURES = {"LogMelSpectrogram": {"n_fft": 1024, "hop_length": 256, "n_mels": 80}}
 
@@ -178,6 +178,18 @@ class Setup:
         """
         made: Frontend = from_config(self.config(sounds))
         return made
+
+
+def opening(sounds: Sounds) -> Setup:
+    """Make the state that a page opens with: a chain that is heard and seen at once."""
+    setup = Setup(sounds.first)
+    rate = sounds.sample_rate
+    pitch = new_step(T.PitchShift, "waveform", sounds, rate)
+    noise = new_step(T.WhiteNoise, "waveform", sounds, rate)
+    pitch.values["semitones"], noise.values["snr_db"] = [-5.0, 5.0], [15.0, 25.0]
+    setup.waveform += [pitch, noise]
+    setup.specgram.append(new_step(T.TimeMask, "specgram", sounds, rate))
+    return setup
 
 
 def new_step(kind: type[T.RandomTransform], stage: Stage, sounds: Sounds, rate: int) -> Step:

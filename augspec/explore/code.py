@@ -9,6 +9,7 @@ import yaml
 
 from augspec import Frontend, features, to_config
 from augspec import transforms as T
+from augspec.config import describe
 from augspec.explore.chain import Setup
 from augspec.explore.sounds import Sounds
 
@@ -33,7 +34,8 @@ def python_of(frontend: Frontend, setup: Setup, sounds: Sounds) -> str:
         setup: The state of the page.
         sounds: Where its sound comes from.
     """
-    ((_, arguments),) = to_config(frontend).items()
+    # Without defaults: the program is read, and runs with this release.
+    arguments = describe(frontend, defaults=False)["Frontend"]
     lines = [f"    {name}={_expression(value, 4)},\n" for name, value in arguments.items()]
     read = sounds.code(setup.sound, setup.start)
     imports = "import soundfile\nimport torch\n\n" if "soundfile." in read else ""

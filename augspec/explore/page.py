@@ -13,12 +13,24 @@ from augspec.explore.cards import Cards
 from augspec.explore.chain import Step
 from augspec.explore.code import python_of, yaml_of
 from augspec.explore.controls import controls_of
-from augspec.explore.render import Version, render
+from augspec.explore.reading import read_file
+from augspec.explore.recorder import SCRIPT
+from augspec.explore.render import Rendering, Version
 from augspec.explore.server import Session
 from augspec.explore.sounds import SECONDS
 
 __all__ = ["Page"]
 
+# A player that plays goes on at the same place when it gets another sound, so that a slider is
+# heard while it is moved. To set a source stops a player without the event `pause`.
+_PLAY_ON = {
+    "play": "event => { event.target.dataset.plays = 1; }",
+    "pause": "event => { delete event.target.dataset.plays; }",
+    "timeupdate": "event => { if (!event.target.paused) "
+    "event.target.dataset.at = event.target.currentTime; }",
+    "loadedmetadata": "event => { const own = event.target; if (own.dataset.plays) "
+    "{ own.currentTime = Math.min(own.dataset.at || 0, own.duration); own.play(); } }",
+}
 _COPY = """() => navigator.clipboard.writeText(document.getElementById('%s').textContent)"""
 
 
@@ -48,7 +60,8 @@ class Page:
                 with ui.column().classes("w-full gap-3 min-w-0"):
                     self._draws()
                     self._code()
-        ui.timer(0.1, self._work)
+        # Often, and cheap where nothing was set: a change must be heard at once.
+        ui.timer(0.02, self._work)
 
     def changed(self) -> None:
         """Take note that something was set: the draws are made anew."""
@@ -60,15 +73,52 @@ class Page:
         with ui.row().classes("w-full items-baseline gap-3"):
             ui.label("augspec explorer").classes("text-xl font-medium").props("role=heading")
             ui.label("Sound is that of the waveform transforms; pictures show all.").classes(
-                "text-sm text-gray-600"
+                "text-sm text-gray-600 grow"
             )
+            self._file()
+
+    def _file(self) -> None:
+        """Put a button that opens a YAML or JSON file in place of the chain."""
+
+        async def opened(event: Any) -> None:
+            content = await event.file.read()
+            try:
+                given = read_file(content, self.sounds, self.setup.sound)
+            except (ValueError, OSError) as error:
+                refused(f"{event.file.name}: {error}")
+                return
+            for name in ("seed", "draws", "start"):
+                setattr(given, name, getattr(self.setup, name))
+            self.setup = given
+            self._session.keep(given)
+            ui.navigate.reload()
+
+        def refused(text: str) -> None:
+            upload.reset()
+            ui.notify(text, type="negative", position="bottom", multi_line=True, timeout=10_000)
+
+        upload = ui.upload(
+            on_upload=opened,
+            on_rejected=lambda: refused("a config must be one file of at most 1 MB"),
+            max_file_size=1_000_000,
+            auto_upload=True,
+        )
+        upload.props('accept=".yaml,.yml,.json"').classes("hidden")
+        button = ui.button("Open YAML", icon="file_open").props("flat dense no-caps")
+        button.on("click", lambda: upload.run_method("pickFiles"))
 
     def _sound(self) -> None:
         ui.label("Sound").classes("text-base font-medium")
         with ui.column().classes("w-full gap-1"):
-            picked = ui.select(self.sounds.names, value=self.setup.sound, with_input=True)
-            picked.props('dense outlined aria-label="Sound"').classes("w-full")
-            picked.on_value_change(lambda event: self._pick(event.value))
+            with ui.row().classes("w-full items-center gap-1 flex-nowrap"):
+                choices = self.sounds.choices
+                if self.setup.sound not in choices:  # a recording that is not kept any more
+                    self.setup.sound = self.sounds.first
+                picked = ui.select(choices, value=self.setup.sound, with_input=True)
+                picked.props('dense outlined aria-label="Sound"').classes("grow min-w-0")
+                picked.on_value_change(lambda event: self._pick(event.value))
+                self._picked = picked
+                self._microphone()
             self._length = ui.label().classes("text-xs text-gray-600")
             self._start = ui.slider(min=0.0, max=1.0, step=0.5, value=self.setup.start)
             self._start.props('aria-label="Start in seconds" label')
@@ -80,11 +130,33 @@ class Page:
         self._show_length()
 
     def _pick(self, name: Any) -> None:
-        if name in self.sounds.names and name != self.setup.sound:
+        if name in self.sounds.choices and name != self.setup.sound:
             self.setup.sound, self.setup.start = name, 0.0
             self._start.value = 0.0
             self._show_length()
             self.changed()
+
+    def _microphone(self) -> None:
+        """Put a button that records; what was recorded is picked."""
+        ui.add_head_html(SCRIPT)
+        button = ui.button(icon="mic").props('flat dense round aria-label="Record"')
+        call = f"() => window.augspecRecord({self.sounds.sample_rate}, {SECONDS})"
+        button.on("click", js_handler=call)
+
+        def show(icon: str, color: str) -> None:
+            button.props(f"icon={icon} color={color}")
+
+        def done(event: Any) -> None:
+            show("mic", "primary")
+            self._picked.set_options(self.sounds.choices, value=event.args)
+
+        def failed(event: Any) -> None:
+            show("mic", "primary")
+            ui.notify(f"No recording: {event.args}", type="negative", position="bottom")
+
+        ui.on("recording", lambda: show("stop", "red"))
+        ui.on("recorded", done)
+        ui.on("recording_failed", failed)
 
     def _show_length(self) -> None:
         try:
@@ -170,12 +242,18 @@ class Page:
                     button.props("flat dense no-caps")
                     button.on("click", js_handler=_COPY % name.lower())
                     button.on("click", lambda: ui.notify("Copied", position="bottom"))
+                    if name == "YAML":
+                        save = ui.button("Save YAML", icon="download", on_click=self._save)
+                        save.props("flat dense no-caps")
                     text = ui.label().classes(
                         "font-mono text-xs whitespace-pre overflow-x-auto w-full p-3 rounded "
                         "bg-gray-100"
                     )
                     text.props(f"id={name.lower()}")
                     self._texts[name] = text
+
+    def _save(self) -> None:
+        ui.download.content(self._texts["YAML"].text, "frontend.yaml")
 
     async def _work(self) -> None:
         """Make the draws if something was set since; nothing is shown of a chain with a fault."""
@@ -192,21 +270,30 @@ class Page:
             job = (setup.sound, setup.start, setup.seed, setup.draws)
             python, config = python_of(frontend, setup, sounds), yaml_of(frontend)
 
-            def make() -> list[Version]:
+            def hear() -> Rendering:
                 waveform = sounds.read(*job[:2])
-                return render(frontend, waveform, rates, *job[2:])
+                return Rendering(frontend, waveform, rates, *job[2:])
 
-            versions = await run.io_bound(make)
+            rendering = await run.io_bound(hear)
+            if rendering is None:  # the server stops
+                return
+            self._fault.text = ""
+            self._texts["Python"].text, self._texts["YAML"].text = python, config
+            self._show(rendering.versions, *job)
+            await self._draw(rendering)
         except (ValueError, OSError, RuntimeError, TypeError) as error:
             self._fault.text = str(error)
             return
         finally:
             self._show_busy()
-        if versions is None:  # the server stops
-            return
-        self._fault.text = ""
-        self._texts["Python"].text, self._texts["YAML"].text = python, config
-        self._show(versions, *job)
+
+    async def _draw(self, rendering: Rendering) -> None:
+        """Show the pictures one after the other; what was set meanwhile is heard first."""
+        pictures = rendering.draw()
+        for card in [*self._versions]:
+            if self._stale or (picture := await run.io_bound(next, pictures, None)) is None:
+                return
+            card.show_picture(f"/made/{self._session.store.put(picture, 'png')}")
 
     def _build(self) -> Frontend | None:
         """Make the front end, or say at the settings what they are refused for."""
@@ -243,7 +330,7 @@ class Page:
             if place == 0:
                 title = f"Original: {sound}"
                 source = f"/sound/{quote(sound)}?{urlencode({'start': start})}"
-            card.show(title, version, source, f"/made/{store.put(version.picture, 'png')}")
+            card.show(title, version, source)
 
 
 class _VersionCard:
@@ -254,18 +341,23 @@ class _VersionCard:
             self._title = ui.label().classes("text-sm font-medium w-full break-words")
             self._picture = ui.element("img").classes("w-full h-auto")
             self._player = ui.audio("").classes("w-full h-9")
+            for event, handler in _PLAY_ON.items():
+                self._player.on(event, js_handler=handler)
             self._about = ui.label().classes("text-xs whitespace-pre-line text-gray-700")
 
-    def show(self, title: str, version: Version, sound: str, picture: str) -> None:
-        """Show a version in place of the one before."""
+    def show(self, title: str, version: Version, sound: str) -> None:
+        """Let a version be heard in place of the one before."""
         self._title.text = title
-        self._picture.props["src"] = picture
         self._picture.props["alt"] = f"Waveform above spectrogram. {title}"
         if self._player.props["src"] != sound:
             self._player.set_source(sound)
         self._player.props["aria-label"] = title
         quieter = f"\nturned down by {-version.gain_db:.1f} dB" if version.gain_db else ""
         self._about.text = f"{version.about}{quieter}".strip()
+
+    def show_picture(self, picture: str) -> None:
+        """Show the picture at an address."""
+        self._picture.props["src"] = picture
 
     def delete(self) -> None:
         """Take the card out of the page."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from augspec import Frontend, features, to_config
+from augspec import Frontend, features, from_config
 from augspec import transforms as T
+from augspec._build import check_size
+from augspec.config import describe, parse_yaml
 from augspec.explore.chain import FEATURES, Setup, Step, to_data
 from augspec.explore.controls import controls_of
+from augspec.explore.sounds import Folder, Sounds
+from augspec.interop._config import WRAPPERS
 
-__all__ = ["sample_rate_of", "setup_of"]
+__all__ = ["read_file", "sample_rate_of", "setup_of"]
 
 
 def setup_of(obj: Any, sound: str) -> Setup:
@@ -29,11 +34,11 @@ def setup_of(obj: Any, sound: str) -> Setup:
     if isinstance(obj, T.RandomTransform):
         on_specgram = any(isinstance(part, T.SpecgramTransform) for part in obj.modules())
         stage = "specgram" if on_specgram else "waveform"
-        config = {stage: to_config(obj), "features": FEATURES}
+        config = {stage: describe(obj), "features": FEATURES}
     elif isinstance(obj, Frontend):
-        config = to_config(obj)["Frontend"]
+        config = describe(obj)["Frontend"]
     elif isinstance(obj, nn.Module):
-        config = to_config(Frontend(features=obj))["Frontend"]
+        config = describe(Frontend(features=obj))["Frontend"]
     else:
         raise ValueError(f"a config must be a front end or transforms, got {type(obj).__name__}")
     made = Setup(
@@ -45,6 +50,58 @@ def setup_of(obj: Any, sound: str) -> Setup:
     )
     made.feature_settings().pop("sample_rate", None)  # that of the sounds
     return made
+
+
+def read_file(content: bytes, sounds: Sounds, sound: str) -> Setup:
+    """Make the state of a YAML or JSON file that was opened in the page.
+
+    The file may be another person's: it names no file but the sounds of the list.
+
+    Args:
+        content: The file.
+        sounds: Which files a bank may hold.
+        sound: Name of the sound to begin with.
+
+    Raises:
+        ValueError: If it is no config of augspec's own classes, or names another file.
+    """
+    try:
+        data = parse_yaml(content.decode("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"the file cannot be read: {error}") from error
+    check_size(data)
+    _check_files(data, sounds)
+    return setup_of(from_config(data), sound)
+
+
+def _check_files(data: Any, sounds: Sounds) -> None:
+    """Refuse what would read a file that is not in the list."""
+    if isinstance(data, list):
+        for own in data:
+            _check_files(own, sounds)
+    for name, own in data.items() if isinstance(data, Mapping) else ():
+        if name in WRAPPERS:
+            raise ValueError(f"the explorer knows only augspec's own transforms, got {name}")
+        if name == "Bank":
+            _check_bank(own, sounds)
+        _check_files(own, sounds)
+
+
+def _check_bank(arguments: Any, sounds: Sounds) -> None:
+    given = arguments.get("sounds") if isinstance(arguments, Mapping) else None
+    paths = [given] if isinstance(given, str) else given
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise ValueError("`sounds` of a Bank must be a list of paths")
+    if not isinstance(sounds, Folder):
+        raise ValueError("`bank` needs a folder of sounds: start the explorer with one")
+    known = {str(sounds.path_of(name)) for name in sounds.names if Path(name).name in _ends(paths)}
+    if others := [path for path in paths if path not in known]:
+        raise ValueError(f"`sounds` of a Bank must be sounds of the list, got {others[0]!r:.200}")
+
+
+def _ends(paths: list[str]) -> set[str]:
+    """Give the last parts of paths, to look at few of a long list of sounds."""
+    return {Path(path).name for path in paths}
 
 
 def _features_of(config: Any) -> list[dict[str, Any]]:

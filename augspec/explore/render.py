@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from augspec.plot.drawing import color_limits, to_numpy
 from augspec.plot.sound import wav
 from augspec.plot.titles import describe_params
 
-__all__ = ["Version", "render"]
+__all__ = ["Rendering", "Version", "render"]
 
 _SIZE = (4.4, 3.5)  # inches
 _DPI = 130
@@ -33,23 +34,22 @@ class Version:
 
     Args:
         about: What was drawn for it, a line a transform.
-        picture: Waveform and spectrogram, a PNG file.
         sound: A wav file.
         gain_db: By how much the sound was turned down so as not to clip.
+        picture: Waveform and spectrogram, a PNG file; empty until it is drawn.
     """
 
     about: str
-    picture: bytes
     sound: bytes
     gain_db: float
+    picture: bytes = b""
 
 
-def render(
-    frontend: Frontend, waveform: Tensor, sample_rates: tuple[int, int], seed: int, draws: int
-) -> list[Version]:
-    """Make the versions: the original, then draw after draw.
+class Rendering:
+    """The original, then draw after draw: first to hear, then to see.
 
-    The draws are those of ``augspec.example_keys(seed, 0, range(draws))``.
+    Sounds are made on construction. Pictures take several times as long, and `draw` makes them
+    later. The draws are those of ``augspec.example_keys(seed, 0, range(draws))``.
 
     Args:
         frontend: What they go through.
@@ -61,38 +61,56 @@ def render(
     Raises:
         ValueError: If the sound cannot go through, or does not come out as numbers.
     """
-    copies = waveform.expand(draws, -1, -1)
-    with torch.no_grad(), eager_kernels():
-        with augmenting(frontend, False):
-            plain = frontend(waveform[None])
-        params: Any = frontend.make_params(copies, keys=example_keys(seed, 0, range(draws)))
-        specgrams = frontend.transform(copies, params)
-        sounds = frontend.waveform.transform(copies, params["waveform"])
-    images = [to_numpy(plain[0, 0]), *(to_numpy(specgram[0]) for specgram in specgrams)]
-    heard = [(waveform, sample_rates[0]), *((sound, sample_rates[1]) for sound in sounds)]
-    players = [wav(*one) for one in heard]
-    texts = ["", *(describe_params(frontend, select(params, i)) for i in range(draws))]
-    with _DRAWING:
-        pictures = _pictures(frontend, heard, images)
-    return [
-        Version(text, picture, sound, gain_db)
-        for text, picture, (sound, gain_db) in zip(texts, pictures, players, strict=True)
-    ]
+
+    def __init__(
+        self,
+        frontend: Frontend,
+        waveform: Tensor,
+        sample_rates: tuple[int, int],
+        seed: int,
+        draws: int,
+    ) -> None:
+        self._frontend = frontend
+        self._copies = waveform.expand(draws, -1, -1)
+        keys = example_keys(seed, 0, range(draws))
+        with torch.no_grad(), eager_kernels():
+            params: Any = frontend.make_params(self._copies, keys=keys)
+            sounds = frontend.waveform.transform(self._copies, params["waveform"])
+        self._params = params
+        self._heard = [(waveform, sample_rates[0]), *((one, sample_rates[1]) for one in sounds)]
+        texts = ["", *(describe_params(frontend, select(params, i)) for i in range(draws))]
+        players = [wav(*one) for one in self._heard]
+        #: The original and the draws.
+        self.versions = [
+            Version(text, *player) for text, player in zip(texts, players, strict=True)
+        ]
+
+    def draw(self) -> Iterator[bytes]:
+        """Draw waveform and spectrogram of each version, as PNG files, one at a time."""
+        frontend = self._frontend
+        with torch.no_grad(), eager_kernels():
+            with augmenting(frontend, False):
+                plain = frontend(self._copies[:1])
+            specgrams = frontend.transform(self._copies, self._params)
+        images = [to_numpy(plain[0, 0]), *(to_numpy(specgram[0]) for specgram in specgrams)]
+        # All have the same axes and colours.
+        rate = self._heard[-1][1]
+        limits = color_limits(images, specgram_axes(frontend, images[0].shape, rate))
+        seconds = max(sound.shape[-1] / own for sound, own in self._heard)
+        peak = max(float(sound[0].abs().max()) for sound, _ in self._heard) or 1.0
+        for (sound, own), image in zip(self._heard, images, strict=True):
+            specgram = torch.from_numpy(image)
+            with _DRAWING:
+                picture = _picture(frontend, sound[:1], own, specgram, rate, limits, seconds, peak)
+            yield picture
 
 
-def _pictures(
-    frontend: Frontend, sounds: list[tuple[Tensor, int]], images: list[Any]
-) -> list[bytes]:
-    """Draw each version, all with the same axes and colours."""
-    rate = sounds[-1][1]
-    axes = [specgram_axes(frontend, image.shape, rate) for image in images]
-    limits = color_limits(images, axes[0])
-    seconds = max(sound.shape[-1] / own for sound, own in sounds)
-    peak = max(float(sound[0].abs().max()) for sound, _ in sounds) or 1.0
-    return [
-        _picture(frontend, sound[:1], own, torch.from_numpy(image), rate, limits, seconds, peak)
-        for (sound, own), image in zip(sounds, images, strict=True)
-    ]
+def render(
+    frontend: Frontend, waveform: Tensor, sample_rates: tuple[int, int], seed: int, draws: int
+) -> list[Version]:
+    """Make the original and the draws with their pictures; see `Rendering`."""
+    made = Rendering(frontend, waveform, sample_rates, seed, draws)
+    return [replace(own, picture=one) for own, one in zip(made.versions, made.draw(), strict=True)]
 
 
 def _picture(

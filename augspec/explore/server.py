@@ -12,6 +12,7 @@ from typing import Any
 
 from augspec.explore.chain import Setup
 from augspec.explore.guard import Guard
+from augspec.explore.recorder import most_bytes, waveform_of
 from augspec.explore.sounds import Sounds
 from augspec.plot.sound import wav
 
@@ -101,9 +102,24 @@ def make_app(session: Session) -> Guard:
             return Response(text, status_code=404, media_type="text/plain")
         return _answer(request, content, _TYPES[name.rpartition(".")[2]])
 
-    app = FastAPI(
-        openapi_url=None, routes=[Route("/sound/{name:path}", sound), Route("/made/{name}", made)]
-    )
+    async def recording(request: Any) -> Any:
+        rate, content = session.sounds.sample_rate, bytearray()
+        async for part in request.stream():
+            content += part
+            if len(content) > most_bytes(rate):
+                break
+        try:
+            name = session.sounds.record(waveform_of(bytes(content), rate))
+        except ValueError as error:
+            return Response(f"{error}\n", status_code=400, media_type="text/plain")
+        return Response(name, media_type="text/plain")
+
+    routes = [
+        Route("/sound/{name:path}", sound),
+        Route("/made/{name}", made),
+        Route("/recording", recording, methods=["POST"]),
+    ]
+    app = FastAPI(openapi_url=None, routes=routes)
 
     @ui.page("/", title="augspec explorer")
     def index() -> None:

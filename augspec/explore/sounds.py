@@ -22,6 +22,8 @@ __all__ = ["SECONDS", "Folder", "Notes", "Sounds", "open_sounds"]
 SECONDS = 10
 # A browser does not show longer lists well.
 _MOST = 5_000
+_MOST_RECORDINGS = 8
+_RECORDING = "recording-"
 
 
 class Sounds(ABC):
@@ -40,6 +42,31 @@ class Sounds(ABC):
         self.names = names
         self.sample_rate = check_sample_rate(sample_rate)
         self.left_out = left_out
+        self._recorded: dict[str, Tensor] = {}
+        self._count = 0
+
+    @property
+    def first(self) -> str:
+        """The sound that a page begins with."""
+        return self.names[0]
+
+    @property
+    def choices(self) -> list[str]:
+        """All that can be picked: recordings, the newest first, then the names."""
+        return [*reversed(self._recorded), *self.names]
+
+    def record(self, waveform: Tensor) -> str:
+        """Keep a recording at the sample rate, and give the name to pick it by.
+
+        Args:
+            waveform: ``(channel, time)``, at most `SECONDS` long.
+        """
+        name = f"{_RECORDING}{self._count + 1}"
+        self._count += 1
+        self._recorded[name] = waveform
+        while len(self._recorded) > _MOST_RECORDINGS:
+            del self._recorded[next(iter(self._recorded))]
+        return name
 
     def check(self, name: object) -> str:
         """Give a name back if it is one of the list, whatever a browser sent.
@@ -51,17 +78,42 @@ class Sounds(ABC):
             raise ValueError(f"`name` must be one of the sounds of the list, got {name!r:.100}")
         return name
 
-    @abstractmethod
     def seconds(self, name: str) -> float:
         """Say how long a sound is."""
+        recorded = self._recording(name)
+        return self._seconds(name) if recorded is None else recorded.shape[-1] / self.sample_rate
 
-    @abstractmethod
     def read(self, name: str, start: float = 0.0) -> Tensor:
-        """Read at most `SECONDS` of a sound from ``start``, in seconds: ``(channel, time)``."""
+        """Read at most `SECONDS` of a sound from ``start``, in seconds: ``(channel, time)``.
 
-    @abstractmethod
+        Raises:
+            ValueError: If it is not in the list or cannot be read.
+        """
+        recorded = self._recording(name)
+        return self._read(name, start) if recorded is None else recorded
+
     def code(self, name: str, start: float = 0.0) -> str:
         """Write Python that makes the ``waveform`` that `read` gives."""
+        if self._recording(name) is None:
+            return self._code(name, start)
+        return (
+            f"# Save the original by the menu of its player, as {name}.wav.\n"
+            f'samples, _ = soundfile.read("{name}.wav", dtype="float32", always_2d=True)\n'
+            "waveform = torch.from_numpy(samples.T.copy())\n"
+        )
+
+    def _recording(self, name: object) -> Tensor | None:
+        # Whatever a browser sent: a list is not hashable.
+        return self._recorded.get(name) if isinstance(name, str) else None
+
+    @abstractmethod
+    def _seconds(self, name: str) -> float: ...
+
+    @abstractmethod
+    def _read(self, name: str, start: float) -> Tensor: ...
+
+    @abstractmethod
+    def _code(self, name: str, start: float) -> str: ...
 
 
 class Notes(Sounds):
@@ -76,15 +128,15 @@ class Notes(Sounds):
         own = self._notes.sample_rate
         super().__init__(self._notes.classes, own if sample_rate is None else sample_rate)
 
-    def seconds(self, name: str) -> float:
+    def _seconds(self, name: str) -> float:
         """Say how long a note is."""
         return self._note(name).shape[-1] / self._notes.sample_rate
 
-    def read(self, name: str, start: float = 0.0) -> Tensor:
+    def _read(self, name: str, start: float) -> Tensor:
         """Give a note; it is short, and always whole."""
         return _resample(self._note(name), self._notes.sample_rate, self.sample_rate)
 
-    def code(self, name: str, start: float = 0.0) -> str:
+    def _code(self, name: str, start: float) -> str:
         """Write Python that reads a note."""
         return (
             f'waveform = augspec.datasets.GMNotes("train")[{self._index(name)}]["waveform"]'
@@ -108,10 +160,10 @@ class Folder(Sounds):
         root: The folder; it is searched to any depth. Names that begin with a dot, and links that
             lead out of it, are left out.
         file: The only file to offer.
-        sample_rate: Rate in Hz; ``None`` is that of the first file.
+        sample_rate: Rate in Hz; ``None`` is that of the first file that can be read.
 
     Raises:
-        ValueError: If there is no audio file, or the first cannot be read.
+        ValueError: If there is no audio file, or none can be read.
     """
 
     has_files = True
@@ -124,9 +176,14 @@ class Folder(Sounds):
         if not found:
             kinds = " ".join(sorted(SUFFIXES))
             raise ValueError(f"there is no audio file ({kinds}) in {str(self.root)!r}")
-        first = audio_info(self.root / found[0]).sample_rate
-        rate = first if sample_rate is None else sample_rate
+        self._first, own = _first_readable(self.root, found)
+        rate = own if sample_rate is None else sample_rate
         super().__init__(found[:_MOST], rate, max(0, len(found) - _MOST))
+
+    @property
+    def first(self) -> str:
+        """The first file that can be read."""
+        return self._first
 
     def path_of(self, name: str) -> Path:
         """Give the path of a file of the list.
@@ -139,12 +196,12 @@ class Folder(Sounds):
             raise ValueError(f"`name` must be a file inside the folder, got {name!r}")
         return self.root / name
 
-    def seconds(self, name: str) -> float:
+    def _seconds(self, name: str) -> float:
         """Say how long a file is, as its header has it."""
         info = audio_info(self.path_of(name))
         return info.frames / info.sample_rate
 
-    def read(self, name: str, start: float = 0.0) -> Tensor:
+    def _read(self, name: str, start: float) -> Tensor:
         """Read a part of a file, resampled where its rate is another.
 
         Raises:
@@ -154,7 +211,7 @@ class Folder(Sounds):
         waveform = read_audio(self.path_of(name), rate, first, frames)
         return _resample(waveform, rate, self.sample_rate)
 
-    def code(self, name: str, start: float = 0.0) -> str:
+    def _code(self, name: str, start: float) -> str:
         """Write Python that reads the same part of the file."""
         rate, first, frames = self._part(name, start)
         part = f", start={first}" if first else ""
@@ -203,6 +260,20 @@ def _files(root: Path) -> Iterator[str]:
             path = Path(folder, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith(".") and _is_text(str(path)):
                 yield path.relative_to(root).as_posix()
+
+
+def _first_readable(root: Path, names: list[str]) -> tuple[str, int]:
+    """Find the first file that can be decoded, and its sample rate: folders hold broken ones."""
+    faults = []
+    for name in names[:_MOST]:
+        try:
+            rate = audio_info(root / name).sample_rate
+            read_audio(root / name, rate, 0, 1)
+        except (ValueError, OSError, ImportError) as error:
+            faults.append(error)
+        else:
+            return name, rate
+    raise ValueError(f"no file of the folder can be read; the first: {faults[0]}")
 
 
 def _is_text(name: str) -> bool:

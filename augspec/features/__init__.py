@@ -1,5 +1,6 @@
 """Waveform to features, with torchaudio's names and meanings."""
 
+from augspec._names import no_attribute
 from augspec.features.cepstral import MFCC
 from augspec.features.constant_q import CQT
 from augspec.features.delta import Delta
@@ -23,3 +24,7 @@ __all__ = [
     "MagnitudeFeature",
     "MelFeature",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise no_attribute(__name__, name, __all__)

@@ -1,6 +1,7 @@
 """Random transforms: parameters drawn per example, applied by `augspec.functional`."""
 
 # Each module's `__all__` says what is public, so that a new transform is named in its module alone.
+from augspec._names import no_attribute
 from augspec.transforms import families
 from augspec.transforms.base import RandomTransform, SpecgramTransform, WaveformTransform
 from augspec.transforms.channels import *
@@ -32,3 +33,7 @@ from augspec.transforms.stretch import *
 
 __all__ = ["RandomTransform", "WaveformTransform", "SpecgramTransform"]
 __all__ += [name for _, names in families.members() for name in names]
+
+
+def __getattr__(name: str) -> object:
+    raise no_attribute(__name__, name, __all__)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Self, TypeAlias
 
 from torch import Tensor, nn
@@ -39,6 +40,23 @@ def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
     return names
 
 
+def _explain_p(init: Callable[..., None]) -> Callable[..., None]:
+    """Say to who passes ``p`` how a choice is made: a composite has none of its own."""
+    if "p" in inspect.signature(init).parameters:
+        return init
+
+    @wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "p" in kwargs:
+            raise TypeError(
+                f"{type(self).__name__} takes no `p`: each transform inside has its own; to apply "
+                "all or nothing, T.OneOf([..., T.Chain()], weights=[p, 1 - p])"
+            )
+        init(self, *args, **kwargs)
+
+    return checked
+
+
 class Composite(RandomTransform, ABC):
     """The base of transforms made of transforms.
 
@@ -49,6 +67,11 @@ class Composite(RandomTransform, ABC):
         TypeError: If an entry is not a `RandomTransform`.
         ValueError: If some entries transform waveforms and others spectrograms.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _explain_p(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, transforms: Iterable[RandomTransform]) -> None:
         super().__init__()

@@ -9,10 +9,10 @@ import augspec
 from augspec import features as F
 from augspec import transforms as T
 from augspec.explore.__main__ import open_session
-from augspec.explore.chain import Setup, new_step
+from augspec.explore.chain import Setup, new_step, opening
 from augspec.explore.code import python_of, yaml_of
 from augspec.explore.controls import offered
-from augspec.explore.reading import sample_rate_of, setup_of
+from augspec.explore.reading import read_file, sample_rate_of, setup_of
 from augspec.explore.render import render
 from augspec.explore.sounds import Notes, open_sounds
 from augspec.plot.sound import wav
@@ -150,3 +150,54 @@ def test_what_is_no_transform_is_refused():
         setup_of("x", "guitar")
     with pytest.raises(ValueError, match="only augspec's own features"):
         setup_of(torch.nn.Sequential(torch.nn.Sequential(F.MFCC())), "guitar")
+
+
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+def test_the_page_opens_with_what_can_be_heard(rate):
+    notes = Notes(rate)
+    setup = opening(notes)
+    versions = render(setup.build(notes), notes.read(setup.sound), (rate, rate), 0, 3)
+    assert len({version.sound for version in versions}) == 4
+    assert len({version.picture for version in versions}) == 4
+    assert all("PitchShift" in version.about for version in versions[1:])
+
+
+def test_without_a_folder_the_page_offers_the_embedded_notes():
+    session = open_session(None, None, None)
+    assert len(session.sounds.choices) == 10
+    assert session.begin().sound == session.sounds.choices[0]
+
+
+def test_a_file_that_was_saved_brings_the_chain_back(folder):
+    sounds = open_sounds(folder, RATE)
+    made = setup(T.PitchShift, T.BackgroundNoise, specgram=[T.TimeMask], sounds=sounds)
+    made.waveform[1].values["bank"] = ["tone.wav", "deep/deeper/low.flac"]
+    frontend = made.build(sounds)
+    again = read_file(yaml_of(frontend).encode(), sounds, "tone.wav").build(sounds)
+    assert augspec.to_config(again) == augspec.to_config(frontend)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("BackgroundNoise: {bank: {Bank: {sounds: [SECRET], sample_rate: 16000}}}", "of the list"),
+        ("BackgroundNoise: {bank: {Bank: {sounds: SECRET, sample_rate: 16000}}}", "of the list"),
+        ("BackgroundNoise: {bank: {Bank: {sounds: [link.wav]}}}", "of the list"),
+        ("OneOf: {transforms: [{ImpulseResponse: {bank: {Bank: {sounds: [3]}}}}]}", "list of path"),
+        ("FromAudiomentations: {peer: {AddBackgroundNoise: {sounds_path: /}}}", "augspec's own"),
+        ("Gain: {gain_db: [3, -3]}", "low <= high"),
+        ("Gian", "nearest: Gain"),
+        ("Mixup", "mixes the examples"),
+        ("!!python/object/apply:os.getcwd []", "cannot be read"),
+        ("\xff", "there is no class"),
+        ("a: &a [*a]", "nested"),
+        ("3", "must be a mapping"),
+    ],
+)
+def test_a_file_of_another_person_reads_nothing_else(folder, text, message):
+    sounds = open_sounds(folder, RATE)
+    content = text.replace("SECRET", str(folder.parent / "secret.wav")).encode()
+    with pytest.raises(ValueError, match=message):
+        read_file(content, sounds, "tone.wav").build(sounds)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_file(b"\xff\xfe", sounds, "tone.wav")

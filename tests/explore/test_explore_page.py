@@ -7,10 +7,12 @@ import pytest
 import soundfile
 import torch
 from browser import launch, needs_chromium
+from geometry import WIDTHS, faults, overlaps
 
 import augspec
 from augspec.plot.sound import wav
 
+FAKE_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 HOSTILE = "<script>alert(1)<&>.wav"
 SOUND = """async place => {
     const answer = await fetch(document.querySelectorAll('audio')[place].src);
@@ -32,17 +34,33 @@ class Visitor:
         """Wait until the code says so: it is shown together with the draws."""
         self.page.wait_for_function(
             "words => words.every(word => "
-            "document.getElementById('python').textContent.includes(word))",
+            "document.getElementById('python')?.textContent.includes(word))",
             arg=list(words),
         )
 
     def add(self, name):
         self.page.get_by_role("button", name="Add transform", exact=True).last.click()
         self.page.get_by_label("Search").fill(name)
+        # The list is made anew for what was typed, and a click on the old one is lost.
+        self.page.wait_for_function("document.querySelectorAll('.q-dialog .q-item').length < 20")
         self.page.get_by_text(name, exact=True).and_(
             self.page.locator(".q-dialog .q-item__label")
         ).first.click()
         self.wait_for(f"T.{name}(")
+
+    def settle(self):
+        """Wait until the pictures are those of the code."""
+        self.page.locator("[aria-busy=false]").wait_for()
+
+    def remove_all(self):
+        """Take every transform out: pages of one server go on where the last one stopped."""
+        buttons = self.page.locator("[aria-label^='Remove ']")
+        while left := buttons.count():
+            buttons.first.click()
+            # The other cards are drawn anew.
+            self.page.wait_for_function(
+                "n => document.querySelectorAll(\"[aria-label^='Remove ']\").length < n", arg=left
+            )
 
     def pick(self, name):
         field = self.page.get_by_label("Sound", exact=True)
@@ -72,9 +90,9 @@ def visitor(server):
 
     address, problems = f"http://127.0.0.1:{server[0]}", []
     with sync_playwright() as playwright:
-        browser = launch(playwright)
+        browser = launch(playwright, *FAKE_MICROPHONE)
         context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        context.grant_permissions(["clipboard-read", "clipboard-write", "microphone"])
         page = context.new_page()
         page.set_default_timeout(300_000)  # no bar: machines that test are busy
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -106,6 +124,7 @@ def cents(frequency, reference):
 @needs_chromium
 def test_from_a_sound_to_the_code_of_a_chain(visitor, tmp_path):
     page = visitor.page
+    visitor.remove_all()
     visitor.pick(HOSTILE)  # shown as text
     visitor.pick("tone.wav")
     visitor.add("PitchShift")
@@ -164,8 +183,95 @@ def test_from_a_sound_to_the_code_of_a_chain(visitor, tmp_path):
 
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    visitor.settle()
     widths = page.eval_on_selector_all("img", "all => all.map(one => one.naturalWidth)")
     assert len(widths) == 4
     assert all(widths)
     seconds = page.eval_on_selector_all("audio", "all => all.map(one => one.duration)")
     assert seconds == pytest.approx([1.0] * 4, abs=0.01)
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_the_page_and_its_menu_can_be_read_at_both_widths(visitor):
+    page = visitor.page
+    visitor.settle()
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 844})
+        assert faults(page) == []
+        page.get_by_role("button", name="Add transform", exact=True).click()
+        rows = page.locator(".q-dialog .q-item")
+        rows.first.wait_for()
+        page.wait_for_function("document.getAnimations().every(one => one.playState != 'running')")
+        assert rows.count() > 50
+        assert overlaps(page, ".q-dialog .q-item") == []
+        assert overlaps(page, ".q-dialog .q-item .q-item__label") == []
+        assert faults(page) == []
+        page.keyboard.press("Escape")
+        page.locator(".q-dialog__backdrop").wait_for(state="detached")
+    columns = page.locator(".grid").first.evaluate(
+        "one => getComputedStyle(one).gridTemplateColumns.split(' ').length"
+    )
+    assert columns == 1
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_a_file_brings_a_chain_back(visitor, tmp_path):
+    page = visitor.page
+    visitor.remove_all()
+    visitor.add("WhiteNoise")
+    visitor.fill("snr_db high", 25)
+    visitor.fill("snr_db low", 16)
+    visitor.wait_for("snr_db=(16.0, 25.0)")
+    page.get_by_role("tab", name="YAML").click()
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Save YAML").click()
+    started.value.save_as(tmp_path / "mine.yaml")
+    saved = augspec.to_config(augspec.load(tmp_path / "mine.yaml"))
+    visitor.fill("snr_db low", 3)
+    page.get_by_role("tab", name="Python").click()
+    visitor.wait_for("snr_db=(3.0, 25.0)")
+    chooser = page.locator(".q-uploader input[type=file]")
+    chooser.set_input_files(tmp_path / "mine.yaml")
+    visitor.wait_for("snr_db=(16.0, 25.0)")
+    assert augspec.to_config(augspec.from_config(saved)) == saved
+    (tmp_path / "theirs.yaml").write_text(
+        "BackgroundNoise: {bank: {Bank: {sounds: [/etc/passwd], sample_rate: 16000}}}"
+    )
+    chooser.set_input_files(tmp_path / "theirs.yaml")
+    page.get_by_text("must be sounds of the list").wait_for()
+    visitor.wait_for("snr_db=(16.0, 25.0)")
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_a_recording_is_picked_and_heard(visitor):
+    page = visitor.page
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="Record").locator("i", has_text="stop").wait_for()
+    page.wait_for_timeout(1_000)  # what is recorded lasts this long
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("Original: recording-1").wait_for()
+    samples, rate = soundfile.read(io.BytesIO(visitor.sound(0)))
+    assert rate == 16_000
+    assert 0.3 * rate < len(samples) < 10 * rate
+    assert np.abs(samples).max() > 0.01  # the browser's own beeps
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_a_player_goes_on_with_the_new_sound(visitor):
+    page = visitor.page
+    visitor.remove_all()
+    visitor.add("WhiteNoise")
+    visitor.pick("deep/deeper/low.flac")
+    player = page.locator("audio").nth(1)
+    player.evaluate("one => { one.loop = true; one.muted = true; return one.play(); }")
+    before = player.evaluate("one => one.src")
+    visitor.fill("snr_db low", 10)
+    page.wait_for_function(
+        "old => { const one = document.querySelectorAll('audio')[1];"
+        " return one.src != old && !one.paused && one.currentTime > 0; }",
+        arg=before,
+    )

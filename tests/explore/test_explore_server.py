@@ -6,6 +6,7 @@ import socket
 import sys
 import urllib.parse
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -68,6 +69,45 @@ def test_players_can_seek(server):
         assert content == part
         assert answer.headers["content-range"].endswith(f"/{len(whole)}")
     assert ask(server, "/sound/tone.wav", Range="bytes=99999999-")[1] == whole
+
+
+def record(server, content, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server[0], timeout=300)
+    connection.request("POST", "/recording", body=content, headers=headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def test_a_recording_is_taken_and_played(server):
+    samples = np.linspace(-0.5, 0.5, 8_000, dtype="<f4")
+    status, name = record(server, samples.tobytes())
+    assert status == 200
+    answer, content = ask(server, f"/sound/{name}")
+    assert answer.status == 200
+    heard, rate = soundfile.read(io.BytesIO(content))
+    assert rate == 16_000
+    np.testing.assert_allclose(heard, samples, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "must hold up to 10 s, got 0 bytes"),
+        (b"123", "must hold up to 10 s"),
+        (bytes(4 * 16_000 * 10 + 4), "must hold up to 10 s"),
+        (np.full(4, np.nan, dtype="<f4").tobytes(), "must be finite"),
+    ],
+)
+def test_a_recording_that_is_none_is_refused(server, content, message):
+    status, text = record(server, content)
+    assert status == 400
+    assert message in text
+
+
+def test_a_recording_of_another_site_is_refused(server):
+    assert record(server, bytes(400), Origin="http://evil.example")[0] == 403
 
 
 @pytest.mark.parametrize("path", ["/", "/sound/tone.wav", "/_nicegui_ws/socket.io/?EIO=4"])

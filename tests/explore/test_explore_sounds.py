@@ -117,3 +117,34 @@ def test_what_holds_no_sound_is_an_error(folder, path):
 def test_a_name_that_is_no_text_is_left_out(folder):
     os.link(folder / "tone.wav", os.fsencode(folder) + b"/\xff.wav")
     assert open_sounds(folder).names == NAMES
+
+
+def test_a_broken_first_file_is_passed_over(folder):
+    (folder / "0.wav").write_bytes(b"RIFF and no more")
+    (folder / "1.flac").write_bytes(b"")
+    sounds = open_sounds(folder)
+    assert sounds.names[:2] == ["0.wav", "1.flac"]  # listed, so that one sees that they are broken
+    assert (sounds.first, sounds.sample_rate) == (NAMES[0], 8_000)
+    with pytest.raises(ValueError, match=r"0\.wav"):
+        sounds.read("0.wav")
+
+
+def test_a_folder_of_broken_files_is_an_error(tmp_path):
+    (tmp_path / "0.wav").write_bytes(b"RIFF and no more")
+    with pytest.raises(ValueError, match=r"no file of the folder can be read; the first: .*0\.wav"):
+        open_sounds(tmp_path)
+
+
+def test_recordings_can_be_picked_and_the_oldest_make_room(tmp_path, monkeypatch):
+    sounds = open_sounds(None, 8_000)
+    waveforms = [torch.full((1, 4_000), level / 10) for level in range(9)]
+    names = [sounds.record(waveform) for waveform in waveforms]
+    assert names[0] == "recording-1"
+    assert sounds.choices[0] == "recording-9"
+    assert sounds.seconds("recording-9") == 0.5
+    assert torch.equal(sounds.read("recording-9"), waveforms[-1])
+    with pytest.raises(ValueError, match="must be one of the sounds of the list"):
+        sounds.read("recording-1")
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("recording-9.wav", waveforms[-1].numpy().T, 8_000, subtype="FLOAT")
+    assert torch.equal(run(sounds.code("recording-9")), waveforms[-1])

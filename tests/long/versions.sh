@@ -49,7 +49,7 @@ wheel() {
 assert batch["specgram"].shape[1:] == (1, 64, 188) and loss.isfinite()
 assert "site-packages" in augspec.__file__, augspec.__file__
 PY
-    environment wheel "$work"/dist/*.whl
+    environment wheel "$(echo "$work"/dist/*.whl)[backbones]"
     quickstart "wheel"
     "$work/wheel/bin/python" -m pip install -q --force-reinstall --no-deps "$work"/dist/*.tar.gz
     quickstart "source archive"

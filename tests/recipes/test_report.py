@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from browser import launch, needs_chromium
+from geometry import faults
 from recipe_runs import records
 
 from augspec.ablation import analyse, data, report
@@ -208,6 +209,7 @@ def test_the_page_in_a_browser(study):
             assert lengths
             assert all(length == pytest.approx(1.25, abs=0.01) for length in lengths)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert faults(page) == []
             if width == 1280:  # no table is cut
                 wide = "[...document.querySelectorAll('table')].map(t => t.parentElement)"
                 assert page.evaluate(f"{wide}.every(t => t.scrollWidth <= t.clientWidth)")

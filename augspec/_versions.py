@@ -1,0 +1,66 @@
+"""What a report of a fault needs: versions, devices, threads and the compiler."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+
+import torch
+
+__all__ = ["show_versions"]
+
+# fmt: off
+# fmt: off
+_PACKAGES = (
+    "augspec", "numpy", "soundfile", "pyyaml", "timm", "torchvision", "torchaudio", "torchcodec",
+    "triton", "lightning", "fastai", "transformers", "datasets", "audiomentations",
+    "torch-audiomentations", "nicegui", "matplotlib",
+)
+# fmt: on
+
+
+class _Text(str):
+    """Text that an interpreter shows as it is, with its lines."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def show_versions() -> str:
+    """Say what is installed and on what it runs, for a report of a fault.
+
+    Returns:
+        Lines of text: versions, devices, threads, and the compiler that kernels are built with. An
+        interpreter or a notebook shows them; a program prints them.
+
+    Example:
+        >>> augspec.show_versions().splitlines()[0].startswith("python")
+        True
+    """
+    said = {"python": f"{platform.python_version()} ({platform.platform()})"}
+    said["torch"] = torch.__version__
+    said |= {name: _version(name) for name in _PACKAGES}
+    said["devices"] = ", ".join(_devices())
+    said["threads"] = f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+    compilers = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
+    found = next(filter(None, map(shutil.which, filter(None, compilers))), "none")
+    said["compiler"] = f"{found}, AUGSPEC_COMPILE={os.environ.get('AUGSPEC_COMPILE', 'not set')}"
+    width = max(map(len, said))
+    return _Text("\n".join(f"{name:{width}}  {value}" for name, value in said.items()))
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _devices() -> list[str]:
+    found = ["cpu"]
+    found += [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
