@@ -3,15 +3,18 @@
 from augspec.features.cepstral import MFCC
 from augspec.features.constant_q import CQT
 from augspec.features.delta import Delta
+from augspec.features.fbank import Fbank
 from augspec.features.mel import LogMelSpectrogram, MelFeature, MelSpectrogram
 from augspec.features.normalize import AmplitudeToDB, Normalize
 from augspec.features.pcen import PCEN
+from augspec.features.presets import preset
 from augspec.features.spectrogram import MagnitudeFeature, Spectrogram
 
 __all__ = [
     "Spectrogram",
     "MelSpectrogram",
     "LogMelSpectrogram",
+    "Fbank",
     "MFCC",
     "CQT",
     "PCEN",
@@ -20,4 +23,5 @@ __all__ = [
     "Normalize",
     "MagnitudeFeature",
     "MelFeature",
+    "preset",
 ]

@@ -23,7 +23,7 @@ class PCEN(MelFeature):
     Args:
         sample_rate: Sample rate in Hz.
         n_fft: Samples of a frame, at least 1.
-        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        win_length: Samples under the window, in [1, n_fft]; ``None`` is ``n_fft``.
         hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
         f_min: Lowest frequency in Hz, not negative.
         f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
@@ -42,6 +42,9 @@ class PCEN(MelFeature):
         scale: Factor on the mel spectrogram, positive; librosa's documentation takes ``2.0**31``
             for magnitudes.
         initial: Average before the first frame, not negative; None takes the first frame.
+        window: ``"hann"`` or another name that `Spectrogram` knows.
+        trainable: Make ``gain``, ``bias``, ``exponent`` and the weight of the average parameters,
+            a value for each bin. They are kept as logarithms, so that they stay positive.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
@@ -82,6 +85,8 @@ class PCEN(MelFeature):
         eps: float = 1e-6,
         scale: float = 1.0,
         initial: float | None = None,
+        window: str = "hann",
+        trainable: bool = False,
     ) -> None:
         super().__init__(
             sample_rate=sample_rate,
@@ -96,6 +101,7 @@ class PCEN(MelFeature):
             pad_mode=pad_mode,
             norm=norm,
             mel_scale=mel_scale,
+            window=window,
         )
         if not 0.0 <= check_finite("gain", gain) <= 1.0:
             raise ValueError(f"`gain` must be in [0, 1], got {gain}")
