@@ -1,12 +1,14 @@
 """Mel energies normalised by their own recent level."""
 
+import math
 from typing import Literal, Self
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from augspec.features.mel import MelFeature
-from augspec.functional.checks import check_finite, check_positive, is_finite
-from augspec.functional.pcen import pcen, smoothing_coefficient
+from augspec.functional.checks import check_finite, check_flag, check_positive, is_finite
+from augspec.functional.pcen import pcen, pcen_by_bin, smoothing_coefficient
 
 
 class PCEN(MelFeature):
@@ -122,21 +124,35 @@ class PCEN(MelFeature):
         self.eps = eps
         self.scale = scale
         self.initial = initial
+        self.trainable = check_flag("trainable", trainable)
+        if self.trainable:
+            check_positive("gain", gain)
+            coefficient = self._coefficient()
+            for name, start in (
+                ("log_gain", math.log(gain)),
+                ("log_bias", math.log(bias)),
+                ("log_exponent", math.log(exponent)),
+                ("logit_coefficient", math.log(coefficient / (1.0 - coefficient))),
+            ):
+                self.register_parameter(name, nn.Parameter(torch.full((self.n_mels,), start)))
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings: the one that checks and docs use."""
         return cls(n_fft=256, hop_length=64, n_mels=16)
 
+    def _coefficient(self) -> float:
+        """Say the weight of the newest frame that the settings mean."""
+        return smoothing_coefficient(self.time_constant, self.sample_rate / self.hop_length)
+
     def _finish(self, specgram: Tensor) -> Tensor:
-        rate = self.sample_rate / self.hop_length
-        coefficient = smoothing_coefficient(self.time_constant, rate)
-        return pcen(
-            specgram * self.scale,
-            coefficient,
-            self.gain,
-            self.bias,
-            self.exponent,
-            self.eps,
-            self.initial,
+        scaled = specgram * self.scale
+        if not self.trainable:
+            settings = (self.gain, self.bias, self.exponent, self.eps, self.initial)
+            return pcen(scaled, self._coefficient(), *settings)
+        kind = specgram.dtype  # the parameters may have been put to half precision
+        coefficient = self.get_parameter("logit_coefficient").to(kind).sigmoid()
+        gain, bias, exponent = (
+            self.get_parameter(f"log_{name}").to(kind).exp() for name in ("gain", "bias", "exponent")
         )
+        return pcen_by_bin(scaled, coefficient, gain, bias, exponent, self.eps, self.initial)
