@@ -275,7 +275,8 @@ class Frontend(nn.Module):
 
     def _split(self, params: Any, *, by_mode: bool) -> tuple[list[Part], list[FusablePart]]:
         before, fused = split_chain(self.waveform, params, by_mode=by_mode)
-        if self.fuse == "auto" and isinstance(self._stages()[0], MagnitudeFeature):
+        first = self._stages()[0]
+        if self.fuse == "auto" and isinstance(first, MagnitudeFeature) and first.fusable:
             return before, fused
         return [*before, *(Part(*part) for part in fused)], []
 

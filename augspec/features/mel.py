@@ -39,6 +39,7 @@ class MelFeature(MagnitudeFeature):
         pad_mode: How to pad.
         norm: ``None`` or ``"slaney"``.
         mel_scale: ``"htk"`` or ``"slaney"``.
+        window: Name of the window.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
@@ -61,6 +62,7 @@ class MelFeature(MagnitudeFeature):
         pad_mode: str = "reflect",
         norm: Literal["slaney"] | None = None,
         mel_scale: Literal["htk", "slaney"] = "htk",
+        window: str = "hann",
     ) -> None:
         super().__init__(
             n_fft=n_fft,
@@ -69,6 +71,7 @@ class MelFeature(MagnitudeFeature):
             power=power,
             center=center,
             pad_mode=pad_mode,
+            window=window,
         )
         sample_rate = check_sample_rate(sample_rate)
         n_mels = check_count("n_mels", n_mels, 1, _MOST_MELS)
@@ -137,12 +140,12 @@ def _cover(filters: Tensor, width: int) -> list[tuple[int, int, int, int]]:
 class MelSpectrogram(MelFeature):
     """Compute a spectrogram and sum its bins under triangular filters, equally far apart in mel.
 
-    torchaudio's transform of the same name, with a Hann window.
+    torchaudio's transform of the same name, with a Hann window unless another is named.
 
     Args:
         sample_rate: Sample rate in Hz.
         n_fft: Samples of a frame, at least 1.
-        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        win_length: Samples under the window, in [1, n_fft]; ``None`` is ``n_fft``.
         hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
         f_min: Lowest frequency in Hz, not negative.
         f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
@@ -157,6 +160,7 @@ class MelSpectrogram(MelFeature):
         norm: ``None`` for filters with a peak of one, ``"slaney"`` for filters of area one.
         mel_scale: ``"htk"`` or ``"slaney"``; librosa's default is the latter, with
             ``norm="slaney"``.
+        window: ``"hann"`` or another name that `Spectrogram` knows.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
@@ -193,7 +197,7 @@ class LogMelSpectrogram(MelFeature):
     Args:
         sample_rate: Sample rate in Hz.
         n_fft: Samples of a frame, at least 1.
-        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        win_length: Samples under the window, in [1, n_fft]; ``None`` is ``n_fft``.
         hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
         f_min: Lowest frequency in Hz, not negative.
         f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
@@ -207,6 +211,7 @@ class LogMelSpectrogram(MelFeature):
         ref: Value that becomes 0 dB, positive, or ``"max"`` for the largest of each example.
         top_db: Range in dB below the peak of each example, below which levels are clipped;
             positive, or ``None``.
+        window: ``"hann"`` or another name that `Spectrogram` knows.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
@@ -244,6 +249,7 @@ class LogMelSpectrogram(MelFeature):
         mel_scale: Literal["htk", "slaney"] = "htk",
         ref: float | Literal["max"] = 1.0,
         top_db: float | None = None,
+        window: str = "hann",
     ) -> None:
         super().__init__(
             sample_rate=sample_rate,
@@ -258,6 +264,7 @@ class LogMelSpectrogram(MelFeature):
             pad_mode=pad_mode,
             norm=norm,
             mel_scale=mel_scale,
+            window=window,
         )
         self.ref, self.top_db = check_decibel(ref, top_db)
 

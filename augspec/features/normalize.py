@@ -7,8 +7,15 @@ from torch import Tensor, nn
 
 from augspec._constants import constant, tensor_of
 from augspec._door import enter
-from augspec.functional.checks import check_positive, check_specgram, is_finite
-from augspec.functional.scale import amplitude_to_db, standardize
+from augspec.functional.checks import (
+    check_count,
+    check_flag,
+    check_positive,
+    check_specgram,
+    is_finite,
+)
+from augspec.functional.scale import amplitude_to_db, standardize, standardize_sliding
+from augspec.functional.shapes import ends_of, silence_after
 from augspec.functional.spectrum import valid_frames
 
 
@@ -88,18 +95,27 @@ class Normalize(nn.Module):
     divided by the number of values. A constant example becomes zero. With ``mean`` and ``std``, the
     statistics of a data set for example, it is ``(specgram - mean) / std``.
 
+    With ``per_bin`` each bin of each channel has a mean and a deviation over time; with ``window``
+    they are those of the frames around. That is the cepstral mean and variance normalisation of
+    speech recognition.
+
     Args:
         mean: Mean of the data, one number or one for each bin; ``None`` for that of each example.
         std: Standard deviation of the data, positive, likewise; given if and only if ``mean`` is.
         eps: Added to each example's variance, positive; in decibel the default is far below any
             variance of sound. Without effect on given statistics.
+        per_bin: Take the statistics of each bin over the valid frames.
+        mean_only: Subtract the mean and leave the deviation as it is.
+        window: Take the statistics of each bin over this many frames around each frame. At the ends
+            of an example the window is moved in, as Kaldi's ``apply-cmvn-sliding --center`` does.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If only one of ``mean`` and ``std`` is given, their sizes differ, or a value is
-            out of its range.
+        ValueError: If only one of ``mean`` and ``std`` is given, their sizes differ, they are
+            given together with ``per_bin``, ``mean_only`` or ``window``, or a value is out of its
+            range.
 
     Example:
         >>> import torch
@@ -114,8 +130,17 @@ class Normalize(nn.Module):
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
         eps: float = 1e-5,
+        per_bin: bool = False,
+        mean_only: bool = False,
+        window: int | None = None,
     ) -> None:
         super().__init__()
+        self.per_bin = check_flag("per_bin", per_bin)
+        self.mean_only = check_flag("mean_only", mean_only)
+        self.window = None if window is None else check_count("window", window, 1)
+        for name in ("per_bin", "mean_only", "window"):
+            if mean is not None and getattr(self, name):
+                raise ValueError(f"`{name}` is about each example: `mean` must not be given, too")
         if (mean is None) != (std is None):
             raise ValueError(f"`mean` and `std` must be given together, got {mean} and {std}")
         self.mean = _statistics("mean", mean)
@@ -157,12 +182,10 @@ class Normalize(nn.Module):
         return normalized if lengths is None else (normalized, lengths)
 
     def _compute(self, values: Tensor, lengths: Tensor | None) -> tuple[Tensor, None]:
-        if lengths is None:
-            return self._normalize(values, None), None
-        valid = valid_frames(values, lengths)
-        return self._normalize(values, valid).where(valid, 0.0), None
+        made = self._normalize(values, lengths)
+        return (made if lengths is None else silence_after(made, lengths)), None
 
-    def _normalize(self, values: Tensor, valid: Tensor | None) -> Tensor:
+    def _normalize(self, values: Tensor, lengths: Tensor | None) -> Tensor:
         if self.mean is not None and self.std is not None:
             bins = max(len(self.mean), len(self.std))
             if bins not in (1, values.shape[-2]):
@@ -175,7 +198,16 @@ class Normalize(nn.Module):
                 for each in (self.mean, self.std)
             )
             return (values - mean[:, None]) / std[:, None]
-        return standardize(values, valid, self.eps)
+        if self.window is not None:
+            ends = ends_of(values, lengths)
+            sliding: Tensor = standardize_sliding(
+                values, self.window, ends, self.eps, mean_only=self.mean_only
+            )
+            return sliding
+        valid = None if lengths is None else valid_frames(values, lengths)
+        return standardize(
+            values, valid, self.eps, per_bin=self.per_bin, mean_only=self.mean_only
+        )
 
 
 def _statistics(name: str, value: float | Sequence[float] | None) -> list[float] | None:

@@ -1,12 +1,14 @@
 """Mel energies normalised by their own recent level."""
 
+import math
 from typing import Literal, Self
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from augspec.features.mel import MelFeature
-from augspec.functional.checks import check_finite, check_positive, is_finite
-from augspec.functional.pcen import pcen, smoothing_coefficient
+from augspec.functional.checks import check_finite, check_flag, check_positive, is_finite
+from augspec.functional.pcen import pcen, pcen_by_bin, smoothing_coefficient
 
 
 class PCEN(MelFeature):
@@ -23,7 +25,7 @@ class PCEN(MelFeature):
     Args:
         sample_rate: Sample rate in Hz.
         n_fft: Samples of a frame, at least 1.
-        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        win_length: Samples under the window, in [1, n_fft]; ``None`` is ``n_fft``.
         hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
         f_min: Lowest frequency in Hz, not negative.
         f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
@@ -42,6 +44,9 @@ class PCEN(MelFeature):
         scale: Factor on the mel spectrogram, positive; librosa's documentation takes ``2.0**31``
             for magnitudes.
         initial: Average before the first frame, not negative; None takes the first frame.
+        window: ``"hann"`` or another name that `Spectrogram` knows.
+        trainable: Make ``gain``, ``bias``, ``exponent`` and the weight of the average parameters,
+            a value for each bin. They are kept as logarithms, so that they stay positive.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
@@ -82,6 +87,8 @@ class PCEN(MelFeature):
         eps: float = 1e-6,
         scale: float = 1.0,
         initial: float | None = None,
+        window: str = "hann",
+        trainable: bool = False,
     ) -> None:
         super().__init__(
             sample_rate=sample_rate,
@@ -96,6 +103,7 @@ class PCEN(MelFeature):
             pad_mode=pad_mode,
             norm=norm,
             mel_scale=mel_scale,
+            window=window,
         )
         self.gain = check_finite("gain", gain)
         if not 0.0 <= self.gain <= 1.0:
@@ -108,21 +116,35 @@ class PCEN(MelFeature):
         self.eps = check_positive("eps", eps)
         self.scale = check_positive("scale", scale)
         self.initial = None if initial is None else float(initial)
+        self.trainable = check_flag("trainable", trainable)
+        if self.trainable:
+            check_positive("gain", self.gain)
+            coefficient = self._coefficient()
+            for name, start in (
+                ("log_gain", math.log(self.gain)),
+                ("log_bias", math.log(self.bias)),
+                ("log_exponent", math.log(self.exponent)),
+                ("logit_coefficient", math.log(coefficient / (1.0 - coefficient))),
+            ):
+                self.register_parameter(name, nn.Parameter(torch.full((self.n_mels,), start)))
 
     @classmethod
     def example(cls) -> Self:
         """Give an instance with typical settings: the one that checks and docs use."""
         return cls(n_fft=256, hop_length=64, n_mels=16)
 
+    def _coefficient(self) -> float:
+        """Say the weight of the newest frame that the settings mean."""
+        return smoothing_coefficient(self.time_constant, self.sample_rate / self.hop_length)
+
     def _finish(self, specgram: Tensor) -> Tensor:
-        rate = self.sample_rate / self.hop_length
-        coefficient = smoothing_coefficient(self.time_constant, rate)
-        return pcen(
-            specgram * self.scale,
-            coefficient,
-            self.gain,
-            self.bias,
-            self.exponent,
-            self.eps,
-            self.initial,
+        scaled = specgram * self.scale
+        if not self.trainable:
+            settings = (self.gain, self.bias, self.exponent, self.eps, self.initial)
+            return pcen(scaled, self._coefficient(), *settings)
+        kind = specgram.dtype  # the parameters may have been put to half precision
+        coefficient = self.get_parameter("logit_coefficient").to(kind).sigmoid()
+        gain, bias, exponent = (
+            self.get_parameter(f"log_{name}").to(kind).exp() for name in ("gain", "bias", "exponent")
         )
+        return pcen_by_bin(scaled, coefficient, gain, bias, exponent, self.eps, self.initial)

@@ -20,9 +20,11 @@ from augspec.functional.checks import (
     compute_dtype,
 )
 from augspec.functional.shapes import like
-from augspec.functional.spectrum import PAD_MODES, hann_window, valid_frames
+from augspec.functional.spectrum import PAD_MODES, valid_frames
 from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import spectrum as stft
+from augspec.functional.windows import check_window
+from augspec.functional.windows import window as window_of
 
 _MOST_POWER = 10.0  # beyond, magnitudes of audio leave the range of numbers
 
@@ -39,12 +41,13 @@ class MagnitudeFeature(nn.Module, ABC):
 
     Args:
         n_fft: Samples of a frame, at least 1.
-        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        win_length: Samples under the window, in [1, n_fft]; ``None`` is ``n_fft``.
         hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
         power: Exponent of the magnitude, in (0, 10]: 1 for magnitude, 2 for power.
         center: Pad ``n_fft // 2`` samples on both sides, so that frame ``i`` is centred on sample
             ``i * hop_length``.
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``.
+        window: Name of the window, periodic: see ``augspec/functional/windows.py``.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, freq, frame)``.
@@ -52,6 +55,11 @@ class MagnitudeFeature(nn.Module, ABC):
     Raises:
         ValueError: If an argument is out of its range.
     """
+
+    @property
+    def fusable(self) -> bool:
+        """Whether a front end may compute augmentation inside the feature."""
+        return True
 
     def __init__(
         self,
@@ -61,8 +69,10 @@ class MagnitudeFeature(nn.Module, ABC):
         power: float,
         center: bool,
         pad_mode: str,
+        window: str = "hann",
     ) -> None:
         super().__init__()
+        self.window = check_window("window", window)
         self.n_fft = check_count("n_fft", n_fft, 1, LONGEST_FRAME)
         self.win_length = check_count("win_length", n_fft if win_length is None else win_length)
         if not 1 <= self.win_length <= n_fft:
@@ -233,23 +243,26 @@ class MagnitudeFeature(nn.Module, ABC):
 
     def make_window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return the window of a frame, ``(n_fft,)``; it must not be edited."""
-        return constant(hann_window, self.win_length, self.n_fft, dtype=dtype, device=device)
+        arguments = (self.window, self.win_length, self.n_fft)
+        return constant(window_of, *arguments, dtype=dtype, device=device)
 
 
 class Spectrogram(MagnitudeFeature):
     """Compute the magnitude of the short-time Fourier transform, raised to ``power``.
 
-    torchaudio's transform of the same name, with a Hann window.
+    torchaudio's transform of the same name, with a Hann window unless another is named.
 
     Args:
         n_fft: Samples of a frame, at least 1; gives ``n_fft // 2 + 1`` bins.
-        win_length: Samples under the Hann window, in [1, n_fft]; ``None`` is ``n_fft``.
+        win_length: Samples under the window, in [1, n_fft]; ``None`` is ``n_fft``.
         hop_length: Samples from frame to frame, at least 1; ``None`` is ``win_length // 2``.
         power: Exponent of the magnitude, in (0, 10]: 1 for magnitude, 2 for power.
         center: Pad ``n_fft // 2`` samples on both sides, so that frame ``i`` is centred on sample
             ``i * hop_length``.
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``. Audio of at most
             ``n_fft // 2`` samples, too short for a reflection, is padded with zeros.
+        window: ``"hann"``, ``"hamming"``, ``"blackman"``, ``"povey"``, ``"rectangular"``,
+            ``"bartlett"``, ``"cosine"`` or ``"nuttall"``, periodic.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_fft // 2 + 1, frame)`` with
@@ -273,6 +286,7 @@ class Spectrogram(MagnitudeFeature):
         power: float = 2.0,
         center: bool = True,
         pad_mode: str = "reflect",
+        window: str = "hann",
     ) -> None:
         super().__init__(
             n_fft=n_fft,
@@ -281,6 +295,7 @@ class Spectrogram(MagnitudeFeature):
             power=power,
             center=center,
             pad_mode=pad_mode,
+            window=window,
         )
 
     @classmethod

@@ -26,7 +26,7 @@ def smoothing_coefficient(time_constant: float, frames_per_second: float) -> flo
 
 
 def exponential_average(
-    specgram: Tensor, coefficient: float, initial: float | None = None
+    specgram: Tensor, coefficient: float | Tensor, initial: float | None = None
 ) -> Tensor:
     """Average over the frames so far: ``m[t] = (1 - b) * m[t - 1] + b * x[t]``.
 
@@ -35,30 +35,33 @@ def exponential_average(
 
     Args:
         specgram: Values of any scale.
-        coefficient: The ``b`` above, in (0, 1].
+        coefficient: The ``b`` above, in (0, 1], a number or one for each bin, ``(freq,)``.
         initial: Value of the average before the first frame; None takes the first frame.
 
     Shape:
-        ``(..., frame)`` in and out.
+        ``(..., frame)`` in and out, ``(..., freq, frame)`` with a coefficient for each bin.
     """
     frames = specgram.shape[-1]
     size = math.ceil(math.sqrt(frames))
     blocks = math.ceil(frames / size)
     padded = torch.nn.functional.pad(specgram, (0, blocks * size - frames))
     dtype, device = specgram.dtype, specgram.device
+    weight = coefficient[:, None, None] if isinstance(coefficient, Tensor) else coefficient
+    decay = 1.0 - weight
     step = torch.arange(size, dtype=dtype, device=device)
-    decay = 1.0 - coefficient
-    within = coefficient * _decays(decay, step - step[:, None])
+    within = weight * _decays(decay, step - step[:, None])
     local = padded.unflatten(-1, (blocks, size)) @ within
     block = torch.arange(blocks, dtype=dtype, device=device)
-    before = local[..., -1] @ _decays(decay**size, block - block[:, None] - 1.0)
+    onward = _decays(decay**size, block - block[:, None] - 1.0)
+    before = (local[..., -1].unsqueeze(-2) @ onward).squeeze(-2)
     first = specgram[..., :1] if initial is None else initial
-    before = before + first * torch.pow(decay**size, block)
+    start = torch.pow(decay**size, block)
+    before = before + first * (start.squeeze(-2) if start.ndim > 1 else start)
     smooth: Tensor = local + before[..., None] * torch.pow(decay, step + 1.0)
     return smooth.flatten(-2)[..., :frames]
 
 
-def _decays(decay: float, steps: Tensor) -> Tensor:
+def _decays(decay: float | Tensor, steps: Tensor) -> Tensor:
     """Raise ``decay`` to ``steps``, and give zero for what has not happened yet."""
     return torch.where(steps >= 0.0, torch.pow(decay, steps.clamp(min=0.0)), 0.0)
 
@@ -111,3 +114,33 @@ def _compress(values: Tensor, bias: float, exponent: float) -> Tensor:
     compressed = torch.expm1(exponent * torch.log1p(quotient)) * bias**exponent
     joined: Tensor = root.where(large, compressed)
     return joined
+
+
+def pcen_by_bin(
+    specgram: Tensor,
+    coefficient: Tensor,
+    gain: Tensor,
+    bias: Tensor,
+    exponent: Tensor,
+    eps: float = 1e-6,
+    initial: float | None = None,
+) -> Tensor:
+    """Do as `pcen` with parameters for each bin, which gradients reach.
+
+    Args:
+        specgram: Energies or magnitudes, not negative.
+        coefficient: Weight of the newest frame in the average, in (0, 1).
+        gain: Exponent of the average, positive.
+        bias: Level below which the compression is linear, positive.
+        exponent: Exponent of the compression, positive.
+        eps: Added to the average, positive.
+        initial: Value of the average before the first frame; None takes the first frame.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out; the parameters ``(freq,)``.
+    """
+    average = exponential_average(specgram, coefficient, initial)
+    gain, bias, exponent = gain[:, None], bias[:, None], exponent[:, None]
+    level = torch.exp(-gain * (math.log(eps) + torch.log1p(average / eps)))
+    compressed = torch.expm1(exponent * torch.log1p(specgram * level / bias))
+    return compressed * bias.pow(exponent)

@@ -134,27 +134,86 @@ def amplitude_to_db(
     return level - (peak if ref == "max" else multiplier * math.log10(max(ref, amin)))
 
 
-def standardize(values: Tensor, valid: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+def standardize(
+    values: Tensor,
+    valid: Tensor | None = None,
+    eps: float = 1e-5,
+    *,
+    per_bin: bool = False,
+    mean_only: bool = False,
+) -> Tensor:
     """Give each example mean 0 and standard deviation 1: ``(x - mean) / sqrt(variance + eps)``.
 
     Args:
         values: Values of any scale.
         valid: Which of them count; ``None`` for all. The others are shifted and scaled alike.
         eps: Added to the variance, positive, so that a constant example becomes zero.
+        per_bin: Take mean and deviation over the last dimension alone.
+        mean_only: Leave the deviation as it is.
 
     Shape:
         ``(batch, ...)`` in and out; ``valid`` broadcasts to it.
     """
-    over = tuple(range(1, values.dim()))
+    over = (-1,) if per_bin else tuple(range(1, values.dim()))
     if valid is None:
         centered = values - values.mean(dim=over, keepdim=True)
+        if mean_only:
+            return centered
         return centered * (centered.square().mean(dim=over, keepdim=True) + eps).rsqrt()
     counted = valid.expand(values.shape)
     number = counted.sum(dim=over, keepdim=True).clamp(min=1)
     mean = values.where(counted, 0.0).sum(dim=over, keepdim=True) / number
     centered = values - mean
+    if mean_only:
+        return centered
     variance = centered.where(counted, 0.0).square().sum(dim=over, keepdim=True) / number
     return centered * (variance + eps).rsqrt()
+
+
+def standardize_sliding(
+    values: Tensor,
+    window: int,
+    lengths: Tensor,
+    eps: float = 1e-5,
+    *,
+    mean_only: bool = False,
+) -> Tensor:
+    """Standardise each bin by the frames around: Kaldi's sliding window, which stays inside.
+
+    A frame is in the middle of its window, but for those at the ends of an example: there the
+    window is moved in, and cut where the example is shorter.
+
+    Args:
+        values: Values of any scale.
+        window: Frames of the window, at least 1.
+        lengths: Valid frames of each example, ``(batch,)``; the others have no influence.
+        eps: Added to the variance, positive.
+        mean_only: Leave the deviation as it is.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+    """
+    frame = torch.arange(values.shape[-1], device=values.device)
+    ends = lengths[:, None]
+    first = torch.minimum((frame - window // 2).clamp(min=0), ends - window).clamp(min=0)
+    last = torch.minimum(first + window, ends)
+    first = torch.minimum(first, last)
+    number = (last - first).clamp(min=1)[:, None, None]
+    valid = (frame < ends)[:, None, None]
+    # About the mean of the whole: sums over many frames then keep their digits.
+    near = standardize(values, valid, per_bin=True, mean_only=True)
+
+    def mean_of(numbers: Tensor) -> Tensor:
+        sums = torch.nn.functional.pad(numbers.where(valid, 0.0).cumsum(-1), (1, 0))
+        inside = (sums.take_along_dim(at[:, None, None], -1) for at in (last, first))
+        upto, before = inside
+        return (upto - before) / number
+
+    mean = mean_of(near)
+    if mean_only:
+        return near - mean
+    variance = (mean_of(near.square()) - mean.square()).clamp(min=0.0)
+    return (near - mean) * (variance + eps).rsqrt()
 
 
 def dct_matrix(

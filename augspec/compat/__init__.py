@@ -1,0 +1,1 @@
+"""Names and calling conventions of other libraries, on augspec's kernels."""

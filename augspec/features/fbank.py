@@ -1,0 +1,253 @@
+"""Kaldi's filter banks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from augspec._chunks import in_chunks
+from augspec._constants import constant
+from augspec.features.frames import Framing
+from augspec.features.spectrogram import MagnitudeFeature
+from augspec.functional.checks import (
+    check_count,
+    check_finite,
+    check_flag,
+    check_positive,
+    check_sample_rate,
+    compute_dtype,
+)
+from augspec.functional.kaldi import kaldi_filterbank, reflected_places
+from augspec.functional.noise import white_noise
+from augspec.functional.shapes import silence_after
+from augspec.functional.spectrum import magnitude as stft_magnitude
+from augspec.functional.spectrum import spectrum as stft
+from augspec.functional.windows import window as window_of
+from augspec.random import fresh_keys
+
+_MOST_MELS = 2**14
+_SMALLEST = torch.finfo(torch.float32).eps  # what Kaldi takes the logarithm of in silence
+
+
+@dataclass(frozen=True)
+class MirroredFraming(Framing):
+    """Frames around the middles of hops; the sound is mirrored at its ends (``snip_edges=False``).
+
+    ``n_fft`` is the frame's length.
+    """
+
+    def cut(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Pad and cut, a view of the padded waveform."""
+        time = waveform.shape[-1]
+        ends = torch.full_like(waveform[:, 0, 0], time, dtype=torch.int64)
+        count = (time + self.hop_length // 2) // self.hop_length
+        if not count:
+            raise ValueError(
+                f"`waveform` must have at least half a hop, {(self.hop_length + 1) // 2} samples, "
+                f"got {time}"
+            )
+        size = (count - 1) * self.hop_length + self.n_fft
+        first = self.hop_length // 2 - self.n_fft // 2
+        place = reflected_places(first, size, ends if lengths is None else lengths)
+        padded = waveform.take_along_dim(place[:, None], -1)
+        return padded.unfold(-1, self.n_fft, self.hop_length)
+
+    def count(self, lengths: Tensor) -> Tensor:
+        """Count the frames of examples of ``lengths`` samples."""
+        return torch.div(lengths + self.hop_length // 2, self.hop_length, rounding_mode="floor")
+
+
+class Fbank(MagnitudeFeature):
+    """Compute Kaldi's filter banks: log mel energies as ESPnet, AST, BEATs and others want them.
+
+    The same as ``torchaudio.compliance.kaldi.fbank`` and Kaldi itself: of each frame the mean is
+    removed, high frequencies are raised, a window is put on; triangles over mel sum the power.
+
+    Kaldi takes samples as whole numbers of 16 bits: ``scale=32768`` makes these of audio in [-1,
+    1]. Without it every value is lower by 20.8, as long as it lies above the floor.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_mels: Number of filters, at least 1.
+        frame_length: Length of a frame in milliseconds.
+        frame_shift: Time from frame to frame in milliseconds.
+        window: ``"povey"``, ``"hann"``, ``"hamming"``, ``"blackman"``, ``"rectangular"`` or another
+            name that `Spectrogram` knows; here windows are symmetric.
+        preemphasis: Part of the sample before that is subtracted, in [0, 1].
+        remove_dc_offset: Subtract the mean of each frame.
+        dither: Level of normal noise that is added, in the unit of the scaled samples; 0 for none.
+            In training it is drawn from torch's default generator; in ``eval()`` it is always the
+            same.
+        snip_edges: Take only frames that lie within the audio. Without it frame ``i`` is centred on
+            the middle of hop ``i``, and the audio is mirrored at its ends.
+        round_to_power_of_two: Transform frames at the next power of two.
+        f_min: Lowest frequency in Hz.
+        f_max: Highest frequency in Hz; 0 or less is counted from half the sample rate, as in Kaldi.
+        use_energy: Add the log energy of the frame as one bin more, the first.
+        raw_energy: Take that energy before preemphasis and window.
+        energy_floor: Least energy, or 0 for none.
+        htk_compat: Put the energy last.
+        power: Exponent of the magnitude, in (0, 10]: 2 for power, 1 for magnitude.
+        scale: Factor on the audio.
+
+    Shape:
+        ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``, one bin more with
+        ``use_energy``. Note that Kaldi has frames first: ``fbank.mT``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    References:
+        Povey et al., "The Kaldi Speech Recognition Toolkit", ASRU 2011.
+
+    Example:
+        >>> import torch
+        >>> from augspec.features import Fbank
+        >>> Fbank(16_000, n_mels=80)(torch.randn(2, 1, 16_000)).shape
+        torch.Size([2, 1, 80, 98])
+    """
+
+    _periodic: ClassVar[bool] = False  # whether the window is
+
+    def __init__(
+        self,
+        sample_rate: int = 16_000,
+        n_mels: int = 23,
+        frame_length: float = 25.0,
+        frame_shift: float = 10.0,
+        window: str = "povey",
+        preemphasis: float = 0.97,
+        remove_dc_offset: bool = True,
+        dither: float = 0.0,
+        snip_edges: bool = True,
+        round_to_power_of_two: bool = True,
+        f_min: float = 20.0,
+        f_max: float = 0.0,
+        use_energy: bool = False,
+        raw_energy: bool = True,
+        energy_floor: float = 1.0,
+        htk_compat: bool = False,
+        power: float = 2.0,
+        scale: float = 1.0,
+    ) -> None:
+        check_sample_rate(sample_rate)
+        check_positive("frame_length", frame_length)
+        check_positive("frame_shift", frame_shift)
+        size, hop = (int(sample_rate * ms * 0.001) for ms in (frame_length, frame_shift))
+        for name, samples, least in (("frame_length", size, 2), ("frame_shift", hop, 1)):
+            if samples < least:
+                raise ValueError(f"`{name}` must be at least {least} samples, got {samples}")
+        super().__init__(size, size, hop, power, False, "constant", window)
+        self.sample_rate = sample_rate
+        self.frame_length, self.frame_shift = frame_length, frame_shift
+        self.n_mels = check_count("n_mels", n_mels, 1, _MOST_MELS)
+        for name, value in (("dither", dither), ("energy_floor", energy_floor)):
+            if not check_finite(name, value) >= 0.0:
+                raise ValueError(f"`{name}` must not be negative, got {value!r}")
+        if not 0.0 <= check_finite("preemphasis", preemphasis) <= 1.0:
+            raise ValueError(f"`preemphasis` must be in [0, 1], got {preemphasis!r}")
+        self.preemphasis = preemphasis
+        self.dither = dither
+        self.energy_floor = energy_floor
+        self.remove_dc_offset = check_flag("remove_dc_offset", remove_dc_offset)
+        self.snip_edges = check_flag("snip_edges", snip_edges)
+        self.round_to_power_of_two = check_flag("round_to_power_of_two", round_to_power_of_two)
+        self.use_energy = check_flag("use_energy", use_energy)
+        self.raw_energy = check_flag("raw_energy", raw_energy)
+        self.htk_compat = check_flag("htk_compat", htk_compat)
+        self.scale = check_positive("scale", scale)
+        self.f_min, self.f_max = check_finite("f_min", f_min), check_finite("f_max", f_max)
+        highest = f_max if f_max > 0.0 else sample_rate / 2 + f_max
+        if not 0.0 <= f_min < highest <= sample_rate / 2:
+            raise ValueError(
+                "`f_min` and `f_max` must lie in this order in [0, sample_rate / 2], got "
+                f"{f_min:g} and {highest:g} Hz"
+            )
+        self._size = 1 << (size - 1).bit_length() if round_to_power_of_two else size
+        self._filter_arguments = (sample_rate, self._size, n_mels, f_min, highest)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance with typical settings: the one that checks and docs use."""
+        return cls(8000, 16, 20.0)
+
+    @property
+    def fusable(self) -> bool:
+        """Whether augmentation inside is exact: without dither, and without mirrored ends."""
+        return self.snip_edges and self.dither == 0.0
+
+    @property
+    def framing(self) -> Framing:
+        """How a waveform is cut into frames."""
+        kind = Framing if self.snip_edges else MirroredFraming
+        return kind(self.n_fft, self.hop_length, self.center, self.pad_mode)
+
+    def make_window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Return ones: what is done to a frame comes before the window, in `project`."""
+        return constant(window_of, "rectangular", self.n_fft, dtype=dtype, device=device)
+
+    def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if self.dither:
+            batch, channels, time = waveform.shape
+            device, dtype = waveform.device, waveform.dtype
+            keys = torch.zeros(batch, dtype=torch.int64, device=device)
+            if self.training:
+                keys = fresh_keys(batch, device)
+            noise = white_noise(keys, channels, time, dtype=dtype)
+            waveform = silence_after(waveform + (self.dither / self.scale) * noise, lengths)
+        return super()._compute(waveform, lengths)
+
+    def project(self, frames: Tensor, *, windowed: bool = False) -> Tensor:
+        """Prepare the frames as Kaldi does, transform them and sum their magnitudes."""
+        dtype, device = compute_dtype(frames), frames.device
+        window = (self.window, self.n_fft, None, self._periodic)
+        taper = constant(window_of, *window, dtype=dtype, device=device)
+        filters = constant(kaldi_filterbank, *self._filter_arguments, dtype=dtype, device=device)
+
+        def project(some: slice) -> Tensor:
+            part, energy = self._prepare(frames[..., some, :].to(dtype), taper)
+            padded = torch.nn.functional.pad(part, (0, self._size - self.n_fft))
+            mel = stft_magnitude(stft(padded, None), self.power) @ filters
+            if energy is None:
+                return mel
+            # A level of the magnitude: a gain is a factor on it as on the others.
+            silent = energy == 0.0  # where the root would have an infinite slope
+            level = energy.where(~silent, 1.0).pow(self.power / 2.0).where(~silent, 0.0)
+            return torch.cat([mel, level] if self.htk_compat else [level, mel], dim=-1)
+
+        values = math.prod(frames.shape[:-2]) * self._size
+        return in_chunks(project, frames.shape[-2], values, device, dim=-2)
+
+    def _prepare(self, frames: Tensor, taper: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Give frames ready for the transform, and their energies if they are wanted."""
+        frames = frames * self.scale
+        if self.remove_dc_offset:
+            frames = frames - frames.mean(-1, keepdim=True)
+        raw = frames
+        if self.preemphasis:
+            before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
+            frames = torch.sub(frames, before, alpha=self.preemphasis)
+        frames = frames * taper
+        if not self.use_energy:
+            return frames, None
+        return frames, (raw if self.raw_energy else frames).square().sum(-1, keepdim=True)
+
+    def _project(self, spectrum: Tensor) -> Tensor:
+        raise NotImplementedError("`project` does all of it")
+
+    def _finish(self, specgram: Tensor) -> Tensor:
+        level = specgram.clamp(min=_SMALLEST).log()
+        if not self.use_energy:
+            return level
+        at = self.n_mels if self.htk_compat else 0
+        magnitude = specgram[..., at : at + 1, :]
+        least = _SMALLEST ** (self.power / 2.0)
+        energy = magnitude.clamp(min=least).log() * (2.0 / self.power)
+        if self.energy_floor:
+            energy = energy.clamp(min=math.log(self.energy_floor))
+        parts = [level[..., : self.n_mels, :], energy]
+        return torch.cat(parts if self.htk_compat else [energy, level[..., 1:, :]], dim=-2)

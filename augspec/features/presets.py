@@ -1,0 +1,180 @@
+"""Features as published models want them, by the model's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from augspec._constants import constant
+from augspec.features.fbank import Fbank
+from augspec.features.frames import Framing
+from augspec.features.mel import LogMelSpectrogram
+from augspec.features.normalize import Normalize
+from augspec.features.spectrogram import MagnitudeFeature
+from augspec.functional.kaldi import kaldi_filterbank
+from augspec.functional.spectrum import magnitude as stft_magnitude
+from augspec.functional.windows import window as window_of
+
+__all__ = ["preset"]
+
+
+def preset(name: str) -> nn.Sequential:
+    """Make the feature that a published model was trained on, with its normalisation.
+
+    ========== ====== ======================================================================
+    name       rate   feature
+    ========== ====== ======================================================================
+    "AST"      16,000 `Fbank`, 128 bins, frames of 25 ms every 10 ms
+    "BEATs"    16,000 `Fbank`, 128 bins, of samples of 16 bits
+    "PaSST"    32,000 natural log of Kaldi's mel filters, 128 bins, of pre-emphasised audio
+    "Whisper"  16,000 `LogMelSpectrogram`, 80 bins, at most 80 dB below the peak, without its
+                      last frame
+    "VGGish"   16,000 natural log of mel magnitudes, 64 bins
+    "PANNs"    32,000 `LogMelSpectrogram`, 64 bins; the model normalises by itself
+    ========== ====== ======================================================================
+
+    What a model does with time is left to you: AST and BEATs are given up to about 10 s, Whisper 30
+    s padded with zeros, VGGish patches of 96 frames. Whisper, AST and BEATs have bins and frames in
+    other orders: ``specgram.mT`` exchanges them.
+
+    Args:
+        name: The model's.
+
+    Returns:
+        A feature for `augspec.Frontend`, or to be called.
+
+    Raises:
+        ValueError: If the name is not known.
+
+    References:
+        Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. Chen et al., "BEATs:
+        Audio Pre-Training with Acoustic Tokenizers", ICML 2023. Koutini et al., "Efficient Training
+        of Audio Transformers with Patchout", Interspeech 2022. Radford et al., "Robust Speech
+        Recognition via Large-Scale Weak Supervision", ICML 2023. Hershey et al., "CNN Architectures
+        for Large-Scale Audio Classification", ICASSP 2017. Kong et al., "PANNs: Large-Scale
+        Pretrained Audio Neural Networks for Audio Pattern Recognition", TASLP 2020.
+
+    Example:
+        >>> import torch
+        >>> from augspec import features as F
+        >>> F.preset("AST")(torch.randn(2, 1, 16_000)).shape
+        torch.Size([2, 1, 128, 98])
+    """
+    if name not in _PRESETS:
+        raise ValueError(f"`name` must be one of {', '.join(_PRESETS)}, got {name!r}")
+    return nn.Sequential(*_PRESETS[name]())
+
+
+@dataclass(frozen=True)
+class _WithoutLast(Framing):
+    """Centred frames without the last."""
+
+    def cut(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return super().cut(waveform, lengths)[..., :-1, :]
+
+    def count(self, lengths: Tensor) -> Tensor:
+        return (super().count(lengths) - 1).clamp(min=0)
+
+    def middles(self, size: int, device: torch.device) -> Tensor:
+        return super().middles(size, device)[:-1]
+
+
+class _WhisperMel(LogMelSpectrogram):
+    """A log-mel spectrogram without the last frame."""
+
+    @property
+    def framing(self) -> Framing:
+        return _WithoutLast(self.n_fft, self.hop_length, self.center, self.pad_mode)
+
+
+class _VGGishMel(Fbank):
+    """Mel magnitudes, and a logarithm with an offset that keeps silence near."""
+
+    _periodic: ClassVar[bool] = True
+    _offset: ClassVar[float] = 0.01
+
+    def _finish(self, specgram: Tensor) -> Tensor:
+        return (specgram + self._offset).log()
+
+
+class _PaSSTMel(MagnitudeFeature):
+    """Kaldi's filters on centred frames of audio whose high frequencies are raised."""
+
+    _preemphasis: ClassVar[float] = 0.97
+    _offset: ClassVar[float] = 1e-5
+
+    def __init__(self) -> None:
+        super().__init__(1024, 800, 320, 2.0, True, "reflect")
+        self.sample_rate = 32_000
+        self.n_mels = 128
+
+    @property
+    def fusable(self) -> bool:
+        """No: what is raised before a change of pitch is raised elsewhere after it."""
+        return False
+
+    def make_window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Return a symmetric Hann window."""
+        window = ("hann", self.win_length, self.n_fft, False)
+        return constant(window_of, *window, dtype=dtype, device=device)
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Count the frames of what is left of the audio: a sample less."""
+        return super().frame_lengths((lengths - 1).clamp(min=0))
+
+    def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        raised = waveform[..., 1:] - self._preemphasis * waveform[..., :-1]
+        return super()._compute(raised, None if lengths is None else (lengths - 1).clamp(min=0))
+
+    def _project(self, spectrum: Tensor) -> Tensor:
+        power = stft_magnitude(spectrum)
+        arguments = (self.sample_rate, self.n_fft, self.n_mels, 0.0, 15_000.0)
+        return power @ constant(
+            kaldi_filterbank, *arguments, dtype=power.dtype, device=power.device
+        )
+
+    def _finish(self, specgram: Tensor) -> Tensor:
+        return (specgram + self._offset).log()
+
+
+def _ast() -> list[nn.Module]:
+    return [Fbank(16_000, 128, window="hann", htk_compat=True), Normalize(-4.2677393, 9.1379948)]
+
+
+def _beats() -> list[nn.Module]:
+    return [Fbank(16_000, 128, scale=2.0**15), Normalize(15.41663, 2 * 6.55582)]
+
+
+def _passt() -> list[nn.Module]:
+    return [_PaSSTMel(), Normalize(-4.5, 5.0)]
+
+
+def _whisper() -> list[nn.Module]:
+    mel = _WhisperMel(
+        16_000, 400, hop_length=160, n_mels=80, norm="slaney", mel_scale="slaney", top_db=80.0
+    )
+    return [mel, Normalize(-40.0, 40.0)]
+
+
+def _vggish() -> list[nn.Module]:
+    settings = {"preemphasis": 0.0, "remove_dc_offset": False, "power": 1.0}
+    return [_VGGishMel(16_000, 64, window="hann", f_min=125.0, f_max=7500.0, **settings)]
+
+
+def _panns() -> list[nn.Module]:
+    settings = {"f_min": 50.0, "f_max": 14_000.0, "norm": "slaney", "mel_scale": "slaney"}
+    return [LogMelSpectrogram(32_000, 1024, hop_length=320, n_mels=64, **settings)]
+
+
+_PRESETS: dict[str, Callable[[], list[nn.Module]]] = {
+    "AST": _ast,
+    "BEATs": _beats,
+    "PaSST": _passt,
+    "Whisper": _whisper,
+    "VGGish": _vggish,
+    "PANNs": _panns,
+}
