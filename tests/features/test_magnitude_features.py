@@ -308,4 +308,4 @@ def test_bad_mfcc(arguments, message):
 
 def test_bad_waveform_names_the_argument():
     with pytest.raises(ValueError, match=r"`waveform.unsqueeze\(1\)`"):
-        features.LogMelSpectrogram()(torch.zeros(4, 16_000))
+        features.LogMelSpectrogram(n_mels=40)(torch.zeros(4, 16_000))
