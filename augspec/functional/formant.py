@@ -105,9 +105,9 @@ def vtlp(
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
         alpha: Warp factor of each example or of each channel, positive; above 1 the formants go up.
-        f_hi: Frequency that the formants of interest lie below, as a fraction of half the sample
-            rate, in (0, 1); the paper's 4800 Hz of 8 kHz. The break is at ``f_hi * min(alpha, 1)``
-            of the output.
+        f_hi: Where the map bends, as a fraction of half the sample rate, in (0, 1): at ``f_hi *
+            min(alpha, 1)`` of the output, at that over ``alpha`` of the input. The default, 0.6, is
+            the paper's 4800 Hz at 16 kHz; at another rate it is another frequency.
         lengths: Valid samples of each example, all by default; nothing beyond them is heard.
         n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
         sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.

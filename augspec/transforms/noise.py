@@ -52,8 +52,19 @@ class NoiseTransform(RateTransform, ABC):
 
     reference: str = setting(default="all", check=Words(*REFERENCES), kw_only=True)
 
+    def _validate(self) -> None:
+        bank = getattr(self, "bank", None)
+        if bank is not None and self.sample_rate not in (None, bank.sample_rate):
+            raise ValueError(
+                f"`sample_rate` must be that of `bank`, {bank.sample_rate}, got {self.sample_rate}"
+            )
+
     def _needs_rate(self) -> bool:
         return self.reference != "all"
+
+    def _effective_rate(self) -> int:
+        bank = getattr(self, "bank", None)
+        return super()._effective_rate() if bank is None else int(bank.sample_rate)
 
     def _measure(self) -> dict[str, Any]:
         """Give the arguments of the kernels that say how levels are measured."""
@@ -164,7 +175,7 @@ class BackgroundNoise(NoiseTransform):
             a constant.
         reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
             sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise.
-        sample_rate: Sample rate in Hz, for ``"active"``; None is the front end's, or 16,000.
+        sample_rate: Sample rate in Hz, that of the bank; None takes it from there.
         p: Probability that noise is added to an example.
         per_channel: Draw sound, place and ratio for each channel.
 
@@ -259,6 +270,7 @@ class ShortNoises(NoiseTransform):
         return cls(sample_rate=16_000)
 
     def _validate(self) -> None:
+        super()._validate()
         check_range("duration", self.duration, at_least=1.0 / self.sample_rate, at_most=3600.0)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
