@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -10,17 +11,21 @@ from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as nnf
 
 from augspec._compile import constant_in_graphs, eager_kernels
 from augspec._constants import Kept, content, holds_no_numbers, outside_modes
 from augspec.datasets._audio import ALL_SUFFIXES, audio_info, read_audio
 from augspec.datasets._walk import audio_files
 from augspec.functional.checks import check_finite, check_sample_rate
+from augspec.functional.reference import active_blocks, block_size
 from augspec.functional.resample import resample_rate
+from augspec.functional.shapes import span_start
 
 __all__ = ["Bank"]
 
 _CHUNK = 64  # samples read at a time
+_MOST_PLACES = 2048  # at which a cut of a sound is looked at
 
 
 class Bank(nn.Module):
@@ -115,13 +120,26 @@ class Bank(nn.Module):
     def __len__(self) -> int:
         return len(self._lengths.tensor)
 
-    def take(self, sound: Tensor, start: Tensor, size: int) -> Tensor:
+    def take(
+        self,
+        sound: Tensor,
+        start: Tensor,
+        size: int,
+        *,
+        fade: int = 0,
+        used: Tensor | None = None,
+    ) -> Tensor:
         """Cut ``size`` samples out of sounds, which begin again where they end.
 
         Args:
             sound: Place of the sound in the bank, int64, any shape.
             start: First sample within the sound, int64, of that shape.
             size: Samples to take.
+            fade: Samples over which the end of a sound that begins again turns into its beginning,
+                which is played backwards there, so that there is no step at the seam and the sound
+                keeps its length. At most half of the sound is used; 0 joins it hard.
+            used: Samples that will be heard of those taken, int64, of that shape; all by default.
+                A sound that lasts longer ends as it is.
 
         Shape:
             That of ``sound`` with one more dimension, ``size``; float32, or float64 in a bank put
@@ -132,7 +150,81 @@ class Bank(nn.Module):
         begin = (start[..., None] + chunk) % self.length_of(sound)[..., None]
         begin = begin + content(_held(self, "_starts", device))[sound][..., None]
         flat = content(_held(self, "_flat", device))
-        return self._values(flat.unfold(0, _CHUNK, 1)[begin]).flatten(-2)[..., :size]
+        taken = self._values(flat.unfold(0, _CHUNK, 1)[begin]).flatten(-2)[..., :size]
+        if fade == 0:
+            return taken
+        again = start + (size if used is None else used) > self.length_of(sound)
+        return self._fade_seams(taken, sound, start, again, fade)
+
+    def find_place(
+        self, sound: Tensor, offset: Tensor, size: Tensor, *, anywhere: bool = False
+    ) -> Tensor:
+        """Choose where to cut a sound, so that the cut holds about as much of it as others would.
+
+        The place is that of ``offset``, all places being equally likely, unless the cut there would
+        hold less than half of the sounding blocks that the fullest cut holds; then it is one of
+        those that do not, all again equally likely. A block of 20 ms sounds if its power is at most
+        30 dB below the mean of the sound.
+
+        Args:
+            sound: Place of the sound in the bank, int64, any shape.
+            offset: Place in [0, 1), of that shape. A sound that is shorter than the cut begins
+                again, and any of its samples may be the first.
+            size: Samples of the cut, int64, of that shape.
+            anywhere: Whether a cut may begin anywhere in a sound that is longer, too.
+
+        Returns:
+            First sample within the sound, int64, in that shape.
+        """
+        length = self.length_of(sound)
+        room = length - 1
+        if not anywhere:
+            room = torch.where(length >= size, length - size, room)
+        place = span_start(offset, room)
+        if self._steady:
+            return place
+        block = block_size(self.sample_rate)
+        step = block * -(-self.max_length // (block * _MOST_PLACES))
+        first = torch.arange(0, self.max_length, step, device=sound.device)
+        fullness = self._fullness(sound, first, size)
+        inside = first <= room[..., None]
+        most = torch.where(inside, fullness, 0).amax(-1, keepdim=True)
+        good = inside & (2 * fullness >= most)
+        # The lower half of the draw's 24 bits has had no say about which block it is.
+        again = torch.frac(offset * 4096.0)
+        wanted = span_start(again, good.sum(-1) - 1)
+        found = ((good.cumsum(-1) - 1) < wanted[..., None]).sum(-1) * step
+        here = self._fullness(sound, place[..., None], size)
+        return torch.where(2 * here[..., 0] >= most[..., 0], place, found)
+
+    def _fullness(self, sound: Tensor, first: Tensor, size: Tensor) -> Tensor:
+        """Count the sounding blocks that cuts touch, the sound beginning again where it ends."""
+        block = block_size(self.sample_rate)
+        counts = content(_held(self, "_sounding", sound.device))
+
+        def before(index: Tensor) -> Tensor:
+            return counts[sound[..., None], index.clamp(max=counts.shape[-1] - 1)]
+
+        length = self.length_of(sound)[..., None]
+        last = first + size[..., None]
+        whole = counts[sound, -1][..., None]
+        rest = last % length + (block - 1)
+        return last // length * whole + before(rest // block) - before(first // block)
+
+    def _fade_seams(
+        self, taken: Tensor, sound: Tensor, start: Tensor, again: Tensor, fade: int
+    ) -> Tensor:
+        """Turn the ends of sounds that begin again into their beginnings, played backwards."""
+        device, length = sound.device, self.length_of(sound)[..., None]
+        width = (length // 2).clamp(max=fade)
+        place = (start[..., None] + torch.arange(taken.shape[-1], device=device)) % length
+        since = place - (length - width)
+        faded = (since >= 0) & again[..., None]
+        begin = content(_held(self, "_starts", device))[sound][..., None]
+        mirrored = begin + torch.where(faded, width - since, 0)
+        beginning = self._values(content(_held(self, "_flat", device))[mirrored])
+        gain = 0.5 - 0.5 * torch.cos(math.pi * (since + 1).to(taken.dtype) / (width + 1))
+        return torch.where(faded, torch.lerp(taken, beginning, gain), taken)
 
     def whole(self, sound: Tensor) -> Tensor:
         """Give sounds from their beginning, with zeros up to ``max_length`` behind them.
@@ -210,6 +302,20 @@ class Bank(nn.Module):
         self._flat = Kept(torch.cat(kept).to(getattr(torch, self.dtype)))
         self._starts = Kept(held.cumsum(0) - held)
         self._lengths = Kept(lengths)
+        sounding = [self._sounding_blocks(sound) for sound in waveforms]
+        self._steady = all(bool(one.all()) for one in sounding)
+        most = max(map(len, sounding))
+        # Blocks up to each, behind the end of a sound as many as in all of it.
+        counts = [nnf.pad(one.long().cumsum(0), (1, most - len(one))) for one in sounding]
+        self._sounding = Kept(torch.stack(counts).cummax(-1).values)
+
+    def _sounding_blocks(self, sound: Tensor) -> Tensor:
+        size = block_size(self.sample_rate)
+        blocks = nnf.pad(sound, (0, -len(sound) % size)).view(-1, size)
+        ends = len(sound) - torch.arange(len(blocks)) * size
+        sounds = active_blocks(blocks.square().sum(-1), ends.clamp(max=size))
+        # Silence has no better place than another.
+        return sounds if sounds.any() else torch.ones_like(sounds)
 
     def _tensors(self) -> list[Tensor]:
         parts = self._flat.tensor.split((self._lengths.tensor + _CHUNK).tolist())

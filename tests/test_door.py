@@ -44,7 +44,7 @@ def frontends():
         "fused": augspec.Frontend(waveform, LOG_MEL, T.TimeMask(8)),
         "apart": augspec.Frontend(waveform, LOG_MEL, T.TimeMask(8), fuse="never"),
         "plain": augspec.Frontend(features=LOG_MEL).eval(),
-        "mfcc": augspec.Frontend(waveform, F.MFCC(RATE)),
+        "mfcc": augspec.Frontend(waveform, F.MFCC(RATE, melkwargs={"n_mels": 40})),
         "cqt": augspec.Frontend(waveform, torch.nn.Sequential(F.CQT(RATE), F.AmplitudeToDB())),
     }
 

@@ -149,3 +149,38 @@ def test_a_rate_that_was_taken_is_copied_and_no_part_of_a_config():
 def test_a_bad_rate_is_refused_when_the_transform_is_made(settings, message):
     with pytest.raises(ValueError, match=message):
         T.PitchShift(**settings)
+
+
+COMPOSITIONS = {
+    "bare": lambda one: one,
+    "Chain": lambda one: T.Chain([T.Gain(), one]),
+    "OneOf": lambda one: T.OneOf([T.Gain(), one]),
+    "SomeOf": lambda one: T.SomeOf([T.Gain(), one], 1),
+    "RandomOrder": lambda one: T.RandomOrder([one]),
+    "Repeat": lambda one: T.Repeat(one, 2),
+    "Schedule": lambda one: T.Schedule(one, {"p": [(0, 1.0)]}),
+    "RandAugment": lambda one: T.RandAugment([one]),
+    "TrivialAugment": lambda one: T.TrivialAugment([one]),
+    "nested": lambda one: T.Chain([T.OneOf([T.Chain([T.SomeOf([one], 1)])])]),
+}
+
+
+@pytest.mark.parametrize("compose", COMPOSITIONS.values(), ids=COMPOSITIONS)
+@pytest.mark.parametrize("make", [T.BackgroundNoise, T.ImpulseResponse])
+def test_a_bank_of_another_rate_is_refused_in_every_composition(make, compose):
+    features = F.LogMelSpectrogram(16_000, n_mels=40)
+    with pytest.raises(ValueError, match="got 8000 in Bank and 16000 in LogMelSpectrogram"):
+        augspec.Frontend(compose(make(bank(8000))), features)
+    augspec.Frontend(compose(make(bank(16_000))), features)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: T.BackgroundNoise(bank(8000), sample_rate=16_000),
+        lambda: T.ShortNoises(bank=bank(8000), sample_rate=16_000),
+    ],
+)
+def test_a_bank_of_another_rate_than_its_transform_is_refused_without_a_front_end(make):
+    with pytest.raises(ValueError, match="`sample_rate` must be that of `bank`, 8000, got 16000"):
+        make()

@@ -31,11 +31,13 @@ class CQT(nn.Module):
     """Compute the magnitude of the constant-Q transform: bins equally far apart in pitch.
 
     Each octave is filtered at half the rate of the one above, with the filters and the scale of
-    ``librosa.cqt``: the result is ``abs(librosa.cqt(..., sparsity=0))`` within 1e-4 of its peak,
-    and within 1e-6 but for filters that reach over the ends of loud audio. librosa's default
-    ``sparsity=0.01`` leaves out small values of its filters, for about 6e-3 of the peak. Where no
-    bin lies in the upper two octaves, librosa first decimates by four or more, and its resampler
-    misses the very start of audio that starts loud, for up to 1e-2.
+    ``librosa.cqt``. Each bin is that of ``abs(librosa.cqt(..., sparsity=0))`` within 1e-4 of what a
+    tone as loud as the audio gives in the middle of the bin, and within 5e-6 unless the audio is
+    loud at its start or end. Where no bin lies in the upper two octaves, librosa first decimates by
+    four or more, and its resampler differs near the start and the end of audio that is cut off
+    there, for up to 2e-3. Of a tone that lies above all bins only such remains are left, so that
+    the two may differ by as much as their peak. librosa's default ``sparsity=0.01`` leaves out
+    small values of its filters, for about 6e-3 of the peak.
 
     The rate is halved only while ``hop_length`` is even: with a power of two, or 160, the transform
     is fast; with an odd one the filters of low octaves are long.

@@ -40,7 +40,8 @@ class Delta(nn.Module):
     Example:
         >>> import torch
         >>> from augspec.features import MFCC, Delta
-        >>> stages = torch.nn.Sequential(MFCC(n_mfcc=13), Delta(order=(0, 1, 2)))
+        >>> mfcc = MFCC(n_mfcc=13, melkwargs={"n_mels": 40})
+        >>> stages = torch.nn.Sequential(mfcc, Delta(order=(0, 1, 2)))
         >>> stages(torch.randn(4, 1, 16_000)).shape
         torch.Size([4, 3, 13, 81])
     """

@@ -1,5 +1,7 @@
 """Mel spectrograms, linear and in decibel."""
 
+import math
+import warnings
 from abc import abstractmethod
 from typing import Any, Literal, Self
 
@@ -10,7 +12,7 @@ from augspec._constants import constant
 from augspec.features.normalize import check_decibel
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_count, check_finite, check_sample_rate
-from augspec.functional.scale import amplitude_to_db, mel_filterbank
+from augspec.functional.scale import amplitude_to_db, mel_corners, mel_filterbank
 from augspec.functional.spectrum import magnitude as stft_magnitude
 
 # The lower half of the filters meets less than a quarter of the spectrum. Narrower bands save more
@@ -46,6 +48,9 @@ class MelFeature(MagnitudeFeature):
 
     Raises:
         ValueError: If an argument is out of its range.
+
+    Warns:
+        UserWarning: If filters lie between two bins and so are zero: their rows are constant.
     """
 
     def __init__(
@@ -98,6 +103,25 @@ class MelFeature(MagnitudeFeature):
         filters = self._filters(torch.float32, torch.device("cpu"))
         self._bands = _cover(filters, _BAND)
         self._whole = _cover(filters, n_mels)
+        self._warn_of_empty_filters(filters)
+
+    def _warn_of_empty_filters(self, filters: Tensor) -> None:
+        """Say which rows are constant, as librosa and torchaudio do, and what to set."""
+        empty = (filters == 0.0).all(dim=0).nonzero().flatten().tolist()
+        if not empty:
+            return
+        rows = ", ".join(map(str, empty[:8])) + (", ..." if len(empty) > 8 else "")
+        corners = mel_corners(self.sample_rate, self.n_mels, self.f_min, self.f_max, self.mel_scale)
+        # What is wider than the distance of two bins has one inside.
+        narrowest = float((corners[2:] - corners[:-2]).min())
+        enough = math.floor(self.sample_rate / narrowest) + 1
+        own = type(self).__init__ is MelFeature.__init__
+        warnings.warn(
+            f"{len(empty)} of {self.n_mels} mel filters lie between two bins of the spectrum and "
+            f"hold nothing, so that their rows are constant: {rows}. Set `n_fft` to {enough} or "
+            f"more (it is {self.n_fft}), a lower `n_mels` or a higher `f_min`",
+            stacklevel=3 if own else 4,  # where the feature is made
+        )
 
     def _project(self, spectrum: Tensor) -> Tensor:
         if self.power == 2.0:
@@ -150,8 +174,9 @@ class MelSpectrogram(MelFeature):
         f_min: Lowest frequency in Hz, not negative.
         f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
             rate.
-        n_mels: Number of filters, at least 1. Where two corners are closer than two bins, a filter
-            can be zero: then choose a larger ``n_fft`` or a higher ``f_min``.
+        n_mels: Number of filters, at least 1. A filter that is narrower than the distance of two
+            bins can lie between them. Its row is then constant, and a warning says what to set: a
+            larger ``n_fft``, a lower ``n_mels`` or a higher ``f_min``.
         power: Exponent of the magnitude, in (0, 10]: 1 for magnitude, 2 for power.
         center: Pad ``n_fft // 2`` samples on both sides, so that frame ``i`` is centred on sample
             ``i * hop_length``.

@@ -120,7 +120,7 @@ class Normalize(nn.Module):
     Example:
         >>> import torch
         >>> from augspec.features import LogMelSpectrogram, Normalize
-        >>> specgram = LogMelSpectrogram()(torch.randn(4, 1, 16_000))
+        >>> specgram = LogMelSpectrogram(n_mels=40)(torch.randn(4, 1, 16_000))
         >>> bool(Normalize()(specgram).mean().abs() < 1e-4)
         True
     """

@@ -21,8 +21,10 @@ _OVERLAP = 4  # frames over each sample
 _SHORTEST, _LONGEST = 512, 4  # periods looked for are n_fft over these, in samples
 _UNVOICED = 16  # and what is taken where there is none
 _STEPS = 32  # places between two samples that a period can have
-_PEAK = 0.8  # share of the highest peak of the autocorrelation that the first must have
-_VOICED = 0.07  # share of lag 0 that there must be at long lags
+_RESOLVED = 256  # bins of 1 / (64 ms): above 4 kHz the harmonics of a voice run into one another
+_PEAK = 0.85  # share of the highest peak of the autocorrelation that the first must have
+_AGAIN = 0.9  # share of a peak that there must be at twice its lag
+_VOICED = 0.1  # share of lag 0 that there must be at long lags
 _FLOOR = 1e-6  # of the envelope, relative to the mean magnitude of the frame: -120 dB
 _MAX_GAIN = 30.0  # dB, up or down
 
@@ -103,9 +105,9 @@ def vtlp(
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
         alpha: Warp factor of each example or of each channel, positive; above 1 the formants go up.
-        f_hi: Frequency that the formants of interest lie below, as a fraction of half the sample
-            rate, in (0, 1); the paper's 4800 Hz of 8 kHz. The break is at ``f_hi * min(alpha, 1)``
-            of the output.
+        f_hi: Where the map bends, as a fraction of half the sample rate, in (0, 1): at ``f_hi *
+            min(alpha, 1)`` of the output, at that over ``alpha`` of the input. The default, 0.6, is
+            the paper's 4800 Hz at 16 kHz; at another rate it is another frequency.
         lengths: Valid samples of each example, all by default; nothing beyond them is heard.
         n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
         sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
@@ -178,7 +180,7 @@ def _move_chunk(sound: Tensor, source: Tensor, n_fft: int) -> Tensor:
     spectrum = torch.fft.rfft(padded.unfold(-1, n_fft, hop) * window)
     magnitude = _magnitude(spectrum.real.contiguous(), spectrum.imag.contiguous())
     with torch.no_grad():
-        period = _period(torch.fft.irfft(magnitude.sqrt(), n=n_fft))
+        period = _period(torch.fft.irfft(_weigh(magnitude), n=n_fft))
     cepstrum = torch.fft.irfft(_smooth(magnitude, period), n=n_fft)
     envelope = torch.fft.rfft(_lifter(cepstrum, period)).real.contiguous()
     gain = _gain(envelope, source)
@@ -195,26 +197,45 @@ def _magnitude(real: Tensor, imag: Tensor) -> Tensor:
 
 
 @compiled
+def _weigh(magnitude: Tensor) -> Tensor:
+    """Weigh bins by how well a frame tells harmonics apart there.
+
+    The pitch of a voice moves within a frame, and its harmonics the more, the higher they are. What
+    is left above 4 kHz are formants, whose spacing would pass for that of harmonics.
+    """
+    bin_ = torch.arange(magnitude.shape[-1], device=magnitude.device).to(magnitude.dtype)
+    return magnitude / (1.0 + (bin_ / _RESOLVED).square())
+
+
+@compiled
 def _period(autocorrelation: Tensor) -> Tensor:
     """Find the period of each frame in samples, ``(row, frame, 1)``.
 
-    The autocorrelation is that of a spectrum flattened by a root, in which the formants hardly
-    show. The first peak nearly as high as the highest is the period; the highest itself may be a
-    multiple, because a period need not be a whole number of samples.
+    Formants make peaks, too, at one over their spacing, and they can be the highest. But they fade
+    with the lag, while a period comes again: a peak counts as far as there is one at twice its lag.
+    Of those that count, the first nearly as high as the highest is the period; the highest itself
+    may be a multiple, because a period need not be a whole number of samples.
     """
     n_fft = autocorrelation.shape[-1]
     shortest, longest = max(n_fft // _SHORTEST, 2), n_fft // _LONGEST
-    left, here, right = (
-        autocorrelation[..., shortest + i : longest + i].contiguous() for i in (-1, 0, 1)
-    )
+    lag = torch.arange(longest + 1, device=autocorrelation.device)
+    # Magnitudes under a Hann window fade with the lag as cos ** 2. Half of that, in dB, is given
+    # back; all of it would lift noise above the first peak.
+    fade = torch.cos((math.pi / n_fft) * lag.to(autocorrelation.dtype))
+    values = autocorrelation[..., : longest + 1] / fade
+    left, here, right = (values[..., i : longest - 1 + i].contiguous() for i in range(3))
     # A parabola through three lags gives each peak its height and its place.
     slope, bend = right - left, (left - 2 * here + right).clamp(max=-1e-20)
     offset = (-0.5 * slope / bend).clamp(-0.5, 0.5)
-    rise = here + 0.25 * slope * offset - torch.cummin(here, dim=-1).values
-    height = torch.where((here >= left) & (here > right), rise, 0.0)
+    peak = (here >= left) & (here > right)
+    rise = here - torch.cummin(here, dim=-1).values
+    rise = torch.where(peak, rise + 0.25 * slope * offset, rise)
+    height = torch.where(peak, torch.minimum(rise, _rise_again(rise, longest)), 0.0)
+    height, offset = height[..., shortest - 1 :], offset[..., shortest - 1 :]
     highest = height.amax(-1, keepdim=True)
-    lag = torch.arange(here.shape[-1], device=here.device)
-    first = torch.where(height >= _PEAK * highest, lag, here.shape[-1] - 1).amin(-1, keepdim=True)
+    count = height.shape[-1]
+    place = torch.arange(count, device=height.device)
+    first = torch.where(height >= _PEAK * highest, place, count - 1).amin(-1, keepdim=True)
     period = first + shortest + offset.gather(-1, first)
     # Rounded, the period is a constant for the gradient, which it would make explode near silence.
     period = torch.round(period * _STEPS) / _STEPS
@@ -222,6 +243,17 @@ def _period(autocorrelation: Tensor) -> Tensor:
     late = here[..., longest // 2 :].amax(-1, keepdim=True)
     voiced = late > _VOICED * autocorrelation[..., :1]
     return torch.where(voiced, period, n_fft / _UNVOICED)
+
+
+def _rise_again(rise: Tensor, longest: int) -> Tensor:
+    """Say how high a peak at each lag from 1 may be for what there is at twice the lag.
+
+    Twice a lag beyond half of the longest is not looked at: formants have faded by then.
+    """
+    around = torch.maximum(rise[..., 1:], rise[..., :-1])
+    around = torch.maximum(around[..., 1:], around[..., :-1])  # from lag 2, with both neighbours
+    again = around[..., : longest - 3 : 2] / _AGAIN
+    return torch.cat([again, rise[..., again.shape[-1] :]], dim=-1)
 
 
 @compiled

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from augspec._compile import compiled
 from augspec.functional import coefficients
-from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.filter import sosfilt
 from augspec.functional.level import amplitude
-from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
+from augspec.functional.reference import energy
+from augspec.functional.shapes import ends_of, like, silence_after
 from augspec.random import bits
 
 __all__ = ["add_noise", "colored_noise", "short_noises", "white_noise"]
@@ -90,25 +91,36 @@ def colored_noise(
 
 
 def add_noise(
-    waveform: Tensor, noise: Tensor, snr_db: Tensor, lengths: Tensor | None = None
+    waveform: Tensor,
+    noise: Tensor,
+    snr_db: Tensor,
+    lengths: Tensor | None = None,
+    *,
+    reference: str = "all",
+    sample_rate: int = 16_000,
 ) -> Tensor:
     """Add noise so that its mean power lies ``snr_db`` below that of the example.
 
     Both powers are measured over the valid samples, those of all channels together if there is one
-    ratio an example. Silence stays silent, and silent noise adds nothing.
+    ratio an example. With ``reference="active"`` each is that of the part that sounds: the blocks
+    of 20 ms whose power is at most 30 dB below the mean of all. Silence stays silent, and silent
+    noise adds nothing.
 
     Args:
         waveform: Float audio.
         noise: What to add, at any level.
         snr_db: Signal-to-noise ratio in dB.
         lengths: Valid samples of each example, all by default; none is added beyond.
+        reference: ``"all"`` measures both over all valid samples, ``"active"`` over those that
+            sound.
+        sample_rate: Sample rate in Hz, for ``"active"``.
 
     Shape:
         ``waveform``, ``noise``: (batch, channel, time), also the output; ``snr_db``: (batch,) or
         (batch, channel).
 
     Raises:
-        ValueError: If a shape does not fit.
+        ValueError: If a shape does not fit, or ``reference`` is not known.
 
     Example:
         >>> out = add_noise(torch.ones(1, 1, 4), torch.full((1, 1, 4), 7.0), torch.tensor([20.0]))
@@ -119,7 +131,11 @@ def add_noise(
     check_parameter("noise", noise, waveform, "...")
     check_parameter("snr_db", snr_db, waveform)
     noise = silence_after(noise, lengths)
-    scale = safe_ratio(norm(silence_after(waveform, lengths), snr_db), norm(noise, snr_db))
+    signal, added = (
+        energy(sound, snr_db, lengths, reference=reference, sample_rate=sample_rate)
+        for sound in (silence_after(waveform, lengths), noise)
+    )
+    scale = safe_ratio(signal, added)
     scale = scale * amplitude(-snr_db.to(scale.dtype))
     return torch.addcmul(waveform, like(scale, noise).to(noise.dtype), noise)
 
@@ -133,11 +149,14 @@ def short_noises(
     *,
     fade: int = 0,
     lengths: Tensor | None = None,
+    reference: str = "all",
+    sample_rate: int = 16_000,
 ) -> Tensor:
     """Add bursts of noise, each at its own place and level.
 
     The level of a burst is its mean power, weighted with the square of its fades, in relation to
-    the mean power of the example. Silence stays silent.
+    the mean power of the example, or with ``reference="active"`` to that of the part of the example
+    that sounds, as in `add_noise`. Silence stays silent.
 
     Args:
         waveform: Float audio.
@@ -147,13 +166,15 @@ def short_noises(
         snr_db: Signal-to-noise ratio of each burst in dB.
         fade: Samples over which a burst fades in and out, by a raised cosine.
         lengths: Valid samples of each example, all by default; none is added beyond.
+        reference: ``"all"`` or ``"active"``: the part of the example that counts.
+        sample_rate: Sample rate in Hz, for ``"active"``.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; ``noise``: (batch, burst, channel,
         width); ``start``, ``width``, ``snr_db``: (batch, burst).
 
     Raises:
-        ValueError: If a shape does not fit.
+        ValueError: If a shape does not fit, or ``reference`` is not known.
     """
     check_waveform(waveform, lengths)
     time = waveform.shape[-1]
@@ -169,7 +190,9 @@ def short_noises(
     window = (1 - torch.cos(math.pi * (edge / (fade + 1)).clamp(0, 1))) / 2
     window = torch.where(sample < (ends[:, None] - start)[..., None], window, 0.0)
     bursts = window[:, :, None] * noise
-    level = norm(silence_after(waveform, lengths), ends) / ends.clamp(min=1).sqrt()
+    sound = silence_after(waveform, lengths)
+    level = energy(sound, ends, lengths, reference=reference, sample_rate=sample_rate)
+    level = level / ends.clamp(min=1).sqrt()
     wanted = torch.linalg.vector_norm(window, dim=-1) * level[:, None]
     scale = safe_ratio(wanted, torch.linalg.vector_norm(bursts, dim=(2, 3)))
     scale = scale * amplitude(-snr_db.to(scale.dtype))
@@ -179,13 +202,6 @@ def short_noises(
     for i in range(start.shape[1]):  # one after the other: sums in a fixed order, on a GPU too
         out.scatter_add_(-1, place[:, i], bursts[:, i])
     return out
-
-
-def norm(waveform: Tensor, parameter: Tensor) -> Tensor:
-    """Take the root of the energy of each example, or each channel where ``parameter`` has some."""
-    dims, dtype = pooled_dims(parameter), compute_dtype(waveform)
-    norms: Tensor = torch.linalg.vector_norm(waveform, dim=dims, dtype=dtype)
-    return norms
 
 
 def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from augspec.functional.checks import (
     compute_dtype,
 )
 from augspec.functional.coefficients import wide
+from augspec.functional.reference import norm
 from augspec.functional.shapes import like, silence_after
 
 __all__ = ["air_absorption", "convolve", "room_response"]
@@ -108,10 +109,10 @@ def match_power(
     if response is not None:
         check_parameter("response", response, waveform, "batch tap", "batch channel tap")
     whole = waveform.new_zeros(1)  # one level for all channels
-    wanted = noise.norm(silence_after(reference, lengths), whole)
-    present = noise.norm(silence_after(waveform, lengths), whole)
+    wanted = norm(silence_after(reference, lengths), whole)
+    present = norm(silence_after(waveform, lengths), whole)
     if response is not None:
-        heard = noise.norm(response.flatten(1).unsqueeze(1), whole)
+        heard = norm(response.flatten(1).unsqueeze(1), whole)
         floor = _ROUNDING * torch.finfo(wanted.dtype).eps * wanted * heard
         present = torch.where(present > floor, present, 0.0)
     return waveform * like(noise.safe_ratio(wanted, present), waveform).to(waveform.dtype)

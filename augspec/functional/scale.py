@@ -94,16 +94,30 @@ def mel_filterbank(
     """
     double = torch.float64
     bins = torch.arange(n_fft // 2 + 1, dtype=double, device=device) * (sample_rate / n_fft)
-    steps = torch.arange(n_mels + 2, dtype=double, device=device) / (n_mels + 1)
-    highest = sample_rate / 2 if f_max is None else f_max
-    low, high = hz_to_mel(torch.tensor([f_min, highest], dtype=double, device=device), mel_scale)
-    corners = mel_to_hz(low + (high - low) * steps, mel_scale)
+    corners = mel_corners(sample_rate, n_mels, f_min, f_max, mel_scale, device=device)
     rising = (bins[:, None] - corners[:-2]) / (corners[1:-1] - corners[:-2])
     falling = (corners[2:] - bins[:, None]) / (corners[2:] - corners[1:-1])
     filters = torch.minimum(rising, falling).clamp(min=0.0)
     if norm == "slaney":
         filters = filters * (2.0 / (corners[2:] - corners[:-2]))
     return filters.to(dtype)
+
+
+def mel_corners(
+    sample_rate: int,
+    n_mels: int,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    mel_scale: MelScale = "htk",
+    *,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Give the corners of mel filters in Hz, ``(n_mels + 2,)`` float64; see `mel_filterbank`."""
+    double = torch.float64
+    steps = torch.arange(n_mels + 2, dtype=double, device=device) / (n_mels + 1)
+    highest = sample_rate / 2 if f_max is None else f_max
+    low, high = hz_to_mel(torch.tensor([f_min, highest], dtype=double, device=device), mel_scale)
+    return mel_to_hz(low + (high - low) * steps, mel_scale)
 
 
 def amplitude_to_db(

@@ -69,8 +69,10 @@ class VTLP(VocoderTransform, kernel=formant.vtlp):
     Args:
         alpha: Range of the warp factor, uniform; above 1 the formants go up. A number is a
             constant.
-        f_hi: Frequency that the formants of interest lie below, as a fraction of half the sample
-            rate; 0.6 is the paper's 4800 Hz at 16 kHz.
+        f_hi: Where the map bends, as a fraction of half the sample rate, in (0, 1). Formants that
+            come to lie below ``f_hi * min(alpha, 1)`` of half the rate move by all of ``alpha``;
+            those above move less, and at half the rate not at all. The default, 0.6, is the paper's
+            4800 Hz at 16 kHz; at another rate it is another frequency: 0.3 is 4800 Hz at 32 kHz.
         n_fft: Samples of a frame, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from typing import Any, ClassVar, Self
 
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor
 from augspec.bank import Bank, check_bank, example_bank
 from augspec.functional import noise
 from augspec.functional.checks import check_range
+from augspec.functional.reference import REFERENCES
 from augspec.functional.shapes import ends_of, like, span_start
 from augspec.random import Draw
-from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import (
     Drawn,
     Integers,
@@ -20,11 +21,16 @@ from augspec.transforms.declare import (
     Number,
     Place,
     Uniform,
+    Words,
     check_rate,
     setting,
 )
+from augspec.transforms.vocoder import RateTransform
 
 __all__ = ["BackgroundNoise", "ColoredNoise", "ShortNoises", "WhiteNoise"]
+
+
+_SEAM = 0.005  # seconds over which the end of a sound turns into its beginning
 
 
 class Sound(Drawn):
@@ -35,7 +41,37 @@ class Sound(Drawn):
         return draw.integers(self.name, 0, len(transform.bank))
 
 
-class WhiteNoise(WaveformTransform):
+class NoiseTransform(RateTransform, ABC):
+    """A transform that adds noise at a signal-to-noise ratio.
+
+    Args:
+        reference: Which part of signal and noise the ratio is that of: ``"all"``, or ``"active"``.
+        sample_rate: Sample rate in Hz, for a reference that depends on it; None is the front
+            end's, or 16,000.
+    """
+
+    reference: str = setting(default="all", check=Words(*REFERENCES), kw_only=True)
+
+    def _validate(self) -> None:
+        bank = getattr(self, "bank", None)
+        if bank is not None and self.sample_rate not in (None, bank.sample_rate):
+            raise ValueError(
+                f"`sample_rate` must be that of `bank`, {bank.sample_rate}, got {self.sample_rate}"
+            )
+
+    def _needs_rate(self) -> bool:
+        return self.reference != "all"
+
+    def _effective_rate(self) -> int:
+        bank = getattr(self, "bank", None)
+        return super()._effective_rate() if bank is None else int(bank.sample_rate)
+
+    def _measure(self) -> dict[str, Any]:
+        """Give the arguments of the kernels that say how levels are measured."""
+        return {"reference": self.reference, "sample_rate": self._effective_rate()}
+
+
+class WhiteNoise(NoiseTransform):
     """Add white normal noise at a random signal-to-noise ratio, other noise in each channel.
 
     The ratio is that of the mean powers over an example's valid samples. Silence stays silent.
@@ -43,6 +79,9 @@ class WhiteNoise(WaveformTransform):
     Args:
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
+        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
+            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise.
+        sample_rate: Sample rate in Hz, for ``"active"``; None is the front end's, or 16,000.
         p: Probability that noise is added to an example.
         per_channel: Draw a ratio for each channel, which then holds for that channel alone.
 
@@ -50,7 +89,8 @@ class WhiteNoise(WaveformTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If the range is reversed or out of its bounds, or ``p`` is not in [0, 1].
+        ValueError: If the range is reversed or out of its bounds, ``reference`` is not known, or
+            ``p`` is not in [0, 1].
 
     Example:
         >>> import torch
@@ -69,10 +109,10 @@ class WhiteNoise(WaveformTransform):
     ) -> Tensor:
         _, channels, time = signal.shape
         added = noise.white_noise(params["noise"], channels, time, dtype=signal.dtype)
-        return noise.add_noise(signal, added, params["snr_db"], lengths)
+        return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
 
 
-class ColoredNoise(WaveformTransform):
+class ColoredNoise(NoiseTransform):
     """Add noise of a random spectral slope at a random signal-to-noise ratio.
 
     Other noise of the same slope in each channel. The ratio is that of the mean powers over an
@@ -84,6 +124,9 @@ class ColoredNoise(WaveformTransform):
             a constant.
         slope_db: Range of the slope in dB an octave, within +-12, drawn uniformly: -6.02 is brown,
             -3.01 pink, 0 white, 3.01 blue, 6.02 violet.
+        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
+            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise.
+        sample_rate: Sample rate in Hz, for ``"active"``; None is the front end's, or 16,000.
         p: Probability that noise is added to an example.
         per_channel: Draw ratio and slope for each channel.
 
@@ -91,7 +134,8 @@ class ColoredNoise(WaveformTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If a range is reversed or out of its bounds, or ``p`` is not in [0, 1].
+        ValueError: If a range is reversed or out of its bounds, ``reference`` is not known, or
+            ``p`` is not in [0, 1].
 
     Example:
         >>> import torch
@@ -116,20 +160,25 @@ class ColoredNoise(WaveformTransform):
         added = noise.colored_noise(
             params["noise"], params["slope_db"], channels, time, dtype=signal.dtype
         )
-        return noise.add_noise(signal, added, params["snr_db"], lengths)
+        return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
 
 
-class BackgroundNoise(WaveformTransform):
+class BackgroundNoise(NoiseTransform):
     """Add a random part of a random sound of a bank at a random signal-to-noise ratio.
 
     All channels get the same. A sound that is longer than the example is cut at a random place; a
-    shorter one begins again where it ends, from a random place. Silence stays silent, and a silent
-    part of a sound adds nothing.
+    shorter one begins again where it ends, from a random place, and its end turns into its
+    beginning over 5 ms. Where a cut would hold less than half as much sound as another could, it is
+    made elsewhere: otherwise the little that it holds would be amplified to the level of all.
+    Silence stays silent, and a silent part of a sound adds nothing.
 
     Args:
         bank: The sounds, at the sample rate of the audio.
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
+        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
+            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise.
+        sample_rate: Sample rate in Hz, that of the bank; None takes it from there.
         p: Probability that noise is added to an example.
         per_channel: Draw sound, place and ratio for each channel.
 
@@ -138,7 +187,8 @@ class BackgroundNoise(WaveformTransform):
 
     Raises:
         TypeError: If ``bank`` is no `augspec.Bank`.
-        ValueError: If the range is reversed or out of its bounds, or ``p`` is not in [0, 1].
+        ValueError: If the range is reversed or out of its bounds, ``reference`` is not known, or
+            ``p`` is not in [0, 1].
 
     Example:
         >>> import torch
@@ -162,21 +212,21 @@ class BackgroundNoise(WaveformTransform):
     def _transform(
         self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
-        sound = params["sound"]
-        missing = self.bank.length_of(sound) - like(ends_of(signal, lengths), sound)
-        room = torch.where(missing >= 0, missing, self.bank.length_of(sound) - 1)
-        start = span_start(params["offset"], room)
-        added = self.bank.take(sound, start, signal.shape[-1]).to(signal.dtype)
+        sound, size = params["sound"], signal.shape[-1]
+        used = like(ends_of(signal, lengths), sound).expand_as(sound)
+        start = self.bank.find_place(sound, params["offset"], used)
+        fade = round(_SEAM * self.bank.sample_rate)
+        added = self.bank.take(sound, start, size, fade=fade, used=used).to(signal.dtype)
         added = added if added.dim() == 3 else added[:, None].expand_as(signal)
-        return noise.add_noise(signal, added, params["snr_db"], lengths)
+        return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
 
 
-class ShortNoises(WaveformTransform):
+class ShortNoises(NoiseTransform):
     """Add several bursts of noise at random places, of random width and level.
 
     Each burst lies within the example as far as it fits, may overlap others, and fades in and out.
     Its level is its mean power in relation to the mean power of the whole example; silence stays
-    silent.
+    silent. A burst is cut from a sound of a bank as `BackgroundNoise` cuts it.
 
     Args:
         snr_db: Range of each burst's signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a
@@ -186,6 +236,8 @@ class ShortNoises(WaveformTransform):
         duration: Range of the duration in seconds, above 0, drawn uniformly.
         bank: Sounds from which bursts are cut, at any place; None makes white noise.
         fade: Seconds over which a burst fades in and out.
+        reference: ``"all"`` measures the level of the example over all valid samples; ``"active"``
+            over those that sound: the blocks of 20 ms at most 30 dB below the mean power.
         sample_rate: Sample rate in Hz.
         p: Probability that an example gets bursts.
 
@@ -194,7 +246,7 @@ class ShortNoises(WaveformTransform):
 
     Raises:
         ValueError: If a range is reversed or out of its bounds, ``fade`` is out of its bounds,
-            ``sample_rate`` is not positive, or ``p`` is not in [0, 1].
+            ``reference`` is not known, ``sample_rate`` is not positive, or ``p`` is not in [0, 1].
 
     Example:
         >>> import torch
@@ -221,6 +273,7 @@ class ShortNoises(WaveformTransform):
         return cls(sample_rate=16_000)
 
     def _validate(self) -> None:
+        super()._validate()
         check_range("duration", self.duration, at_least=1.0 / self.sample_rate, at_most=3600.0)
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
@@ -243,14 +296,16 @@ class ShortNoises(WaveformTransform):
         sounds = [draw.integers(f"sound_{i}", 0, len(self.bank)) for i in bursts]
         return {**params, "sound": torch.stack(sounds, 1), "offset": each("offset")}
 
-    def _bursts(self, params: dict[str, Tensor], channels: int, size: int) -> Tensor:
+    def _bursts(self, params: dict[str, Tensor], width: Tensor, channels: int, size: int) -> Tensor:
         """Give the noise of every burst: (batch, burst, channel, size)."""
         if self.bank is None:
             key = params["noise"]
             return noise.white_noise(key.flatten(), channels, size).view(*key.shape, channels, size)
         sound = params["sound"]
-        start = span_start(params["offset"], self.bank.length_of(sound) - 1)
-        return self.bank.take(sound, start, size)[:, :, None].expand(-1, -1, channels, -1)
+        start = self.bank.find_place(sound, params["offset"], width, anywhere=True)
+        fade = round(_SEAM * self.bank.sample_rate)
+        bursts = self.bank.take(sound, start, size, fade=fade, used=width)
+        return bursts[:, :, None].expand(-1, -1, channels, -1)
 
     def _transform(
         self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
@@ -260,7 +315,7 @@ class ShortNoises(WaveformTransform):
         silent = torch.arange(width.shape[1], device=width.device) >= params["count"][:, None]
         room = (ends_of(signal, lengths)[:, None] - width).clamp(min=0)
         heard = min(longest, signal.shape[-1])  # of the rest nothing would be
-        added = self._bursts(params, signal.shape[1], heard).to(signal.dtype)
+        added = self._bursts(params, width, signal.shape[1], heard).to(signal.dtype)
         return noise.short_noises(
             signal,
             added,
@@ -269,4 +324,5 @@ class ShortNoises(WaveformTransform):
             params["snr_db"],
             fade=round(self.fade * self.sample_rate),
             lengths=lengths,
+            **self._measure(),
         )

@@ -96,13 +96,13 @@ def test_resampling_changes_the_rate_of_what_follows():
 CONFIGS = {
     "front end": augspec.Frontend(
         T.Chain([T.OneOf([T.Chain([T.Gain(-3.0), T.Speed()]), T.PolarityInversion()]), T.ToMono()]),
-        torch.nn.Sequential(F.MelSpectrogram(22_050, n_mels=40), F.PCEN(22_050)),
+        torch.nn.Sequential(F.MelSpectrogram(22_050, n_mels=40), F.PCEN(22_050, n_mels=40)),
         T.Chain([T.Repeat(T.Chain([T.TimeMask(9), T.FrequencyMask(3)]), 2)]),
         fuse="never",
     ),
     "waveform chain": T.Chain([T.LowPass((900.0, 2_000.0), sample_rate=8_000), T.Gain()]),
     "specgram": T.SpecAugment("LB", n_time_masks=3),
-    "nothing but features": F.MFCC(16_000),
+    "nothing but features": F.MFCC(16_000, melkwargs={"n_mels": 40}),
     "no rate": T.Schedule(T.Gain(), {"p": [(0, 0.0), (5, 1.0)]}),
 }
 
@@ -149,7 +149,9 @@ def test_what_is_no_transform_is_refused():
     with pytest.raises(ValueError, match="a config must be a front end or transforms, got str"):
         setup_of("x", "guitar")
     with pytest.raises(ValueError, match="only augspec's own features"):
-        setup_of(torch.nn.Sequential(torch.nn.Sequential(F.MFCC())), "guitar")
+        setup_of(
+            torch.nn.Sequential(torch.nn.Sequential(F.MFCC(melkwargs={"n_mels": 40}))), "guitar"
+        )
 
 
 @pytest.mark.parametrize("rate", [8_000, 48_000])

@@ -73,6 +73,28 @@ def test_loud_starts_are_librosas_but_where_it_decimates_by_four_or_more(argumen
     assert distance(cqt(waveform), librosas(waveform, cqt, sparsity=0)) < bound
 
 
+def tones(freqs: list[float]) -> Tensor:
+    time = torch.arange(30_000, dtype=torch.float64) / 16_000
+    freq = 2 * torch.pi * torch.tensor(freqs, dtype=torch.float64)[:, None, None]
+    return torch.cat([torch.sin(freq * time), torch.cos(freq * time)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bound"),
+    [({}, 1e-4), ({"f_min": 65.4, "n_bins": 80}, 1e-4), ({"n_bins": 48}, 2e-3)],
+)
+def test_tones_of_any_frequency_are_librosas_beside_a_tone_in_the_bin(arguments, bound):
+    # Near half the rate, what is left of a tone in bins far below is no measure of the difference.
+    cqt = features.CQT(**arguments)
+    middle = cqt(tones(cqt.frequencies.tolist()))[: cqt.n_bins, 0, :, 30]
+    full = middle.diagonal()[:, None]
+    waveform = tones([100.0, 440.0, 1000.0, 2000.0, 4000.0, 6000.0, 7500.0, 7950.0])
+    fading = waveform * torch.hann_window(30_000, dtype=torch.float64)
+    for audio, most in ((waveform, bound), (fading, 5e-6)):
+        apart = (cqt(audio) - librosas(audio, cqt, sparsity=0)).abs() / full
+        assert apart.max() < most
+
+
 def test_cqt_is_librosas_to_more_digits_within_the_audio():
     cqt = features.CQT(hop_length=512, f_min=4 * C1, n_bins=48)
     waveform = noise(1, 1, 30_000)

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from augspec import _chunks, features
 
 SMALL = {"n_fft": 64, "hop_length": 20}
+EMPTY_FILTERS = pytest.mark.filterwarnings("ignore:.*mel filters lie between")
 MEL = {"sample_rate": 8000, "n_mels": 20, **SMALL}
 FEATURES = {
     "Spectrogram": lambda **kwargs: features.Spectrogram(**SMALL, **kwargs),
@@ -113,6 +114,7 @@ def test_work_in_blocks_is_the_work_in_one(make, monkeypatch):
         torch.testing.assert_close(feature(waveform, lengths)[0], whole_ragged)
 
 
+@EMPTY_FILTERS
 @pytest.mark.parametrize("power", [1.0, 2.0])
 @pytest.mark.parametrize(
     "mels", [{"n_mels": 70}, {"n_mels": 128, "f_min": 100.0}, {"n_mels": 33, "f_max": 900.0}]
@@ -273,6 +275,7 @@ def test_bad_framing(arguments, message):
         features.Spectrogram(**arguments)
 
 
+@EMPTY_FILTERS
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -293,6 +296,7 @@ def test_bad_log_mel(arguments, message):
         features.LogMelSpectrogram(**arguments)
 
 
+@EMPTY_FILTERS
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -308,4 +312,45 @@ def test_bad_mfcc(arguments, message):
 
 def test_bad_waveform_names_the_argument():
     with pytest.raises(ValueError, match=r"`waveform.unsqueeze\(1\)`"):
-        features.LogMelSpectrogram()(torch.zeros(4, 16_000))
+        features.LogMelSpectrogram(n_mels=40)(torch.zeros(4, 16_000))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        features.MelSpectrogram,
+        features.LogMelSpectrogram,
+        features.PCEN,
+        lambda n_fft=400: features.MFCC(melkwargs={"n_fft": n_fft}),
+    ],
+)
+def test_empty_mel_filters_are_a_warning_that_says_what_to_set(make):
+    with pytest.warns(
+        UserWarning, match="4 of 128 mel filters .* constant: 0, 3, 6, 13. Set"
+    ) as told:
+        make()
+    assert len(told) == 1
+    assert "Set `n_fft` to 574 or more (it is 400)" in str(told[0].message)
+    make(n_fft=574)  # warnings are errors here
+
+
+def test_the_rows_that_a_warning_names_are_constant_and_it_points_to_the_caller():
+    with pytest.warns(UserWarning, match="mel filters") as told:
+        log_mel = features.LogMelSpectrogram()
+    assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match="mel filters") as told:
+        features.MelSpectrogram()
+    assert told[0].filename == __file__
+    rows = log_mel(torch.randn(1, 1, 16_000))[0, 0]
+    constant = (rows == rows[:, :1]).all(1).nonzero().flatten().tolist()
+    assert constant == [0, 3, 6, 13]
+
+
+@pytest.mark.parametrize("mel_scale", ["htk", "slaney"])
+@pytest.mark.parametrize(("sample_rate", "n_mels"), [(8000, 200), (44_100, 128), (96_000, 64)])
+def test_the_frame_that_a_warning_names_leaves_no_filter_empty(sample_rate, n_mels, mel_scale):
+    settings = {"n_mels": n_mels, "mel_scale": mel_scale, "f_min": 20.0}
+    with pytest.warns(UserWarning, match="mel filters") as told:
+        features.MelSpectrogram(sample_rate, n_fft=64, **settings)
+    enough = int(str(told[0].message).split("`n_fft` to ")[1].split()[0])
+    features.MelSpectrogram(sample_rate, n_fft=enough, **settings)

@@ -208,7 +208,7 @@ def test_float32_is_close_to_float64(waveform, make):
 
 
 def test_a_module_cast_to_another_dtype_computes_with_exact_tables(waveform):
-    feature = features.MFCC()
+    feature = features.MFCC(melkwargs={"n_mels": 40})
     double, single = feature(waveform), feature(waveform.float())
     assert torch.equal(feature.double()(waveform), double)
     assert torch.equal(feature.half()(waveform.float()), single)

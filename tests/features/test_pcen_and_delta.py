@@ -182,7 +182,9 @@ def test_orders_become_channels():
 
 
 def test_delta_in_a_front_end_takes_lengths():
-    stages = torch.nn.Sequential(features.MFCC(n_mfcc=13), features.Delta(order=(0, 1)))
+    stages = torch.nn.Sequential(
+        features.MFCC(n_mfcc=13, melkwargs={"n_mels": 40}), features.Delta(order=(0, 1))
+    )
     frontend = Frontend(T.Gain(), stages)
     waveform, lengths = 0.1 * noise(2, 1, 4000, dtype=torch.float32), torch.tensor([4000, 1500])
     params = frontend.make_params(waveform, lengths)

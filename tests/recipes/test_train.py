@@ -203,7 +203,10 @@ def test_pictures_are_written_once_and_cost_what_they_cost(run, tmp_path):
 
 
 def test_pictures_that_are_there_cost_what_they_have_cost(root, tmp_path):
-    notes, feature = open_data(config_of_notes(), str(root)).valid, features.LogMelSpectrogram()
+    notes, feature = (
+        open_data(config_of_notes(), str(root)).valid,
+        features.LogMelSpectrogram(n_mels=40),
+    )
     first = Images(notes, feature, tmp_path, lambda *_: None)
     (tmp_path / "seconds.txt").write_text("100.0")
     again = Images(notes, feature, tmp_path, lambda *_: None)

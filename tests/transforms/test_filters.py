@@ -68,6 +68,18 @@ def test_each_example_and_channel_gets_its_own_cutoff():
             assert level == pytest.approx(10 * math.log10(0.5), abs=0.3)  # the tail that is cut off
 
 
+@pytest.mark.parametrize("make", [T.BandPass, T.BandStop])
+@pytest.mark.parametrize(("center", "narrower"), [(100.0, 0.0), (3000.0, 0.23)])
+def test_a_band_is_as_wide_as_its_page_says(make, center, narrower):
+    impulse = torch.zeros(1, 1, 1 << 16, dtype=torch.float64)
+    impulse[..., 0] = 1.0
+    response = make(center, 2.0, sample_rate=16_000)(impulse)[0, 0]
+    power = torch.fft.rfft(response).abs().square()
+    inside = power > 0.5 if make is T.BandPass else power < 0.5
+    width = float(inside.sum()) * 16_000 / len(response)
+    assert 1 - width / (center / 2.0) == pytest.approx(narrower, abs=0.006)
+
+
 def test_the_mix_is_the_part_of_the_filtered_sound():
     waveform = torch.randn(3, 1, 500)
     wet = T.HighPass(1000.0, sample_rate=16_000)(waveform, keys=KEYS[:3])

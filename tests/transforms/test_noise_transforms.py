@@ -1,13 +1,19 @@
 """Random noise: its level, its places, and what it leaves alone."""
 
+import math
+
 import pytest
 import torch
 
 import augspec
 from augspec import transforms as T
+from augspec.functional.shapes import span_start
 
 KEYS = augspec.example_keys(seed=2, epoch=0, index=torch.arange(64))
 pytestmark = pytest.mark.usefixtures("eager_kernels")
+
+
+LONG = augspec.Bank([torch.randn(80_000, generator=torch.Generator().manual_seed(1))], 16_000)
 
 
 def make_bank():
@@ -77,8 +83,9 @@ def test_a_longer_background_is_cut_anywhere_and_a_shorter_one_begins_again():
 
     long = torch.ones(64, 1, 2500)
     added = (transform.transform(long, params) - long)[:, 0].double()
-    jumps = (added.diff() < 0).sum(1)
-    assert set(jumps.tolist()) <= {2, 3}
+    falls = added.diff() < 0  # over the 5 ms in which the end turns into the beginning
+    begins = (falls[:, 1:] & ~falls[:, :-1]).sum(1) + falls[:, 0]
+    assert set(begins.tolist()) <= {2, 3}
 
 
 def test_every_sound_of_a_bank_is_drawn():
@@ -118,6 +125,141 @@ def test_bursts_can_be_cut_from_a_bank():
     assert 10 < (added[:, 0].sum(1) > 0).sum() < 54
 
 
+def mostly_silent(sample_rate=16_000):
+    generator = torch.Generator().manual_seed(0)
+    sound = torch.zeros(4 * sample_rate)
+    sound[sample_rate : 2 * sample_rate] = 0.1 * torch.randn(sample_rate, generator=generator)
+    return augspec.Bank([sound], sample_rate)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize(
+    "make",
+    [
+        T.BackgroundNoise,
+        lambda bank, snr: T.ShortNoises(snr, 1, 0.1, bank=bank, fade=0.0, sample_rate=16_000),
+    ],
+)
+def test_a_sound_of_which_a_quarter_sounds_is_not_amplified(make, seconds):
+    # Cut at any place, the few samples of a cut that sound had the level of all: peaks of 7.8.
+    waveform = torch.full((64, 1, int(16_000 * seconds)), 0.5)
+    added = make(mostly_silent(), 0.0)(waveform, keys=KEYS) - waveform
+    assert added.abs().amax((1, 2)).min() > 0.5
+    # Half of a cut is noise: 1.41 times its level, of which 5 is the largest of some 1e6 values.
+    assert added.abs().max() < 5 * 1.42 * 0.5 * max(1.0, seconds) ** 0.5
+
+
+def test_a_place_that_sounds_stays_and_a_steady_bank_has_the_places_it_had():
+    offset, sound = torch.rand(500, generator=torch.Generator().manual_seed(0)), torch.arange(500)
+    steady, size = make_bank(), torch.full((500,), 100)
+    length = steady.length_of(sound % 4)
+    room = torch.where(length >= 100, length - 100, length - 1)
+    assert torch.equal(steady.find_place(sound % 4, offset, size), span_start(offset, room))
+
+    quiet, size = mostly_silent(), torch.full((500,), 8000)
+    before = span_start(offset, torch.full((500,), 56_000))
+    place = quiet.find_place(sound * 0, offset, size)
+    inside = (before > 16_000 - 4000 + 320) & (before < 32_000 - 4000 - 320)
+    assert torch.equal(place[inside], before[inside])
+    assert 0.2 < inside.double().mean() < 0.35
+    assert (place >= 16_000 - 4320).all()
+    assert (place <= 32_000 - 3680).all()
+    # The others are spread over all places that sound, too.
+    others = place[~inside].double()
+    assert abs(others.mean() - 20_000) < 600
+    assert others.std() > 4000  # 4619 of 16,000 places
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
+def test_a_looped_sine_has_no_step_above_its_own(sample_rate):
+    time = torch.arange(int(0.3 * sample_rate), dtype=torch.float64) / sample_rate
+    bank = augspec.Bank([torch.sin(2 * torch.pi * 103.0 * time).float()], sample_rate).double()
+    start, sound = torch.arange(8) * 100, torch.zeros(8, dtype=torch.int64)
+    fade = round(0.005 * sample_rate)
+    looped = bank.take(sound, start, sample_rate, fade=fade)
+    step = 2 * math.pi * 103.0 / sample_rate
+    assert looped.diff().abs().max() < 1.01 * step
+    assert bank.take(sound, start, sample_rate).diff().abs().max() > 4 * step
+    # What does not come again ends as it is.
+    once = bank.take(sound, start, 500, fade=fade, used=torch.full((8,), 500))
+    assert torch.equal(once, bank.take(sound, start, 500))
+
+    waveform = torch.ones(8, 1, sample_rate, dtype=torch.float64)
+    for transform in (
+        T.BackgroundNoise(bank, 0.0),
+        T.ShortNoises(0.0, 1, 1.0, bank=bank, sample_rate=sample_rate),
+    ):
+        added = transform(waveform, keys=KEYS[:8]) - waveform
+        assert (added.diff().abs().amax(-1) / added.abs().amax(-1)).max() < 1.05 * step
+
+
+def test_the_ratio_of_the_active_part_does_not_depend_on_the_silence_around_it():
+    waveform = torch.zeros(4, 2, 64_000)
+    tone = torch.sin(torch.arange(16_000) * 0.3)
+    waveform[:2, 0, 20_000:36_000] = tone
+    waveform[:2, 1, 20_000:36_000] = 0.01 * tone
+    waveform[2:, :, :16_000] = tone
+    lengths = torch.tensor([64_000, 40_000, 64_000, 16_000])
+    for transform in (
+        T.WhiteNoise,
+        T.ColoredNoise,
+        lambda *a, **b: T.BackgroundNoise(LONG, *a, **b),
+    ):
+        for per_channel in (False, True):
+            noisy = transform(10.0, reference="active", per_channel=per_channel)
+            out, _ = noisy(waveform, lengths, keys=KEYS[:4])
+            for i, (first, end) in enumerate([(20_000, 36_000)] * 2 + [(0, 16_000)] * 2):
+                dims = (1,) if per_channel else (0, 1)
+                heard = slice(0, int(lengths[i]))
+                signal = waveform[i, :, first:end].square().mean(dims)
+                added = (out - waveform)[i, :, heard].square().mean(dims)
+                ratio = 10 * torch.log10(signal / added)
+                torch.testing.assert_close(ratio, torch.full_like(ratio, 10.0), rtol=0, atol=0.1)
+                assert not (out - waveform)[i, :, int(lengths[i]) :].any()
+
+
+def test_bursts_lie_below_the_active_part():
+    waveform = torch.zeros(2, 1, 64_000)
+    waveform[0, 0, :16_000] = waveform[1, 0] = 1.0
+    make = {"fade": 0.0, "sample_rate": 16_000, "reference": "active"}
+    added = T.ShortNoises(20.0, 1, 0.1, **make)(waveform, keys=KEYS[:2]) - waveform
+    level = added.square().sum((1, 2)) / (added != 0).sum((1, 2))
+    torch.testing.assert_close(level, torch.full((2,), 0.01), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_active_levels_of_half_precision_are_those_of_float32(dtype):
+    waveform = torch.zeros(2, 2, 8000)
+    waveform[:, :, 2000:4000] = 0.1 * torch.randn(2, 2, 2000)
+    waveform = waveform.to(dtype)
+    noisy = T.WhiteNoise(10.0, reference="active")
+    expected = noisy(waveform.float(), keys=KEYS[:2]).to(dtype)
+    assert torch.equal(noisy(waveform, keys=KEYS[:2]), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(noisy(waveform, keys=KEYS[:2]), expected)
+
+
+def test_a_front_end_says_the_rate_of_the_active_part():
+    noisy, mel = T.WhiteNoise(10.0, reference="active"), {"n_fft": 1024, "n_mels": 20}
+    augspec.Frontend(noisy, augspec.features.LogMelSpectrogram(48_000, **mel))
+    assert noisy._measure() == {"reference": "active", "sample_rate": 48_000}
+    with pytest.raises(ValueError, match="`sample_rate`"):
+        augspec.Frontend(
+            T.WhiteNoise(reference="active", sample_rate=8000),
+            augspec.features.LogMelSpectrogram(48_000, **mel),
+        )
+
+
+def test_the_active_part_has_gradients_and_is_no_part_of_silence():
+    waveform = torch.zeros(2, 1, 4000)
+    waveform[0, 0, 1000:2000] = torch.randn(1000)
+    waveform.requires_grad_()
+    out = T.WhiteNoise(10.0, reference="active")(waveform, keys=KEYS[:2])
+    assert not out[1].any()
+    (gradient,) = torch.autograd.grad(out.square().sum(), waveform)
+    assert gradient.isfinite().all()
+
+
 def test_silence_stays_silent():
     silence = torch.zeros(3, 1, 400)
     for transform in (T.WhiteNoise(), T.ColoredNoise(), T.ShortNoises(sample_rate=8000)):
@@ -129,6 +271,7 @@ def test_silence_stays_silent():
     [
         (lambda: T.WhiteNoise((9.0, 3.0)), ValueError, "`snr_db` must be .low, high. with"),
         (lambda: T.ColoredNoise(9.0, 20.0), ValueError, r"`slope_db` must lie in \[-12, 12\]"),
+        (lambda: T.WhiteNoise(reference="a"), ValueError, "`reference` must be 'all' or 'active'"),
         (lambda: T.BackgroundNoise("a"), TypeError, "`bank` must be an augspec.Bank, got str"),
         (lambda: T.ShortNoises(count=0, sample_rate=9), ValueError, r"`count` must lie in \[1, 64"),
         (lambda: T.ShortNoises(duration=0.0, sample_rate=9), ValueError, "`duration` must lie in"),

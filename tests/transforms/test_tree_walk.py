@@ -72,7 +72,7 @@ def test_waveforms_and_spectrograms_are_not_mixed():
     ):
         with pytest.raises(ValueError, match="must all take waveforms or all take spectrograms"):
             make()
-    features = F.LogMelSpectrogram()
+    features = F.LogMelSpectrogram(n_mels=40)
     for inside in (mask, T.Chain([T.OneOf([mask])])):
         with pytest.raises(ValueError, match="`waveform` must transform waveforms"):
             augspec.Frontend(inside, features)
