@@ -9,8 +9,8 @@ pitch.
 
 Rubber Band takes part where its command ``rubberband`` is installed, Bungee where there is its
 package. ``midi`` needs pyfluidsynth, a General MIDI sound font and, for speech, ``espeak-ng``; some
-of it is quick with ``--cells "solo pitch" --phrases 4 --quick``. librosa 1.0 needs Python 3.12: its
-figures come from a run of this script there.
+of it is quick with ``--cells "solo pitch" --phrases 4 --quick``. librosa 1.0 needs Python 3.12: it
+takes part where the variable ``LIBROSA_PYTHON`` names such a Python.
 """
 
 import argparse
@@ -29,7 +29,7 @@ import torch
 import torch_audiomentations
 import torchaudio
 from common import compare, environment, print_table
-from stretch_peers import peers, with_librosa
+from stretch_peers import other_librosa, peers, with_librosa
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -249,6 +249,7 @@ def run_midi(arguments: argparse.Namespace) -> None:
         sample_rate=arguments.rate,
         stereo=arguments.stereo,
         quick=arguments.quick,
+        names=arguments.peers,
         **{name: value for name, value in given.items() if value},
     )
 
@@ -260,6 +261,8 @@ def programs() -> str:
         if command := shutil.which(name):
             answer = subprocess.run([command, "--version"], capture_output=True, text=True)
             found.append(f"{name} {(answer.stdout + answer.stderr).strip()}")
+    if name := other_librosa():
+        found.append(f"{name} beside")
     return ", ".join(found)
 
 
@@ -274,6 +277,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=110)
     midi = parser.add_argument_group("midi")
     midi.add_argument("--cells", nargs="+", help='such as "solo pitch" or "speech stretch"; all')
+    midi.add_argument("--peers", nargs="+", default=(), help="who takes part; all")
     midi.add_argument("--phrases", type=int, default=14, help="of a cell")
     midi.add_argument("--rate", type=int, default=SAMPLE_RATE, help="sample rate in Hz")
     midi.add_argument("--stereo", action="store_true")

@@ -186,6 +186,7 @@ def midi(
     sample_rate: int = 16_000,
     stereo: bool = False,
     quick: bool = False,
+    names: Sequence[str] = (),
     sound_font: Path = midi_phrases.SOUND_FONT,
 ) -> None:
     """Print the scores of every cell, and in how many of them ours are best.
@@ -196,6 +197,7 @@ def midi(
         sample_rate: Of the phrases and the sentences, in Hz.
         stereo: Leave notes where they are panned to; speech is mono.
         quick: Leave out the slowest peers.
+        names: Peers that take part; all by default.
         sound_font: What plays.
     """
     if unknown := set(cells) - {*CELLS, *SPEECH}:
@@ -209,9 +211,9 @@ def midi(
     for cell in cells:
         kind, task = cell.split()
         if kind == "speech":
-            able, takes = _speech_peers(task, quick), _sentences(task, count, sample_rate)
+            able, takes = _speech_peers(task, quick, names), _sentences(task, count, sample_rate)
         else:
-            able = peers(task, quick)
+            able = peers(task, quick, names)
             takes = _phrases(synthesizer, kind, task, count, stereo)
         scores[cell] = {name: [] for name in ("the ideal", *able)}
         for goal, source, ideal, semitones, rate in takes:
@@ -248,9 +250,9 @@ def _sentences(task: str, count: int, sample_rate: int) -> Iterator[Take]:
         yield goal, sentence.source, sentence.ideal, sentence.semitones, sentence.rate
 
 
-def _speech_peers(task: str, quick: bool) -> dict[str, Shift]:
+def _speech_peers(task: str, quick: bool, names: Sequence[str]) -> dict[str, Shift]:
     """Return the peers; for a pitch shift also with formants kept, as those of the ideal are."""
-    able = peers(task, quick)
+    able = peers(task, quick, names)
     if task == "pitch":
         able["augspec, formants kept"] = functools.partial(ours, preserve_formants=True)
         if "Rubber Band R3" in able:

@@ -1,11 +1,15 @@
 """Pitch shift and time stretch of one sound, ours and the peers', behind one signature.
 
+librosa takes part twice if ``LIBROSA_PYTHON`` names a Python that has another librosa: librosa 1.0
+needs a Python 3.12 of its own.
+
 Each takes ``(waveform, semitones, rate, sample_rate)``, a waveform of ``(time,)`` or ``(channel,
 time)`` in float32, and shifts the pitch (rate 1), stretches (semitones 0) or does both, in one pass
 where it can. The peers run with their defaults, as a user calls them.
 """
 
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -29,6 +33,7 @@ except ImportError:  # a wheel for some systems only
 
 SAMPLE_RATE = 16_000
 RUBBER_BAND = shutil.which("rubberband")  # Debian's rubberband-cli
+LIBROSA_PYTHON = os.environ.get("LIBROSA_PYTHON")
 FRAME = 0.064  # seconds of a frame of ours
 Shift = Callable[..., np.ndarray]
 
@@ -92,6 +97,57 @@ def with_librosa(
     return waveform
 
 
+_LIBROSA = """
+import sys, librosa, numpy
+for line in sys.stdin:
+    semitones, rate, sample_rate, file = line.rstrip().split(" ", 3)
+    waveform = numpy.load(file)
+    if float(rate) != 1:
+        waveform = librosa.effects.time_stretch(waveform, rate=float(rate))
+    if float(semitones) != 0:
+        waveform = librosa.effects.pitch_shift(
+            waveform, sr=int(sample_rate), n_steps=float(semitones)
+        )
+    numpy.save(file, waveform)
+    print("done", flush=True)
+"""
+
+
+def with_other_librosa(
+    waveform: np.ndarray, semitones: float, rate: float, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    """Call librosa in ``LIBROSA_PYTHON`` as `with_librosa` does here."""
+    child = _librosa_child()
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sound.npy"
+        np.save(file, waveform)
+        print(semitones, rate, sample_rate, file, file=child.stdin, flush=True)
+        if child.stdout.readline() != "done\n":
+            raise RuntimeError(f"{LIBROSA_PYTHON} stopped: see what it printed above")
+        sound: np.ndarray = np.load(file)
+        return sound
+
+
+@functools.cache
+def _librosa_child() -> subprocess.Popen[str]:
+    """Start ``LIBROSA_PYTHON`` once; it ends with this process. librosa takes seconds to start."""
+    assert LIBROSA_PYTHON is not None
+    command = [LIBROSA_PYTHON, "-W", "ignore", "-c", _LIBROSA]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@functools.cache
+def other_librosa() -> str | None:
+    """Name the librosa of ``LIBROSA_PYTHON``, such as ``librosa 1.0.0``."""
+    if LIBROSA_PYTHON is None:
+        return None
+    command = [LIBROSA_PYTHON, "-c", "import librosa; print(librosa.__version__)"]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    return f"librosa {answer.stdout.strip()}"
+
+
 def with_torchaudio(
     waveform: np.ndarray, semitones: float, rate: float, sample_rate: int = SAMPLE_RATE
 ) -> np.ndarray:
@@ -146,12 +202,15 @@ def rubber_band(
         return soundfile.read(target, dtype="float32")[0].T
 
 
-def peers(task: str, quick: bool = False) -> dict[str, Shift]:
+def peers(task: str, quick: bool = False, names: Sequence[str] = ()) -> dict[str, Shift]:
     """Return who can do ``pitch``, ``stretch`` or ``both``.
 
-    ``quick`` leaves out who takes seconds, and gigabytes, for one sound.
+    ``quick`` leaves out who takes seconds, and gigabytes, for one sound; ``names``, if there are
+    any, all others but ours.
     """
     able = {"augspec": ours, "Signalsmith": signalsmith, "librosa": with_librosa}
+    if name := other_librosa():
+        able[name] = with_other_librosa
     if RUBBER_BAND:
         able["Rubber Band R3"] = rubber_band
     if bungee:
@@ -160,4 +219,4 @@ def peers(task: str, quick: bool = False) -> dict[str, Shift]:
         able["torchaudio"] = with_torchaudio
     if task == "pitch" and not quick:
         able["torch-pitch-shift"] = with_torch_pitch_shift
-    return able
+    return {name: peer for name, peer in able.items() if not names or name in ("augspec", *names)}
