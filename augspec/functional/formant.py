@@ -24,6 +24,7 @@ _STEPS = 32  # places between two samples that a period can have
 _RESOLVED = 256  # bins of 1 / (64 ms): above 4 kHz the harmonics of a voice run into one another
 _PEAK = 0.85  # share of the highest peak of the autocorrelation that the first must have
 _AGAIN = 0.9  # share of a peak that there must be at twice its lag
+_NO_PEAK = 2.0  # beside a lag, where there is none
 _VOICED = 0.1  # share of lag 0 that there must be at long lags
 _FLOOR = 1e-6  # of the envelope, relative to the mean magnitude of the frame: -120 dB
 _MAX_GAIN = 30.0  # dB, up or down
@@ -196,18 +197,21 @@ def _magnitude(real: Tensor, imag: Tensor) -> Tensor:
     return torch.where(silent, 0.0, torch.where(silent, 1.0, power).sqrt())
 
 
-@compiled
 def _weigh(magnitude: Tensor) -> Tensor:
     """Weigh bins by how well a frame tells harmonics apart there.
 
     The pitch of a voice moves within a frame, and its harmonics the more, the higher they are. What
     is left above 4 kHz are formants, whose spacing would pass for that of harmonics.
     """
-    bin_ = torch.arange(magnitude.shape[-1], device=magnitude.device).to(magnitude.dtype)
-    return magnitude / (1.0 + (bin_ / _RESOLVED).square())
+    bins, dtype, device = magnitude.shape[-1], magnitude.dtype, magnitude.device
+    return magnitude * constant(_resolution, bins, dtype=dtype, device=device)
 
 
-@compiled
+def _resolution(bins: int, *, dtype: torch.dtype) -> Tensor:
+    bin_ = torch.arange(bins, dtype=torch.float64)
+    return (1.0 / (1.0 + (bin_ / _RESOLVED).square())).to(dtype)
+
+
 def _period(autocorrelation: Tensor) -> Tensor:
     """Find the period of each frame in samples, ``(row, frame, 1)``.
 
@@ -216,44 +220,78 @@ def _period(autocorrelation: Tensor) -> Tensor:
     Of those that count, the first nearly as high as the highest is the period; the highest itself
     may be a multiple, because a period need not be a whole number of samples.
     """
-    n_fft = autocorrelation.shape[-1]
-    shortest, longest = max(n_fft // _SHORTEST, 2), n_fft // _LONGEST
-    lag = torch.arange(longest + 1, device=autocorrelation.device)
-    # Magnitudes under a Hann window fade with the lag as cos ** 2. Half of that, in dB, is given
-    # back; all of it would lift noise above the first peak.
-    fade = torch.cos((math.pi / n_fft) * lag.to(autocorrelation.dtype))
-    values = autocorrelation[..., : longest + 1] / fade
-    left, here, right = (values[..., i : longest - 1 + i].contiguous() for i in range(3))
+    n_fft, dtype = autocorrelation.shape[-1], autocorrelation.dtype
+    lift = constant(_lift, n_fft, dtype=dtype, device=autocorrelation.device)
+    # In three kernels: the compiler does in one what is asked of every lag, and again for its half.
+    rise, offset = _find_peaks(autocorrelation, lift)
+    return _first_peak(rise, offset, _rise_again(rise), autocorrelation)
+
+
+def _lift(n_fft: int, *, dtype: torch.dtype) -> Tensor:
+    """Give the factors on lags that make up for half of what the window takes from them, in dB.
+
+    Magnitudes under a Hann window fade with the lag as cos ** 2. To make up for all of it would
+    lift noise above the first peak.
+    """
+    lag = torch.arange(n_fft // _LONGEST + 1, dtype=torch.float64)
+    return (1.0 / torch.cos(math.pi / n_fft * lag)).to(dtype)
+
+
+@compiled
+def _find_peaks(autocorrelation: Tensor, lift: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the rise at each lag from 1 over the lowest before; and where in it there is a peak.
+
+    Returns:
+        The rise, and the place of the peak beside the lag; `_NO_PEAK` where there is none.
+    """
+    values = autocorrelation[..., : lift.shape[-1]] * lift
+    count = values.shape[-1] - 2
+    left, here, right = (values[..., i : count + i].contiguous() for i in range(3))
     # A parabola through three lags gives each peak its height and its place.
     slope, bend = right - left, (left - 2 * here + right).clamp(max=-1e-20)
     offset = (-0.5 * slope / bend).clamp(-0.5, 0.5)
     peak = (here >= left) & (here > right)
     rise = here - torch.cummin(here, dim=-1).values
     rise = torch.where(peak, rise + 0.25 * slope * offset, rise)
-    height = torch.where(peak, torch.minimum(rise, _rise_again(rise, longest)), 0.0)
-    height, offset = height[..., shortest - 1 :], offset[..., shortest - 1 :]
-    highest = height.amax(-1, keepdim=True)
-    count = height.shape[-1]
-    place = torch.arange(count, device=height.device)
-    first = torch.where(height >= _PEAK * highest, place, count - 1).amin(-1, keepdim=True)
-    period = first + shortest + offset.gather(-1, first)
-    # Rounded, the period is a constant for the gradient, which it would make explode near silence.
-    period = torch.round(period * _STEPS) / _STEPS
-    # Of a band of noise nothing is left at long lags, where a period has come again.
-    late = here[..., longest // 2 :].amax(-1, keepdim=True)
-    voiced = late > _VOICED * autocorrelation[..., :1]
-    return torch.where(voiced, period, n_fft / _UNVOICED)
+    return rise, torch.where(peak, offset, _NO_PEAK)
 
 
-def _rise_again(rise: Tensor, longest: int) -> Tensor:
+@compiled
+def _rise_again(rise: Tensor) -> Tensor:
     """Say how high a peak at each lag from 1 may be for what there is at twice the lag.
 
     Twice a lag beyond half of the longest is not looked at: formants have faded by then.
     """
-    around = torch.maximum(rise[..., 1:], rise[..., :-1])
-    around = torch.maximum(around[..., 1:], around[..., :-1])  # from lag 2, with both neighbours
-    again = around[..., : longest - 3 : 2] / _AGAIN
-    return torch.cat([again, rise[..., again.shape[-1] :]], dim=-1)
+    around = torch.maximum(torch.maximum(rise[..., 2:], rise[..., 1:-1]), rise[..., :-2])
+    return around[..., ::2].contiguous() / _AGAIN
+
+
+@compiled
+def _first_peak(rise: Tensor, offset: Tensor, again: Tensor, autocorrelation: Tensor) -> Tensor:
+    n_fft, last = autocorrelation.shape[-1], rise.shape[-1] - 1
+    shortest, middle = max(n_fft // _SHORTEST, 2) - 1, again.shape[-1]  # place 0 is lag 1
+    spans = slice(shortest, middle), slice(middle, last + 1)
+    early = torch.minimum(rise[..., spans[0]], again[..., shortest:])
+    heights = [
+        torch.where(offset[..., span] < _NO_PEAK, height, 0.0)
+        for span, height in zip(spans, (early, rise[..., spans[1]]), strict=True)
+    ]
+    highest = torch.maximum(*(height.amax(-1, keepdim=True) for height in heights))
+    places = torch.arange(last + 1, device=rise.device)
+    first = torch.minimum(
+        *(
+            torch.where(height >= _PEAK * highest, places[span], last).amin(-1, keepdim=True)
+            for span, height in zip(spans, heights, strict=True)
+        )
+    )
+    beside = offset.gather(-1, first)
+    period = first + 1 + torch.where(beside < _NO_PEAK, beside, 0.0)
+    # Rounded, the period is a constant for the gradient, which it would make explode near silence.
+    period = torch.round(period * _STEPS) / _STEPS
+    # Of a band of noise nothing is left at long lags, where a period has come again.
+    late = autocorrelation[..., (last + 1) // 2 : last + 1].amax(-1, keepdim=True)
+    voiced = late > _VOICED * autocorrelation[..., :1]
+    return torch.where(voiced, period, n_fft / _UNVOICED)
 
 
 @compiled

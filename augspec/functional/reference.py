@@ -105,7 +105,8 @@ def block_size(sample_rate: int) -> int:
 
 
 def _blocks(waveform: Tensor, size: int) -> Tensor:
-    return nnf.pad(waveform, (0, -waveform.shape[-1] % size)).unflatten(-1, (-1, size))
+    padded = nnf.pad(waveform, (0, -waveform.shape[-1] % size))
+    return padded.view(*padded.shape[:-1], -1, size)
 
 
 Reference = Callable[[Tensor, Tensor, Tensor | None, int], Tensor]

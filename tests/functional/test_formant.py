@@ -26,8 +26,9 @@ VOWELS = {  # center frequencies and bandwidths of the formants, Hz
 }
 KERNELS = [
     formant._magnitude,
-    formant._weigh,
-    formant._period,
+    formant._find_peaks,
+    formant._rise_again,
+    formant._first_peak,
     formant._smooth,
     formant._lifter,
     formant._gain,
