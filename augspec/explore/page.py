@@ -89,7 +89,7 @@ class Page:
     def _show_length(self) -> None:
         try:
             seconds = self.sounds.seconds(self.setup.sound)
-        except (ValueError, OSError):  # `_work` says what is wrong
+        except (ImportError, ValueError, OSError):  # `_work` says what is wrong
             seconds = 0.0
         is_long = seconds > SECONDS
         part = f"; {SECONDS} s from the slider's place are heard" if is_long else ""
@@ -197,7 +197,7 @@ class Page:
                 return render(frontend, waveform, rates, *job[2:])
 
             versions = await run.io_bound(make)
-        except (ValueError, OSError, RuntimeError, TypeError) as error:
+        except (ImportError, ValueError, OSError, RuntimeError, TypeError) as error:
             self._fault.text = str(error)
             return
         finally:
