@@ -263,6 +263,15 @@ def test_tables_of_public_data_sets():
     assert folders["valid_words"].labels.tolist() == [1]  # "up" alone would have been 0
 
 
+def test_several_labels_at_once():
+    lookalikes.fsd50k(Path("FSD50K"))
+    names = run(code_of("howto/several-labels.md"))
+    assert names["train"].classes == ["Bark", "Dog", "Rain", "Water"]
+    assert names["batch"]["label"].shape == (2, 4)
+    assert names["found"].scores.shape == (2, 4)
+    assert 0.0 < names["mean_precision"] <= 1.0
+
+
 def test_windows_over_long_recordings():
     for number, seconds in enumerate((7.0, 12.5)):
         lookalikes.sound(Path("recordings", "ab"[number], "1.wav"), seconds)

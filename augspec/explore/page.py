@@ -161,7 +161,7 @@ class Page:
     def _show_length(self) -> None:
         try:
             seconds = self.sounds.seconds(self.setup.sound)
-        except (ValueError, OSError):  # `_work` says what is wrong
+        except (ImportError, ValueError, OSError):  # `_work` says what is wrong
             seconds = 0.0
         is_long = seconds > SECONDS
         part = f"; {SECONDS} s from the slider's place are heard" if is_long else ""
@@ -281,7 +281,7 @@ class Page:
             self._texts["Python"].text, self._texts["YAML"].text = python, config
             self._show(rendering.versions, *job)
             await self._draw(rendering)
-        except (ValueError, OSError, RuntimeError, TypeError) as error:
+        except (ImportError, ValueError, OSError, RuntimeError, TypeError) as error:
             self._fault.text = str(error)
             return
         finally:

@@ -90,7 +90,7 @@ def make_app(session: Session) -> Guard:
         try:
             start = float(request.query_params.get("start", 0.0))
             content, _ = wav(session.sounds.read(name, start), session.sounds.sample_rate)
-        except (ValueError, OSError) as error:
+        except (ImportError, ValueError, OSError) as error:
             return Response(f"{error}\n", status_code=404, media_type="text/plain")
         return _answer(request, content, "audio/wav")
 

@@ -177,3 +177,30 @@ def test_a_combined_loader_is_told_what_to_do(package):
     combined = importlib.import_module(utilities).CombinedLoader(loaders)
     with pytest.raises(KeyError, match="CombinedLoader .*augspec.DeviceLoader around each"):
         make_trainer(package).fit(classifier, combined)
+
+
+def test_labels_of_several_classes_are_mixed_and_reach_the_step(package):
+    """As from `AudioTable` with a separator: rows of ones and zeros, mixed in training alone."""
+    notes = [{**note, "label": torch.tensor([1.0, float(note["index"] % 2)])} for note in NOTES]
+    labels = {"train": [], "valid": []}
+
+    class Tagger(type(make_classifier(package, FrontendMixin))):
+        frontend = augspec.Frontend(T.Mixup(), F.LogMelSpectrogram(n_fft=256, n_mels=20))
+        num_classes = 2
+
+        def training_step(self, batch, batch_idx):
+            labels["train"].append(batch["label"])
+            scores = self.model(batch["specgram"])
+            return nn.functional.binary_cross_entropy_with_logits(scores, batch["label"])
+
+        def validation_step(self, batch, batch_idx):
+            labels["valid"].append(batch["label"])
+
+    classifier = Tagger()
+    trainer = make_trainer(package)
+    trainer.fit(classifier, DataLoader(notes, batch_size=4), DataLoader(notes, batch_size=4))
+    mixed, plain = torch.cat(labels["train"]), labels["valid"][-1]
+    assert torch.equal(plain, torch.stack([note["label"] for note in notes]))
+    assert mixed.shape == (4, 2)
+    torch.testing.assert_close(mixed[:, 0], torch.ones(4))
+    assert ((mixed[:, 1] > 0.0) & (mixed[:, 1] < 1.0)).any()
