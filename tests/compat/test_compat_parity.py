@@ -22,8 +22,11 @@ THEIRS = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")
+
+
 @pytest.fixture(autouse=True)
-def _quiet(eager_kernels):
+def _quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -100,8 +103,8 @@ def test_what_leaves_nothing_to_chance_is_equal(name, arguments, mode):
     [
         ("Gain", lambda samples, made: (made / samples)[..., 7]),
         ("PolarityInversion", lambda samples, made: (made / samples)[..., 7]),
-        ("Padding", lambda samples, made: (made == 0).float().mean(-1)),
-        ("PeakNormalization", lambda samples, made: made.abs().amax(-1)),
+        ("Padding", lambda _, made: (made == 0).float().mean(-1)),
+        ("PeakNormalization", lambda _, made: made.abs().amax(-1)),
         ("AddColoredNoise", lambda samples, made: (made - samples).square().mean(-1)),
         ("Mix", lambda samples, made: (made - samples).square().mean(-1)),
     ],

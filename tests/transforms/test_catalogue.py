@@ -67,7 +67,6 @@ CATALOGUE |= {
     "Fbank, edges and energy": F.Fbank(
         8000, 16, 20.0, snip_edges=False, use_energy=True, power=1.0, scale=2.0**15
     ),
-    "PCEN, trainable": F.PCEN(n_fft=256, hop_length=64, n_mels=16, trainable=True),
     "Normalize, per bin": F.Normalize(per_bin=True),
     "Normalize, sliding": F.Normalize(window=9, mean_only=True),
     "Normalize, data set": F.Normalize(-40.0, 15.0),

@@ -24,15 +24,15 @@ __all__ = [
 _LEVELS = ("per_batch", "per_example", "per_channel")
 
 
-class EmptyPathException(ValueError):
+class EmptyPathException(ValueError):  # noqa: N818 (their name)
     """Say that there are no audio files at a path."""
 
 
-class ModeNotSupportedException(ValueError):
+class ModeNotSupportedException(ValueError):  # noqa: N818 (their name)
     """Say that a transform does not have a mode."""
 
 
-class MultichannelAudioNotSupportedException(ValueError):
+class MultichannelAudioNotSupportedException(ValueError):  # noqa: N818 (their name)
     """Say that a transform takes audio of one channel only."""
 
 
