@@ -47,6 +47,9 @@ def preset(name: str) -> nn.Sequential:
     Returns:
         A feature for `augspec.Frontend`, or to be called.
 
+    Shape:
+        The feature takes ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
+
     Raises:
         ValueError: If the name is not known.
 
@@ -161,13 +164,31 @@ def _whisper() -> list[nn.Module]:
 
 
 def _vggish() -> list[nn.Module]:
-    settings = {"preemphasis": 0.0, "remove_dc_offset": False, "power": 1.0}
-    return [_VGGishMel(16_000, 64, window="hann", f_min=125.0, f_max=7500.0, **settings)]
+    mel = _VGGishMel(
+        16_000,
+        64,
+        window="hann",
+        preemphasis=0.0,
+        remove_dc_offset=False,
+        f_min=125.0,
+        f_max=7500.0,
+        power=1.0,
+    )
+    return [mel]
 
 
 def _panns() -> list[nn.Module]:
-    settings = {"f_min": 50.0, "f_max": 14_000.0, "norm": "slaney", "mel_scale": "slaney"}
-    return [LogMelSpectrogram(32_000, 1024, hop_length=320, n_mels=64, **settings)]
+    mel = LogMelSpectrogram(
+        32_000,
+        1024,
+        hop_length=320,
+        f_min=50.0,
+        f_max=14_000.0,
+        n_mels=64,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    return [mel]
 
 
 _PRESETS: dict[str, Callable[[], list[nn.Module]]] = {
