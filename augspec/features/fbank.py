@@ -117,6 +117,7 @@ class Fbank(MagnitudeFeature):
         torch.Size([2, 1, 80, 98])
     """
 
+    mel_scale: ClassVar[str] = "htk"
     _periodic: ClassVar[bool] = False  # whether the window is
 
     def __init__(

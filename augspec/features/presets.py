@@ -107,13 +107,14 @@ class _VGGishMel(Fbank):
 class _PaSSTMel(MagnitudeFeature):
     """Kaldi's filters on centred frames of audio whose high frequencies are raised."""
 
+    mel_scale: ClassVar[str] = "htk"
     _preemphasis: ClassVar[float] = 0.97
     _offset: ClassVar[float] = 1e-5
 
     def __init__(self) -> None:
         super().__init__(1024, 800, 320, 2.0, True, "reflect")
         self.sample_rate = 32_000
-        self.n_mels = 128
+        self.n_mels, self.f_min, self.f_max = 128, 0.0, 15_000.0
 
     @property
     def fusable(self) -> bool:
@@ -135,7 +136,7 @@ class _PaSSTMel(MagnitudeFeature):
 
     def _project(self, spectrum: Tensor) -> Tensor:
         power = stft_magnitude(spectrum)
-        arguments = (self.sample_rate, self.n_fft, self.n_mels, 0.0, 15_000.0)
+        arguments = (self.sample_rate, self.n_fft, self.n_mels, self.f_min, self.f_max)
         return power @ constant(
             kaldi_filterbank, *arguments, dtype=power.dtype, device=power.device
         )

@@ -182,6 +182,17 @@ def test_too_little_audio_has_no_frame(settings):
     assert F.Fbank(**settings)(waveform).shape == made.shape
 
 
+def test_a_plot_has_its_bins_in_mel():
+    pytest.importorskip("matplotlib")
+    from augspec.plot.axes import specgram_axes
+
+    axes = specgram_axes(F.Fbank(8000, f_max=-200.0), (23, 5), None)
+    assert axes.frequency_label == "Hz (mel scale)"
+    assert 20 < axes.frequencies[0] < axes.frequencies[-1] < 3800
+    energy = specgram_axes(F.Fbank(8000, use_energy=True), (24, 5), None)
+    assert energy.frequency_label == "Bin"
+
+
 WINDOWS = {
     "hann": torch.hann_window,
     "hamming": torch.hamming_window,
