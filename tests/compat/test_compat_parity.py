@@ -59,11 +59,12 @@ def test_arguments_have_their_names_order_and_defaults(name):
         }
 
 
-@pytest.mark.parametrize("name", sorted(THEIRS))
+TRANSFORMS = sorted(name for name in THEIRS if hasattr(THEIRS[name], "requires_sample_rate"))
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_classes_say_the_same_of_modes_rates_and_targets(name):
     ours, theirs = getattr(compat, name), THEIRS[name]
-    if not hasattr(theirs, "requires_sample_rate"):
-        pytest.skip("no transform of waveforms")
     assert set(ours.supported_modes) == set(theirs.supported_modes)
     assert ours.requires_target == theirs.requires_target
     assert ours.supports_multichannel == theirs.supports_multichannel

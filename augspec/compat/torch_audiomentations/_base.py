@@ -70,7 +70,7 @@ class BaseWaveformTransform(nn.Module):
         ValueError: If another argument is out of its range.
     """
 
-    supported_modes: Any = {"per_batch", "per_example", "per_channel"}
+    supported_modes: ClassVar[Any] = {"per_batch", "per_example", "per_channel"}
     supports_multichannel: ClassVar[bool] = True
     requires_sample_rate: ClassVar[bool] = True
     supports_target: ClassVar[bool] = True
