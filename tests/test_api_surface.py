@@ -11,6 +11,7 @@ import pytest
 
 import augspec
 import augspec.testing
+from augspec.compat import torch_audiomentations as compat
 
 FILE = Path(__file__).parent / "api_surface.json"
 MODULES = (
@@ -55,7 +56,7 @@ def describe(value):
 
 def surface():
     found = {}
-    for module in MODULES:
+    for module in (*MODULES, compat):
         for name in module.__all__:
             value = getattr(module, name)
             if not inspect.ismodule(value):

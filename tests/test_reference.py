@@ -12,6 +12,7 @@ from test_api_surface import MODULES
 import augspec
 from augspec import conditions
 from augspec import transforms as T
+from augspec.compat import torch_audiomentations as compat
 
 import_or_skip("torchaudio")  # which some of the names wrap
 
@@ -79,6 +80,7 @@ def test_every_public_name_has_one_entry():
     more = {"augspec.config.register"}
     functions = (name for name, value in vars(conditions).items() if callable(value))
     more |= {f"augspec.conditions.{name}" for name in functions if name in conditions.__all__}
+    more |= {f"{compat.__name__}.{name}" for name in compat.__all__}
     assert set(listed) == PUBLIC.keys() | more
 
 

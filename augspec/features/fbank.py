@@ -23,7 +23,7 @@ from augspec.functional.checks import (
 )
 from augspec.functional.kaldi import kaldi_filterbank, reflected_places
 from augspec.functional.noise import white_noise
-from augspec.functional.shapes import silence_after
+from augspec.functional.shapes import ends_of, silence_after
 from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import spectrum as stft
 from augspec.functional.windows import window as window_of
@@ -34,30 +34,36 @@ _SMALLEST = torch.finfo(torch.float32).eps  # what Kaldi takes the logarithm of 
 
 
 @dataclass(frozen=True)
-class MirroredFraming(Framing):
-    """Frames around the middles of hops; the sound is mirrored at its ends (``snip_edges=False``).
+class KaldiFraming(Framing):
+    """Frames as Kaldi cuts them; too little audio has none. ``n_fft`` is the frame's length.
 
-    ``n_fft`` is the frame's length.
+    Args:
+        mirrored: Whether frames are centred on the middles of hops, and the audio is mirrored at
+            its ends (``snip_edges=False``). Otherwise they lie within the audio.
     """
+
+    mirrored: bool = False
 
     def cut(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Pad and cut, a view of the padded waveform."""
         time = waveform.shape[-1]
-        ends = torch.full_like(waveform[:, 0, 0], time, dtype=torch.int64)
+        reach = self.hop_length - self.hop_length // 2 if self.mirrored else self.n_fft
+        if time < reach:
+            return waveform.new_zeros(*waveform.shape[:2], 0, self.n_fft)
+        if not self.mirrored:
+            return super().cut(waveform, lengths)
+        ends = ends_of(waveform, lengths)
         count = (time + self.hop_length // 2) // self.hop_length
-        if not count:
-            raise ValueError(
-                f"`waveform` must have at least half a hop, {(self.hop_length + 1) // 2} samples, "
-                f"got {time}"
-            )
         size = (count - 1) * self.hop_length + self.n_fft
         first = self.hop_length // 2 - self.n_fft // 2
-        place = reflected_places(first, size, ends if lengths is None else lengths)
+        place = reflected_places(first, size, ends)
         padded = waveform.take_along_dim(place[:, None], -1)
         return padded.unfold(-1, self.n_fft, self.hop_length)
 
     def count(self, lengths: Tensor) -> Tensor:
         """Count the frames of examples of ``lengths`` samples."""
+        if not self.mirrored:
+            return super().count(lengths)
         return torch.div(lengths + self.hop_length // 2, self.hop_length, rounding_mode="floor")
 
 
@@ -96,7 +102,7 @@ class Fbank(MagnitudeFeature):
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``, one bin more with
-        ``use_energy``. Note that Kaldi has frames first: ``fbank.mT``.
+        ``use_energy``. Kaldi has frames first: ``fbank.mT``. Audio shorter than a frame has none.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -111,6 +117,7 @@ class Fbank(MagnitudeFeature):
         torch.Size([2, 1, 80, 98])
     """
 
+    mel_scale: ClassVar[str] = "htk"
     _periodic: ClassVar[bool] = False  # whether the window is
 
     def __init__(
@@ -183,8 +190,8 @@ class Fbank(MagnitudeFeature):
     @property
     def framing(self) -> Framing:
         """How a waveform is cut into frames."""
-        kind = Framing if self.snip_edges else MirroredFraming
-        return kind(self.n_fft, self.hop_length, self.center, self.pad_mode)
+        given = (self.n_fft, self.hop_length, self.center, self.pad_mode)
+        return KaldiFraming(*given, mirrored=not self.snip_edges)
 
     def make_window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return ones: what is done to a frame comes before the window, in `project`."""

@@ -205,9 +205,7 @@ class Normalize(nn.Module):
             )
             return sliding
         valid = None if lengths is None else valid_frames(values, lengths)
-        return standardize(
-            values, valid, self.eps, per_bin=self.per_bin, mean_only=self.mean_only
-        )
+        return standardize(values, valid, self.eps, per_bin=self.per_bin, mean_only=self.mean_only)
 
 
 def _statistics(name: str, value: float | Sequence[float] | None) -> list[float] | None:

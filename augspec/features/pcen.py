@@ -145,6 +145,7 @@ class PCEN(MelFeature):
         kind = specgram.dtype  # the parameters may have been put to half precision
         coefficient = self.get_parameter("logit_coefficient").to(kind).sigmoid()
         gain, bias, exponent = (
-            self.get_parameter(f"log_{name}").to(kind).exp() for name in ("gain", "bias", "exponent")
+            self.get_parameter(f"log_{name}").to(kind).exp()
+            for name in ("gain", "bias", "exponent")
         )
         return pcen_by_bin(scaled, coefficient, gain, bias, exponent, self.eps, self.initial)

@@ -47,6 +47,9 @@ def preset(name: str) -> nn.Sequential:
     Returns:
         A feature for `augspec.Frontend`, or to be called.
 
+    Shape:
+        The feature takes ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
+
     Raises:
         ValueError: If the name is not known.
 
@@ -104,13 +107,14 @@ class _VGGishMel(Fbank):
 class _PaSSTMel(MagnitudeFeature):
     """Kaldi's filters on centred frames of audio whose high frequencies are raised."""
 
+    mel_scale: ClassVar[str] = "htk"
     _preemphasis: ClassVar[float] = 0.97
     _offset: ClassVar[float] = 1e-5
 
     def __init__(self) -> None:
         super().__init__(1024, 800, 320, 2.0, True, "reflect")
         self.sample_rate = 32_000
-        self.n_mels = 128
+        self.n_mels, self.f_min, self.f_max = 128, 0.0, 15_000.0
 
     @property
     def fusable(self) -> bool:
@@ -132,7 +136,7 @@ class _PaSSTMel(MagnitudeFeature):
 
     def _project(self, spectrum: Tensor) -> Tensor:
         power = stft_magnitude(spectrum)
-        arguments = (self.sample_rate, self.n_fft, self.n_mels, 0.0, 15_000.0)
+        arguments = (self.sample_rate, self.n_fft, self.n_mels, self.f_min, self.f_max)
         return power @ constant(
             kaldi_filterbank, *arguments, dtype=power.dtype, device=power.device
         )
@@ -161,13 +165,31 @@ def _whisper() -> list[nn.Module]:
 
 
 def _vggish() -> list[nn.Module]:
-    settings = {"preemphasis": 0.0, "remove_dc_offset": False, "power": 1.0}
-    return [_VGGishMel(16_000, 64, window="hann", f_min=125.0, f_max=7500.0, **settings)]
+    mel = _VGGishMel(
+        16_000,
+        64,
+        window="hann",
+        preemphasis=0.0,
+        remove_dc_offset=False,
+        f_min=125.0,
+        f_max=7500.0,
+        power=1.0,
+    )
+    return [mel]
 
 
 def _panns() -> list[nn.Module]:
-    settings = {"f_min": 50.0, "f_max": 14_000.0, "norm": "slaney", "mel_scale": "slaney"}
-    return [LogMelSpectrogram(32_000, 1024, hop_length=320, n_mels=64, **settings)]
+    mel = LogMelSpectrogram(
+        32_000,
+        1024,
+        hop_length=320,
+        f_min=50.0,
+        f_max=14_000.0,
+        n_mels=64,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    return [mel]
 
 
 _PRESETS: dict[str, Callable[[], list[nn.Module]]] = {

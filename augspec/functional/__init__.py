@@ -11,12 +11,15 @@ from augspec.functional.distortion import *
 from augspec.functional.dynamics import *
 from augspec.functional.edit import *
 from augspec.functional.equalizer import *
+from augspec.functional.fade import *
 from augspec.functional.filter import *
 from augspec.functional.formant import *
+from augspec.functional.kaldi import *
 from augspec.functional.level import *
 from augspec.functional.loudness import *
 from augspec.functional.mask import *
 from augspec.functional.mix import *
+from augspec.functional.mixstyle import *
 from augspec.functional.noise import *
 from augspec.functional.pcen import *
 from augspec.functional.resample import *

@@ -21,8 +21,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Noise and rooms": ("noise", "reverb"),
     "Channels": ("channels",),
     "Mixing": ("mix",),
-    "Spectrograms": ("mask", "resize"),
-    "Scales and features": ("scale", "delta", "pcen"),
+    "Spectrograms": ("mask", "resize", "mixstyle", "fade"),
+    "Scales and features": ("scale", "delta", "pcen", "kaldi"),
 }
 
 

@@ -23,7 +23,7 @@ def kaldi_filterbank(
 
     Args:
         sample_rate: Sample rate in Hz.
-        n_fft: Size of the transform.
+        n_fft: Samples of a frame, as it is transformed.
         n_mels: Number of filters.
         f_min: Lowest corner in Hz.
         f_max: Highest corner in Hz.

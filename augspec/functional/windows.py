@@ -11,8 +11,8 @@ from torch.signal import windows
 __all__ = ["window"]
 
 
-def _ones(length: int, *, sym: bool, dtype: torch.dtype) -> Tensor:
-    return torch.ones(length, dtype=dtype)
+def _rectangular(length: int, *, sym: bool, dtype: torch.dtype) -> Tensor:
+    return windows.general_cosine(length, a=[1.0], sym=sym, dtype=dtype)
 
 
 def _povey(length: int, *, sym: bool, dtype: torch.dtype) -> Tensor:
@@ -25,7 +25,7 @@ _MAKERS: dict[str, Callable[..., Tensor]] = {
     "hamming": windows.hamming,
     "blackman": windows.blackman,
     "povey": _povey,
-    "rectangular": _ones,
+    "rectangular": _rectangular,
     "bartlett": windows.bartlett,
     "cosine": windows.cosine,
     "nuttall": windows.nuttall,

@@ -84,8 +84,10 @@ def specgram_axes(
         found["time_label"] = "Time in s"
     if isinstance(first, MFCC):
         found["frequency_label"] = "Coefficient"
-    elif isinstance(first, MelFeature):
+    elif isinstance(first, MelFeature) or getattr(first, "n_mels", None) == bins:
         found |= _mel(first, bins)
+    elif hasattr(first, "n_mels"):  # an energy is one bin more
+        found["frequency_label"] = "Bin"
     elif isinstance(first, MagnitudeFeature) and rate is not None:
         found["frequencies"] = counted["frequencies"] * rate / first.n_fft
         found["frequency_label"] = "Hz"
@@ -103,7 +105,7 @@ def _stages(features: nn.Module | None) -> list[nn.Module]:
     return [] if features is None else [features]
 
 
-def _mel(feature: MelFeature, bins: int) -> dict[str, Any]:
+def _mel(feature: Any, bins: int) -> dict[str, Any]:
     scale: Any = feature.mel_scale
 
     def to_mel(hertz: Array) -> Array:
@@ -114,7 +116,8 @@ def _mel(feature: MelFeature, bins: int) -> dict[str, Any]:
         tensor = torch.from_numpy(np.asarray(mel, dtype=np.float64))
         return functional.mel_to_hz(tensor, scale).numpy()
 
-    highest = feature.sample_rate / 2 if feature.f_max is None else feature.f_max
+    highest = feature.f_max or 0.0
+    highest = highest if highest > 0.0 else feature.sample_rate / 2 + highest
     low, high = to_mel(np.array([feature.f_min, highest]))
     # Filter i peaks at step i + 1 of n_mels + 1: its cell reaches half a step to both sides.
     edges = low + (high - low) * (np.arange(bins + 1) + 0.5) / (bins + 1)

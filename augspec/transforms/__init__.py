@@ -14,12 +14,14 @@ from augspec.transforms.distortion import *
 from augspec.transforms.dynamics import *
 from augspec.transforms.edit import *
 from augspec.transforms.equalizer import *
+from augspec.transforms.fade import *
 from augspec.transforms.filter import *
 from augspec.transforms.filter_augment import *
 from augspec.transforms.formant import *
 from augspec.transforms.level import *
 from augspec.transforms.mask import *
 from augspec.transforms.mix import *
+from augspec.transforms.mixstyle import *
 from augspec.transforms.noise import *
 from augspec.transforms.normalize import *
 from augspec.transforms.pad import *

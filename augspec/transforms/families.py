@@ -21,7 +21,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Noise and rooms": ("noise", "reverb"),
     "Channels": ("channels",),
     "Mixing": ("mix",),
-    "Spectrograms": ("mask", "specaugment", "resize", "filter_augment"),
+    "Spectrograms": ("mask", "specaugment", "resize", "filter_augment", "mixstyle", "fade"),
 }
 
 

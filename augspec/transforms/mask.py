@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from augspec.functional.mask import MaskValue
 from augspec.functional.shapes import ends_of, span_start
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
-from augspec.transforms.declare import Drawn, Place, Whole, setting
+from augspec.transforms.declare import Drawn, Number, Place, Whole, setting
 
 __all__ = ["FrequencyMask", "TimeMask"]
 
@@ -35,6 +36,17 @@ def check_mask_value(name: str, mask_value: MaskValue) -> MaskValue:
     if mask_value not in ("mean", "min"):
         raise ValueError(f'`{name}` must be a number, "mean" or "min", got {mask_value!r}')
     return mask_value
+
+
+def check_fraction(name: str, fraction: float | None) -> float | None:
+    """Check a part of an example that may be left open."""
+    return None if fraction is None else Number(0.0, 1.0)(name, fraction)
+
+
+def part_of(size: Tensor, fraction: float) -> Tensor:
+    """Give a part of a number of places, rounded down; in integers, exact on every device."""
+    # Rounded up, 0.2 of 40 is 8 and not just below.
+    return (size * math.ceil(fraction * 2**24)) >> 24
 
 
 class Places(Drawn):
@@ -63,6 +75,7 @@ class Width(Place):
 class _Mask(SpecgramTransform, ABC):
     max_width: int = setting(check=Whole())
     mask_value: MaskValue = setting(default="mean", check=check_mask_value, kw_only=True)
+    max_fraction: float | None = setting(default=None, check=check_fraction, kw_only=True)
     width = Width()
     start = Place()
 
@@ -78,12 +91,18 @@ class _Mask(SpecgramTransform, ABC):
         """Give an instance with typical settings."""
         return cls(8)
 
+    def _widest(self, room: Tensor) -> Tensor | int:
+        """Say up to which width is drawn."""
+        if self.max_fraction is None:
+            return self.max_width
+        return part_of(room, self.max_fraction).clamp(max=self.max_width)
+
     def _transform(
         self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
     ) -> Tensor:
         room = self._room(signal, lengths)
         room = room if params["width"].ndim == 1 else room.unsqueeze(-1)
-        width = torch.minimum(span_start(params["width"], self.max_width), room)
+        width = torch.minimum(span_start(params["width"], self._widest(room)), room)
         start = span_start(params["start"], room - width)
         value = (
             mask.mask_value_of(signal, self.mask_value, lengths)
@@ -99,10 +118,16 @@ class TimeMask(_Mask):
     The width is uniform over 0 to ``max_width`` frames, the place uniform over where it fits, never
     in padding. Give it twice to a chain for two masks.
 
+    A mask of 40 frames hides half of all clips of 20 frames whole: with clips of many lengths set
+    ``max_fraction``.
+
     Args:
         max_width: Largest width in frames.
         mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``. In a
             log-mel 0 dB is loud, so that the default is the mean.
+        max_fraction: Largest width as a part of the example's valid frames, in [0, 1]: the width is
+            uniform up to the smaller of both limits. None has no such limit, and cuts a mask to
+            the example.
         p: Probability that an example is masked.
         per_channel: Draw a mask for each channel.
 
@@ -110,7 +135,8 @@ class TimeMask(_Mask):
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If ``max_width`` is negative or no integer, or ``mask_value`` is not known.
+        ValueError: If ``max_width`` is negative or no integer, ``max_fraction`` is not in [0, 1],
+            or ``mask_value`` is not known.
 
     References:
         Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
@@ -138,6 +164,7 @@ class FrequencyMask(_Mask):
         max_width: Largest width in bins.
         mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``. In a
             log-mel 0 dB is loud, so that the default is the mean.
+        max_fraction: Largest width as a part of all bins, in [0, 1]; the smaller limit holds.
         p: Probability that an example is masked.
         per_channel: Draw a mask for each channel.
 
@@ -145,7 +172,8 @@ class FrequencyMask(_Mask):
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If ``max_width`` is negative or no integer, or ``mask_value`` is not known.
+        ValueError: If ``max_width`` is negative or no integer, ``max_fraction`` is not in [0, 1],
+            or ``mask_value`` is not known.
 
     References:
         Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech

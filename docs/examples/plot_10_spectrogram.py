@@ -73,3 +73,10 @@ show(reed, T.FrequencyShift(6))
 # a tenth or less of one on the waveform.
 
 show(reed, T.FilterAugment((-12.0, 12.0)))
+
+# %%
+# LinearFade
+# ----------
+# :class:`~augspec.transforms.LinearFade`: the level goes in a line, as if the source moved.
+
+show(reed, T.LinearFade((-20.0, 0.0), (-20.0, 0.0)))

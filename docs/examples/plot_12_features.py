@@ -82,6 +82,14 @@ draw(F.PCEN(16_000, n_fft=1024, hop_length=256, n_mels=80))
 draw(F.MFCC(16_000, n_mfcc=20, melkwargs={"n_fft": 1024, "hop_length": 256, "n_mels": 64}))
 
 # %%
+# Fbank
+# -----
+# :class:`~augspec.features.Fbank`: Kaldi's filter banks, which models of speech and many pretrained
+# transformers want; :func:`~augspec.features.preset` has their settings.
+
+draw(F.Fbank(16_000, 80, window="hann"))
+
+# %%
 # CQT
 # ---
 # :class:`~augspec.features.CQT`: bins equally far apart in pitch; transposing is shifting.

@@ -4,6 +4,7 @@ import types
 
 import pytest
 import torch
+from devices import on_others
 
 from augspec.compat import torch_audiomentations as compat
 
@@ -291,3 +292,32 @@ def test_gradients_flow(augment):
     augment(samples, sample_rate=16_000).square().sum().backward()
     assert samples.grad.isfinite().all()
     assert samples.grad.any()
+
+
+EVERYWHERE = {
+    "Gain": compat.Gain,
+    "AddColoredNoise": compat.AddColoredNoise,
+    "BandPassFilter": compat.BandPassFilter,
+    "HighPassFilter": compat.HighPassFilter,
+    "Mix": compat.Mix,
+    "Padding": compat.Padding,
+    "PeakNormalization": compat.PeakNormalization,
+    "Shift": compat.Shift,
+    "ShuffleChannels": compat.ShuffleChannels,
+    "SpliceOut": compat.SpliceOut,
+    "TimeInversion": compat.TimeInversion,
+}
+
+
+@on_others(*EVERYWHERE)
+def test_another_device_draws_and_computes_what_the_cpu_does(device, name):
+    samples, labels = torch.randn(8, 2, 4000), torch.rand(8, 2, 40, 3)
+    augment = EVERYWHERE[name](p=0.5, sample_rate=16_000, output_type="dict")
+    made = []
+    for place in ("cpu", device):
+        torch.manual_seed(0)
+        made.append(augment(samples.to(place), targets=labels.to(place)))
+    here, there = made
+    assert there.samples.device.type == device
+    torch.testing.assert_close(there.samples.cpu(), here.samples, atol=1e-4, rtol=1e-3)
+    assert torch.equal(there.targets.cpu(), here.targets)

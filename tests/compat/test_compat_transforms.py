@@ -12,9 +12,8 @@ from augspec.compat import torch_audiomentations as compat
 RATE = 16_000
 
 
-@pytest.fixture(autouse=True)
-def _eager(eager_kernels):
-    """Keep kernels eager: they are small here."""
+# Compiling takes longer than all of these.
+pytestmark = pytest.mark.usefixtures("eager_kernels")
 
 
 def tone(freq, time=RATE, rate=RATE):

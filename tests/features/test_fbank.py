@@ -173,10 +173,24 @@ def test_settings_out_of_range_are_named(settings, name):
         F.Fbank(**settings)
 
 
-@pytest.mark.parametrize("snip_edges", [True, False])
-def test_too_short_audio_is_refused(snip_edges):
-    with pytest.raises(ValueError, match="`waveform` must have at least"):
-        F.Fbank(snip_edges=snip_edges)(torch.randn(1, 1, 30))
+@pytest.mark.parametrize("settings", [{}, {"snip_edges": False}, {"use_energy": True}])
+def test_too_little_audio_has_no_frame(settings):
+    waveform = sound(1, 1, 30, dtype=torch.float32)
+    made, counts = F.Fbank(**settings)(waveform, torch.tensor([30]))
+    assert made.shape == (1, 1, 23 + settings.get("use_energy", 0), 0)
+    assert counts.tolist() == [0]
+    assert F.Fbank(**settings)(waveform).shape == made.shape
+
+
+def test_a_plot_has_its_bins_in_mel():
+    pytest.importorskip("matplotlib")
+    from augspec.plot.axes import specgram_axes
+
+    axes = specgram_axes(F.Fbank(8000, f_max=-200.0), (23, 5), None)
+    assert axes.frequency_label == "Hz (mel scale)"
+    assert 20 < axes.frequencies[0] < axes.frequencies[-1] < 3800
+    energy = specgram_axes(F.Fbank(8000, use_energy=True), (24, 5), None)
+    assert energy.frequency_label == "Bin"
 
 
 WINDOWS = {

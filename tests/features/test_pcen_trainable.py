@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from augspec import Frontend
+from augspec import Frontend, testing
 from augspec import features as F
 from augspec import transforms as T
 from augspec.functional.pcen import exponential_average, pcen_by_bin
 
+LEARNT = ("log_gain", "log_bias", "log_exponent", "logit_coefficient")
 MEL = {"sample_rate": 8000, "n_fft": 64, "hop_length": 20, "n_mels": 12}
 
 
@@ -21,9 +22,8 @@ def test_it_begins_as_the_fixed_one(settings):
     waveform = sound(2, 2, 1500)
     torch.testing.assert_close(trainable(waveform), fixed(waveform), rtol=1e-5, atol=1e-6)
     assert not list(fixed.parameters())
-    assert {name: tuple(p.shape) for name, p in trainable.named_parameters()} == {
-        name: (12,) for name in ("log_gain", "log_bias", "log_exponent", "logit_coefficient")
-    }
+    shapes = {name: tuple(p.shape) for name, p in trainable.named_parameters()}
+    assert shapes == dict.fromkeys(LEARNT, (12,))
 
 
 def test_an_average_with_a_weight_for_each_bin_is_the_recursion():
@@ -82,3 +82,13 @@ def test_lengths_and_half_precision_parameters():
 def test_a_gain_of_zero_has_no_logarithm():
     with pytest.raises(ValueError, match="`gain`"):
         F.PCEN(**MEL, gain=0.0, trainable=True)
+
+
+# The contract, but for the check that it has no parameters.
+CHECKS = [name for name in testing.checks_for(F.PCEN(trainable=True)) if name != "it_has_no_state"]
+
+
+@pytest.mark.usefixtures("eager_kernels")
+@pytest.mark.parametrize("name", CHECKS)
+def test_it_keeps_the_contract(name):
+    testing.run_check(name, F.PCEN(n_fft=256, hop_length=64, n_mels=16, trainable=True))

@@ -56,8 +56,19 @@ CATALOGUE |= {
     "MixBackground, soft": T.MixBackground(labels="soft", p=0.5),
     "SpecAugment, several": T.SpecAugment("SS", max_warp=8, max_time_width=12, p=0.5),
     "Cutout, several": T.Cutout(6, 9, n_masks=3, mask_value="min", p=0.5),
+    "SpecAugment, adaptive": T.SpecAugment(
+        "SS", n_time_masks=9, adaptive_width=0.2, adaptive_count=0.2, max_masked=0.3, p=0.5
+    ),
+    "TimeMask, a part": T.TimeMask(40, max_fraction=0.25, per_channel=True, p=0.5),
+    "LinearFade, power": T.LinearFade(stype="power", per_channel=True, p=0.5),
+    "FreqMixStyle, some": T.FreqMixStyle(1.0, p=0.5),
     "FilterAugment, steps": T.FilterAugment(n_bands=4, mode="step", stype="power", p=0.5),
     "Delta, one": F.Delta(5, mode="nearest"),
+    "Fbank, edges and energy": F.Fbank(
+        8000, 16, 20.0, snip_edges=False, use_energy=True, power=1.0, scale=2.0**15
+    ),
+    "Normalize, per bin": F.Normalize(per_bin=True),
+    "Normalize, sliding": F.Normalize(window=9, mean_only=True),
     "Normalize, data set": F.Normalize(-40.0, 15.0),
     "LowPass, odd and mixed": T.LowPass(
         (20.0, 7000.0), sample_rate=16_000, order=5, mix=(0.0, 1.0), p=0.5, per_channel=True

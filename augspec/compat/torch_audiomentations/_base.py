@@ -24,15 +24,15 @@ __all__ = [
 _LEVELS = ("per_batch", "per_example", "per_channel")
 
 
-class EmptyPathException(ValueError):
+class EmptyPathException(ValueError):  # noqa: N818 (their name)
     """Say that there are no audio files at a path."""
 
 
-class ModeNotSupportedException(ValueError):
+class ModeNotSupportedException(ValueError):  # noqa: N818 (their name)
     """Say that a transform does not have a mode."""
 
 
-class MultichannelAudioNotSupportedException(ValueError):
+class MultichannelAudioNotSupportedException(ValueError):  # noqa: N818 (their name)
     """Say that a transform takes audio of one channel only."""
 
 
@@ -70,7 +70,7 @@ class BaseWaveformTransform(nn.Module):
         ValueError: If another argument is out of its range.
     """
 
-    supported_modes: Any = {"per_batch", "per_example", "per_channel"}
+    supported_modes: ClassVar[Any] = {"per_batch", "per_example", "per_channel"}
     supports_multichannel: ClassVar[bool] = True
     requires_sample_rate: ClassVar[bool] = True
     supports_target: ClassVar[bool] = True

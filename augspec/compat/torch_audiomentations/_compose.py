@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
-from augspec.compat.torch_audiomentations._base import ObjectDict, check_output_type
+from augspec.compat.torch_audiomentations._base import (
+    BaseWaveformTransform,
+    ObjectDict,
+    check_output_type,
+)
 from augspec.random import Draw, fresh_keys
 from augspec.transforms.base import check_probability
 
@@ -178,7 +182,7 @@ class OneOf(SomeOf):
         super().__init__(1, transforms, p=p, p_mode=p_mode, output_type=output_type)
 
 
-def _keeps_the_convention(part: Any) -> bool:
+def _keeps_the_convention(part: Any) -> TypeGuard[BaseWaveformTransform | BaseCompose]:
     """Whether a part is called with all of a batch: ours, and torch-audiomentations' own."""
     return hasattr(part, "freeze_parameters") and hasattr(part, "output_type")
 

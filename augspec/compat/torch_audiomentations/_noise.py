@@ -166,9 +166,7 @@ class Mix(_Noise):
     def _validate(self) -> None:
         super()._validate()
         if self.mix_target not in ("original", "union"):
-            raise ValueError(
-                f'`mix_target` must be "original" or "union", got {self.mix_target!r}'
-            )
+            raise ValueError(f'`mix_target` must be "original" or "union", got {self.mix_target!r}')
 
     def randomize_parameters(
         self,

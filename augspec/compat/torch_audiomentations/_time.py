@@ -88,8 +88,7 @@ class Shift(Transform):
         self.check_range("min_shift", "max_shift")
         if self.shift_unit not in ("fraction", "samples", "seconds"):
             raise ValueError(
-                '`shift_unit` must be "fraction", "samples" or "seconds", '
-                f"got {self.shift_unit!r}"
+                f'`shift_unit` must be "fraction", "samples" or "seconds", got {self.shift_unit!r}'
             )
 
     def is_sample_rate_required(self) -> bool:

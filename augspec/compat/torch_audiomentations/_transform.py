@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, dataclass_transform
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -19,13 +19,16 @@ _MISSING = inspect.Parameter.empty
 _COMMON = inspect.signature(BaseWaveformTransform).parameters
 
 
-@dataclass_transform(eq_default=False)
 class Transform(BaseWaveformTransform):
     """A transform whose arguments are annotated attributes, before those that all have.
 
     They are taken in their order; what is annotated as ``ClassVar`` is none. A class may give an
     argument that all have another default, as an attribute of that name.
     """
+
+    if TYPE_CHECKING:  # the constructor is made at run time
+
+        def __init__(self, *arguments: Any, **settings: Any) -> None: ...
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,0 +1,61 @@
+"""Styles of devices, mixed between the spectrograms of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from augspec.functional import mixstyle
+from augspec.transforms.base import SpecgramTransform
+from augspec.transforms.declare import Number, setting
+from augspec.transforms.mix import Beta, Partner
+
+__all__ = ["FreqMixStyle"]
+
+
+class FreqMixStyle(SpecgramTransform, kernel=mixstyle.freq_mix_style):
+    """Give each example, bin by bin, statistics between its own and another example's.
+
+    What a microphone or a loudspeaker does to a recording is, in dB, a constant for each frequency:
+    the mean over time. Mixed with that of another example, a model cannot learn devices by heart.
+    ``lam`` is the weight of the example's own mean and deviation, from the symmetric beta
+    distribution. Labels stay: it is the style that is mixed, not the content.
+
+    Who is mixed with whom does not depend on the order of the batch; ``params["partner"]`` is an
+    index into it, so that params hold for the batch as a whole.
+
+    Args:
+        alpha: Parameter of the beta distribution, in [0.01, 100]: below 1 most examples nearly keep
+            or exchange their style, 1 is uniform.
+        p: Probability that an example is changed. The published values lie between 0.4 and 0.8.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+
+    Raises:
+        ValueError: If ``alpha`` leaves its range, or ``p`` is not in [0, 1].
+
+    References:
+        Schmid et al., "CP-JKU Submission to DCASE22: Distilling Knowledge for Low-Complexity
+        Convolutional Neural Networks From a Patchout Audio Transformer", 2022. Zhou et al., "Domain
+        Generalization with MixStyle", ICLR 2021, https://arxiv.org/abs/2104.02008.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.FreqMixStyle(0.4, p=0.6)(torch.randn(4, 1, 64, 250)).shape
+        torch.Size([4, 1, 64, 250])
+    """
+
+    alpha: float = setting(default=0.4, check=Number(0.01, 100.0))
+    per_channel: bool = setting(default=False, init=False)
+    partner = Partner()
+    lam = Beta()
+
+    mixes_examples = True
+
+    def neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Make examples that are not picked their own partners: another may hold NaN."""
+        applied, partner = params["applied"], params["partner"]
+        own = torch.arange(len(partner), device=partner.device)
+        return {**super().neutralise(params), "partner": torch.where(applied, partner, own)}
