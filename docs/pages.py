@@ -91,7 +91,7 @@ def page(name, preamble, section):
     code = "\n".join(code).strip()
     quotes = 'r"""' if any("\\" in part for part in parts) else '"""'
     head = quotes + "\n" + "\n".join(parts).strip() + '\n"""\n\n'
-    return head + f"{needed(preamble, code)}\n\n# %%\n\n{code}\n"
+    return head + f"{needed(preamble, code)}\n\n{code}\n"
 
 
 def _raises(kind):
