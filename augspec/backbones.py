@@ -96,7 +96,8 @@ def create_backbone(
         >>> model(torch.randn(2, 1, 64, 251)).shape
         torch.Size([2, 10])
     """
-    timm = _import_timm()
+    _check_timm()
+    import timm
     from timm.models import is_model_in_modules
 
     in_chans, num_classes = as_count("in_chans", in_chans, 1), as_count("num_classes", num_classes)
@@ -131,14 +132,13 @@ def create_backbone(
     return model
 
 
-def _import_timm() -> Any:
+def _check_timm() -> None:
     try:
-        import timm
+        import timm  # noqa: F401
     except ImportError as error:
         raise ImportError(
             'backbones need timm: pip install "augspec[backbones]", or timm'
         ) from error
-    return timm
 
 
 def adapt_input(model: ModelT, in_chans: int = 1) -> ModelT:

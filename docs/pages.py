@@ -58,6 +58,11 @@ def write_pages():
     for path in [*MADE.rglob("*.py"), *MADE.rglob("*.rst")]:
         if path.relative_to(MADE).as_posix() not in wanted:
             path.unlink()
+    # Of an earlier build: Sphinx would warn of pages that nothing leads to.
+    for path in (HERE / "gallery").rglob("plot_*.rst"):
+        if path.with_suffix(".py").relative_to(HERE / "gallery").as_posix() not in wanted:
+            for old in path.parent.glob(f"{path.stem}.*"):
+                old.unlink()
     for name, text in wanted.items():
         path = MADE / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +91,7 @@ def page(name, preamble, section):
     code = "\n".join(code).strip()
     quotes = 'r"""' if any("\\" in part for part in parts) else '"""'
     head = quotes + "\n" + "\n".join(parts).strip() + '\n"""\n\n'
-    return head + f"{needed(preamble, code)}\n\n# %%\n\n{code}\n"
+    return head + f"{needed(preamble, code)}\n\n{code}\n"
 
 
 def _raises(kind):
@@ -95,7 +100,9 @@ def _raises(kind):
     found = re.findall(
         r"^    (\w+): (.*?)(?=^    \w|\Z)", text[1] if text else "", re.DOTALL | re.MULTILINE
     )
-    return [f"- ``{error}``: {' '.join(said.split())}" for error, said in found]
+    # Single backticks are references, which only the class's own module resolves.
+    plain = {error: re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", said) for error, said in found}
+    return [f"- ``{error}``: {' '.join(said.split())}" for error, said in plain.items()]
 
 
 def needed(preamble, code):

@@ -20,6 +20,7 @@ from torch import nn
 import augspec
 from augspec import features as F
 from augspec import transforms as T
+from augspec.config import describe
 
 Config = dict[str, Any]  # of one run
 BASELINE = "none"
@@ -68,7 +69,11 @@ def arm_config(chain: Any, name: str) -> Any:
     if chain == IMAGES:
         return IMAGES
     made = make_arm(chain, name)
-    config: dict[str, Any] = {part: list(map(augspec.to_config, own)) for part, own in made.items()}
+    # A run is found by what is written here, so that it has neither defaults nor a version: records
+    # of earlier releases are found, too.
+    config: dict[str, Any] = {
+        part: [describe(one, defaults=False) for one in own] for part, own in made.items()
+    }
     if isinstance(chain, Mapping) and "fuse" in chain:
         config["fuse"] = chain["fuse"]
     return config

@@ -114,7 +114,7 @@ def make_app(session: Session) -> Guard:
             return Response(f"{error}\n", status_code=400, media_type="text/plain")
         return Response(name, media_type="text/plain")
 
-    routes = [
+    routes: list[Any] = [
         Route("/sound/{name:path}", sound),
         Route("/made/{name}", made),
         Route("/recording", recording, methods=["POST"]),

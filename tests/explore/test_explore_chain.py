@@ -189,7 +189,6 @@ def test_a_file_that_was_saved_brings_the_chain_back(folder):
         ("FromAudiomentations: {peer: {AddBackgroundNoise: {sounds_path: /}}}", "augspec's own"),
         ("Gain: {gain_db: [3, -3]}", "low <= high"),
         ("Gian", "nearest: Gain"),
-        ("Mixup", "mixes the examples"),
         ("!!python/object/apply:os.getcwd []", "cannot be read"),
         ("\xff", "there is no class"),
         ("a: &a [*a]", "nested"),
