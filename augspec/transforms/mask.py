@@ -66,6 +66,18 @@ class Places(Drawn):
         return replace(draw, channels=self.count(transform)).per_channel().uniform(self.name)
 
 
+def draw_places(transform: SpecgramTransform, draw: Draw) -> dict[str, Tensor]:
+    """Draw all `Places` of a transform, with one hash for all of them.
+
+    A place does not depend on how many there are, so that each name takes the first of as many as
+    the largest number.
+    """
+    drawn = {name: one for name, one in transform.drawn.items() if isinstance(one, Places)}
+    counts = {name: one.count(transform) for name, one in drawn.items()}
+    most = replace(draw, channels=max(counts.values())).per_channel().together(counts)
+    return {name: most.uniform(name)[:, :count] for name, count in counts.items()}
+
+
 class Width(Place):
     """A width as a fraction of the largest; at 0 nothing is covered."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -15,7 +14,13 @@ from augspec.functional.spectrum import valid_frames
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
 from augspec.transforms.declare import Number, Place, Whole, setting
-from augspec.transforms.mask import Places, check_fraction, check_mask_value, part_of
+from augspec.transforms.mask import (
+    Places,
+    check_fraction,
+    check_mask_value,
+    draw_places,
+    part_of,
+)
 from augspec.transforms.resize import warp_frames, warp_source
 
 __all__ = ["Cutout", "SpecAugment"]
@@ -140,15 +145,9 @@ class SpecAugment(SpecgramTransform):
         return {name: own[name] if value is None else value for name, value in given.items()}
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
-        ways = {name: one for name, one in self.drawn.items() if isinstance(one, Places)}
-        # One hash for all masks; a place does not depend on how many there are.
-        most = max(one.count(self) for one in ways.values())
-        places = replace(draw, channels=most).per_channel().together(ways)
-        draw = draw.together(["center", "warp"])
-        params = {name: draw.uniform(name) for name in ("center", "warp")}
-        return params | {
-            name: places.uniform(name)[:, : one.count(self)] for name, one in ways.items()
-        }
+        warp = draw.together(["center", "warp"])
+        places = {name: warp.uniform(name) for name in ("center", "warp")}
+        return places | draw_places(self, draw)
 
     def _transform(
         self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
@@ -235,6 +234,9 @@ class Cutout(SpecgramTransform):
     time_start = Places(lambda it: it.n_masks)
 
     neutral_is_exact = True
+
+    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+        return draw_places(self, draw)
 
     def _transform(
         self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
