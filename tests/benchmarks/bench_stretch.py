@@ -14,6 +14,7 @@ takes part where the variable ``LIBROSA_PYTHON`` names such a Python.
 """
 
 import argparse
+import functools
 import json
 import random
 import shutil
@@ -29,7 +30,7 @@ import torch
 import torch_audiomentations
 import torchaudio
 from common import compare, environment, print_table
-from stretch_peers import other_librosa, peers, with_librosa
+from stretch_peers import FRAME, Able, other_librosa, peers, with_librosa
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -127,12 +128,12 @@ def memory() -> None:
         print(f"| augspec {name} | " + " | ".join(grown) + " |", flush=True)
 
 
-def ideal(quick: bool) -> None:
+def ideal(able: Able) -> None:
     print("| task | notes | peer | median dB | worst dB |\n|---|---|---|---:|---:|")
     for task in ("pitch", "stretch"):
         for variant in ("clean", "noise", "overlap"):
             notes = ideal_tones.cases(task, variant)
-            for name, peer in peers(task, quick).items():
+            for name, peer in able(task).items():
                 errors = [
                     ideal_tones.mel_error(
                         _fit(peer(note.source.numpy(), note.semitones, note.rate), len(note.ideal)),
@@ -145,7 +146,7 @@ def ideal(quick: bool) -> None:
                 print(f"| {task} | {variant} | {name} | {row} |", flush=True)
 
 
-def tones(quick: bool) -> None:
+def tones(able: Able) -> None:
     """Print how far f0 is off, and how far above the rest the energy at harmonics is."""
     freqs = (82.0, 110.0, 220.0, 440.0, 880.0)
     print("| peer | f0, worst cents | " + " | ".join(f"{f:.0f} Hz, dB" for f in freqs) + " |")
@@ -154,7 +155,7 @@ def tones(quick: bool) -> None:
     def shift(peer: Callable[..., np.ndarray], source: Tensor, semitones: float) -> Tensor:
         return _fit(peer(source.flatten().numpy(), semitones, 1.0), source.numel())
 
-    for name, peer in peers("pitch", quick).items():
+    for name, peer in able("pitch").items():
         cents = [
             ideal_tones.cents(
                 ideal_tones.f0(shift(peer, ideal_tones.tone(freq), semitones)),
@@ -175,13 +176,13 @@ def tones(quick: bool) -> None:
         print(f"| {name} | {max(cents):.4f} | {row} |", flush=True)
 
 
-def clicks() -> None:
+def clicks(able: Able) -> None:
     print("| rate | peer | energy within 5 ms |\n|---:|---|---:|")
     places = np.arange(2000, 62_000, 4000)
     waveform = np.zeros(64_000, dtype=np.float32)
     waveform[places] = 0.5
     for rate in (0.8, 1.25):
-        for name, peer in peers("stretch").items():
+        for name, peer in able("stretch").items():
             energy = peer(waveform, 0.0, rate).astype(np.float64) ** 2
             distance = np.abs(np.arange(len(energy)) - places[:, None] / rate).min(0)
             share = energy[distance <= 0.005 * SAMPLE_RATE].sum() / energy.sum()
@@ -225,14 +226,14 @@ def _real_error(shifted: Tensor, target: Tensor) -> float:
     return min(distance(0), distance(start(target) - start(shifted)))
 
 
-def real(root: Path, count: int, quick: bool) -> None:
-    able = peers("pitch", quick)
-    errors: dict[str, list[float]] = {name: [] for name in able}
+def real(able: Able, root: Path, count: int) -> None:
+    contestants = able("pitch")
+    errors: dict[str, list[float]] = {name: [] for name in contestants}
     # In the order of intervals: what a peer prepares for one serves all its notes.
     for source, target, semitones in sorted(_pairs(root, count), key=lambda pair: pair[2]):
         waveform, _ = soundfile.read(source, dtype="float32")
         recorded, _ = soundfile.read(target, dtype="float64")
-        for name, peer in able.items():
+        for name, peer in contestants.items():
             shifted = _fit(peer(waveform, float(semitones), 1.0), len(recorded))
             errors[name].append(_real_error(shifted, torch.from_numpy(recorded)))
     print(f"| {len(errors['augspec'])} pairs | mean dB | median dB |\n|---|---:|---:|")
@@ -240,16 +241,15 @@ def real(root: Path, count: int, quick: bool) -> None:
         print(f"| {name} | {np.mean(values):.3f} | {np.median(values):.3f} |")
 
 
-def run_midi(arguments: argparse.Namespace) -> None:
+def run_midi(able: Able, arguments: argparse.Namespace) -> None:
     import stretch_midi  # it needs pyfluidsynth, which nothing else here does
 
     given = {"sound_font": arguments.sound_font, "cells": arguments.cells}
     stretch_midi.midi(
+        able,
         count=arguments.phrases,
         sample_rate=arguments.rate,
         stereo=arguments.stereo,
-        quick=arguments.quick,
-        names=arguments.peers,
         **{name: value for name, value in given.items() if value},
     )
 
@@ -274,10 +274,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--slow", action="store_true", help="time the slowest peers too")
     parser.add_argument("--quick", action="store_true", help="leave out the slowest peers")
+    parser.add_argument("--peers", nargs="+", default=(), help="who takes part beside us; all")
+    parser.add_argument("--frame", type=float, default=FRAME, help="of our vocoder, in seconds")
     parser.add_argument("--pairs", type=int, default=110)
     midi = parser.add_argument_group("midi")
     midi.add_argument("--cells", nargs="+", help='such as "solo pitch" or "speech stretch"; all')
-    midi.add_argument("--peers", nargs="+", default=(), help="who takes part; all")
     midi.add_argument("--phrases", type=int, default=14, help="of a cell")
     midi.add_argument("--rate", type=int, default=SAMPLE_RATE, help="sample rate in Hz")
     midi.add_argument("--stereo", action="store_true")
@@ -289,20 +290,23 @@ def main() -> None:
         return
     print(environment(*PACKAGES))
     print(programs(), end="\n\n")
+    able = functools.partial(
+        peers, quick=arguments.quick, names=arguments.peers, frame=arguments.frame
+    )
     if arguments.what == "memory":
         memory()
     elif arguments.what == "ideal":
-        ideal(arguments.quick)
+        ideal(able)
     elif arguments.what == "tones":
-        tones(arguments.quick)
+        tones(able)
     elif arguments.what == "clicks":
-        clicks()
+        clicks(able)
     elif arguments.what == "midi":
-        run_midi(arguments)
+        run_midi(able, arguments)
     elif arguments.root is None:
         parser.error("`real` needs the folder that holds nsynth-train and nsynth-valid")
     else:
-        real(arguments.root, arguments.pairs, arguments.quick)
+        real(able, arguments.root, arguments.pairs)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ SECONDS = 4.0  # of a phrase, at its own tempo
 _FIRST, _LAST = 0.25, 3.6  # seconds between which notes begin
 _RELEASE = 0.08  # seconds in which a note that is let go dies away
 _DRUM_BANK = 128
+_BLOCK = 64  # samples that FluidSynth makes at a time
 # Generators of the SoundFont 2.04 specification, section 8.1.2.
 _FILTER_FC, _MOD_LFO, _VIB_LFO, _COARSE, _FINE = 8, 22, 24, 51, 52
 
@@ -146,9 +147,13 @@ class Synthesizer:
         ):
             self._set_gen(synth.synth, 0, generator, value)
         synth.noteon(0, note.key, note.velocity)
-        sound = synth.get_samples(round(seconds * self._factor * self.sample_rate))
+        # Whole blocks: the next note begins at the next block, and what is left of this one would
+        # come before it, another time for each note.
+        blocks = -(-round(seconds * self._factor * self.sample_rate) // _BLOCK)
+        sound = synth.get_samples(blocks * _BLOCK)
         synth.all_sounds_off(0)
-        synth.get_samples(1024)  # silent, but until then the next note would go on from this one
+        # Silent, but until then the next note would go on from this one.
+        synth.get_samples(16 * _BLOCK)
         sound = sound.reshape(-1, 2).T / 32768.0
         return scipy.signal.resample_poly(sound, 1, self._factor, axis=-1)
 

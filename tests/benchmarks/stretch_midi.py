@@ -17,7 +17,7 @@ import numpy as np
 import scipy.ndimage
 from espeak_speech import Sentence
 from midi_phrases import Phrase
-from stretch_peers import Shift, ours, peers, rubber_band
+from stretch_peers import Able, Shift, rubber_band
 
 KINDS = ("solo", "chords", "drums")
 TASKS = ("stretch", "pitch", "both")
@@ -181,23 +181,21 @@ Scores = dict[str, dict[str, list[Score]]]
 
 
 def midi(
+    able: Able,
     cells: Sequence[str] = (*CELLS, *SPEECH),
     count: int = 14,
     sample_rate: int = 16_000,
     stereo: bool = False,
-    quick: bool = False,
-    names: Sequence[str] = (),
     sound_font: Path = midi_phrases.SOUND_FONT,
 ) -> None:
     """Print the scores of every cell, and in how many of them ours are best.
 
     Args:
+        able: Says who takes part in a task.
         cells: Of `CELLS` and `SPEECH`.
         count: Phrases of a cell, of 14; sentences, of 12.
         sample_rate: Of the phrases and the sentences, in Hz.
         stereo: Leave notes where they are panned to; speech is mono.
-        quick: Leave out the slowest peers.
-        names: Peers that take part; all by default.
         sound_font: What plays.
     """
     if unknown := set(cells) - {*CELLS, *SPEECH}:
@@ -211,14 +209,17 @@ def midi(
     for cell in cells:
         kind, task = cell.split()
         if kind == "speech":
-            able, takes = _speech_peers(task, quick, names), _sentences(task, count, sample_rate)
+            contestants, takes = (
+                _speech_peers(able(task), task),
+                _sentences(task, count, sample_rate),
+            )
         else:
-            able = peers(task, quick, names)
+            contestants = able(task)
             takes = _phrases(synthesizer, kind, task, count, stereo)
-        scores[cell] = {name: [] for name in ("the ideal", *able)}
+        scores[cell] = {name: [] for name in ("the ideal", *contestants)}
         for goal, source, ideal, semitones, rate in takes:
             scores[cell]["the ideal"].append(goal.score(ideal))
-            for name, peer in able.items():
+            for name, peer in contestants.items():
                 begin = time.perf_counter()
                 sound = peer(source, semitones, rate, sample_rate)
                 seconds[name] += time.perf_counter() - begin
@@ -250,11 +251,10 @@ def _sentences(task: str, count: int, sample_rate: int) -> Iterator[Take]:
         yield goal, sentence.source, sentence.ideal, sentence.semitones, sentence.rate
 
 
-def _speech_peers(task: str, quick: bool, names: Sequence[str]) -> dict[str, Shift]:
-    """Return the peers; for a pitch shift also with formants kept, as those of the ideal are."""
-    able = peers(task, quick, names)
+def _speech_peers(able: dict[str, Shift], task: str) -> dict[str, Shift]:
+    """Add, for a pitch shift, those who keep formants, as those of the ideal are."""
     if task == "pitch":
-        able["augspec, formants kept"] = functools.partial(ours, preserve_formants=True)
+        able["augspec, formants kept"] = functools.partial(able["augspec"], preserve_formants=True)
         if "Rubber Band R3" in able:
             formant = functools.partial(rubber_band, options=("--formant",))
             able["Rubber Band R3, formants kept"] = formant

@@ -36,10 +36,11 @@ RUBBER_BAND = shutil.which("rubberband")  # Debian's rubberband-cli
 LIBROSA_PYTHON = os.environ.get("LIBROSA_PYTHON")
 FRAME = 0.064  # seconds of a frame of ours
 Shift = Callable[..., np.ndarray]
+Able = Callable[[str], dict[str, Shift]]
 
 
-def _n_fft(sample_rate: int) -> int:
-    return 32 * round(FRAME * sample_rate / 32)
+def _n_fft(sample_rate: int, frame: float = FRAME) -> int:
+    return 32 * round(frame * sample_rate / 32)
 
 
 def ours(
@@ -48,11 +49,12 @@ def ours(
     rate: float,
     sample_rate: int = SAMPLE_RATE,
     preserve_formants: bool = False,
+    frame: float = FRAME,
 ) -> np.ndarray:
     size = round(waveform.shape[-1] / rate)
     batch = torch.from_numpy(np.atleast_2d(waveform))[None]
     tempo, interval = torch.tensor([float(rate)]), torch.tensor([float(semitones)])
-    n_fft = _n_fft(sample_rate)
+    n_fft = _n_fft(sample_rate, frame)
     if semitones == 0:
         out = functional.time_stretch(batch, tempo, size=size, n_fft=n_fft)
     elif rate == 1:
@@ -202,13 +204,16 @@ def rubber_band(
         return soundfile.read(target, dtype="float32")[0].T
 
 
-def peers(task: str, quick: bool = False, names: Sequence[str] = ()) -> dict[str, Shift]:
+def peers(
+    task: str, quick: bool = False, names: Sequence[str] = (), frame: float = FRAME
+) -> dict[str, Shift]:
     """Return who can do ``pitch``, ``stretch`` or ``both``.
 
     ``quick`` leaves out who takes seconds, and gigabytes, for one sound; ``names``, if there are
-    any, all others but ours.
+    any, all others but ours. ``frame`` is how long our frames are, in seconds.
     """
-    able = {"augspec": ours, "Signalsmith": signalsmith, "librosa": with_librosa}
+    able: dict[str, Shift] = {"augspec": functools.partial(ours, frame=frame)}
+    able |= {"Signalsmith": signalsmith, "librosa": with_librosa}
     if name := other_librosa():
         able[name] = with_other_librosa
     if RUBBER_BAND:
