@@ -123,6 +123,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         """Draw the parameters: float32, int64 or bool, ``(batch,)`` or ``(batch, channel)``."""
+        draw = draw.together(self.drawn)
         return {name: one.draw(draw, self) for name, one in self.drawn.items()}
 
     def _transform(
