@@ -95,14 +95,16 @@ def _classes() -> dict[str, type]:
     # Not at the top: classes of these modules may register themselves while they are imported.
     from augspec import features, transforms
     from augspec.bank import Bank
+    from augspec.features.presets import CLASSES
     from augspec.frontend import Frontend
 
-    found = {
+    found: dict[str, type] = {
         name: value
         for module in (transforms, features)
         for name in module.__all__
         if inspect.isclass(value := getattr(module, name)) and not inspect.isabstract(value)
     }
+    found |= {kind.__name__: kind for kind in CLASSES}
     return {**found, "Bank": Bank, "Frontend": Frontend, "Sequential": nn.Sequential, **_registered}
 
 

@@ -86,7 +86,7 @@ class _WithoutLast(Framing):
         return super().middles(size, device)[:-1]
 
 
-class _WhisperMel(LogMelSpectrogram):
+class WhisperMel(LogMelSpectrogram):
     """A log-mel spectrogram without the last frame."""
 
     @property
@@ -94,7 +94,7 @@ class _WhisperMel(LogMelSpectrogram):
         return _WithoutLast(self.n_fft, self.hop_length, self.center, self.pad_mode)
 
 
-class _VGGishMel(Fbank):
+class VGGishMel(Fbank):
     """Mel magnitudes, and a logarithm with an offset that keeps silence near."""
 
     _periodic: ClassVar[bool] = True
@@ -104,7 +104,7 @@ class _VGGishMel(Fbank):
         return (specgram + self._offset).log()
 
 
-class _PaSSTMel(MagnitudeFeature):
+class PaSSTMel(MagnitudeFeature):
     """Kaldi's filters on centred frames of audio whose high frequencies are raised."""
 
     mel_scale: ClassVar[str] = "htk"
@@ -145,6 +145,10 @@ class _PaSSTMel(MagnitudeFeature):
         return (specgram + self._offset).log()
 
 
+#: What configs can name besides the public features.
+CLASSES = (PaSSTMel, VGGishMel, WhisperMel)
+
+
 def _ast() -> list[nn.Module]:
     return [Fbank(16_000, 128, window="hann", htk_compat=True), Normalize(-4.2677393, 9.1379948)]
 
@@ -154,18 +158,18 @@ def _beats() -> list[nn.Module]:
 
 
 def _passt() -> list[nn.Module]:
-    return [_PaSSTMel(), Normalize(-4.5, 5.0)]
+    return [PaSSTMel(), Normalize(-4.5, 5.0)]
 
 
 def _whisper() -> list[nn.Module]:
-    mel = _WhisperMel(
+    mel = WhisperMel(
         16_000, 400, hop_length=160, n_mels=80, norm="slaney", mel_scale="slaney", top_db=80.0
     )
     return [mel, Normalize(-40.0, 40.0)]
 
 
 def _vggish() -> list[nn.Module]:
-    mel = _VGGishMel(
+    mel = VGGishMel(
         16_000,
         64,
         window="hann",

@@ -101,6 +101,13 @@ def test_examples_stand_for_themselves_and_a_front_end_takes_them(name):
     assert torch.equal(frontend(waveform), feature(waveform))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_gives_it_back(name):
+    config = augspec.to_config(augspec.Frontend(features=F.preset(name)))
+    again, waveform = augspec.from_config(config), sound(4000)
+    assert torch.equal(again(waveform), F.preset(name)(waveform))
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="`name` must be one of AST, BEATs"):
         F.preset("ResNet")
