@@ -18,6 +18,8 @@ from augspec.functional.checks import as_whole
 __all__ = ["Params", "params_from_json", "params_to_json", "select"]
 
 Params: TypeAlias = dict[str, Any] | list[Any]
+Values: TypeAlias = dict[str, Tensor]  # what one transform draws, by name
+Labels: TypeAlias = dict[str, Any]  # what is known of examples, by name
 
 _MAX_DEPTH = 100  # of lists and objects: a front end of nested choices has some ten
 _DTYPES = {"bool": torch.bool, "float32": torch.float32, "int64": torch.int64}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from augspec.functional.shapes import fit, like
-from augspec.params import select
+from augspec.params import Labels, select
 from augspec.transforms.base import Batch, RandomTransform
 
 __all__ = ["Options"]
@@ -137,9 +137,7 @@ class Options:
             f"{self.name} must end in one shape whatever is chosen, got {', '.join(parts)}"
         )
 
-    def _merge_targets(
-        self, before: dict[str, Any], made: Sequence[dict[str, Any]]
-    ) -> dict[str, Any]:
+    def _merge_targets(self, before: Labels, made: Sequence[Labels]) -> Labels:
         """Give each example the labels that its choice makes of them."""
         return {
             name: self._merge_label(name, [of.get(name) for of in made], before.get(name))

@@ -20,6 +20,7 @@ from augspec.functional.frames import (
     weak_label,
 )
 from augspec.functional.shapes import blend, fit, like
+from augspec.params import Labels, Values
 from augspec.random import Draw
 from augspec.transforms.declare import Declared, setting
 from augspec.transforms.tree import (
@@ -121,14 +122,12 @@ class LeafTransform(RandomTransform, Declared, ABC):
     def _overrides(cls, hook: str) -> bool:
         return getattr(cls, hook) is not getattr(LeafTransform, hook)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+    def _draw(self, draw: Draw) -> Values:
         """Draw the parameters: float32, int64 or bool, ``(batch,)`` or ``(batch, channel)``."""
         draw = draw.together(self.drawn)
         return {name: one.draw(draw, self) for name, one in self.drawn.items()}
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         """Compute the result; ``signal`` is float32 or float64 and must not be edited."""
         raise NotImplementedError  # never: the method is abstract, see below
 
@@ -143,9 +142,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
         """
         return {name: getattr(self, name) for name in self._kernel_settings}
 
-    def _run_kernel(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _run_kernel(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         """Call the kernel with what it takes of params and settings, and mix the result in."""
         given = self._settings(signal.shape[-1])
         for name in self._kernel_params:
@@ -158,12 +155,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
             out = blend(signal, out, params["mix"])
         return out
 
-    def _lengths(
-        self,
-        time: int,
-        params: dict[str, Tensor],
-        lengths: Tensor | None,
-    ) -> Tensor | None:
+    def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
         """Say where examples end afterwards; ``lengths`` None means at ``time``."""
         return lengths
 
@@ -172,7 +164,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
         return time
 
     def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+        self, position: Tensor, time: int, params: Values, lengths: Tensor
     ) -> Tensor | None:
         """Say which sample of the input is heard at a sample of the output: frame labels follow.
 
@@ -188,16 +180,11 @@ class LeafTransform(RandomTransform, Declared, ABC):
         """
         return None
 
-    def _targets(
-        self,
-        targets: dict[str, Any],
-        params: dict[str, Tensor],
-        lengths: Tensor | None,
-    ) -> dict[str, Any]:
+    def _targets(self, targets: Labels, params: Values, lengths: Tensor | None) -> Labels:
         """Say what happens to labels; ``frames`` follow from `_source`."""
         return targets
 
-    def draw_params(self, draw: Draw) -> dict[str, Tensor]:
+    def draw_params(self, draw: Draw) -> Values:
         """Draw whether the transform is applied, and its parameters."""
         params = self._draw(draw.per_channel(self.per_channel))
         return {"applied": draw.bernoulli("applied", self.p), **params}
@@ -240,15 +227,13 @@ class LeafTransform(RandomTransform, Declared, ABC):
             self._explain(params, error)
             raise
 
-    def _transform_picked(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform_picked(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         out = self._transform(signal, params, lengths)
         if self.sets_shape or self.neutral_is_exact:
             return out
         return torch.where(like(params["applied"], out), out, fit(signal, out.shape[-1]))
 
-    def _move_labels(self, batch: Batch, params: dict[str, Tensor]) -> dict[str, Any]:
+    def _move_labels(self, batch: Batch, params: Values) -> Labels:
         targets = self._targets(batch.targets, params, batch.lengths)
         if "frames" not in targets or not self._moves_sound:
             return targets
@@ -269,7 +254,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
         return batch.time
 
     def _move_frames(
-        self, frames: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor | None
+        self, frames: Tensor, time: int, params: Values, lengths: Tensor | None
     ) -> Tensor:
         lengths = ends_at(time, params, lengths)
         size, ends = self._size(time), self._lengths(time, params, lengths)
@@ -282,7 +267,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
         source = torch.where(position < ends[:, None], source, -1)
         return take_frames(frames, source, time, lengths)
 
-    def neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
+    def neutralise(self, params: Values) -> Values:
         """Give examples that are not picked the parameters of the identity."""
         applied = params["applied"]
         return {
@@ -314,7 +299,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
         return ", ".join(f"{name}={value!r}" for name, value in settings.items())
 
 
-def ends_at(time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+def ends_at(time: int, params: Values, lengths: Tensor | None) -> Tensor:
     """Say where examples end, ``(batch,)`` int64: at ``time`` where no lengths are known."""
     if lengths is not None:
         return lengths

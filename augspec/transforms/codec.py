@@ -8,6 +8,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from augspec.functional.codec import check_formats, codec
+from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import Drawn, Uniform, check_rate, setting
@@ -83,9 +84,7 @@ class Codec(WaveformTransform):
     def _validate(self) -> None:
         self.formats = check_formats(self.formats, self.sample_rate)
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         return codec(
             signal,
             params["format"],

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Self
 
 import torch
-from torch import Tensor
 
 from augspec.functional import equalizer, reverb
+from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import (
@@ -80,7 +80,7 @@ class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
             given = (self.sample_rate / 320, self.sample_rate * 0.45)
         self.center_freq = check_freq("center_freq", given, self.sample_rate)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+    def _draw(self, draw: Draw) -> Values:
         low, high = self.center_freq
         edges = [low * (high / low) ** (i / self.bands) for i in range(self.bands)] + [high]
         bands = range(self.bands)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from augspec.functional.checks import check_size
 from augspec.functional.crop import crop, crop_start, cropped_lengths
+from augspec.params import Values
 from augspec.transforms.base import ends_at
 from augspec.transforms.declare import Place, setting
 from augspec.transforms.warp import FusableTransform, Warp
@@ -29,28 +30,24 @@ class _Crop(FusableTransform, ABC):
         return cls(2000)
 
     @abstractmethod
-    def _start(self, params: dict[str, Tensor], ends: Tensor) -> Tensor:
+    def _start(self, params: Values, ends: Tensor) -> Tensor:
         """Say at which sample the crop of each example begins."""
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         start = self._start(params, ends_at(signal.shape[-1], params, lengths))
         return crop(signal, start, self.size, lengths)
 
-    def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+    def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor:
         ends = ends_at(time, params, lengths)
         return cropped_lengths(ends, self._start(params, ends), self.size)
 
     def _size(self, time: int) -> int:
         return self.size
 
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         return position + self._start(params, lengths)[:, None]
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Begin at the crop."""
         start = self._start(params, warp.ends)
         return warp.cut(start, self.size, cropped_lengths(warp.ends, start, self.size))
@@ -79,7 +76,7 @@ class RandomCrop(_Crop):
 
     offset = Place()
 
-    def _start(self, params: dict[str, Tensor], ends: Tensor) -> Tensor:
+    def _start(self, params: Values, ends: Tensor) -> Tensor:
         return crop_start(params["offset"], ends, self.size)
 
 
@@ -104,5 +101,5 @@ class CenterCrop(_Crop):
 
     in_eval = True
 
-    def _start(self, params: dict[str, Tensor], ends: Tensor) -> Tensor:
+    def _start(self, params: Values, ends: Tensor) -> Tensor:
         return (ends - self.size).clamp(min=0) // 2

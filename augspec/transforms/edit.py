@@ -11,6 +11,7 @@ from augspec.functional import edit
 from augspec.functional.checks import check_flag, check_range
 from augspec.functional.edit import RepeatMode
 from augspec.functional.shapes import ends_of, like, span_start
+from augspec.params import Values
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import (
     Integers,
@@ -83,18 +84,14 @@ class Shift(RateTransform):
     def _needs_rate(self) -> bool:
         return self.fade > 0.0
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         samples = self._samples(params["shift"], ends_of(signal, lengths))
         fade = round(self.fade * self._effective_rate())
         out = edit.shift(signal, samples, rollover=self.rollover, fade=fade, lengths=lengths)
         # No shift is the identity but for padding, which is silenced.
         return out if lengths is None else torch.where(like(params["applied"], out), out, signal)
 
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         if params["shift"].ndim == 2:
             raise ValueError("`targets` has `frames` of examples, but `per_channel` shifts differ")
         samples = self._samples(params["shift"], lengths)[:, None]
@@ -129,9 +126,7 @@ class TimeReverse(WaveformTransform, kernel=edit.time_reverse):
 
     per_channel: bool = setting(default=False, init=False)
 
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         return lengths[:, None] - 1 - position
 
 
@@ -167,9 +162,7 @@ class Mute(WaveformTransform):
     start = Place()
     fade: float = setting(default=0.01, check=Number(0.0, 1.0), kw_only=True)
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         ends = ends_of(signal, lengths)
         ends = ends if params["width"].ndim == 1 else ends[:, None]
         width = _round_part(params["width"], ends)
@@ -215,9 +208,7 @@ class RepeatPart(WaveformTransform):
     fade: float = setting(default=0.005, check=Number(0.0, 1.0), kw_only=True)
     per_channel: bool = setting(default=False, init=False)
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         ends = ends_of(signal, lengths)
         start, width = self._part(params, ends)
         fade = _round_part(torch.full_like(params["width"], self.fade), ends)
@@ -225,20 +216,16 @@ class RepeatPart(WaveformTransform):
             signal, start, width, params["repeats"], fade, mode=self.mode, lengths=lengths
         )
 
-    def _part(self, params: dict[str, Tensor], ends: Tensor) -> tuple[Tensor, Tensor]:
+    def _part(self, params: Values, ends: Tensor) -> tuple[Tensor, Tensor]:
         width = _round_part(params["width"], ends).clamp(min=1)
         return span_start(params["start"], (ends - width).clamp(min=0)), width
 
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         start, width = (value[:, None] for value in self._part(params, lengths))
         repeats = params["repeats"][:, None]
         return edit.repeated_places(position, start, width, repeats, self.mode)[0]
 
-    def _lengths(
-        self, time: int, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor | None:
+    def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
         if lengths is None or self.mode == "replace":
             return lengths
         _, width = self._part(params, lengths)

@@ -10,6 +10,7 @@ from torch import Tensor
 from augspec import random
 from augspec.functional.filter_augment import band_edges, band_gain
 from augspec.functional.spectrum import valid_frames
+from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
 from augspec.transforms.declare import Integers, Uniform, Whole, Words, setting
@@ -67,16 +68,14 @@ class FilterAugment(SpecgramTransform):
 
     neutral_is_exact = True
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+    def _draw(self, draw: Draw) -> Values:
         edges = torch.arange(self.n_bands[1] + 1, device=draw.keys.device)
         gains = random.uniform(
             draw.keys[:, None], draw.path, "gain_db", *self.gain_db, counter=edges
         )
         return {**super()._draw(draw), "gain_db": gains}
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         freq = signal.shape[-2]
         edges = band_edges(params["boundary"], params["n_bands"], freq, self.min_width)
         gain_db = params["gain_db"].to(signal.dtype)

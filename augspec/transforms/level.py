@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from augspec.functional import level
+from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import Uniform, setting
@@ -44,7 +45,7 @@ class Gain(FusableTransform, kernel=level.gain):
 
     neutral_is_exact = True
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Multiply the magnitudes."""
         return warp.amplify(level.amplitude(params["gain_db"]))
 
@@ -81,7 +82,7 @@ class GainTransition(WaveformTransform):
     neutral = {"start_gain_db": 0.0, "end_gain_db": 0.0}
     neutral_is_exact = True
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+    def _draw(self, draw: Draw) -> Values:
         return {
             "start_gain_db": draw.uniform("start_gain_db", *self.gain_db),
             "end_gain_db": draw.uniform("end_gain_db", *self.gain_db),
@@ -89,9 +90,7 @@ class GainTransition(WaveformTransform):
             "place": draw.uniform("place"),
         }
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         duration = params["duration"]
         return level.gain_transition(
             signal,
@@ -128,14 +127,9 @@ class PolarityInversion(FusableTransform):
 
     per_channel: bool = setting(default=False, init=False)
 
-    def _transform(
-        self,
-        signal: Tensor,
-        params: dict[str, Tensor],
-        lengths: Tensor | None,
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         return level.polarity_inversion(signal, params["applied"])
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Leave everything: a magnitude has no sign."""
         return warp

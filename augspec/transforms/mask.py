@@ -20,6 +20,7 @@ from augspec.functional import mask
 from augspec.functional.checks import check_finite
 from augspec.functional.mask import MaskValue
 from augspec.functional.shapes import ends_of, span_start
+from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
 from augspec.transforms.declare import Drawn, Number, Place, Whole, setting
@@ -66,7 +67,7 @@ class Places(Drawn):
         return replace(draw, channels=self.count(transform)).per_channel().uniform(self.name)
 
 
-def draw_places(transform: SpecgramTransform, draw: Draw) -> dict[str, Tensor]:
+def draw_places(transform: SpecgramTransform, draw: Draw) -> Values:
     """Draw all `Places` of a transform, with one hash for all of them.
 
     A place does not depend on how many there are, so that each name takes the first of as many as
@@ -109,9 +110,7 @@ class _Mask(SpecgramTransform, ABC):
             return self.max_width
         return part_of(room, self.max_fraction).clamp(max=self.max_width)
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         room = self._room(signal, lengths)
         room = room if params["width"].ndim == 1 else room.unsqueeze(-1)
         width = torch.minimum(span_start(params["width"], self._widest(room)), room)

@@ -19,6 +19,7 @@ from torch import Tensor
 from augspec.functional import mix
 from augspec.functional.frames import has_weak_label, in_parts, weak_label
 from augspec.functional.shapes import like
+from augspec.params import Labels, Values
 from augspec.random import Draw
 from augspec.transforms.base import Batch, WaveformTransform
 from augspec.transforms.declare import Drawn, Number, Place, Uniform, Words, setting
@@ -63,15 +64,15 @@ class _MixingTransform(WaveformTransform, ABC):
     neutral_is_exact = True
     partner = Partner()
 
-    def neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
+    def neutralise(self, params: Values) -> Values:
         """Make examples that are not picked their own partners: another may hold NaN."""
         applied, partner = params["applied"], params["partner"]
         own = torch.arange(len(partner), device=partner.device)
         return {**super().neutralise(params), "partner": torch.where(applied, partner, own)}
 
     def _mix_labels(
-        self, targets: dict[str, Any], weight: Tensor, partner: Tensor, names: Sequence[str]
-    ) -> dict[str, Any]:
+        self, targets: Labels, weight: Tensor, partner: Tensor, names: Sequence[str]
+    ) -> Labels:
         """Give each label the weight of its example, and its partner's the rest."""
         self._refuse_other_labels(targets, len(partner))
         mixed = dict(targets)
@@ -82,7 +83,7 @@ class _MixingTransform(WaveformTransform, ABC):
                 mixed[name] = share * own + (1.0 - share) * own[partner]
         return mixed
 
-    def _refuse_other_labels(self, targets: dict[str, Any], batch: int) -> None:
+    def _refuse_other_labels(self, targets: Labels, batch: int) -> None:
         """Raise if something that looks like soft labels would stay unmixed."""
         for name, value in targets.items():
             soft = (
@@ -154,24 +155,18 @@ class Mixup(_MixingTransform):
     alpha: float = setting(default=0.4, check=Number(0.01, 100.0))
     lam = Beta()
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         mixed = mix.mixup(signal, params["partner"], params["lam"], lengths)
         if lengths is None:
             return mixed
         return torch.where(like(params["applied"], mixed), mixed, signal)
 
-    def _lengths(
-        self, time: int, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor | None:
+    def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
         if lengths is None:
             return None
         return torch.maximum(lengths, lengths[params["partner"]])
 
-    def _targets(
-        self, targets: dict[str, Any], params: dict[str, Tensor], lengths: Tensor | None
-    ) -> dict[str, Any]:
+    def _targets(self, targets: Labels, params: Values, lengths: Tensor | None) -> Labels:
         return self._mix_labels(targets, params["lam"], params["partner"], self.label_names)
 
 
@@ -211,7 +206,7 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
     lam = Beta()
     start = Place()
 
-    def _move_labels(self, batch: Batch, params: dict[str, Tensor]) -> dict[str, Any]:
+    def _move_labels(self, batch: Batch, params: Values) -> Labels:
         """Share out labels, and put in the partner's frames."""
         targets, partner, kept = batch.targets, params["partner"], params["lam"]
         names = [name for name in self.label_names if name != "frames" and name in targets]
@@ -233,7 +228,7 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
             mixed["label"] = weak_label(mixed["label"], both, heard)
         return {**mixed, "frames": self._cut_frames(frames, batch, params)}
 
-    def _cut_frames(self, frames: Tensor, batch: Batch, params: dict[str, Tensor]) -> Tensor:
+    def _cut_frames(self, frames: Tensor, batch: Batch, params: Values) -> Tensor:
         time, partner, count = self._time_for_frames(batch), params["partner"], frames.shape[-1]
         ends = torch.full_like(partner, time) if batch.lengths is None else batch.lengths
         first, width = mix.cut_segment(params["lam"], params["start"], ends, partner)
@@ -277,9 +272,7 @@ class MixBackground(_MixingTransform, kernel=mix.mix_background):
         default="keep", check=Words("keep", "soft"), kw_only=True
     )
 
-    def _targets(
-        self, targets: dict[str, Any], params: dict[str, Tensor], lengths: Tensor | None
-    ) -> dict[str, Any]:
+    def _targets(self, targets: Labels, params: Values, lengths: Tensor | None) -> Labels:
         if self.labels == "keep":
             return targets
         own = torch.sigmoid(params["snr_db"] * (math.log(10.0) / 10.0))

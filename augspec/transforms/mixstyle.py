@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from augspec.functional import mixstyle
+from augspec.params import Values
 from augspec.transforms.base import SpecgramTransform
 from augspec.transforms.declare import Number, setting
 from augspec.transforms.mix import Beta, Partner
@@ -54,7 +54,7 @@ class FreqMixStyle(SpecgramTransform, kernel=mixstyle.freq_mix_style):
 
     mixes_examples = True
 
-    def neutralise(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
+    def neutralise(self, params: Values) -> Values:
         """Make examples that are not picked their own partners: another may hold NaN."""
         applied, partner = params["applied"], params["partner"]
         own = torch.arange(len(partner), device=partner.device)

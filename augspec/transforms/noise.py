@@ -13,6 +13,7 @@ from augspec.functional import noise
 from augspec.functional.checks import check_range
 from augspec.functional.reference import REFERENCES
 from augspec.functional.shapes import ends_of, like, span_start
+from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.declare import (
     Drawn,
@@ -104,9 +105,7 @@ class WhiteNoise(NoiseTransform):
     snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
     noise = Key()
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         _, channels, time = signal.shape
         added = noise.white_noise(params["noise"], channels, time, dtype=signal.dtype)
         return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
@@ -153,9 +152,7 @@ class ColoredNoise(NoiseTransform):
     )
     noise = Key()
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         _, channels, time = signal.shape
         added = noise.colored_noise(
             params["noise"], params["slope_db"], channels, time, dtype=signal.dtype
@@ -209,9 +206,7 @@ class BackgroundNoise(NoiseTransform):
         """Give an instance with typical settings; two notes stand for the noise."""
         return cls(example_bank())
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         sound, size = params["sound"], signal.shape[-1]
         used = like(ends_of(signal, lengths), sound).expand_as(sound)
         start = self.bank.find_place(sound, params["offset"], used)
@@ -276,7 +271,7 @@ class ShortNoises(NoiseTransform):
         super()._validate()
         check_range("duration", self.duration, at_least=1.0 / self.sample_rate, at_most=3600.0)
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+    def _draw(self, draw: Draw) -> Values:
         bursts = range(self.count[1])
         names = ["snr_db", "duration", "start"]
         names += ["noise"] if self.bank is None else ["sound", "offset"]
@@ -296,7 +291,7 @@ class ShortNoises(NoiseTransform):
         sounds = [draw.integers(f"sound_{i}", 0, len(self.bank)) for i in bursts]
         return {**params, "sound": torch.stack(sounds, 1), "offset": each("offset")}
 
-    def _bursts(self, params: dict[str, Tensor], width: Tensor, channels: int, size: int) -> Tensor:
+    def _bursts(self, params: Values, width: Tensor, channels: int, size: int) -> Tensor:
         """Give the noise of every burst: (batch, burst, channel, size)."""
         if self.bank is None:
             key = params["noise"]
@@ -307,9 +302,7 @@ class ShortNoises(NoiseTransform):
         bursts = self.bank.take(sound, start, size, fade=fade, used=width)
         return bursts[:, :, None].expand(-1, -1, channels, -1)
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         longest = round(self.duration[1] * self.sample_rate)
         width = (params["duration"] * self.sample_rate).round().long().clamp(1, longest)
         silent = torch.arange(width.shape[1], device=width.device) >= params["count"][:, None]

@@ -10,6 +10,7 @@ from torch import Tensor
 from augspec.functional import edit
 from augspec.functional.checks import check_size
 from augspec.functional.edit import PadWhere
+from augspec.params import Values
 from augspec.transforms.base import ends_at
 from augspec.transforms.declare import Words, setting
 from augspec.transforms.warp import FusableTransform, Warp
@@ -54,16 +55,14 @@ class PadTo(FusableTransform, kernel=edit.pad_to):
         """Give an instance with typical settings."""
         return cls(3000)
 
-    def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+    def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor:
         ends = ends_at(time, params, lengths)
         return edit.pad_start(ends, self.size, self.where) + ends
 
     def _size(self, time: int) -> int:
         return max(time, self.size)
 
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         return position - edit.pad_start(lengths, self.size, self.where)[:, None]
 
     @property
@@ -71,6 +70,6 @@ class PadTo(FusableTransform, kernel=edit.pad_to):
         """Whether the example stays where it is."""
         return self.where == "end"
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Go on in silence."""
         return warp.cut(torch.zeros_like(warp.ends), max(self.size, warp.size), warp.ends)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from augspec.functional.resample import resample_rate
+from augspec.params import Values
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import check_rate, setting
 
@@ -50,9 +51,7 @@ class Resample(WaveformTransform, kernel=resample_rate):
     def _size(self, time: int) -> int:
         return -(-time * self.new_freq // self.orig_freq)
 
-    def _lengths(
-        self, time: int, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor | None:
+    def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
         if lengths is None:
             return None
         return -torch.div(-lengths * self.new_freq, self.orig_freq, rounding_mode="floor")

@@ -18,6 +18,7 @@ from augspec.functional.resize import (
 )
 from augspec.functional.shapes import ends_of, like
 from augspec.functional.spectrum import valid_frames
+from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
 from augspec.transforms.declare import Place, Uniform, Whole, setting
@@ -26,7 +27,7 @@ from augspec.transforms.mask import check_mask_value
 __all__ = ["FrequencyShift", "RandomResizeCrop", "TimeWarp"]
 
 
-def warp_frames(specgram: Tensor, params: dict[str, Tensor], max_warp: int, ends: Tensor) -> Tensor:
+def warp_frames(specgram: Tensor, params: Values, max_warp: int, ends: Tensor) -> Tensor:
     """Warp picked examples in time by the params of a `TimeWarp`."""
     center, warp, frames = params["center"], params["warp"], specgram.shape[-1]
     place = time_warp_places(center, warp, max_warp, ends, frames, specgram.dtype)
@@ -36,7 +37,7 @@ def warp_frames(specgram: Tensor, params: dict[str, Tensor], max_warp: int, ends
 
 
 def warp_source(
-    position: Tensor, time: int, params: dict[str, Tensor], max_warp: int, lengths: Tensor
+    position: Tensor, time: int, params: Values, max_warp: int, lengths: Tensor
 ) -> Tensor:
     """Say which frame is nearest to the one that `warp_frames` reads at ``position``."""
     center, warp = params["center"], params["warp"]
@@ -85,14 +86,10 @@ class TimeWarp(SpecgramTransform):
     # The warp is applied to picked examples only.
     neutral_is_exact = True
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         return warp_frames(signal, params, self.max_warp, ends_of(signal, lengths))
 
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         return warp_source(position, time, params, self.max_warp, lengths)
 
 
@@ -149,7 +146,7 @@ class RandomResizeCrop(SpecgramTransform):
     time_start = Place()
 
     def _frame_places(
-        self, params: dict[str, Tensor], ends: Tensor, frames: int, dtype: torch.dtype
+        self, params: Values, ends: Tensor, frames: int, dtype: torch.dtype
     ) -> Tensor:
         return resize_places(
             params["time_scale"],
@@ -160,9 +157,7 @@ class RandomResizeCrop(SpecgramTransform):
             dtype,
         )
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         ends, dtype = ends_of(signal, lengths), signal.dtype
         freq, frames = signal.shape[-2:]
         fill = mask_value_of(signal, self.mask_value, lengths)
@@ -179,9 +174,7 @@ class RandomResizeCrop(SpecgramTransform):
         out = interpolate_at(out, place, ends=ends, fill=fill)
         return out if lengths is None else torch.where(valid_frames(out, lengths), out, signal)
 
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         return _nearest(self._frame_places(params, lengths, time, torch.float32), position)
 
 
@@ -218,12 +211,10 @@ class FrequencyShift(SpecgramTransform):
     neutral = {"shift": 0}
     neutral_is_exact = True
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+    def _draw(self, draw: Draw) -> Values:
         return {"shift": draw.integers("shift", -self.max_shift, self.max_shift + 1)}
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         fill = mask_value_of(signal, self.mask_value, lengths)
         moved = frequency_shift(signal, params["shift"], fill)
         if lengths is None:

@@ -12,6 +12,7 @@ from augspec.bank import Bank, check_bank, example_bank
 from augspec.functional import reverb
 from augspec.functional.checks import check_flag
 from augspec.functional.shapes import blend
+from augspec.params import Values
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import Key, Uniform, check_rate, setting
 from augspec.transforms.noise import Sound
@@ -68,9 +69,7 @@ class ImpulseResponse(WaveformTransform):
         """Give an instance with typical settings; two plucked notes stand for the responses."""
         return cls(example_bank())
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         response = self.bank.whole(params["sound"])
         delay = _delay(response) if self.align else 0
         wet = reverb.convolve(signal, response, delay=delay, lengths=lengths)
@@ -79,7 +78,7 @@ class ImpulseResponse(WaveformTransform):
         return blend(signal, wet, params["mix"])
 
     def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+        self, position: Tensor, time: int, params: Values, lengths: Tensor
     ) -> Tensor | None:
         """Move labels by the delay of the response where it is kept and most of what is heard."""
         if self.align:
@@ -149,9 +148,7 @@ class RoomReverb(WaveformTransform):
         """Give an instance with typical settings."""
         return cls((0.1, 0.5), sample_rate=16_000)
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         response = reverb.room_response(
             params["noise"],
             params["rt60"],

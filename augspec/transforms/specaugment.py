@@ -11,6 +11,7 @@ from augspec.functional.checks import check_count
 from augspec.functional.mask import MaskValue, mask_value_of, spans
 from augspec.functional.shapes import ends_of, span_start
 from augspec.functional.spectrum import valid_frames
+from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
 from augspec.transforms.declare import Number, Place, Whole, setting
@@ -144,14 +145,12 @@ class SpecAugment(SpecgramTransform):
         given = {name: getattr(self, name) for name in own}
         return {name: own[name] if value is None else value for name, value in given.items()}
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+    def _draw(self, draw: Draw) -> Values:
         warp = draw.together(["center", "warp"])
         places = {name: warp.uniform(name) for name in ("center", "warp")}
         return places | draw_places(self, draw)
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         freq, ends = signal.shape[-2], ends_of(signal, lengths)
         settings = self.settings
         warped = signal
@@ -188,7 +187,7 @@ class SpecAugment(SpecgramTransform):
         return width
 
     def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
+        self, position: Tensor, time: int, params: Values, lengths: Tensor
     ) -> Tensor | None:
         most = self.settings["max_warp"]
         return warp_source(position, time, params, most, lengths) if most else None
@@ -235,12 +234,10 @@ class Cutout(SpecgramTransform):
 
     neutral_is_exact = True
 
-    def _draw(self, draw: Draw) -> dict[str, Tensor]:
+    def _draw(self, draw: Draw) -> Values:
         return draw_places(self, draw)
 
-    def _transform(
-        self, signal: Tensor, params: dict[str, Tensor], lengths: Tensor | None
-    ) -> Tensor:
+    def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         freq, ends = signal.shape[-2], ends_of(signal, lengths)[:, None]
         freq_width = span_start(params["freq_width"], self.max_freq_width).clamp(max=freq)
         time_width = torch.minimum(span_start(params["time_width"], self.max_time_width), ends)

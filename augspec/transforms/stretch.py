@@ -12,6 +12,7 @@ from torch import Tensor
 from augspec.functional import stretch
 from augspec.functional.checks import check_flag
 from augspec.functional.resample import resampled_lengths
+from augspec.params import Labels, Values
 from augspec.transforms.declare import Uniform, setting
 from augspec.transforms.vocoder import VocoderTransform
 from augspec.transforms.warp import FusableTransform, Warp
@@ -33,7 +34,7 @@ class _TempoTransform(FusableTransform, ABC):
         """Give the lowest rate that is drawn."""
 
     @abstractmethod
-    def _rate(self, params: dict[str, Tensor]) -> Tensor:
+    def _rate(self, params: Values) -> Tensor:
         """Give the parameter that divides the duration."""
 
     def make_room_for_neutral(self) -> None:
@@ -52,18 +53,16 @@ class _TempoTransform(FusableTransform, ABC):
     def _settings(self, time: int) -> dict[str, Any]:
         return {**super()._settings(time), "size": self._size(time)}
 
-    def _lengths(self, time: int, params: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+    def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor:
         rate = self._rate(params)
         if lengths is None:
             lengths = torch.full(rate.shape, time, dtype=torch.int64, device=rate.device)
         return resampled_lengths(lengths, rate, self._size(time))
 
-    def _source(
-        self, position: Tensor, time: int, params: dict[str, Tensor], lengths: Tensor
-    ) -> Tensor:
+    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         return (position * self._rate(params)[:, None]).to(torch.int64)
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Take frames at another hop."""
         rate, size = self._rate(params), self._size(warp.size)
         return warp.stretch(rate, size, resampled_lengths(warp.ends, rate, size))
@@ -90,21 +89,16 @@ class _PitchTransform(VocoderTransform, FusableTransform, ABC):
         bounds = {"min_semitones": min(low, 0.0), "max_semitones": max(high, 0.0)}
         return {**super()._settings(time), **bounds}
 
-    def _targets(
-        self,
-        targets: dict[str, Any],
-        params: dict[str, Tensor],
-        lengths: Tensor | None,
-    ) -> dict[str, Any]:
+    def _targets(self, targets: Labels, params: Values, lengths: Tensor | None) -> Labels:
         return _shift_labels(targets, params["semitones"])
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Resample."""
         low, high = (2.0 ** (bound / 12.0) for bound in self.semitones)
         return warp.transpose(torch.exp2(params["semitones"] / 12.0), (low, high))
 
 
-def _shift_labels(targets: dict[str, Any], semitones: Tensor) -> dict[str, Any]:
+def _shift_labels(targets: Labels, semitones: Tensor) -> Labels:
     if "pitch" not in targets:
         return targets
     if semitones.ndim == 2:
@@ -159,7 +153,7 @@ class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch
     def _lowest_rate(self) -> float:
         return self.rate[0]
 
-    def _rate(self, params: dict[str, Tensor]) -> Tensor:
+    def _rate(self, params: Values) -> Tensor:
         return params["rate"]
 
 
@@ -196,21 +190,16 @@ class Speed(_TempoTransform, kernel=stretch.speed):
     def _lowest_rate(self) -> float:
         return self.factor[0]
 
-    def _rate(self, params: dict[str, Tensor]) -> Tensor:
+    def _rate(self, params: Values) -> Tensor:
         return params["factor"]
 
     def _settings(self, time: int) -> dict[str, Any]:
         return {**super()._settings(time), "max_factor": max(self.factor[1], 1.0)}
 
-    def _targets(
-        self,
-        targets: dict[str, Any],
-        params: dict[str, Tensor],
-        lengths: Tensor | None,
-    ) -> dict[str, Any]:
+    def _targets(self, targets: Labels, params: Values, lengths: Tensor | None) -> Labels:
         return _shift_labels(targets, 12.0 * torch.log2(params["factor"]))
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Resample, and take frames at another hop."""
         transposed = warp.transpose(params["factor"], self.factor)
         return super().warp(transposed, params)
@@ -316,10 +305,10 @@ class PitchAndTempo(_TempoTransform, _PitchTransform, kernel=stretch.pitch_and_t
     def _lowest_rate(self) -> float:
         return self.rate[0]
 
-    def _rate(self, params: dict[str, Tensor]) -> Tensor:
+    def _rate(self, params: Values) -> Tensor:
         return params["rate"]
 
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Resample, and take frames at another hop."""
         transposed = _PitchTransform.warp(self, warp, params)
         return _TempoTransform.warp(self, transposed, params)

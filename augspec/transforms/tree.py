@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from augspec import random
 from augspec._door import enter
 from augspec.functional.checks import is_finite
-from augspec.params import Params
+from augspec.params import Labels, Params
 from augspec.random import Draw
 
 __all__ = ["Batch", "RandomTransform", "Result"]
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     signal: Tensor | None = None
     time: int | None = None
     lengths: Tensor | None = None
-    targets: dict[str, Any] = {}  # never edited
+    targets: Labels = {}  # never edited
     relative: bool = False
 
     @staticmethod
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
         return Batch(signal, signal.shape[-1], lengths)
 
     @staticmethod
-    def of_targets(targets: dict[str, Any], lengths: Tensor | None, time: int | None) -> Batch:
+    def of_targets(targets: Labels, lengths: Tensor | None, time: int | None) -> Batch:
         """Carry labels alone.
 
         Without ``time`` it is that of the ``waveform`` among the targets. If there is none and no
@@ -164,12 +164,12 @@ class RandomTransform(nn.Module, ABC):
 
     def targets(
         self,
-        targets: dict[str, Any],
+        targets: Labels,
         params: Params,
         lengths: Tensor | None = None,
         *,
         time: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> Labels:
         """Say what becomes of labels under ``params``.
 
         The ``frames`` of an example are labels at equal steps over the whole of its waveform, its
@@ -195,13 +195,13 @@ class RandomTransform(nn.Module, ABC):
 
     def run_targets(
         self,
-        targets: dict[str, Any],
+        targets: Labels,
         params: Params,
         lengths: Tensor | None = None,
         time: int | None = None,
         *,
         by_mode: bool,
-    ) -> dict[str, Any]:
+    ) -> Labels:
         """Do as `targets`; ``by_mode`` leaves out what does not act in the present mode."""
         batch = Batch.of_targets(targets, lengths, time)
         return self.walk(batch, params, by_mode=by_mode).targets

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from augspec.functional.sinc import ONE
+from augspec.params import Values
 from augspec.transforms.base import WaveformTransform
 
 __all__ = ["FusableTransform", "Warp"]
@@ -114,5 +115,5 @@ class FusableTransform(WaveformTransform, ABC):
         return True
 
     @abstractmethod
-    def warp(self, warp: Warp, params: dict[str, Tensor]) -> Warp:
+    def warp(self, warp: Warp, params: Values) -> Warp:
         """Put the transform behind ``warp``; examples that are not picked have neutral params."""
