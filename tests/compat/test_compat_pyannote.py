@@ -1,10 +1,10 @@
-"""pyannote.audio's tasks call `augmentation=` in their own way; the package itself if it is there.
+"""pyannote.audio's tasks call `augmentation=` in their own way.
 
-A task switches the transform's mode, calls it by name with labels of one channel and reads
-``samples`` and ``targets`` of what comes out.
+`tests/long/pyannote_task.py` runs a task of the package itself. A task switches the transform's
+mode, calls it by name with labels of one channel and reads ``samples`` and ``targets`` of what comes
+out.
 """
 
-import numpy as np
 import pytest
 import torch
 
@@ -52,44 +52,3 @@ def test_it_may_be_the_input_hook_of_a_model():
     augment = compat.PolarityInversion(p=1.0, output_type="dict")
     made = augment(samples=torch.ones(2, 1, 8), sample_rate=RATE).samples
     assert torch.equal(made, -torch.ones(2, 1, 8))
-
-
-def test_its_own_task_collates_made_up_audio_and_takes_a_step(monkeypatch):
-    tasks = pytest.importorskip("pyannote.audio.tasks")
-    models = pytest.importorskip("pyannote.audio.models.segmentation")
-    core = pytest.importorskip("pyannote.audio.core.task")
-
-    class Protocol:
-        name = "Made.SpeakerDiarization.Up"
-
-        def train(self):
-            return iter(())
-
-        def development(self):
-            return iter(())
-
-    checks = {"has_validation": False, "has_scope": True, "has_classes": False}
-    monkeypatch.setattr(core, "check_protocol", lambda protocol: (protocol, checks))
-    task = tasks.VoiceActivityDetection(
-        Protocol(), duration=0.5, batch_size=4, augmentation=augmentation()
-    )
-    model = models.PyanNet(sample_rate=RATE, sincnet={"stride": 20}, lstm={"num_layers": 1})
-    task.model, model.task = model, task
-    model.build()
-    from pyannote.core import SlidingWindow, SlidingWindowFeature
-
-    frames = model.num_frames(RATE // 2)
-    step = SlidingWindow(start=0.0, duration=0.5 / frames, step=0.5 / frames)
-
-    def one(seed):
-        generator = np.random.default_rng(seed)
-        labels = SlidingWindowFeature(generator.integers(0, 2, (frames, 1)), step, labels=["a"])
-        return {"X": torch.randn(1, RATE // 2), "y": labels, "meta": {"file": seed}}
-
-    batch = task.collate_fn([one(seed) for seed in range(4)], stage="train")
-    assert batch["X"].shape == (4, 1, RATE // 2)
-    monkeypatch.setattr(type(model), "log", lambda *_, **__: None)
-    loss = task.training_step(batch, 0)["loss"]
-    loss.backward()
-    assert loss.isfinite()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
