@@ -1,8 +1,8 @@
 """pyannote.audio's tasks call `augmentation=` in their own way.
 
 `tests/long/pyannote_task.py` runs a task of the package itself. A task switches the transform's
-mode, calls it by name with labels of one channel and reads ``samples`` and ``targets`` of what comes
-out.
+mode, calls it by name with labels of one channel, and reads ``samples`` and ``targets`` of what
+comes out.
 """
 
 import pytest
