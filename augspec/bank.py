@@ -24,6 +24,7 @@ from augspec.functional.shapes import span_start
 
 __all__ = ["Bank"]
 
+_SEAM = 0.005  # seconds
 _CHUNK = 64  # samples read at a time
 _MOST_PLACES = 2048  # at which a cut of a sound is looked at
 
@@ -126,7 +127,7 @@ class Bank(nn.Module):
         start: Tensor,
         size: int,
         *,
-        fade: int = 0,
+        smooth: bool = False,
         used: Tensor | None = None,
     ) -> Tensor:
         """Cut ``size`` samples out of sounds, which begin again where they end.
@@ -135,9 +136,9 @@ class Bank(nn.Module):
             sound: Place of the sound in the bank, int64, any shape.
             start: First sample within the sound, int64, of that shape.
             size: Samples to take.
-            fade: Samples over which the end of a sound that begins again turns into its beginning,
-                which is played backwards there, so that there is no step at the seam and the sound
-                keeps its length. At most half of the sound is used; 0 joins it hard.
+            smooth: Whether the end of a sound that begins again turns into its beginning, played
+                backwards, over 5 ms and at most half of the sound: there is no step at the seam
+                then, and the sound keeps its length. Without it the two are joined as they are.
             used: Samples that will be heard of those taken, int64, of that shape; all by default.
                 A sound that lasts longer ends as it is.
 
@@ -147,14 +148,16 @@ class Bank(nn.Module):
         """
         device = sound.device
         chunk = torch.arange(0, size, _CHUNK, device=device)
-        begin = (start[..., None] + chunk) % self.length_of(sound)[..., None]
-        begin = begin + content(_held(self, "_starts", device))[sound][..., None]
+        length = self.length_of(sound)[..., None]
+        begin = (start[..., None] + chunk) % length
+        origin = content(_held(self, "_starts", device))[sound][..., None]
+        if smooth:
+            again = (start + (size if used is None else used))[..., None] > length
+            joins = again & (begin + _CHUNK > length - self._width_of_seam(length))
+            seam = content(_held(self, "_seams", device))[sound][..., None]
+            origin = torch.where(joins, seam, origin)
         flat = content(_held(self, "_flat", device))
-        taken = self._values(flat.unfold(0, _CHUNK, 1)[begin]).flatten(-2)[..., :size]
-        if fade == 0:
-            return taken
-        again = start + (size if used is None else used) > self.length_of(sound)
-        return self._fade_seams(taken, sound, start, again, fade)
+        return self._values(flat.unfold(0, _CHUNK, 1)[origin + begin]).flatten(-2)[..., :size]
 
     def find_place(
         self, sound: Tensor, offset: Tensor, size: Tensor, *, anywhere: bool = False
@@ -211,20 +214,19 @@ class Bank(nn.Module):
         rest = last % length + (block - 1)
         return last // length * whole + before(rest // block) - before(first // block)
 
-    def _fade_seams(
-        self, taken: Tensor, sound: Tensor, start: Tensor, again: Tensor, fade: int
-    ) -> Tensor:
-        """Turn the ends of sounds that begin again into their beginnings, played backwards."""
-        device, length = sound.device, self.length_of(sound)[..., None]
-        width = (length // 2).clamp(max=fade)
-        place = (start[..., None] + torch.arange(taken.shape[-1], device=device)) % length
-        since = place - (length - width)
-        faded = (since >= 0) & again[..., None]
-        begin = content(_held(self, "_starts", device))[sound][..., None]
-        mirrored = begin + torch.where(faded, width - since, 0)
-        beginning = self._values(content(_held(self, "_flat", device))[mirrored])
-        gain = 0.5 - 0.5 * torch.cos(math.pi * (since + 1).to(taken.dtype) / (width + 1))
-        return torch.where(faded, torch.lerp(taken, beginning, gain), taken)
+    def _width_of_seam(self, length: Tensor) -> Tensor:
+        return (length // 2).clamp(max=round(_SEAM * self.sample_rate))
+
+    def _seam(self, sound: Tensor) -> tuple[Tensor, int]:
+        """Make the part of a sound that is read where it begins again, and say where it begins."""
+        length = len(sound)
+        width = int(self._width_of_seam(torch.tensor(length)))
+        gain = 0.5 - 0.5 * torch.cos(math.pi * torch.arange(1, width + 1) / (width + 1))
+        backwards = sound[1 : width + 1].flip(0)
+        faded = torch.lerp(sound[length - width :], backwards, gain)
+        joined = torch.cat([sound[: length - width], faded])
+        first = max(0, length - width - _CHUNK)
+        return joined.repeat(2 + _CHUNK // length)[first : length + _CHUNK], first
 
     def whole(self, sound: Tensor) -> Tensor:
         """Give sounds from their beginning, with zeros up to ``max_length`` behind them.
@@ -299,8 +301,12 @@ class Bank(nn.Module):
         looped = [sound.repeat(2 + _CHUNK // len(sound)) for sound in waveforms]
         kept = [sound[: len(own) + _CHUNK] for sound, own in zip(looped, waveforms, strict=True)]
         held = lengths + _CHUNK
-        self._flat = Kept(torch.cat(kept).to(getattr(torch, self.dtype)))
+        seams, firsts = zip(*map(self._seam, waveforms), strict=True)
+        sizes = torch.tensor([len(seam) for seam in seams])
+        self._flat = Kept(torch.cat([*kept, *seams]).to(getattr(torch, self.dtype)))
         self._starts = Kept(held.cumsum(0) - held)
+        # Where the beginning of each sound would be, if its seam were the end of it.
+        self._seams = Kept(held.sum() + sizes.cumsum(0) - sizes - torch.tensor(firsts))
         self._lengths = Kept(lengths)
         sounding = [self._sounding_blocks(sound) for sound in waveforms]
         self._steady = all(bool(one.all()) for one in sounding)
@@ -318,7 +324,8 @@ class Bank(nn.Module):
         return sounds if sounds.any() else torch.ones_like(sounds)
 
     def _tensors(self) -> list[Tensor]:
-        parts = self._flat.tensor.split((self._lengths.tensor + _CHUNK).tolist())
+        held = (self._lengths.tensor + _CHUNK).tolist()
+        parts = self._flat.tensor[: sum(held)].split(held)
         return [part[:-_CHUNK] for part in parts]
 
 

@@ -27,6 +27,7 @@ from augspec._constants import constant, tensor_of
 
 __all__ = [
     "Draw",
+    "as_integers",
     "bernoulli",
     "beta",
     "bits",
@@ -171,10 +172,11 @@ def integers(
 
     The span times 32 random bits, shifted down: no modulo, and a bias below ``span / 2**32``.
     """
-    return _as_integers(bits(keys, path, name, counter), low, high)
+    return as_integers(bits(keys, path, name, counter), low, high)
 
 
-def _as_integers(random_bits: Tensor, low: int, high: int) -> Tensor:
+def as_integers(random_bits: Tensor, low: int, high: int) -> Tensor:
+    """Turn random bits into integers as `integers` does."""
     span = high - low
     if not 0 < span <= 1 << 31:
         raise ValueError(f"`high` - `low` must lie in [1, 2**31], got {low} to {high}")
@@ -381,7 +383,7 @@ class Draw:
 
     def integers(self, name: str, low: int, high: int) -> Tensor:
         """Draw ``int64`` values in ``[low, high)``."""
-        return _as_integers(self.key(name), low, high)
+        return as_integers(self.key(name), low, high)
 
     def bernoulli(self, name: str, p: float) -> Tensor:
         """Draw booleans, true with probability ``p``, one per example in every case."""

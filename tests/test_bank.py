@@ -56,10 +56,10 @@ def test_long_sounds_can_be_cut():
 
 
 def test_half_precision_takes_half_of_the_memory_and_little_of_the_sound():
-    sound = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    sound = torch.randn(10_000, generator=torch.Generator().manual_seed(0))
     whole, half = (augspec.Bank([sound], 8000, dtype=d) for d in ("float32", "float16"))
     sizes = [len(pickle.dumps(bank)) for bank in (half, whole)]
-    assert 2 * 1000 <= sizes[1] - sizes[0] < 2 * 1100
+    assert 2 * 10_000 <= sizes[1] - sizes[0] < 2 * 11_000
     out = half.whole(torch.tensor([0]))
     assert out.dtype == torch.float32
     assert (out - sound).square().mean() < 1e-7

@@ -26,6 +26,10 @@ ORACLES = {
         ("torchaudio", PARITY, "test_log_mel_spectrogram_is_torchaudios"),
         ("librosa", PARITY, "test_log_mel_spectrogram_is_librosas"),
     ],
+    "Fbank": [
+        ("torchaudio", "features/test_fbank.py", "test_it_is_torchaudios"),
+        ("kaldi-native-fbank", "features/test_fbank.py", "test_it_is_kaldis_own"),
+    ],
     "MFCC": [
         ("torchaudio", PARITY, "test_mfcc_is_torchaudios"),
         ("librosa", PARITY, "test_mfcc_is_librosas"),

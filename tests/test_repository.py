@@ -1,6 +1,7 @@
 """What stands beside the code: citation, changelog, hooks."""
 
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -104,7 +105,10 @@ def test_ci_leaves_the_environment_of_the_checkout_alone():
 
 
 def test_a_named_test_runs_in_one_process_and_the_suite_in_two():
-    from conftest import pytest_xdist_auto_num_workers as workers
+    # By its path: other folders have a file of that name.
+    workers = runpy.run_path(str(Path(__file__).with_name("conftest.py")))[
+        "pytest_xdist_auto_num_workers"
+    ]
 
     class Config:
         class ArgsSource:

@@ -141,9 +141,9 @@ class Fbank(MagnitudeFeature):
         power: float = 2.0,
         scale: float = 1.0,
     ) -> None:
-        check_sample_rate(sample_rate)
-        check_positive("frame_length", frame_length)
-        check_positive("frame_shift", frame_shift)
+        sample_rate = check_sample_rate(sample_rate)
+        frame_length = check_positive("frame_length", frame_length)
+        frame_shift = check_positive("frame_shift", frame_shift)
         size, hop = (int(sample_rate * ms * 0.001) for ms in (frame_length, frame_shift))
         for name, samples, least in (("frame_length", size, 2), ("frame_shift", hop, 1)):
             if samples < least:
@@ -152,14 +152,14 @@ class Fbank(MagnitudeFeature):
         self.sample_rate = sample_rate
         self.frame_length, self.frame_shift = frame_length, frame_shift
         self.n_mels = check_count("n_mels", n_mels, 1, _MOST_MELS)
-        for name, value in (("dither", dither), ("energy_floor", energy_floor)):
-            if not check_finite(name, value) >= 0.0:
+        self.dither = check_finite("dither", dither)
+        self.energy_floor = check_finite("energy_floor", energy_floor)
+        for name, value in (("dither", self.dither), ("energy_floor", self.energy_floor)):
+            if value < 0.0:
                 raise ValueError(f"`{name}` must not be negative, got {value!r}")
-        if not 0.0 <= check_finite("preemphasis", preemphasis) <= 1.0:
+        self.preemphasis = check_finite("preemphasis", preemphasis)
+        if not 0.0 <= self.preemphasis <= 1.0:
             raise ValueError(f"`preemphasis` must be in [0, 1], got {preemphasis!r}")
-        self.preemphasis = preemphasis
-        self.dither = dither
-        self.energy_floor = energy_floor
         self.remove_dc_offset = check_flag("remove_dc_offset", remove_dc_offset)
         self.snip_edges = check_flag("snip_edges", snip_edges)
         self.round_to_power_of_two = check_flag("round_to_power_of_two", round_to_power_of_two)
@@ -168,14 +168,14 @@ class Fbank(MagnitudeFeature):
         self.htk_compat = check_flag("htk_compat", htk_compat)
         self.scale = check_positive("scale", scale)
         self.f_min, self.f_max = check_finite("f_min", f_min), check_finite("f_max", f_max)
-        highest = f_max if f_max > 0.0 else sample_rate / 2 + f_max
-        if not 0.0 <= f_min < highest <= sample_rate / 2:
+        highest = self.f_max if self.f_max > 0.0 else sample_rate / 2 + self.f_max
+        if not 0.0 <= self.f_min < highest <= sample_rate / 2:
             raise ValueError(
                 "`f_min` and `f_max` must lie in this order in [0, sample_rate / 2], got "
-                f"{f_min:g} and {highest:g} Hz"
+                f"{self.f_min:g} and {highest:g} Hz"
             )
-        self._size = 1 << (size - 1).bit_length() if round_to_power_of_two else size
-        self._filter_arguments = (sample_rate, self._size, n_mels, f_min, highest)
+        self._size = 1 << (size - 1).bit_length() if self.round_to_power_of_two else size
+        self._filter_arguments = (sample_rate, self._size, self.n_mels, self.f_min, highest)
 
     @classmethod
     def example(cls) -> Self:

@@ -13,7 +13,6 @@ from augspec.functional.checks import (
     check_parameter,
     check_parameters,
     check_waveform,
-    compute_dtype,
 )
 from augspec.functional.shapes import ends_of, fit, like, silence_after
 
@@ -82,8 +81,8 @@ def shift(
         waveform: The batch.
         samples: Samples to move by, ``(batch,)`` or ``(batch, channel)`` int64; positive is later.
         rollover: Let what leaves at one end come in at the other; else silence comes in.
-        fade: Samples of the raised-cosine fade on each side of that place; 0 cuts hard, 5 ms are
-            heard as no click. What is not moved has no fade.
+        fade: Samples of the raised-cosine fade on each side of that place, at most half of the
+            time; 0 cuts hard, 5 ms are heard as no click. What is not moved has no fade.
         lengths: Valid samples per example, ``(batch,)``; None means all. Padding comes out silent.
 
     Shape:
@@ -106,31 +105,32 @@ def shift(
         time = torch.arange(size, device=waveform.device)
         source = shifted_places(time, samples, end, rollover)
         out = silence_after(_take(waveform, source, lengths), lengths)
+    fade = min(fade, size // 2)
     if fade == 0:
         return out
-    seam = torch.remainder(samples, end.clamp(min=1)).squeeze(-1)
-    return out * _seam_gains(waveform, seam, fade)
+    return _fade_around(out, torch.remainder(samples, end.clamp(min=1)), fade)
 
 
-def _seam_gains(waveform: Tensor, seam: Tensor, fade: int) -> Tensor:
-    """Make gains that fall before each seam and rise after it; all 1 for a seam at 0.
+def _fade_around(signal: Tensor, seam: Tensor, fade: int) -> Tensor:
+    """Let a signal fall before each seam and rise after it.
+
+    Only the samples around the seam are multiplied: all of them would take longer than the shift
+    itself.
 
     Args:
-        waveform: Gives the time and the dtype of the result.
-        seam: First sample after the seam, ``(batch, 1)`` or ``(batch, channel)`` int64, from 0.
-        fade: Samples of the fall, and of the rise.
-
-    Returns:
-        ``(batch, 1, time)`` or ``(batch, channel, time)``.
+        signal: ``(batch, channel, time)``.
+        seam: First sample after the seam, ``(batch, 1, 1)`` or ``(batch, channel, 1)`` int64, from
+            0; at 0 there is none.
+        fade: Samples of the fall, and of the rise, at most half of the time.
     """
-    size, dtype = waveform.shape[-1], compute_dtype(waveform)
-    place = torch.arange(1, fade + 1, dtype=dtype, device=seam.device) / (fade + 1)
+    size = signal.shape[-1]
+    place = torch.arange(1, fade + 1, dtype=signal.dtype, device=seam.device) / (fade + 1)
     rise = 0.5 - 0.5 * torch.cos(math.pi * place)
-    ones = rise.new_ones(size)
-    # A row of this is the gains of one seam: rows are copied, and no cosine is taken twice.
-    gains = torch.cat([ones, rise.flip(0), rise, ones]).to(waveform.dtype)
-    start = torch.where(seam == 0, 2 * fade, fade - seam) + size
-    return gains.unfold(0, size, 1)[start]
+    near = seam + torch.arange(-fade, fade, device=seam.device)
+    inside = (near >= 0) & (near < size) & (seam > 0)
+    gains = torch.where(inside, torch.cat([rise.flip(0), rise]), 1.0)
+    near = torch.remainder(near, size).expand(*signal.shape[:-1], -1)
+    return signal.scatter(-1, near, signal.gather(-1, near) * gains)
 
 
 def shifted_places(position: Tensor, samples: Tensor, end: Tensor, rollover: bool) -> Tensor:

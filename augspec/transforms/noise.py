@@ -14,7 +14,7 @@ from augspec.functional.checks import check_range
 from augspec.functional.reference import REFERENCES
 from augspec.functional.shapes import ends_of, like, span_start
 from augspec.params import Values
-from augspec.random import Draw
+from augspec.random import Draw, as_integers
 from augspec.transforms.declare import (
     Drawn,
     Integers,
@@ -29,9 +29,6 @@ from augspec.transforms.declare import (
 from augspec.transforms.vocoder import RateTransform
 
 __all__ = ["BackgroundNoise", "ColoredNoise", "ShortNoises", "WhiteNoise"]
-
-
-_SEAM = 0.005  # seconds over which the end of a sound turns into its beginning
 
 
 class Sound(Drawn):
@@ -210,8 +207,7 @@ class BackgroundNoise(NoiseTransform):
         sound, size = params["sound"], signal.shape[-1]
         used = like(ends_of(signal, lengths), sound).expand_as(sound)
         start = self.bank.find_place(sound, params["offset"], used)
-        fade = round(_SEAM * self.bank.sample_rate)
-        added = self.bank.take(sound, start, size, fade=fade, used=used).to(signal.dtype)
+        added = self.bank.take(sound, start, size, smooth=True, used=used).to(signal.dtype)
         added = added if added.dim() == 3 else added[:, None].expand_as(signal)
         return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
 
@@ -231,9 +227,9 @@ class ShortNoises(NoiseTransform):
         duration: Range of the duration in seconds, above 0, drawn uniformly.
         bank: Sounds from which bursts are cut, at any place; None makes white noise.
         fade: Seconds over which a burst fades in and out.
+        sample_rate: Sample rate in Hz.
         reference: ``"all"`` measures the level of the example over all valid samples; ``"active"``
             over those that sound: the blocks of 20 ms at most 30 dB below the mean power.
-        sample_rate: Sample rate in Hz.
         p: Probability that an example gets bursts.
 
     Shape:
@@ -277,8 +273,13 @@ class ShortNoises(NoiseTransform):
         names += ["noise"] if self.bank is None else ["sound", "offset"]
         draw = draw.together(["count", *(f"{name}_{i}" for name in names for i in bursts)])
 
+        # All bursts are scaled at once: for each by itself a GPU launches several operations.
         def each(name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
-            return torch.stack([draw.uniform(f"{name}_{i}", low, high) for i in bursts], 1)
+            drawn = torch.stack([draw.uniform(f"{name}_{i}") for i in bursts], 1)
+            return low + (high - low) * drawn
+
+        def bits(name: str) -> Tensor:
+            return torch.stack([draw.key(f"{name}_{i}") for i in bursts], 1)
 
         params = {
             "count": draw.integers("count", self.count[0], self.count[1] + 1),
@@ -287,9 +288,9 @@ class ShortNoises(NoiseTransform):
             "start": each("start"),
         }
         if self.bank is None:
-            return {**params, "noise": torch.stack([draw.key(f"noise_{i}") for i in bursts], 1)}
-        sounds = [draw.integers(f"sound_{i}", 0, len(self.bank)) for i in bursts]
-        return {**params, "sound": torch.stack(sounds, 1), "offset": each("offset")}
+            return {**params, "noise": bits("noise")}
+        sound = as_integers(bits("sound"), 0, len(self.bank))
+        return {**params, "sound": sound, "offset": each("offset")}
 
     def _bursts(self, params: Values, width: Tensor, channels: int, size: int) -> Tensor:
         """Give the noise of every burst: (batch, burst, channel, size)."""
@@ -298,8 +299,7 @@ class ShortNoises(NoiseTransform):
             return noise.white_noise(key.flatten(), channels, size).view(*key.shape, channels, size)
         sound = params["sound"]
         start = self.bank.find_place(sound, params["offset"], width, anywhere=True)
-        fade = round(_SEAM * self.bank.sample_rate)
-        bursts = self.bank.take(sound, start, size, fade=fade, used=width)
+        bursts = self.bank.take(sound, start, size, smooth=True, used=width)
         return bursts[:, :, None].expand(-1, -1, channels, -1)
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:

@@ -74,7 +74,12 @@ def test_what_is_no_number_is_an_error():
 
 
 @pytest.mark.parametrize(
-    "feature", [F.Spectrogram(n_fft=256), F.MFCC(RATE, n_mfcc=8), F.CQT(RATE, n_bins=24)]
+    "feature",
+    [
+        F.Spectrogram(n_fft=256),
+        F.MFCC(RATE, n_mfcc=8, melkwargs={"n_mels": 40}),
+        F.CQT(RATE, n_bins=24),
+    ],
 )
 def test_every_feature_is_drawn(feature):
     versions = render(augspec.Frontend(T.Gain(), feature), TONE, (RATE, RATE), 0, 1)

@@ -210,8 +210,10 @@ def test_every_feature_takes_a_window_by_name(name, torchaudio):
     ).double()
     ours = F.MelSpectrogram(n_fft=256, n_mels=20, window=name)(waveform)
     torch.testing.assert_close(ours, theirs(waveform), atol=1e-5, rtol=1e-5)
-    for make in (F.Spectrogram, F.LogMelSpectrogram, F.PCEN):
-        assert not torch.equal(make(window=name)(waveform), make(window="nuttall")(waveform))
+    mel = {"n_mels": 20}
+    for make, settings in ((F.Spectrogram, {}), (F.LogMelSpectrogram, mel), (F.PCEN, mel)):
+        made, other = make(window=name, **settings), make(window="nuttall", **settings)
+        assert not torch.equal(made(waveform), other(waveform))
     kwargs = {"n_mels": 20, "n_fft": 256, "window": name}
     assert F.MFCC(n_mfcc=13, melkwargs=kwargs)(waveform).isfinite().all()
     with pytest.raises(ValueError, match="`window` must be one of"):

@@ -134,7 +134,7 @@ def test_gain_before_pcen_is_fused_and_not_a_factor_on_the_result():
 )
 def test_bad_pcen(arguments, message):
     with pytest.raises(ValueError, match=message):
-        features.PCEN(**arguments)
+        features.PCEN(n_mels=40, **arguments)
 
 
 @pytest.mark.parametrize("mode", ["interp", "nearest"])

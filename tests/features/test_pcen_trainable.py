@@ -85,7 +85,9 @@ def test_a_gain_of_zero_has_no_logarithm():
 
 
 # The contract, but for the check that it has no parameters.
-CHECKS = [name for name in testing.checks_for(F.PCEN(trainable=True)) if name != "it_has_no_state"]
+CHECKS = [
+    name for name in testing.checks_for(F.PCEN(**MEL, trainable=True)) if name != "it_has_no_state"
+]
 
 
 @pytest.mark.usefixtures("eager_kernels")

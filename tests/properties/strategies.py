@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import math
 import re
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -86,7 +87,9 @@ def range_of(kind, name):
     number = r"(-?\d[\d.e+-]*)"
     for beyond in (1e29, 10**9):
         try:
-            kind(**{**arguments, name: beyond})
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what is silly and allowed
+                kind(**{**arguments, name: beyond})
         except (TypeError, ValueError) as error:
             found = re.search(rf"`{name}` must lie in \[{number}, {number}\]", str(error))
             if found is not None:

@@ -175,13 +175,12 @@ def test_a_looped_sine_has_no_step_above_its_own(sample_rate):
     time = torch.arange(int(0.3 * sample_rate), dtype=torch.float64) / sample_rate
     bank = augspec.Bank([torch.sin(2 * torch.pi * 103.0 * time).float()], sample_rate).double()
     start, sound = torch.arange(8) * 100, torch.zeros(8, dtype=torch.int64)
-    fade = round(0.005 * sample_rate)
-    looped = bank.take(sound, start, sample_rate, fade=fade)
+    looped = bank.take(sound, start, sample_rate, smooth=True)
     step = 2 * math.pi * 103.0 / sample_rate
     assert looped.diff().abs().max() < 1.01 * step
     assert bank.take(sound, start, sample_rate).diff().abs().max() > 4 * step
     # What does not come again ends as it is.
-    once = bank.take(sound, start, 500, fade=fade, used=torch.full((8,), 500))
+    once = bank.take(sound, start, 500, smooth=True, used=torch.full((8,), 500))
     assert torch.equal(once, bank.take(sound, start, 500))
 
     waveform = torch.ones(8, 1, sample_rate, dtype=torch.float64)
