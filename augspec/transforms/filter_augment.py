@@ -73,7 +73,8 @@ class FilterAugment(SpecgramTransform):
         gains = random.uniform(
             draw.keys[:, None], draw.path, "gain_db", *self.gain_db, counter=edges
         )
-        return {**super()._draw(draw), "gain_db": gains}
+        drawn = {n: one.draw(draw, self) for n, one in self.drawn.items() if n != "gain_db"}
+        return {"gain_db": gains, **drawn}
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         freq = signal.shape[-2]

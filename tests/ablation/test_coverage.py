@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from augspec.ablation import instruments
 from augspec.ablation.instruments import Groups, interval, widened
 
 STUDIES = 500  # the share that holds the truth is then good to 1 %
@@ -27,7 +26,7 @@ def study(rng, members, seeds, alike, families=10):
 
 
 def covered(monkeypatch, members, seeds, alike):
-    monkeypatch.setattr(instruments, "RESAMPLES", 1000)
+    monkeypatch.setattr(Groups, "resamples", 1000)
     # Of one note an instrument, right by a number of any size: what counts is how it spreads.
     monkeypatch.setattr(Groups, "hits", lambda self, run: np.bincount(self.cell, run["hits"]))
     rng = np.random.default_rng(seeds + 10 * members + 7)
