@@ -80,3 +80,12 @@ show(reed, T.FilterAugment((-12.0, 12.0)))
 # :class:`~augspec.transforms.LinearFade`: the level goes in a line, as if the source moved.
 
 show(reed, T.LinearFade((-20.0, 0.0), (-20.0, 0.0)))
+
+# %%
+# FreqMixStyle
+# ------------
+# :class:`~augspec.transforms.FreqMixStyle`: each bin takes a mean and a deviation between its own
+# and those of another example, so that a network cannot learn the recording device by heart. Here
+# with a bass.
+
+show(reed, T.FreqMixStyle(alpha=1.0))

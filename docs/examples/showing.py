@@ -36,6 +36,8 @@ def note(family, pitch=60, seconds=1.5):
 def show(waveform, transform, n=2):
     """Draw and play one example and ``n`` random versions of it; say what there is to set."""
     of_specgrams = any(isinstance(module, T.SpecgramTransform) for module in transform.modules())
+    if transform.mixes_examples:
+        return show_mixed(waveform, transform, of_specgrams)
     example = FEATURE(waveform[None]) if of_specgrams else waveform[None]
     keys = keys_apart(example, transform, n)
     plot.compare(waveform, transform, n=n, sample_rate=SAMPLE_RATE, features=FEATURE, keys=keys)
@@ -45,6 +47,22 @@ def show(waveform, transform, n=2):
     sounds = {"original": waveform}
     sounds |= {f"version {place}": sound for place, sound in enumerate(versions, start=1)}
     return Page(players(sounds) + about(transform))
+
+
+def show_mixed(waveform, transform, of_specgrams):
+    """Draw an example and a bass, and what a transform that mixes the two makes of them."""
+    bass = note("bass", pitch=40, seconds=waveform.shape[-1] / SAMPLE_RATE)
+    batch = torch.stack([waveform, bass])
+    keys = augspec.example_keys(0, 0, range(2))
+    names = ["first", "second", "first, mixed", "second, mixed"]
+    if not of_specgrams:
+        sounds = [*batch, *transform(batch, keys=keys)]
+        return show_sounds(dict(zip(names, sounds, strict=True)), transform)
+    specgram = FEATURE(batch)
+    both = {"specgram": torch.cat([specgram, transform(specgram, keys=keys)])}
+    both["label"] = torch.arange(4)
+    plot.show_batch(both, FEATURE, classes=names)
+    return Page(about(transform))
 
 
 def keys_apart(example, transform, n):
@@ -99,7 +117,7 @@ def about(module):
         for argument, default, text in arguments(cls)
     )
     table = f"<details><summary>Parameters</summary><table>{rows}</table></details>" if rows else ""
-    said = f"<p>Cost: {cost[1]} times a plain log-mel of the same batch.</p>"
+    said = f"<p>Cost: {cost[1]} times a plain log-mel of the same batch.</p>" if cost else ""
     return f'<div class="about">{said}{table}</div>'
 
 
