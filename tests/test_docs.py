@@ -230,7 +230,7 @@ def test_the_work_of_a_gpu(capsys):
     names = run(code_of("gpu.md"))
     assert names["work"].launches > 0
     assert names["work"].host_copies == 0
-    assert "item" in capsys.readouterr().out
+    assert "waits for the device" in capsys.readouterr().out
 
 
 def test_data_sets():
