@@ -32,8 +32,8 @@ def show_versions() -> str:
     """Say what is installed and on what it runs, for a report of a fault.
 
     Returns:
-        Text of a few lines, with versions, devices, threads, and the compiler that kernels are built
-        with. An interpreter or a notebook shows it; a program prints it.
+        Text of a few lines, with versions, devices, threads, and the compiler that kernels are
+        built with. An interpreter or a notebook shows it; a program prints it.
 
     Example:
         >>> augspec.show_versions().splitlines()[0].startswith("python")
