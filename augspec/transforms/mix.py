@@ -37,6 +37,13 @@ class Partner(Drawn):
         return mix.next_larger(draw.key(self.name))
 
 
+def own_partners(params: Values) -> Values:
+    """Make examples that are not picked their own partners: another may hold NaN."""
+    applied, partner = params["applied"], params["partner"]
+    own = torch.arange(len(partner), device=partner.device)
+    return {**params, "partner": torch.where(applied, partner, own)}
+
+
 class Beta(Drawn):
     """A weight from the symmetric beta distribution whose parameter is the setting ``alpha``."""
 
@@ -65,10 +72,8 @@ class _MixingTransform(WaveformTransform, ABC):
     partner = Partner()
 
     def neutralise(self, params: Values) -> Values:
-        """Make examples that are not picked their own partners: another may hold NaN."""
-        applied, partner = params["applied"], params["partner"]
-        own = torch.arange(len(partner), device=partner.device)
-        return {**super().neutralise(params), "partner": torch.where(applied, partner, own)}
+        """Make examples that are not picked their own partners."""
+        return own_partners(super().neutralise(params))
 
     def _mix_labels(
         self, targets: Labels, weight: Tensor, partner: Tensor, names: Sequence[str]

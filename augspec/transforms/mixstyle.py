@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-
 from augspec.functional import mixstyle
 from augspec.params import Values
 from augspec.transforms.base import SpecgramTransform
 from augspec.transforms.declare import Number, setting
-from augspec.transforms.mix import Beta, Partner
+from augspec.transforms.mix import Beta, Partner, own_partners
 
 __all__ = ["FreqMixStyle"]
 
@@ -55,7 +53,5 @@ class FreqMixStyle(SpecgramTransform, kernel=mixstyle.freq_mix_style):
     mixes_examples = True
 
     def neutralise(self, params: Values) -> Values:
-        """Make examples that are not picked their own partners: another may hold NaN."""
-        applied, partner = params["applied"], params["partner"]
-        own = torch.arange(len(partner), device=partner.device)
-        return {**super().neutralise(params), "partner": torch.where(applied, partner, own)}
+        """Make examples that are not picked their own partners."""
+        return own_partners(super().neutralise(params))
