@@ -160,7 +160,13 @@ class Bank(nn.Module):
         return self._values(flat.unfold(0, _CHUNK, 1)[origin + begin]).flatten(-2)[..., :size]
 
     def find_place(
-        self, sound: Tensor, offset: Tensor, size: Tensor, *, anywhere: bool = False
+        self,
+        sound: Tensor,
+        offset: Tensor,
+        size: Tensor,
+        *,
+        anywhere: bool = False,
+        at_least: int = 0,
     ) -> Tensor:
         """Choose where to cut a sound, so that the cut holds about as much of it as others would.
 
@@ -175,6 +181,8 @@ class Bank(nn.Module):
                 again, and any of its samples may be the first.
             size: Samples of the cut, int64, of that shape.
             anywhere: Whether a cut may begin anywhere in a sound that is longer, too.
+            at_least: Samples that every cut has, if that is known: one that holds the whole of any
+                sound is as good as another, and none is looked for.
 
         Returns:
             First sample within the sound, int64, in that shape.
@@ -184,7 +192,7 @@ class Bank(nn.Module):
         if not anywhere:
             room = torch.where(length >= size, length - size, room)
         place = span_start(offset, room)
-        if self._steady:
+        if self._steady or at_least >= self.max_length:
             return place
         block = block_size(self.sample_rate)
         step = block * -(-self.max_length // (block * _MOST_PLACES))

@@ -15,6 +15,7 @@ LONGEST_FRAME = 2**20  # samples, a minute at 16 kHz: a larger one is a slip, an
 _FEW_CHANNELS = 8  # more of them than samples: channels last
 _MOST_CHANNELS = 128  # Ambisonics of order 7 has 64, and few arrays of microphones have more
 _WAVEFORM_DIMS = ("batch", "channel", "time")
+_USUAL = (("batch", 1), ("batch channel", 2))  # shapes of a parameter, and their dimensions
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _RANK_HINTS = {
     1: "; use `waveform[None, None]` for one example of one channel",
@@ -167,9 +168,10 @@ def check_parameter(
             raise TypeError(f"`{name}` must be of a floating-point type, got {values.dtype}")
     elif values.dtype != (torch.int64 if kind == "int64" else torch.bool):
         raise TypeError(f"`{name}` must be {kind}, got {values.dtype}")
-    # The usual case by itself: words take longer to compare than some kernels do to run.
-    if shapes or values.shape not in (signal.shape[:1], signal.shape[:2]):
-        _check_shape(name, values, signal, shapes or ("batch", "batch channel"))
+    shapes = shapes or ("batch", "batch channel")
+    # The usual cases by themselves: words take longer to compare than some kernels do to run.
+    if not any(shape in shapes and values.shape == signal.shape[:dims] for shape, dims in _USUAL):
+        _check_shape(name, values, signal, shapes)
     if values.device != signal.device:
         raise ValueError(
             f"`{name}` must be on the device of the batch, {signal.device}, got {values.device}"

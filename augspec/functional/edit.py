@@ -108,29 +108,30 @@ def shift(
     fade = min(fade, size // 2)
     if fade == 0:
         return out
-    return _fade_around(out, torch.remainder(samples, end.clamp(min=1)), fade)
+    # Only the samples around the seam are computed again, in place: all of them, or a copy of the
+    # batch, would take about as long as the shift itself.
+    seam = torch.remainder(samples, end.clamp(min=1))
+    near, gains = _fades_around(seam, size, fade, waveform.dtype)
+    sound = _take(waveform, shifted_places(near, samples, end, rollover), lengths)
+    faded = torch.where(near < end, sound * gains, 0.0)
+    return out.scatter_(-1, near.expand_as(faded), faded)
 
 
-def _fade_around(signal: Tensor, seam: Tensor, fade: int) -> Tensor:
-    """Let a signal fall before each seam and rise after it.
-
-    Only the samples around the seam are multiplied: all of them would take longer than the shift
-    itself.
+def _fades_around(seam: Tensor, size: int, fade: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Give the samples around each seam, and gains that fall before it and rise after it.
 
     Args:
-        signal: ``(batch, channel, time)``.
-        seam: First sample after the seam, ``(batch, 1, 1)`` or ``(batch, channel, 1)`` int64, from
-            0; at 0 there is none.
-        fade: Samples of the fall, and of the rise, at most half of the time.
+        seam: First sample after the seam, int64, from 0; at 0 there is none.
+        size: Samples of the signal.
+        fade: Samples of the fall, and of the rise, at most half of ``size``.
+        dtype: Of the gains.
     """
-    size = signal.shape[-1]
-    place = torch.arange(1, fade + 1, dtype=signal.dtype, device=seam.device) / (fade + 1)
+    place = torch.arange(1, fade + 1, dtype=dtype, device=seam.device) / (fade + 1)
     rise = 0.5 - 0.5 * torch.cos(math.pi * place)
     near = seam + torch.arange(-fade, fade, device=seam.device)
     inside = (near >= 0) & (near < size) & (seam > 0)
     gains = torch.where(inside, torch.cat([rise.flip(0), rise]), 1.0)
-    near = torch.remainder(near, size).expand(*signal.shape[:-1], -1)
-    return signal.scatter(-1, near, signal.gather(-1, near) * gains)
+    return torch.remainder(near, size), gains
 
 
 def shifted_places(position: Tensor, samples: Tensor, end: Tensor, rollover: bool) -> Tensor:

@@ -207,6 +207,13 @@ class LeafTransform(RandomTransform, Declared, ABC):
         """Whether ``forward`` does anything in the present mode."""
         return self.training or self.in_eval
 
+    def _run(
+        self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        if lengths is None:  # nobody asks where examples end afterwards: it is not worked out
+            return self.walk(Batch(waveform), params, by_mode=by_mode).sound, None
+        return super()._run(waveform, params, lengths, by_mode=by_mode)
+
     def walk(self, batch: Batch, params: Any, *, by_mode: bool) -> Batch:
         """Apply the function, and what it means for ends and labels, to the picked examples."""
         if by_mode and not self.acts():

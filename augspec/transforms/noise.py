@@ -206,7 +206,8 @@ class BackgroundNoise(NoiseTransform):
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         sound, size = params["sound"], signal.shape[-1]
         used = like(ends_of(signal, lengths), sound).expand_as(sound)
-        start = self.bank.find_place(sound, params["offset"], used)
+        at_least = size if lengths is None else 0
+        start = self.bank.find_place(sound, params["offset"], used, at_least=at_least)
         added = self.bank.take(sound, start, size, smooth=True, used=used).to(signal.dtype)
         added = added if added.dim() == 3 else added[:, None].expand_as(signal)
         return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
