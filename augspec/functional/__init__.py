@@ -27,6 +27,7 @@ from augspec.functional.resize import *
 from augspec.functional.reverb import *
 from augspec.functional.scale import *
 from augspec.functional.stretch import *
+from augspec.functional.telephone import *
 
 __all__ = [name for _, names in families.members() for name in names]
 

@@ -7,12 +7,24 @@ import math
 import torch
 from torch import Tensor
 
+from augspec._chunks import by_examples
 from augspec._compile import compiled
 from augspec.functional.checks import check_parameters
 from augspec.functional.level import amplitude, rms
 from augspec.functional.shapes import like, pooled_dims, silence_after
 
-__all__ = ["aliasing", "bit_crush", "clip", "clipping_distortion", "mu_law", "tanh_distortion"]
+__all__ = [
+    "a_law",
+    "aliasing",
+    "bit_crush",
+    "clip",
+    "clipping_distortion",
+    "mu_law",
+    "tanh_distortion",
+]
+
+
+_LARGEST_CODE = 1.0 - 2.0**-15  # the largest sample of 16 bits
 
 
 def clip(
@@ -164,6 +176,36 @@ def _mu_law(waveform: Tensor, mu: Tensor) -> Tensor:
     codes = torch.floor(codes + (0.5 * mu + 0.5)) - 0.5 * mu
     loud = torch.expm1(codes.abs() / steps) / mu
     return torch.where(waveform == 0, waveform, torch.copysign(loud, codes))
+
+
+@by_examples(9)
+def a_law(waveform: Tensor) -> Tensor:
+    """Send each example through the A-law codec of telephony outside North America and Japan.
+
+    As ITU-T G.711 has it: 8 bits, steps of 1/2048 of full scale below 1/64 of it, twice as wide
+    with each octave above. But zero stays zero, for which the codec has no value. Samples beyond
+    full scale are clipped. The gradient is zero.
+
+    Args:
+        waveform: The batch, full scale being [-1, 1].
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    References:
+        ITU-T G.711, "Pulse code modulation (PCM) of voice frequencies", 1988.
+
+    Example:
+        >>> a_law(torch.tensor([[[0.0, 0.01, 0.5]]]))
+        tensor([[[0.0000, 0.0100, 0.5156]]])
+    """
+    check_parameters(waveform)
+    size = waveform.abs().clamp_(max=_LARGEST_CODE)
+    # The octave as a power of two: exact, where a logarithm would round.
+    mantissa, _ = torch.frexp(size)
+    step = (size / mantissa * 2.0**-5).nan_to_num_(nan=0.0).clamp_(min=2.0**-11)
+    loud = (torch.floor(size / step) + 0.5) * step
+    return torch.where(size > 0, torch.copysign(loud, waveform), waveform)
 
 
 def aliasing(

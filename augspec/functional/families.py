@@ -13,7 +13,7 @@ __all__ = ["FAMILIES", "members"]
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "Level": ("level", "loudness", "dynamics"),
-    "Distortion and codecs": ("distortion", "codec"),
+    "Distortion and codecs": ("distortion", "codec", "telephone"),
     "Time": ("crop", "edit"),
     "Pitch, tempo and formants": ("stretch", "formant"),
     "Resampling": ("resample",),

@@ -32,6 +32,7 @@ from augspec.transforms.reverb import *
 from augspec.transforms.schedule import *
 from augspec.transforms.specaugment import *
 from augspec.transforms.stretch import *
+from augspec.transforms.telephone import *
 
 __all__ = ["RandomTransform", "WaveformTransform", "SpecgramTransform"]
 __all__ += [name for _, names in families.members() for name in names]

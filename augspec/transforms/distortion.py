@@ -9,7 +9,7 @@ from augspec.functional.checks import check_flag, check_range
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import Integers, Uniform, check_rate, setting
 
-__all__ = ["Aliasing", "BitCrush", "Clip", "ClippingDistortion", "MuLaw", "TanhDistortion"]
+__all__ = ["ALaw", "Aliasing", "BitCrush", "Clip", "ClippingDistortion", "MuLaw", "TanhDistortion"]
 
 
 class Clip(WaveformTransform, kernel=distortion.clip):
@@ -156,6 +156,36 @@ class MuLaw(WaveformTransform, kernel=distortion.mu_law):
     differentiable = False
 
     quantization_channels: Integers = Integers(default=256, at_least=2, at_most=65536)
+
+
+class ALaw(WaveformTransform, kernel=distortion.a_law):
+    """Send each example through the A-law codec of telephony outside North America and Japan.
+
+    8 bits, relative to full scale. Samples beyond [-1, 1] are clipped, zero stays zero. The
+    gradient is zero. `Telephone` has the band of a line too.
+
+    Args:
+        p: Probability that an example is changed.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If ``p`` is not in [0, 1].
+
+    References:
+        ITU-T G.711, "Pulse code modulation (PCM) of voice frequencies", 1988.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.ALaw()(torch.tensor([[[0.01, 0.5]]]))
+        tensor([[[0.0100, 0.5156]]])
+    """
+
+    differentiable = False
+
+    per_channel: bool = setting(default=False, init=False)
 
 
 class Aliasing(WaveformTransform, kernel=distortion.aliasing):

@@ -14,7 +14,7 @@ __all__ = ["FAMILIES", "members"]
 FAMILIES: dict[str, tuple[str, ...]] = {
     "Composition": ("compose", "choice", "policy", "schedule"),
     "Level": ("level", "normalize", "dynamics"),
-    "Distortion and codecs": ("distortion", "codec"),
+    "Distortion and codecs": ("distortion", "codec", "telephone"),
     "Time": ("crop", "pad", "edit"),
     "Pitch, tempo and formants": ("stretch", "formant", "resample"),
     "Filters and equalisers": ("filter", "equalizer", "coloration"),

@@ -52,6 +52,30 @@ show(flute, T.BitCrush((4, 8)))
 show(flute, T.MuLaw((16, 256)))
 
 # %%
+# ALaw
+# ----
+# :class:`~augspec.transforms.ALaw`: the codec of telephony outside North America and Japan. It
+# hisses a little, more beside quiet sounds than `MuLaw` with 256 values.
+
+show(flute, T.ALaw())
+
+# %%
+# Telephone
+# ---------
+# :class:`~augspec.transforms.Telephone`: the band of a line, 8 kHz, and 8 bits of mu-law or A-law.
+# Train with it where recordings of calls are heard; half of the examples is usual.
+
+show(flute, T.Telephone())
+
+# %%
+# PacketLoss
+# ----------
+# :class:`~augspec.transforms.PacketLoss`: gaps of 20 ms and more, as in a bad call over a network.
+# Up to a tenth is usual; with ``concealment="repeat"`` the gaps are filled as decoders fill them.
+
+show(flute, T.PacketLoss((0.05, 0.3), (1.0, 4.0)))
+
+# %%
 # Aliasing
 # --------
 # :class:`~augspec.transforms.Aliasing`: a lower sample rate without its filter: mirrored partials

@@ -1,0 +1,138 @@
+"""What telephone lines and networks that lose packets do to a waveform."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Self, get_args
+
+from torch import Tensor
+
+from augspec.functional.telephone import Concealment, packet_loss, telephone
+from augspec.random import Draw
+from augspec.transforms.declare import Drawn, Key, LogUniform, Number, Uniform, Words, setting
+from augspec.transforms.vocoder import RateTransform
+
+__all__ = ["PacketLoss", "Telephone"]
+
+Law = Literal["mu", "a", "any"]
+_LINE_NYQUIST = 4000.0
+
+
+class LawDraw(Drawn):
+    """Which law a line has: 0 is mu-law, 1 is A-law."""
+
+    def draw(self, draw: Draw, transform: Any) -> Tensor:
+        """Draw one if any may come, int64."""
+        weights = {"mu": [1.0, 0.0], "a": [0.0, 1.0], "any": [1.0, 1.0]}[transform.laws]
+        return draw.choice(self.name, weights)
+
+
+class Telephone(RateTransform, kernel=telephone):
+    """Send each example over a telephone line: a narrow band, 8 kHz, 8 bits a sample.
+
+    Butterworth filters of the fourth order cut the band; at 8 kHz the samples take the steps of
+    mu-law or A-law; the result has the sample rate of the input again. Codecs of mobile telephones
+    (GSM, AMR) are not among them: libsndfile's GSM 6.10 and FFmpeg's AMR encode an example at a
+    time on the CPU. `Codec` with Opus at a high level is the nearest. The gradient is zero.
+
+    Args:
+        low_freq: Range of the lower end of the band in Hz, uniform in octaves; a number is a
+            constant. A line has 300.
+        high_freq: Range of the upper end in Hz, below 4000 and half of the sample rate. A line has
+            3400.
+        laws: ``"mu"`` as in North America and Japan, ``"a"`` as elsewhere, or ``"any"`` of both.
+        sample_rate: Sample rate in Hz; None is the front end's, or 16,000.
+        p: Probability that an example is changed.
+        per_channel: Draw band and law for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If a range is reversed or out of its bounds, or ``laws`` is not known.
+
+    References:
+        ITU-T G.711, "Pulse code modulation (PCM) of voice frequencies", 1988; ITU-T G.712,
+        "Transmission performance characteristics of pulse code modulation channels", 2001.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.Telephone()(0.1 * torch.randn(4, 1, 16000)).shape
+        torch.Size([4, 1, 16000])
+    """
+
+    differentiable = False
+    # A filter of four sections, two changes of rate, and both laws.
+    max_launches: ClassVar[int] = 300
+
+    low_freq: LogUniform = LogUniform(
+        default=(200.0, 400.0), at_least=1.0, at_most=3999.0, unit="Hz"
+    )
+    high_freq: LogUniform = LogUniform(
+        default=(3000.0, 3600.0), at_least=2.0, at_most=3999.0, unit="Hz"
+    )
+    law = LawDraw()
+    laws: Law = setting(default="any", check=Words(*get_args(Law)), kw_only=True)
+
+    def _validate(self) -> None:
+        nyquist = min(_LINE_NYQUIST, self._effective_rate() / 2)
+        for name in ("low_freq", "high_freq"):
+            if getattr(self, name)[1] >= nyquist:
+                raise ValueError(
+                    f"`{name}` must lie below 4000 Hz and below half of the sample rate, here "
+                    f"{self._effective_rate() / 2:g} Hz, got {getattr(self, name)}"
+                )
+
+    def _settings(self, time: int) -> dict[str, Any]:
+        return {"sample_rate": self._effective_rate()}
+
+
+class PacketLoss(RateTransform, kernel=packet_loss):
+    """Lose packets of each example, alone or several in a row, as voice over a network does.
+
+    Labels stay, those of frames too.
+
+    Args:
+        loss: Range of the share of the packets that are lost, in [0, 1], uniform; a number is a
+            constant.
+        burst: Range of the mean number of packets in a row that are lost, 1 to 1000, uniform in
+            octaves. Less than losses that do not depend on one another have counts as theirs.
+        packet_duration: Seconds of a packet; 0.02 is usual.
+        concealment: ``"zero"`` leaves silence; ``"repeat"`` plays the packet before the loss again
+            and again, for 60 ms with falling level, as simple decoders do.
+        sample_rate: Sample rate in Hz; None is the front end's, or 16,000.
+        p: Probability that an example is changed.
+        per_channel: Draw other losses for each channel.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If a range is reversed or out of its bounds, ``packet_duration`` leaves
+            [0.001, 10] or has no sample, or ``concealment`` is not known.
+
+    References:
+        E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39, 1960.
+
+    Example:
+        >>> import torch
+        >>> from augspec import transforms as T
+        >>> T.PacketLoss(1.0)(torch.ones(1, 1, 16000)).abs().max()
+        tensor(0.)
+    """
+
+    loss: Uniform = Uniform(default=(0.01, 0.2), at_least=0.0, at_most=1.0, neutral=0.0)
+    burst: LogUniform = LogUniform(default=(1.0, 5.0), at_least=1.0, at_most=1000.0)
+    key = Key()
+    packet_duration: float = setting(default=0.02, check=Number(0.001, 10.0), kw_only=True)
+    concealment: Concealment = setting(
+        default="zero", check=Words(*get_args(Concealment)), kw_only=True
+    )
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give an instance that loses packets of short examples too."""
+        return cls((0.2, 0.6))
+
+    def _settings(self, time: int) -> dict[str, Any]:
+        return {**super()._settings(time), "sample_rate": self._effective_rate()}

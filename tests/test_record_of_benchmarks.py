@@ -1,0 +1,66 @@
+"""The tables of the docs are those that a benchmark printed."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "benchmarks" / "record.py"
+spec = importlib.util.spec_from_file_location("record", SCRIPT)
+record = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(record)
+
+PRINTED = """torch 2.14.1, 2 threads of 2 cores, load 0.10
+
+| what | ms | ratio |
+|---|---:|---:|
+| torchaudio | 10.0 | 1.00 |
+| ours | 2.0 | 0.20 |
+
+| other | ms |
+|---|---:|
+| a | - |
+"""
+
+
+def test_what_was_printed_is_read_and_laid_out_again() -> None:
+    said, tables = record.parse(PRINTED)
+    assert said == ["torch 2.14.1, 2 threads of 2 cores, load 0.10"]
+    assert [table["header"] for table in tables] == [["what", "ms", "ratio"], ["other", "ms"]]
+    assert record.as_printed(tables[0]) in PRINTED
+
+
+def test_two_logs_with_other_peers_make_one_table() -> None:
+    more = PRINTED.replace("ours | 2.0 | 0.20", "nnAudio | 20.0 | 2.00")
+    _, tables = record.parse(PRINTED + more)
+    assert [row[0] for row in tables[0]["rows"]] == ["torchaudio", "ours", "nnAudio"]
+
+
+def test_phrases_get_a_column_for_each_peer() -> None:
+    rows = [["solo pitch", name, "1.000", "2.000"] for name in ("the ideal", "augspec", "librosa")]
+    laid = record.by_peer({"header": ["a", "peer", "median dB", "worst dB"], "rows": rows})
+    assert laid.splitlines()[0] == "| median / worst dB | **augspec** | librosa |"
+    assert laid.splitlines()[2] == "| solo pitch | 1.000 / 2.000 | 1.000 / 2.000 |"
+
+
+@pytest.mark.parametrize("page", record.PAGES, ids=lambda page: page.name)
+def test_the_docs_show_the_figures_of_the_record(page: Path) -> None:
+    kept = json.loads(record.FILE.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    assert record.with_tables(text, kept) == text
+
+
+def test_readme_quotes_figures_that_are_in_the_record() -> None:
+    """Ratios in README's sentences stand in the record, under the command that README names."""
+    kept = json.loads(record.FILE.read_text(encoding="utf-8"))
+    text = record.PAGES[1].read_text(encoding="utf-8")
+    quoted = re.findall(r"<!-- figures ([\w-]+): ([\d., ]+) -->", text)
+    assert quoted, "README names no figures"
+    for name, figures in quoted:
+        cells = {c for table in kept[name]["tables"] for row in table["rows"] for c in row}
+        for figure in figures.split(","):
+            assert figure.strip() in cells, f"{figure} is not in the record of {name}"
+            sentence = text.replace(f"<!-- figures {name}: {figures} -->", "")
+            assert figure.strip().rstrip("0") in sentence, f"README does not say {figure}"
