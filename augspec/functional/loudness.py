@@ -68,7 +68,7 @@ def loudness(waveform: Tensor, sample_rate: int, lengths: Tensor | None = None) 
         -3.01
     """
     check_waveform(waveform, lengths)
-    power = _gated_power(working_dtype(waveform), sample_rate, lengths)
+    power = gated_power(working_dtype(waveform), sample_rate, lengths)
     return _OFFSET + 10.0 * torch.log10(power)
 
 
@@ -99,14 +99,14 @@ def loudness_normalize(
     if lufs.ndim == 2:
         rows = waveform.flatten(0, 1)[:, None]
         row_lengths = ends_of(waveform, lengths).repeat_interleave(waveform.shape[1])
-    power = _gated_power(rows, sample_rate, row_lengths)
+    power = gated_power(rows, sample_rate, row_lengths)
     # The root of zero has no gradient.
     level = torch.where(power > 0, power, 1.0).sqrt() * 10.0 ** (_OFFSET / 20.0)
     level = torch.where(power > 0, level, 0.0).reshape(lufs.shape)
     return scale_to(waveform, lufs, like(level, waveform))
 
 
-def _gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> Tensor:
+def gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> Tensor:
     """Give the weighted power of each example over the blocks that the gates leave."""
     if waveform.shape[1] > len(_CHANNEL_WEIGHTS):
         raise ValueError(

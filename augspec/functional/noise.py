@@ -12,7 +12,7 @@ from augspec.functional import coefficients
 from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.filter import sosfilt
 from augspec.functional.level import amplitude
-from augspec.functional.reference import energy
+from augspec.functional.reference import energy, noise_energy
 from augspec.functional.shapes import ends_of, like, silence_after
 from augspec.random import bits
 
@@ -103,17 +103,18 @@ def add_noise(
 
     Both powers are measured over the valid samples, those of all channels together if there is one
     ratio an example. With ``reference="active"`` each is that of the part that sounds: the blocks
-    of 20 ms whose power is at most 30 dB below the mean of all. Silence stays silent, and silent
-    noise adds nothing.
+    of 20 ms whose power is at most 30 dB below the mean of all. ``"a_weighted"`` measures both by
+    the A curve (IEC 61672-1), ``"lufs"`` by ITU-R BS.1770. Silence stays silent, and silent noise
+    adds nothing. With ``"full_scale"`` the noise lies ``snr_db`` below a root mean square of 1,
+    whatever the example is: silence gets noise too.
 
     Args:
         waveform: Float audio.
         noise: What to add, at any level.
         snr_db: Signal-to-noise ratio in dB.
         lengths: Valid samples of each example, all by default; none is added beyond.
-        reference: ``"all"`` measures both over all valid samples, ``"active"`` over those that
-            sound.
-        sample_rate: Sample rate in Hz, for ``"active"``.
+        reference: ``"all"``, ``"active"``, ``"a_weighted"``, ``"lufs"`` or ``"full_scale"``.
+        sample_rate: Sample rate in Hz, for ``"active"``, ``"a_weighted"`` and ``"lufs"``.
 
     Shape:
         ``waveform``, ``noise``: (batch, channel, time), also the output; ``snr_db``: (batch,) or
@@ -132,8 +133,8 @@ def add_noise(
     check_parameter("snr_db", snr_db, waveform)
     noise = silence_after(noise, lengths)
     signal, added = (
-        energy(sound, snr_db, lengths, reference=reference, sample_rate=sample_rate)
-        for sound in (silence_after(waveform, lengths), noise)
+        measure(sound, snr_db, lengths, reference=reference, sample_rate=sample_rate)
+        for measure, sound in ((energy, silence_after(waveform, lengths)), (noise_energy, noise))
     )
     scale = safe_ratio(signal, added)
     scale = scale * amplitude(-snr_db.to(scale.dtype))
@@ -166,8 +167,9 @@ def short_noises(
         snr_db: Signal-to-noise ratio of each burst in dB.
         fade: Samples over which a burst fades in and out, by a raised cosine.
         lengths: Valid samples of each example, all by default; none is added beyond.
-        reference: ``"all"`` or ``"active"``: the part of the example that counts.
-        sample_rate: Sample rate in Hz, for ``"active"``.
+        reference: How the level of the example is measured, as in `add_noise`. That of a burst is
+            always its mean power.
+        sample_rate: Sample rate in Hz, for ``"active"``, ``"a_weighted"`` and ``"lufs"``.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; ``noise``: (batch, burst, channel,

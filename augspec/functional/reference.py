@@ -12,13 +12,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._constants import constant
 from augspec.functional.checks import compute_dtype
+from augspec.functional.loudness import gated_power
 from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
 
-__all__ = ["REFERENCES", "active_blocks", "block_size", "energy", "norm"]
+__all__ = ["REFERENCES", "active_blocks", "block_size", "energy", "norm", "noise_energy"]
 
 BLOCK = 0.02  # seconds whose mean power says whether they sound
 _GATE = 1e-3  # of the mean power: 30 dB
+_FRAME = 0.25  # seconds of a frame in which frequencies are weighted
+_A_FREQS = (20.598997, 107.65265, 737.86223, 12194.217)  # Hz, the poles of the A curve
+_A_DB = 2.0  # of the A curve, so that it is 0 dB at 1 kHz
 
 
 def energy(
@@ -48,6 +53,27 @@ def energy(
     if reference not in REFERENCES:
         raise ValueError(f"`reference` must be one of {list(REFERENCES)}, got {reference!r}")
     return REFERENCES[reference](waveform, parameter, lengths, sample_rate)
+
+
+def noise_energy(
+    noise: Tensor,
+    parameter: Tensor,
+    lengths: Tensor | None = None,
+    *,
+    reference: str = "all",
+    sample_rate: int = 16_000,
+) -> Tensor:
+    """Measure what is added as `energy` measures the signal; full scale is not measured by itself.
+
+    Args:
+        noise: Float audio.
+        parameter: As for `energy`.
+        lengths: As for `energy`.
+        reference: As for `energy`.
+        sample_rate: As for `energy`.
+    """
+    reference = "all" if reference == "full_scale" else reference
+    return energy(noise, parameter, lengths, reference=reference, sample_rate=sample_rate)
 
 
 def norm(waveform: Tensor, parameter: Tensor) -> Tensor:
@@ -83,6 +109,61 @@ def _active_norm(
     return torch.where(known, root, 0.0)
 
 
+def _full_scale_norm(
+    waveform: Tensor, parameter: Tensor, lengths: Tensor | None, _sample_rate: int
+) -> Tensor:
+    """Take a root mean square of 1 in each channel, however loud the example is."""
+    count = ends_of(waveform, lengths) * (waveform.shape[1] if parameter.ndim == 1 else 1)
+    return like(count.to(compute_dtype(waveform)).sqrt(), parameter).expand_as(parameter)
+
+
+def _lufs_norm(
+    waveform: Tensor, parameter: Tensor, lengths: Tensor | None, sample_rate: int
+) -> Tensor:
+    """Take the loudness as ITU-R BS.1770 measures it, as a power over all samples."""
+    rows, ends = waveform.to(compute_dtype(waveform)), ends_of(waveform, lengths)
+    if parameter.ndim == 2:
+        ends = ends.repeat_interleave(waveform.shape[1])
+        rows = rows.flatten(0, 1)[:, None]
+    power = gated_power(rows, sample_rate, ends)
+    known = power > 0.0
+    root = torch.where(known, power, 1.0).sqrt() * ends.to(power.dtype).sqrt()
+    return torch.where(known, root, 0.0).reshape(parameter.shape)
+
+
+def _a_weighted_norm(
+    waveform: Tensor, parameter: Tensor, lengths: Tensor | None, sample_rate: int
+) -> Tensor:
+    """Take the energy with the weights of the A curve, in frames that overlap by half."""
+    size = max(16, 2 * round(_FRAME / 2 * sample_rate))
+    sound = silence_after(waveform.to(compute_dtype(waveform)), lengths)
+    sound = nnf.pad(sound, (size // 2, size + -sound.shape[-1] % (size // 2)))
+    window = constant(_root_of_hann, size, dtype=sound.dtype, device=sound.device)
+    weights = constant(_a_curve, size, sample_rate, dtype=sound.dtype, device=sound.device)
+    frames = torch.fft.rfft(sound.unfold(-1, size, size // 2) * window)
+    power = torch.view_as_real(frames).square().sum(-1)
+    dims = (1, 2, 3) if parameter.ndim == 1 else (2, 3)
+    total = (power * weights).sum(dims)
+    known = total > 0.0
+    return torch.where(known, torch.where(known, total, 1.0).sqrt(), 0.0)
+
+
+def _root_of_hann(size: int, *, dtype: torch.dtype) -> Tensor:
+    """Make a window whose square sums to one with its neighbours half a frame away."""
+    return torch.hann_window(size, dtype=torch.float64).sqrt().to(dtype)
+
+
+def _a_curve(size: int, sample_rate: int, *, dtype: torch.dtype) -> Tensor:
+    """Make the squared gains of the A curve (IEC 61672-1, annex E), for the bins of one half."""
+    square = torch.fft.rfftfreq(size, 1.0 / sample_rate, dtype=torch.float64).square()
+    low, low_mid, high_mid, high = (freq**2 for freq in _A_FREQS)
+    gain = square.square() * high / ((square + low) * (square + high))
+    gain = gain / ((square + low_mid) * (square + high_mid)).sqrt() * 10.0 ** (_A_DB / 20.0)
+    twice = torch.full_like(gain, 2.0)  # each bin stands for its mirror too, but for the ends
+    twice[0] = twice[-1] = 1.0
+    return (gain.square() * twice / size).to(dtype)
+
+
 def active_blocks(energies: Tensor, count: Tensor) -> Tensor:
     """Say which blocks sound: those at most 30 dB below the mean power of all of them.
 
@@ -112,4 +193,10 @@ def _blocks(waveform: Tensor, size: int) -> Tensor:
 Reference = Callable[[Tensor, Tensor, Tensor | None, int], Tensor]
 
 #: Ways to measure, by name.
-REFERENCES: dict[str, Reference] = {"all": _all_norm, "active": _active_norm}
+REFERENCES: dict[str, Reference] = {
+    "all": _all_norm,
+    "active": _active_norm,
+    "a_weighted": _a_weighted_norm,
+    "lufs": _lufs_norm,
+    "full_scale": _full_scale_norm,
+}

@@ -58,7 +58,7 @@ class NoiseTransform(RateTransform, ABC):
             )
 
     def _needs_rate(self) -> bool:
-        return self.reference != "all"
+        return self.reference not in ("all", "full_scale")
 
     def _effective_rate(self) -> int:
         bank = getattr(self, "bank", None)
@@ -78,8 +78,11 @@ class WhiteNoise(NoiseTransform):
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
         reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
-            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise.
-        sample_rate: Sample rate in Hz, for ``"active"``; None is the front end's, or 16,000.
+            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
+            ``"a_weighted"`` by the A curve; ``"lufs"`` by ITU-R BS.1770. ``"full_scale"`` adds
+            noise ``snr_db`` below full scale, a root mean square of 1, to silence too.
+        sample_rate: Sample rate in Hz, for ``"active"``, ``"a_weighted"`` and ``"lufs"``; None is
+            the front end's, or 16,000.
         p: Probability that noise is added to an example.
         per_channel: Draw a ratio for each channel, which then holds for that channel alone.
 
@@ -121,8 +124,11 @@ class ColoredNoise(NoiseTransform):
         slope_db: Range of the slope in dB an octave, within +-12, drawn uniformly: -6.02 is brown,
             -3.01 pink, 0 white, 3.01 blue, 6.02 violet.
         reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
-            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise.
-        sample_rate: Sample rate in Hz, for ``"active"``; None is the front end's, or 16,000.
+            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
+            ``"a_weighted"`` by the A curve; ``"lufs"`` by ITU-R BS.1770. ``"full_scale"`` adds
+            noise ``snr_db`` below full scale, a root mean square of 1, to silence too.
+        sample_rate: Sample rate in Hz, for ``"active"``, ``"a_weighted"`` and ``"lufs"``; None is
+            the front end's, or 16,000.
         p: Probability that noise is added to an example.
         per_channel: Draw ratio and slope for each channel.
 
@@ -171,7 +177,9 @@ class BackgroundNoise(NoiseTransform):
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
         reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
-            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise.
+            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
+            ``"a_weighted"`` by the A curve; ``"lufs"`` by ITU-R BS.1770. ``"full_scale"`` adds
+            noise ``snr_db`` below full scale, a root mean square of 1, to silence too.
         sample_rate: Sample rate in Hz, that of the bank; None takes it from there.
         p: Probability that noise is added to an example.
         per_channel: Draw sound, place and ratio for each channel.

@@ -3,7 +3,8 @@
 ``python tests/benchmarks/record.py frontend`` runs the command of that name on a machine at rest
 and writes ``docs/results/benchmarks.json`` and every table of `PAGES` between two marks such as
 ``<!-- bench frontend 0 -->`` and ``<!-- end bench -->``. A command that takes hours can run first:
-``--from LOG`` reads what it printed, in one or more parts. Without a name only the tables are written.
+``--from LOG`` reads what it printed, in one or more parts. Without a name only the tables are
+written.
 """
 
 import argparse

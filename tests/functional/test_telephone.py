@@ -88,7 +88,7 @@ def test_a_line_refuses_a_band_that_it_cannot_have() -> None:
         T.Telephone(laws="b")
 
 
-@pytest.mark.parametrize("laws, drawn", [("mu", {0}), ("a", {1}), ("any", {0, 1})])
+@pytest.mark.parametrize(("laws", "drawn"), [("mu", {0}), ("a", {1}), ("any", {0, 1})])
 def test_a_line_has_the_laws_that_were_asked_for(laws: str, drawn: set[int]) -> None:
     params = T.Telephone(laws=laws).make_params(
         torch.zeros(100, 1, 10), keys=augspec.example_keys(0, 0, range(100))
@@ -96,7 +96,7 @@ def test_a_line_has_the_laws_that_were_asked_for(laws: str, drawn: set[int]) -> 
     assert set(params["law"].tolist()) == drawn
 
 
-@pytest.mark.parametrize("loss, burst", [(0.05, 1.0), (0.2, 3.0), (0.5, 8.0), (0.9, 4.0)])
+@pytest.mark.parametrize(("loss", "burst"), [(0.05, 1.0), (0.2, 3.0), (0.5, 8.0), (0.9, 4.0)])
 def test_as_many_packets_are_lost_and_in_a_row_as_was_asked(loss: float, burst: float) -> None:
     keys = augspec.example_keys(1, 0, range(400))
     share, length = torch.full((400,), loss), torch.full((400,), burst)
