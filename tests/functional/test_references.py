@@ -17,7 +17,9 @@ A_CURVE = {63: -26.2, 125: -16.1, 250: -8.6, 500: -3.2, 1000: 0.0, 2000: 1.2, 40
 
 def tone(freq: float, seconds: float = 1.0) -> torch.Tensor:
     time = torch.arange(round(seconds * RATE), dtype=torch.float64) / RATE
-    return torch.sin(2 * torch.pi * freq * time)[None, None]
+    # A hard end would be a click, which the A curve hears 26 dB louder than 63 Hz.
+    fade = torch.hann_window(len(time), dtype=torch.float64)
+    return (fade * torch.sin(2 * torch.pi * freq * time))[None, None]
 
 
 def added(signal: torch.Tensor, noise: torch.Tensor, snr_db: float, reference: str) -> torch.Tensor:

@@ -270,7 +270,7 @@ def test_silence_stays_silent():
     [
         (lambda: T.WhiteNoise((9.0, 3.0)), ValueError, "`snr_db` must be .low, high. with"),
         (lambda: T.ColoredNoise(9.0, 20.0), ValueError, r"`slope_db` must lie in \[-12, 12\]"),
-        (lambda: T.WhiteNoise(reference="a"), ValueError, "`reference` must be 'all' or 'active'"),
+        (lambda: T.WhiteNoise(reference="a"), ValueError, "`reference` must be .all., .active."),
         (lambda: T.BackgroundNoise("a"), TypeError, "`bank` must be an augspec.Bank, got str"),
         (lambda: T.ShortNoises(count=0, sample_rate=9), ValueError, r"`count` must lie in \[1, 64"),
         (lambda: T.ShortNoises(duration=0.0, sample_rate=9), ValueError, "`duration` must lie in"),
