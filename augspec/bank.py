@@ -15,9 +15,10 @@ from torch.nn import functional as nnf
 
 from augspec._compile import constant_in_graphs, eager_kernels
 from augspec._constants import Kept, content, holds_no_numbers, outside_modes
+from augspec._responses import check_room_ranges, device_responses, room_responses
 from augspec.datasets._audio import ALL_SUFFIXES, audio_info, read_audio
 from augspec.datasets._walk import audio_files
-from augspec.functional.checks import check_finite, check_sample_rate
+from augspec.functional.checks import check_finite, check_flag, check_sample_rate
 from augspec.functional.reference import active_blocks, block_size
 from augspec.functional.resample import resample_rate
 from augspec.functional.shapes import span_start
@@ -32,10 +33,10 @@ _MOST_PLACES = 2048  # at which a cut of a sound is looked at
 class Bank(nn.Module):
     """Hold many sounds of any length in one tensor.
 
-    Files are decoded once, when the bank is made, mixed down to one channel and resampled. The
-    tensor lies in the CPU's memory. Audio on another device makes a copy there, once, at its first
-    use. The sounds are no buffer: ``DistributedDataParallel`` does not send them
-    round, ``.half()`` does not round them, and a ``state_dict`` does not hold them.
+    Files are decoded once, when the bank is made, mixed down to one channel unless ``mono`` is
+    False, and resampled. The tensor lies in the CPU's memory. Audio on another device makes a copy
+    there, once, at its first use. The sounds are no buffer: ``DistributedDataParallel`` does not
+    send them round, ``.half()`` does not round them, and a ``state_dict`` does not hold them.
 
     Args:
         sounds: A folder, which stands for its audio files and those of its folders in sorted order;
@@ -46,6 +47,9 @@ class Bank(nn.Module):
             in silence cost less when cut.
         dtype: ``"float32"``, or ``"float16"`` for half of the memory and errors near -70 dB of each
             sample.
+        mono: Whether sounds are mixed down to one channel, which all channels of an example get.
+            With False each keeps its channels, and all must have as many, those of the audio: a
+            room's response for each microphone, or a background in stereo.
 
     Raises:
         FileNotFoundError: If a file or the folder is not there.
@@ -65,6 +69,7 @@ class Bank(nn.Module):
         *,
         max_duration: float | None = None,
         dtype: Literal["float32", "float16"] = "float32",
+        mono: bool = True,
     ) -> None:
         super().__init__()
         self.sample_rate = check_sample_rate(sample_rate)
@@ -74,6 +79,7 @@ class Bank(nn.Module):
             raise ValueError(f'`dtype` must be "float32" or "float16", got {dtype!r}')
         self.max_duration = max_duration
         self.dtype = dtype
+        self.mono = check_flag("mono", mono)
         self._double = False
         self._copies: dict[tuple[str, torch.device], Kept] = {}
         if isinstance(sounds, str | os.PathLike):
@@ -87,7 +93,7 @@ class Bank(nn.Module):
             raise ValueError("`sounds` must hold at least one sound, got none")
         # Each length would compile the resampler again. What is kept serves training too.
         with eager_kernels(), torch.inference_mode(False):
-            self._fill([self._read(sound, place) for place, sound in enumerate(sounds)])
+            self._fill(self._rows([self._read(sound, i) for i, sound in enumerate(sounds)]))
 
     @classmethod
     def from_folder(
@@ -97,9 +103,10 @@ class Bank(nn.Module):
         *,
         max_duration: float | None = None,
         dtype: Literal["float32", "float16"] = "float32",
+        mono: bool = True,
     ) -> Self:
         """Read all audio files of a folder and of the folders within it; see the class."""
-        return cls(path, sample_rate, max_duration=max_duration, dtype=dtype)
+        return cls(path, sample_rate, max_duration=max_duration, dtype=dtype, mono=mono)
 
     @classmethod
     def from_files(
@@ -109,9 +116,73 @@ class Bank(nn.Module):
         *,
         max_duration: float | None = None,
         dtype: Literal["float32", "float16"] = "float32",
+        mono: bool = True,
     ) -> Self:
         """Read audio files; see the class."""
-        return cls(paths, sample_rate, max_duration=max_duration, dtype=dtype)
+        return cls(paths, sample_rate, max_duration=max_duration, dtype=dtype, mono=mono)
+
+    @classmethod
+    def from_devices(cls, sample_rate: int) -> Self:
+        """Make ten responses of cheap devices, for `augspec.transforms.ImpulseResponse`.
+
+        A smartphone's speaker, a laptop's speakers and microphone, a headset, an earpiece, a
+        kitchen radio, a television, a megaphone, an intercom and an old ribbon microphone:
+        minimum-phase filters of 64 ms after curves that we drew, not measured on any device. They
+        come with augspec, under its licence.
+
+        Args:
+            sample_rate: In Hz.
+
+        Example:
+            >>> len(Bank.from_devices(16_000))
+            10
+        """
+        return cls(device_responses(check_sample_rate(sample_rate)), sample_rate)
+
+    @classmethod
+    def from_rooms(
+        cls,
+        count: int,
+        sample_rate: int,
+        *,
+        seed: int = 0,
+        size: float | tuple[float, float] = (3.0, 10.0),
+        height: float | tuple[float, float] = (2.4, 4.0),
+        rt60: float | tuple[float, float] = (0.2, 0.6),
+        channels: int = 1,
+        spacing: float = 0.05,
+    ) -> Self:
+        """Make responses of box-shaped rooms by image sources, with pyroomacoustics.
+
+        Each room has a size, walls, a source and a row of microphones of its own, drawn uniformly;
+        all stand at least half a metre from the walls. A room takes from 10 ms to a few seconds to
+        make: the longer it reverberates and the smaller it is, the longer.
+
+        Args:
+            count: Number of rooms.
+            sample_rate: In Hz.
+            seed: Of the draws: the same rooms again.
+            size: Range of length and width in metres, 1.5 to 100.
+            height: Range of the height in metres, 1.5 to 30.
+            rt60: Range of the reverberation time in seconds, 0.05 to 5, by Sabine's formula. A
+                small room whose walls cannot absorb as much takes longer.
+            channels: Microphones; with more than one the bank keeps them (``mono=False``).
+            spacing: Metres between them.
+
+        Raises:
+            ImportError: If pyroomacoustics is not installed.
+            ValueError: If a range is reversed or out of its bounds, or the row does not fit.
+        """
+        ranges = check_room_ranges(size=size, height=height, rt60=rt60)
+        responses = room_responses(
+            count,
+            check_sample_rate(sample_rate),
+            seed=seed,
+            channels=channels,
+            spacing=spacing,
+            **ranges,
+        )
+        return cls(responses, sample_rate, mono=channels == 1)
 
     @property
     def sounds(self) -> str | list[str] | list[Tensor]:
@@ -119,7 +190,35 @@ class Bank(nn.Module):
         return self._tensors() if self._source is None else self._source
 
     def __len__(self) -> int:
-        return len(self._lengths.tensor)
+        return len(self._lengths.tensor) // self.channels
+
+    def rows_of(self, sound: Tensor, channels: int, *, per_channel: bool = False) -> Tensor:
+        """Say which rows of the bank are the channels of sounds: what other methods take.
+
+        In a bank of one channel the sounds themselves are the rows, and all channels share them.
+
+        Args:
+            sound: Place of the sound in the bank, int64, any shape.
+            channels: Channels of the audio.
+            per_channel: Whether the last dimension of ``sound`` is the channel already: each then
+                takes its own channel of its own sound.
+
+        Returns:
+            int64, in the shape of ``sound``, with a dimension of channels more if the bank has
+            some and ``per_channel`` is not set.
+
+        Raises:
+            ValueError: If the bank's sounds have channels, and not those of the audio.
+        """
+        if self.channels == 1:
+            return sound
+        if self.channels != channels:
+            raise ValueError(
+                f"`bank` holds sounds of {self.channels} channels, and `waveform` has {channels}: "
+                "give audio of as many channels, or a bank with mono=True"
+            )
+        each = torch.arange(channels, device=sound.device)
+        return (sound if per_channel else sound[..., None]) * channels + each
 
     def take(
         self,
@@ -133,7 +232,7 @@ class Bank(nn.Module):
         """Cut ``size`` samples out of sounds, which begin again where they end.
 
         Args:
-            sound: Place of the sound in the bank, int64, any shape.
+            sound: Row of the bank, int64, any shape: the sound's place, or see `rows_of`.
             start: First sample within the sound, int64, of that shape.
             size: Samples to take.
             smooth: Whether the end of a sound that begins again turns into its beginning, played
@@ -259,8 +358,9 @@ class Bank(nn.Module):
 
     def extra_repr(self) -> str:
         """Show how much the bank holds."""
-        seconds = int(self._lengths.tensor.sum()) / self.sample_rate
+        seconds = int(self._lengths.tensor.sum()) / (self.sample_rate * self.channels)
         settings = f"sample_rate={self.sample_rate}, max_duration={self.max_duration}"
+        settings += "" if self.mono else f", mono=False ({self.channels} channels)"
         return f"{len(self)} sounds, {seconds:.1f} s, {settings}, dtype={self.dtype!r}"
 
     def _values(self, values: Tensor) -> Tensor:
@@ -277,7 +377,7 @@ class Bank(nn.Module):
         return {**self.__dict__, "_copies": {}}
 
     def _read(self, sound: str | os.PathLike[str] | Tensor, place: int) -> Tensor:
-        """Give a sound as ``(time,)`` at the bank's sample rate."""
+        """Give a sound as ``(channel, time)`` at the bank's sample rate."""
         if isinstance(sound, Tensor):
             name, waveform = f"`sounds[{place}]`", sound
             if waveform.dim() not in (1, 2) or not waveform.is_floating_point():
@@ -286,7 +386,7 @@ class Bank(nn.Module):
                     f"shape {tuple(waveform.shape)}"
                 )
             waveform = waveform.detach().float().cpu()
-            waveform = waveform if waveform.dim() == 1 else waveform.mean(0)
+            waveform = torch.atleast_2d(waveform)
         else:
             path = Path(sound)
             if not path.is_file():
@@ -294,13 +394,27 @@ class Bank(nn.Module):
                     f"`sounds[{place}]` must be a file, but {path} is not there"
                 )
             rate, name = audio_info(path).sample_rate, str(path)
-            waveform = read_audio(path, rate).mean(0)
-            waveform = resample_rate(waveform[None, None], rate, self.sample_rate)[0, 0]
+            waveform = self._mixed(read_audio(path, rate))
+            waveform = resample_rate(waveform[None], rate, self.sample_rate)[0]
         if self.max_duration is not None:
-            waveform = waveform[: max(1, round(self.max_duration * self.sample_rate))]
-        if not len(waveform) or not waveform.isfinite().all():
+            waveform = waveform[:, : max(1, round(self.max_duration * self.sample_rate))]
+        if not waveform.numel() or not waveform.isfinite().all():
             raise ValueError(f"{name} must hold finite samples, and at least one")
-        return waveform
+        return self._mixed(waveform)
+
+    def _mixed(self, waveform: Tensor) -> Tensor:
+        return waveform.mean(0, keepdim=True) if self.mono else waveform
+
+    def _rows(self, waveforms: list[Tensor]) -> list[Tensor]:
+        """Give the channels of all sounds one after the other."""
+        self.channels = len(waveforms[0])
+        for place, waveform in enumerate(waveforms):
+            if len(waveform) != self.channels:
+                raise ValueError(
+                    f"with mono=False all sounds must have as many channels; `sounds[0]` has "
+                    f"{self.channels} and `sounds[{place}]` has {len(waveform)}"
+                )
+        return [row for waveform in waveforms for row in waveform]
 
     def _fill(self, waveforms: list[Tensor]) -> None:
         lengths = torch.tensor([len(waveform) for waveform in waveforms])
@@ -333,8 +447,12 @@ class Bank(nn.Module):
 
     def _tensors(self) -> list[Tensor]:
         held = (self._lengths.tensor + _CHUNK).tolist()
-        parts = self._flat.tensor[: sum(held)].split(held)
-        return [part[:-_CHUNK] for part in parts]
+        rows = [part[:-_CHUNK] for part in self._flat.tensor[: sum(held)].split(held)]
+        if self.mono:
+            return rows
+        return [
+            torch.stack(rows[i : i + self.channels]) for i in range(0, len(rows), self.channels)
+        ]
 
 
 @constant_in_graphs

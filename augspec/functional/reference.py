@@ -145,7 +145,8 @@ def _a_weighted_norm(
     dims = (1, 2, 3) if parameter.ndim == 1 else (2, 3)
     total = (power * weights).sum(dims)
     known = total > 0.0
-    return torch.where(known, torch.where(known, total, 1.0).sqrt(), 0.0)
+    root: Tensor = torch.where(known, torch.where(known, total, 1.0).sqrt(), 0.0)
+    return root
 
 
 def _root_of_hann(size: int, *, dtype: torch.dtype) -> Tensor:

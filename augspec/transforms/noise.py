@@ -166,7 +166,8 @@ class ColoredNoise(NoiseTransform):
 class BackgroundNoise(NoiseTransform):
     """Add a random part of a random sound of a bank at a random signal-to-noise ratio.
 
-    All channels get the same. A sound that is longer than the example is cut at a random place; a
+    All channels get the same, unless the bank keeps the channels of its sounds (``mono=False``). A
+    sound that is longer than the example is cut at a random place; a
     shorter one begins again where it ends, from a random place, and its end turns into its
     beginning over 5 ms. Where a cut would hold less than half as much sound as another could, it is
     made elsewhere: otherwise the little that it holds would be amplified to the level of all.
@@ -215,8 +216,12 @@ class BackgroundNoise(NoiseTransform):
         sound, size = params["sound"], signal.shape[-1]
         used = like(ends_of(signal, lengths), sound).expand_as(sound)
         at_least = size if lengths is None else 0
-        start = self.bank.find_place(sound, params["offset"], used, at_least=at_least)
-        added = self.bank.take(sound, start, size, smooth=True, used=used).to(signal.dtype)
+        rows = self.bank.rows_of(sound, signal.shape[1], per_channel=self.per_channel)
+        # One place for all channels of a sound: where the first of them sounds.
+        first = sound * self.bank.channels
+        start = self.bank.find_place(first, params["offset"], used, at_least=at_least)
+        start, used = (like(one, rows).expand_as(rows) for one in (start, used))
+        added = self.bank.take(rows, start, size, smooth=True, used=used).to(signal.dtype)
         added = added if added.dim() == 3 else added[:, None].expand_as(signal)
         return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
 
@@ -306,10 +311,14 @@ class ShortNoises(NoiseTransform):
         if self.bank is None:
             key = params["noise"]
             return noise.white_noise(key.flatten(), channels, size).view(*key.shape, channels, size)
-        sound = params["sound"]
-        start = self.bank.find_place(sound, params["offset"], width, anywhere=True)
-        bursts = self.bank.take(sound, start, size, smooth=True, used=width)
-        return bursts[:, :, None].expand(-1, -1, channels, -1)
+        sound, rows = params["sound"], self.bank.rows_of(params["sound"], channels)
+        first = sound * self.bank.channels
+        start = self.bank.find_place(first, params["offset"], width, anywhere=True)
+        start, used = (like(one, rows).expand_as(rows) for one in (start, width))
+        bursts = self.bank.take(rows, start, size, smooth=True, used=used)
+        if bursts.dim() == 3:  # one channel for all
+            bursts = bursts[:, :, None].expand(-1, -1, channels, -1)
+        return bursts
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         longest = round(self.duration[1] * self.sample_rate)

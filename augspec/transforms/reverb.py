@@ -10,8 +10,8 @@ from torch import Tensor
 
 from augspec.bank import Bank, check_bank, example_bank
 from augspec.functional import reverb
-from augspec.functional.checks import check_flag
-from augspec.functional.shapes import blend
+from augspec.functional.checks import check_flag, check_range
+from augspec.functional.shapes import blend, like
 from augspec.params import Values
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import Key, Uniform, check_rate, setting
@@ -19,12 +19,19 @@ from augspec.transforms.noise import Sound
 
 __all__ = ["ImpulseResponse", "RoomReverb"]
 
+_EARLY_FADE = 0.005  # seconds
+
+
+def _check_early(name: str, value: float | None) -> float | None:
+    return None if value is None else check_range(name, value, at_least=0.0, at_most=60.0)[0]
+
 
 class ImpulseResponse(WaveformTransform):
     """Convolve each example with a random impulse response of a bank: a room, a loudspeaker.
 
     By FFT; the length stays, and a tail does not ring on beyond the end of an example. All channels
-    get the same response.
+    get the same response, unless the bank keeps the channels of its sounds (``mono=False``): then
+    each gets that of its own, as microphones in one room have, and the delays between them stay.
 
     Args:
         bank: The impulse responses, at the sample rate of the audio. The longest sets the cost.
@@ -34,6 +41,9 @@ class ImpulseResponse(WaveformTransform):
             labels move with it where ``mix`` is above one half.
         keep_level: Scale the convolved sound to the power of the input; otherwise the level is that
             of the response. A sound that ends before its response begins is silent either way.
+        early: Seconds of a response that are kept after its direct sound; the rest is faded out
+            over 5 ms. None keeps all. Early reflections, up to 0.05 s, colour a voice and leave it
+            clear.
         p: Probability that an example is convolved.
         per_channel: Draw a response for each channel.
 
@@ -42,7 +52,8 @@ class ImpulseResponse(WaveformTransform):
 
     Raises:
         TypeError: If ``bank`` is no `augspec.Bank`.
-        ValueError: If the range is reversed or out of its bounds, or ``p`` is not in [0, 1].
+        ValueError: If the range is reversed or out of its bounds, ``early`` leaves [0, 60], or
+            ``p`` is not in [0, 1].
 
     References:
         Ko et al., "A study on data augmentation of reverberant speech for robust speech
@@ -62,6 +73,7 @@ class ImpulseResponse(WaveformTransform):
     mix: Uniform = Uniform(default=1.0, at_least=0.0, at_most=1.0, neutral=0.0, kw_only=True)
     align: bool = setting(default=True, check=check_flag, kw_only=True)
     keep_level: bool = setting(default=True, check=check_flag, kw_only=True)
+    early: float | None = setting(default=None, check=_check_early, kw_only=True)
     sound = Sound()
 
     @classmethod
@@ -70,8 +82,8 @@ class ImpulseResponse(WaveformTransform):
         return cls(example_bank())
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
-        response = self.bank.whole(params["sound"])
-        delay = _delay(response) if self.align else 0
+        response = self._response(params, signal.shape[1])
+        delay = self._delay(response) if self.align else 0
         wet = reverb.convolve(signal, response, delay=delay, lengths=lengths)
         if self.keep_level:
             wet = reverb.match_power(wet, signal, lengths, response=response)
@@ -88,13 +100,25 @@ class ImpulseResponse(WaveformTransform):
                 "`targets` has `frames` of examples, but `per_channel` responses have delays that "
                 "differ: take `align=True`"
             )
-        delay = _delay(self.bank.whole(params["sound"]))
+        delay = self._delay(self._response(params, self.bank.channels))
         return position - torch.where(params["mix"] > 0.5, delay, 0)[:, None]
 
+    def _response(self, params: Values, channels: int) -> Tensor:
+        rows = self.bank.rows_of(params["sound"], channels, per_channel=self.per_channel)
+        response = self.bank.whole(rows)
+        if self.early is None:
+            return response
+        after = torch.arange(response.shape[-1], device=response.device)
+        after = after - like(self._delay(response), response)
+        rate = self.bank.sample_rate
+        faded = ((after - self.early * rate) / (_EARLY_FADE * rate)).clamp(0.0, 1.0)
+        return response * (0.5 + 0.5 * torch.cos(math.pi * faded)).to(response.dtype)
 
-def _delay(response: Tensor) -> Tensor:
-    """Say at which sample a response has its direct sound: its largest."""
-    return response.abs().argmax(-1)
+    def _delay(self, response: Tensor) -> Tensor:
+        """Say at which sample the direct sound is: the largest, of all channels of a response."""
+        size = response.abs()
+        together = size.dim() == 3 and not self.per_channel
+        return (size.amax(1) if together else size).argmax(-1)
 
 
 class RoomReverb(WaveformTransform):

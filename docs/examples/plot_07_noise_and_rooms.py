@@ -67,3 +67,17 @@ echo = torch.zeros(4000)
 echo[0], echo[2400] = 1.0, 0.6
 rooms = augspec.Bank([echo], sample_rate=16_000)
 show(guitar, T.ImpulseResponse(rooms, mix=(0.5, 1.0)))
+
+# %%
+# Devices: ``augspec.Bank.from_devices`` comes with responses of ten cheap ones, made by us: a
+# telephone, a radio, a megaphone. They help where test recordings come from other devices than
+# training did.
+
+show(guitar, T.ImpulseResponse(augspec.Bank.from_devices(16_000)))
+
+# %%
+# Early reflections alone: ``early=0.05`` fades a response out 50 ms after its direct sound.
+# ``augspec.Bank.from_rooms(100, 16_000)`` makes rooms with pyroomacoustics, for several microphones
+# too.
+
+show(guitar, T.ImpulseResponse(rooms, early=0.05))
