@@ -82,7 +82,8 @@ def _minimum_phase(points: _Floats, sample_rate: int) -> _Floats:
     taps = max(8, round(_DEVICE_SECONDS * sample_rate))
     end = taps // 4
     fade = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, end + 1) / (end + 1))
-    return response[:taps] * np.concatenate([np.ones(taps - end), fade])
+    faded: _Floats = response[:taps] * np.concatenate([np.ones(taps - end), fade])
+    return faded
 
 
 def room_responses(

@@ -162,7 +162,8 @@ def _a_curve(size: int, sample_rate: int, *, dtype: torch.dtype) -> Tensor:
     gain = gain / ((square + low_mid) * (square + high_mid)).sqrt() * 10.0 ** (_A_DB / 20.0)
     twice = torch.full_like(gain, 2.0)  # each bin stands for its mirror too, but for the ends
     twice[0] = twice[-1] = 1.0
-    return (gain.square() * twice / size).to(dtype)
+    curve: Tensor = (gain.square() * twice / size).to(dtype)
+    return curve
 
 
 def active_blocks(energies: Tensor, count: Tensor) -> Tensor:
