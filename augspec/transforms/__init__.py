@@ -22,6 +22,7 @@ from augspec.transforms.flutter import *
 from augspec.transforms.formant import *
 from augspec.transforms.level import *
 from augspec.transforms.mask import *
+from augspec.transforms.mel_range import *
 from augspec.transforms.mix import *
 from augspec.transforms.mixstyle import *
 from augspec.transforms.noise import *

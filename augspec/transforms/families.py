@@ -17,7 +17,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Distortion and codecs": ("distortion", "codec"),
     "Time": ("crop", "pad", "edit"),
     "Pitch, tempo and formants": ("stretch", "flutter", "formant", "resample"),
-    "Filters and equalisers": ("filter", "equalizer", "coloration"),
+    "Filters and equalisers": ("filter", "equalizer", "coloration", "mel_range"),
     "Noise and rooms": ("noise", "reverb"),
     "Channels": ("channels", "ambisonics"),
     "Mixing": ("mix",),
