@@ -161,16 +161,16 @@ class Mixup(_MixingTransform):
     Args:
         alpha: Parameter of the beta distribution, in [0.01, 100]: below 1 most mixtures are nearly
             pure, 1 is uniform.
+        num_partners: How many others are added to each, 1 to 64. ``lam`` stays the example's own
+            weight; the others divide the rest by chance.
+        labels: ``"share"`` gives labels the weights of the sounds, ``"union"`` every class that is
+            heard: an OR of multi-hot labels.
         label_names: Names of the soft labels that are mixed, ``(batch, classes)`` or ``(batch,
             classes, frame)``.
         partners: With whom an example may be mixed: ``"any"`` other, one of the ``"same_class"``,
             or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
             ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
             a partner stays as it is.
-        num_partners: How many others are added to each, 1 to 64. ``lam`` stays the example's own
-            weight; the others divide the rest by chance.
-        labels: ``"share"`` gives labels the weights of the sounds, ``"union"`` every class that is
-            heard: an OR of multi-hot labels.
         p: Probability that an example is mixed.
 
     Shape:
@@ -241,13 +241,13 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
 
     Args:
         alpha: Parameter of the beta distribution, in [0.01, 100]; 1 is uniform.
+        labels: ``"share"`` divides ``label`` by the parts of the example, ``"union"`` gives it
+            every class of both.
         label_names: Names of the soft labels that are shared out; ``frames`` are cut as the sound.
         partners: With whom an example may be mixed: ``"any"`` other, one of the ``"same_class"``,
             or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
             ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
             a partner stays as it is.
-        labels: ``"share"`` divides ``label`` by the parts of the example, ``"union"`` gives it
-            every class of both.
         p: Probability that an example is changed.
 
     Shape:
@@ -315,6 +315,7 @@ class MixBackground(_MixingTransform, kernel=mix.mix_background):
     Args:
         snr_db: Range of the level of the example above the background's in dB, uniform; a number is
             a constant.
+        num_partners: How many others are added to each, 1 to 64, each at a level of its own.
         labels: ``"keep"`` leaves labels as they are; ``"soft"`` mixes them by share of power, ``1 /
             (1 + 10 ** (-snr_db / 10))`` for the example's own; ``"union"`` gives every class that
             is heard: an OR of multi-hot labels.
@@ -323,7 +324,6 @@ class MixBackground(_MixingTransform, kernel=mix.mix_background):
             or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
             ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
             a partner stays as it is.
-        num_partners: How many others are added to each, 1 to 64, each at a level of its own.
         p: Probability that an example is changed.
 
     Shape:
