@@ -97,7 +97,7 @@ def rotate_directions(
     Example:
         >>> front, quarter = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([90.0])
         >>> none, no = torch.zeros(1), torch.tensor([False])
-        >>> rotate_directions(front, quarter, none, none, no, no).round(decimals=3)
+        >>> rotate_directions(front, quarter, none, none, no, no).round(decimals=3) + 0.0
         tensor([[0., 1., 0.]])
     """
     if direction.ndim < 2 or direction.shape[-1] != 3:
