@@ -112,7 +112,7 @@ def _filter_and_keep(waveform: Tensor, factor: int) -> Tensor:
     taps = constant(_low_pass, factor, dtype=waveform.dtype, device=waveform.device)
     padded = torch.nn.functional.pad(waveform, (reach, reach + factor))
     rows = padded.reshape(-1, 1, time + 2 * reach + factor)
-    slower = torch.nn.functional.conv1d(rows, taps[None, None], stride=factor)
+    slower: Tensor = torch.nn.functional.conv1d(rows, taps[None, None], stride=factor)
     count = (time + factor - 1) // factor
     return slower[..., :count].reshape(*waveform.shape[:-1], count)
 
