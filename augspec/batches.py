@@ -171,6 +171,7 @@ def add_specgram(
     """
     batch = dict(batch)
     waveform, lengths = _single(batch["waveform"]), batch.get("lengths")
+    given = batch.get("label")
     if "label" in batch:
         batch["label"] = _check_label(batch["label"], num_classes, needed=draws(frontend))
     for name in ("label", "frames"):
@@ -181,7 +182,10 @@ def add_specgram(
     acts = frontend.acts()
     with torch.no_grad():
         if acts:
-            made, params = frontend.draw_and_run(waveform, lengths, keys=keys)
+            # Class numbers where they came: 0 is then known to be the negative class.
+            own = given if isinstance(given, Tensor) else batch.get("label")
+            own = own if isinstance(own, Tensor) and _looks_at_labels(frontend) else None
+            made, params = frontend.draw_and_run(waveform, lengths, keys=keys, label=own)
         else:
             made = frontend(waveform, lengths)
     if isinstance(made, tuple):
@@ -191,6 +195,11 @@ def add_specgram(
     if not acts:
         return batch
     return frontend.run_targets(batch, params, lengths, time=waveform.shape[-1], by_mode=True)
+
+
+def _looks_at_labels(frontend: Frontend) -> bool:
+    """Whether draws depend on labels; a graph is not compiled for labels that nothing looks at."""
+    return any(getattr(part, "partners", "any") != "any" for part in frontend.modules())
 
 
 def _single(tensor: Tensor) -> Tensor:

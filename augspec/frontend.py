@@ -14,7 +14,14 @@ from augspec.features.multiple import ToMultiple
 from augspec.features.protocol import HasFrameLengths
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_waveform
-from augspec.fusion import FusablePart, Part, fused_features, split_chain
+from augspec.fusion import (
+    FusablePart,
+    Part,
+    belongs_into_feature,
+    check_parts_of_features,
+    fused_features,
+    split_chain,
+)
 from augspec.params import Params
 from augspec.random import Draw, example_keys
 from augspec.transforms.base import Batch, RandomTransform, Result, resolve_keys
@@ -96,6 +103,7 @@ class Frontend(nn.Module):
         self.specgram = _as_chain("specgram", specgram)
         self.fuse = fuse
         settle_sample_rate(self.waveform, features, self.specgram)
+        check_parts_of_features(self.waveform, self._stages()[0])
 
     def make_params(
         self,
@@ -104,22 +112,24 @@ class Frontend(nn.Module):
         *,
         keys: Tensor | None = None,
         generator: torch.Generator | None = None,
+        label: Tensor | None = None,
     ) -> Params:
         """Draw the parameters of every transform: ``{"waveform": [...], "specgram": [...]}``.
 
         See `augspec.transforms.RandomTransform.make_params` for the arguments and errors.
         """
         check_waveform(waveform, lengths)
-        return self._draw(resolve_keys(waveform, keys, generator), waveform.shape[1])
+        return self._draw(resolve_keys(waveform, keys, generator), waveform.shape[1], label)
 
-    def _draw(self, keys: Tensor, channels: int) -> dict[str, Any]:
-        draw = Draw(keys, "Frontend.waveform", channels)
+    def _draw(self, keys: Tensor, channels: int, label: Tensor | None) -> dict[str, Any]:
+        draw = Draw(keys, "Frontend.waveform", channels, label=label)
         channels = self.waveform.out_channels(channels)
         for stage in self._stages():
             channels = _out_channels(stage, channels)
+        late = Draw(keys, "Frontend.specgram", channels, label=label)
         return {
             "waveform": self.waveform.draw_params(draw),
-            "specgram": self.specgram.draw_params(Draw(keys, "Frontend.specgram", channels)),
+            "specgram": self.specgram.draw_params(late),
         }
 
     def transform(self, waveform: Tensor, params: Params, lengths: Tensor | None = None) -> Result:
@@ -137,6 +147,7 @@ class Frontend(nn.Module):
         *,
         keys: Tensor | None = None,
         generator: torch.Generator | None = None,
+        label: Tensor | None = None,
     ) -> Result:
         """Draw parameters and make the features; in ``eval()`` the plain features.
 
@@ -144,7 +155,9 @@ class Frontend(nn.Module):
             The spectrogram, or ``(specgram, lengths)``, in frames, when ``lengths`` was passed.
         """
         if self.acts():
-            made, _ = self.draw_and_run(waveform, lengths, keys=keys, generator=generator)
+            made, _ = self.draw_and_run(
+                waveform, lengths, keys=keys, generator=generator, label=label
+            )
             return made
         check_waveform(waveform, lengths)
         ragged = lengths is not None
@@ -158,6 +171,7 @@ class Frontend(nn.Module):
         *,
         keys: Tensor | None = None,
         generator: torch.Generator | None = None,
+        label: Tensor | None = None,
     ) -> tuple[Result, Params]:
         """Do as `forward` in ``train()``, and give the parameters too, which `targets` needs.
 
@@ -170,7 +184,7 @@ class Frontend(nn.Module):
         keys = resolve_keys(waveform, keys, generator)
         whole = self.waveform.compilable and self.specgram.compilable
         augment = _augment_whole if whole else _augment
-        specgram, frames, params = augment(self, waveform, lengths, keys)
+        specgram, frames, params = augment(self, waveform, lengths, keys, label)
         return specgram if lengths is None or frames is None else (specgram, frames), params
 
     def set_epoch(self, epoch: int) -> None:
@@ -278,7 +292,9 @@ class Frontend(nn.Module):
         first = self._stages()[0]
         if self.fuse == "auto" and isinstance(first, MagnitudeFeature) and first.fusable:
             return before, fused
-        return [*before, *(Part(*part) for part in fused)], []
+        inside = [part for part in fused if belongs_into_feature(part.transform)]
+        stays = (Part(*part) for part in fused if not belongs_into_feature(part.transform))
+        return [*before, *stays], inside
 
     def _stages(self) -> list[nn.Module]:
         return list(self.features) if isinstance(self.features, nn.Sequential) else [self.features]
@@ -303,9 +319,13 @@ class Frontend(nn.Module):
 
 
 def _augment(
-    frontend: Frontend, waveform: Tensor, lengths: Tensor | None, keys: Tensor
+    frontend: Frontend,
+    waveform: Tensor,
+    lengths: Tensor | None,
+    keys: Tensor,
+    label: Tensor | None,
 ) -> tuple[Tensor, Tensor | None, Params]:
-    params = frontend._draw(keys, waveform.shape[1])
+    params = frontend._draw(keys, waveform.shape[1], label)
     specgram, frames = enter(frontend._run, waveform, params, lengths, by_mode=True)
     return specgram, frames, params
 

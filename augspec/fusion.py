@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from augspec._compile import floor_divide
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
@@ -70,7 +70,36 @@ def split_chain(
     # A crop that comes first is exact on the waveform, and leaves less to resample.
     while len(fused) > 1 and fused[0].transform.sets_shape:
         before.append(Part(*fused.pop(0)))
-    return before, fused
+    late = [
+        FusablePart(transform, own) for transform, own in before if belongs_into_feature(transform)
+    ]
+    before = [part for part in before if not belongs_into_feature(part.transform)]
+    return before, [*fused, *late]
+
+
+def belongs_into_feature(transform: nn.Module) -> TypeGuard[FusableTransform]:
+    """Say whether a transform does nothing to the waveform, wherever in a chain it stands."""
+    return isinstance(transform, FusableTransform) and transform.in_feature_only
+
+
+def check_parts_of_features(chain: Chain, feature: nn.Module) -> None:
+    """Raise unless what only a feature can compute is in a place where the feature finds it."""
+    inside = [part for part in chain.modules() if belongs_into_feature(part)]
+    if not inside:
+        return
+    name = type(inside[0]).__name__
+    found = [part.transform for part in _leaves(chain, _no_params(chain))]
+    if any(all(part is not one for one in found) for part in inside):
+        raise ValueError(
+            f"`waveform` must have {name} in a chain, not in another transform such as OneOf or "
+            "Schedule: it is computed in the features"
+        )
+    for part in inside:
+        part.check_feature(feature)
+
+
+def _no_params(chain: Chain) -> list[Any]:
+    return [_no_params(part) if isinstance(part, Chain) else None for part in chain]
 
 
 def _leaves(chain: Chain, params: Any) -> Iterator[Part]:
@@ -108,7 +137,12 @@ def fused_features(
     warp = Warp.identity(waveform, lengths)
     for transform, params in fused:
         warp = transform.warp(warp, transform.neutralise(params))
+    if warp.mel_range is not None and all(belongs_into_feature(part.transform) for part in fused):
+        # The feature is its own, with all that it does to the waveform before.
+        specgram = feature.within(waveform, lengths if ragged else None, warp.mel_range)
+        return specgram, feature.frame_lengths(warp.ends)
     source = _source_of(waveform, warp, feature, ragged=ragged)
+    source.mel_range = warp.mel_range
     return feature.from_source(source), feature.frame_lengths(warp.ends)
 
 

@@ -314,6 +314,7 @@ class Draw:
         path: Class names from the root, each with its ordinal among siblings of the same class.
         channels: How many channels an example has.
         by_channel: Draw one value per channel, ``(batch, channels)``, rather than per example.
+        label: Labels of the examples, where who is mixed with whom depends on them.
 
     Example:
         >>> draw = Draw(example_keys(0, 0, range(4)), "Gain")
@@ -325,17 +326,18 @@ class Draw:
     path: str
     channels: int = 1
     by_channel: bool = False
+    label: Tensor | None = None
     _hashes: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def child(self, name: str) -> Draw:
         """Step down to a part called ``name``, such as ``"Gain#0"``."""
-        return Draw(self.keys, f"{self.path}/{name}", self.channels, self.by_channel)
+        return replace(self, path=f"{self.path}/{name}", _hashes={})
 
     def per_channel(self, by_channel: bool = True) -> Draw:
         """Draw per channel, or per example again."""
         if by_channel == self.by_channel:
             return self
-        return Draw(self.keys, self.path, self.channels, by_channel)
+        return replace(self, by_channel=by_channel, _hashes={})
 
     def together(self, names: Iterable[str]) -> Draw:
         """Hash for several names at once.

@@ -90,7 +90,12 @@ def test_a_row_without_ours_says_why():
 
 
 def test_exemptions_are_those_of_the_classes():
-    promised = {"mixes_examples": False, "compilable": True, "differentiable": True}
+    promised = {
+        "mixes_examples": False,
+        "in_feature_only": False,
+        "compilable": True,
+        "differentiable": True,
+    }
     actual = {
         (name, f"{attribute} = {value}")
         for name, cls in ours().items()

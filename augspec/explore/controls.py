@@ -85,6 +85,8 @@ def offered(stage: Stage, *, files: bool) -> list[type[T.RandomTransform]]:
         kind = getattr(T, name)
         if inspect.isabstract(kind) or kind.mixes_examples or issubclass(kind, other):
             continue
+        if hasattr(kind, "in_channels"):  # the page has sounds of one or two channels
+            continue
         needs_bank = any(c.kind == "bank" and not c.optional for c in controls_of(kind))
         if files or not needs_bank:
             found.append(kind)

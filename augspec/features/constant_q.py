@@ -20,8 +20,19 @@ from augspec.functional.shapes import silence_after
 from augspec.functional.spectrum import frame as cut_frames
 from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import valid_frames
+from augspec.functional.windows import check_window
 
-_HANN_BANDWIDTH = 1.50018310546875  # in bins, as librosa has it
+# Of a window, in bins, as librosa has them.
+_BANDWIDTHS = {
+    "hann": 1.50018310546875,
+    "hamming": 1.3629455320350348,
+    "blackman": 1.7269681554262326,
+    "povey": 1.4235105296794621,
+    "rectangular": 1.0,
+    "bartlett": 1.3334961334912805,
+    "cosine": 1.2337005350199792,
+    "nuttall": 1.9763500280946082,
+}
 # More would be a slip, and fill the memory.
 _MOST_BINS = 2**12
 _MOST_TAPS = 2**25
@@ -52,6 +63,7 @@ class CQT(nn.Module):
         filter_scale: Factor on the length of the filters, positive: below 1 the time is sharper and
             the pitch less so.
         power: Exponent of the magnitude, positive: 1 for magnitude, 2 for power.
+        window: ``"hann"`` or another name that `Spectrogram` knows.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_bins, 1 + time // hop_length)``.
@@ -78,8 +90,10 @@ class CQT(nn.Module):
         bins_per_octave: int = 12,
         filter_scale: float = 1.0,
         power: float = 1.0,
+        window: str = "hann",
     ) -> None:
         super().__init__()
+        self.window = check_window("window", window)
         for name, number in (("f_min", f_min), ("filter_scale", filter_scale), ("power", power)):
             check_positive(name, number)
         self.sample_rate = check_sample_rate(sample_rate)
@@ -150,12 +164,12 @@ class CQT(nn.Module):
     def extra_repr(self) -> str:
         """Show the settings under the names that the constructor has."""
         names = ("sample_rate", "hop_length", "f_min", "n_bins", "bins_per_octave", "filter_scale")
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in (*names, "power"))
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in (*names, "power", "window"))
 
     def _plan(self) -> list[tuple[int, int, int]]:
         """Say for each octave, the highest first, its bins and how often the rate is halved."""
         periods = quality(self.bins_per_octave, self.filter_scale)
-        highest = float(self.frequencies[-1]) * (1.0 + 0.5 * _HANN_BANDWIDTH / periods)
+        highest = float(self.frequencies[-1]) * (1.0 + 0.5 * _BANDWIDTHS[self.window] / periods)
         nyquist = self.sample_rate / 2
         if highest > nyquist:
             raise ValueError(
@@ -180,7 +194,7 @@ class CQT(nn.Module):
         return octaves
 
     def _filters(self, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-        scale = (self.f_min, self.bins_per_octave, self.filter_scale, self.sample_rate)
+        scale = (self.f_min, self.bins_per_octave, self.filter_scale, self.sample_rate, self.window)
         return [
             constant(_octave_filters, *scale, *octave, dtype=dtype, device=device)
             for octave in self._octaves
@@ -213,6 +227,7 @@ def _octave_filters(
     bins_per_octave: int,
     filter_scale: float,
     sample_rate: int,
+    window: str,
     first: int,
     last: int,
     halvings: int,
@@ -222,7 +237,8 @@ def _octave_filters(
     """Make the filters of the bins of an octave, for audio whose rate is halved so often."""
     frequencies = _frequencies(f_min, bins_per_octave, first, last)
     rate = sample_rate / 2**halvings
-    taps = constant_q_filters(frequencies, rate, bins_per_octave, filter_scale, dtype=torch.float64)
+    settings = (bins_per_octave, filter_scale, window)
+    taps = constant_q_filters(frequencies, rate, *settings, dtype=torch.float64)
     # Noise of one level then has that level in every bin, as in librosa.
     periods = quality(bins_per_octave, filter_scale)
     scale = (periods * sample_rate / frequencies).sqrt().repeat_interleave(2)

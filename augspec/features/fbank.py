@@ -21,7 +21,7 @@ from augspec.functional.checks import (
     check_sample_rate,
     compute_dtype,
 )
-from augspec.functional.kaldi import kaldi_filterbank, reflected_places
+from augspec.functional.kaldi import kaldi_filterbank, kaldi_filterbanks, reflected_places
 from augspec.functional.noise import white_noise
 from augspec.functional.shapes import ends_of, silence_after
 from augspec.functional.spectrum import magnitude as stft_magnitude
@@ -197,7 +197,12 @@ class Fbank(MagnitudeFeature):
         """Return ones: what is done to a frame comes before the window, in `project`."""
         return constant(window_of, "rectangular", self.n_fft, dtype=dtype, device=device)
 
-    def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _compute(
+        self,
+        waveform: Tensor,
+        lengths: Tensor | None,
+        mel_range: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
         if self.dither:
             batch, channels, time = waveform.shape
             device, dtype = waveform.device, waveform.dtype
@@ -206,19 +211,31 @@ class Fbank(MagnitudeFeature):
                 keys = fresh_keys(batch, device)
             noise = white_noise(keys, channels, time, dtype=dtype)
             waveform = silence_after(waveform + (self.dither / self.scale) * noise, lengths)
-        return super()._compute(waveform, lengths)
+        return super()._compute(waveform, lengths, mel_range)
 
-    def project(self, frames: Tensor, *, windowed: bool = False) -> Tensor:
+    def filters_within(self, f_min: Tensor, f_max: Tensor, dtype: torch.dtype) -> Tensor:
+        """Make mel filters of each example's own; see `MagnitudeFeature.filters_within`."""
+        sample_rate, size, n_mels, lowest, highest = self._filter_arguments
+        f_min = torch.where(f_min.isnan(), lowest, f_min)
+        f_max = torch.where(f_max.isnan(), highest, f_max)
+        return kaldi_filterbanks(sample_rate, size, n_mels, f_min, f_max, dtype=dtype)
+
+    def project(
+        self, frames: Tensor, *, windowed: bool = False, filters: Tensor | None = None
+    ) -> Tensor:
         """Prepare the frames as Kaldi does, transform them and sum their magnitudes."""
         dtype, device = compute_dtype(frames), frames.device
         window = (self.window, self.n_fft, None, self._periodic)
         taper = constant(window_of, *window, dtype=dtype, device=device)
-        filters = constant(kaldi_filterbank, *self._filter_arguments, dtype=dtype, device=device)
+        if filters is None:
+            own = constant(kaldi_filterbank, *self._filter_arguments, dtype=dtype, device=device)
+        else:
+            own = filters.unsqueeze(1)
 
         def project(some: slice) -> Tensor:
             part, energy = self._prepare(frames[..., some, :].to(dtype), taper)
             padded = torch.nn.functional.pad(part, (0, self._size - self.n_fft))
-            mel = stft_magnitude(stft(padded, None), self.power) @ filters
+            mel = stft_magnitude(stft(padded, None), self.power) @ own
             if energy is None:
                 return mel
             # A level of the magnitude: a gain is a factor on it as on the others.

@@ -84,6 +84,9 @@ class FrameSource(ABC):
     windowed: ClassVar[bool] = False
     #: Working memory of an example, in units of its frames.
     weight: ClassVar[int] = 1
+    #: Lowest and highest frequency of each example's mel filters in Hz, ``(batch,)`` both; None is
+    #: the feature's own for all, NaN for one example.
+    mel_range: tuple[Tensor, Tensor] | None = None
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from augspec._constants import constant
 from augspec.features.normalize import check_decibel
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_count, check_finite, check_sample_rate
-from augspec.functional.scale import amplitude_to_db, mel_corners, mel_filterbank
+from augspec.functional.scale import amplitude_to_db, mel_corners, mel_filterbank, mel_filterbanks
 from augspec.functional.spectrum import magnitude as stft_magnitude
 
 # The lower half of the filters meets less than a quarter of the spectrum. Narrower bands save more
@@ -135,6 +135,16 @@ class MelFeature(MagnitudeFeature):
         parts = [rows[:, low:high] @ filters[low:high, i:j] for low, high, i, j in bands]
         mel = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         return mel.reshape(*spectrum.shape[:-2], self.n_mels)
+
+    def filters_within(self, f_min: Tensor, f_max: Tensor, dtype: torch.dtype) -> Tensor:
+        """Make mel filters of each example's own; see `MagnitudeFeature.filters_within`."""
+        sample_rate, n_fft, n_mels, lowest, f_max_of_all, norm, mel_scale = self._filter_arguments
+        highest = sample_rate / 2 if f_max_of_all is None else f_max_of_all
+        f_min = torch.where(f_min.isnan(), lowest, f_min)
+        f_max = torch.where(f_max.isnan(), highest, f_max)
+        return mel_filterbanks(
+            sample_rate, n_fft, n_mels, f_min, f_max, norm, mel_scale, dtype=dtype
+        )
 
     def _filters(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         make = _paired_filterbank if self.power == 2.0 else mel_filterbank

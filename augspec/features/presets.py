@@ -15,7 +15,7 @@ from augspec.features.frames import Framing
 from augspec.features.mel import LogMelSpectrogram
 from augspec.features.normalize import Normalize
 from augspec.features.spectrogram import MagnitudeFeature
-from augspec.functional.kaldi import kaldi_filterbank
+from augspec.functional.kaldi import kaldi_filterbank, kaldi_filterbanks
 from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.windows import window as window_of
 
@@ -130,9 +130,22 @@ class PaSSTMel(MagnitudeFeature):
         """Count the frames of what is left of the audio: a sample less."""
         return super().frame_lengths((lengths - 1).clamp(min=0))
 
-    def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _compute(
+        self,
+        waveform: Tensor,
+        lengths: Tensor | None,
+        mel_range: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
         raised = waveform[..., 1:] - self._preemphasis * waveform[..., :-1]
-        return super()._compute(raised, None if lengths is None else (lengths - 1).clamp(min=0))
+        lengths = None if lengths is None else (lengths - 1).clamp(min=0)
+        return super()._compute(raised, lengths, mel_range)
+
+    def filters_within(self, f_min: Tensor, f_max: Tensor, dtype: torch.dtype) -> Tensor:
+        """Make mel filters of each example's own; see `MagnitudeFeature.filters_within`."""
+        lowest = torch.where(f_min.isnan(), self.f_min, f_min)
+        highest = torch.where(f_max.isnan(), self.f_max, f_max)
+        sizes = (self.sample_rate, self.n_fft, self.n_mels)
+        return kaldi_filterbanks(*sizes, lowest, highest, dtype=dtype)
 
     def _project(self, spectrum: Tensor) -> Tensor:
         power = stft_magnitude(spectrum)

@@ -113,8 +113,29 @@ class MagnitudeFeature(nn.Module, ABC):
         specgram, counts = enter(self._compute, waveform, lengths)
         return specgram if counts is None else (specgram, counts)
 
-    def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def within(
+        self, waveform: Tensor, lengths: Tensor | None, mel_range: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Compute the feature with mel filters of each example's own range.
+
+        Args:
+            waveform: Audio, float32 or float64.
+            lengths: Valid samples of each example; None means all.
+            mel_range: Lowest and highest frequency in Hz, see `filters_within`.
+
+        Shape:
+            ``(batch, channel, time)`` to ``(batch, channel, freq, frame)``.
+        """
+        return self._compute(waveform, lengths, mel_range)[0]
+
+    def _compute(
+        self,
+        waveform: Tensor,
+        lengths: Tensor | None,
+        mel_range: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
         source = PlainFrames(waveform, self.framing, lengths)
+        source.mel_range = mel_range
         return self.from_source(source), source.frame_lengths
 
     def from_source(self, source: FrameSource) -> Tensor:
@@ -128,7 +149,12 @@ class MagnitudeFeature(nn.Module, ABC):
         """
 
         def project(some: slice) -> Tensor:
-            return self.project(source.frames(some), windowed=source.windowed)
+            frames = source.frames(some)
+            if source.mel_range is None:
+                return self.project(frames, windowed=source.windowed)
+            f_min, f_max = (freq[some] for freq in source.mel_range)
+            filters = self.filters_within(f_min, f_max, compute_dtype(frames))
+            return self.project(frames, windowed=source.windowed, filters=filters)
 
         batch, device = source.waveform.shape[0], source.waveform.device
         return self.finish(
@@ -181,7 +207,25 @@ class MagnitudeFeature(nn.Module, ABC):
 
         return enter(compute, frames)[0]
 
-    def project(self, frames: Tensor, *, windowed: bool = False) -> Tensor:
+    def filters_within(self, f_min: Tensor, f_max: Tensor, dtype: torch.dtype) -> Tensor:
+        """Make filters of each example's own; only a feature with mel filters has them.
+
+        Args:
+            f_min: Lowest frequency of each in Hz, ``(batch,)``; NaN is the feature's own.
+            f_max: Highest frequency of each in Hz, ``(batch,)``; NaN is the feature's own.
+            dtype: The result's dtype.
+
+        Shape:
+            ``(batch, bin, n_mels)``.
+
+        Raises:
+            TypeError: If the feature has no mel filters.
+        """
+        raise TypeError(f"{type(self).__name__} has no mel filters, whose range could be drawn")
+
+    def project(
+        self, frames: Tensor, *, windowed: bool = False, filters: Tensor | None = None
+    ) -> Tensor:
         """Window the frames, transform them and sum their magnitudes into the feature's bins.
 
         Every frame stands for itself, so that the results for parts of a batch, or for parts of
@@ -190,6 +234,7 @@ class MagnitudeFeature(nn.Module, ABC):
         Args:
             frames: Frames at any positions; a strided view is welcome.
             windowed: Whether the frames are windowed already, by `make_window`.
+            filters: What `filters_within` gave for these examples; None is the feature's own.
 
         Shape:
             ``(batch, channel, frame, n_fft)`` to ``(batch, channel, frame, bin)``, in float64 for
@@ -199,7 +244,8 @@ class MagnitudeFeature(nn.Module, ABC):
         window = None if windowed else self.make_window(dtype, frames.device)
 
         def project(some: slice) -> Tensor:
-            return self._project(stft(frames[..., some, :], window))
+            spectrum = stft(frames[..., some, :], window)
+            return self._project(spectrum) if filters is None else self._filter(spectrum, filters)
 
         values = math.prod(frames.shape[:-2]) * self.n_fft
         return in_chunks(project, frames.shape[-2], values, frames.device, dim=-2)
@@ -236,6 +282,10 @@ class MagnitudeFeature(nn.Module, ABC):
     @abstractmethod
     def _project(self, spectrum: Tensor) -> Tensor:
         """Turn the spectrum ``(..., frame, n_fft // 2 + 1, 2)`` into ``(..., frame, freq)``."""
+
+    def _filter(self, spectrum: Tensor, filters: Tensor) -> Tensor:
+        """Do as `_project` with filters of each example's own."""
+        return stft_magnitude(spectrum, self.power) @ filters.unsqueeze(1)
 
     @abstractmethod
     def _finish(self, specgram: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 # Each module's `__all__` says what is public, so that a new kernel is named in its module alone.
 from augspec._door import as_entrance
 from augspec.functional import families
+from augspec.functional.ambisonics import *
 from augspec.functional.channels import *
 from augspec.functional.codec import *
 from augspec.functional.crop import *
@@ -13,6 +14,7 @@ from augspec.functional.edit import *
 from augspec.functional.equalizer import *
 from augspec.functional.fade import *
 from augspec.functional.filter import *
+from augspec.functional.flutter import *
 from augspec.functional.formant import *
 from augspec.functional.kaldi import *
 from augspec.functional.level import *

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from augspec._constants import constant
+from augspec.functional.windows import window as window_of
+
 __all__ = ["constant_q_filters", "decimate"]
 
 # The low-pass filter of soxr_hq, measured: half of the amplitude is left at 0.957 of the new band,
@@ -27,11 +30,12 @@ def constant_q_filters(
     sample_rate: float,
     bins_per_octave: int,
     filter_scale: float = 1.0,
+    window: str = "hann",
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Make one filter for each frequency: a Hann window over ``Q`` periods of a complex tone.
+    """Make one filter for each frequency: a window over ``Q`` periods of a complex tone.
 
     librosa's wavelets, of which only the frequencies from zero to half the sample rate count. A
     tone of amplitude ``a`` at a filter's frequency gives ``a / 2``.
@@ -41,6 +45,7 @@ def constant_q_filters(
         sample_rate: Sample rate in Hz of the audio to be filtered.
         bins_per_octave: Filters in an octave, which sets ``Q``.
         filter_scale: Factor on the length of the filters.
+        window: Name of the window.
         dtype: The result's dtype; the filters are computed in float64 and rounded once.
         device: The result's device.
 
@@ -58,9 +63,9 @@ def constant_q_filters(
     filters = torch.zeros(len(lengths), n_fft, dtype=torch.complex128)
     for row, length, frequency in zip(filters, lengths, frequencies.tolist(), strict=True):
         first, last = math.floor(-length / 2), math.floor(length / 2)
-        window = torch.hann_window(last - first, dtype=torch.float64)
+        taper = window_of(window, last - first, dtype=torch.float64)
         phase = torch.arange(first, last, dtype=torch.float64) * (2 * torch.pi)
-        wave = torch.polar(window / window.sum().clamp(min=1e-300), phase * frequency / sample_rate)
+        wave = torch.polar(taper / taper.sum().clamp(min=1e-300), phase * frequency / sample_rate)
         start = (n_fft - len(wave)) // 2
         row[start : start + len(wave)] = wave
     spectrum = torch.fft.fft(filters)
@@ -89,6 +94,8 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
     Shape:
         ``(..., time)`` to ``(..., ceil(time / factor))``.
     """
+    if torch.compiler.is_exporting():
+        return _filter_and_keep(waveform, factor)
     time = waveform.shape[-1]
     periodic = torch.nn.functional.pad(waveform, (0, _fast_size(time, factor) - time))
     # Inductor has no code for complex numbers; behind an operator of our own it sees none.
@@ -97,6 +104,28 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
     else:
         slower = _resize(periodic, periodic.shape[-1] // factor, 1.0 / factor)
     return slower[..., : -(-time // factor)]
+
+
+def _filter_and_keep(waveform: Tensor, factor: int) -> Tensor:
+    """Do as `decimate` by a convolution: it runs anywhere, for any number of samples."""
+    time, reach = waveform.shape[-1], _TAIL * factor
+    taps = constant(_low_pass, factor, dtype=waveform.dtype, device=waveform.device)
+    padded = torch.nn.functional.pad(waveform, (reach, reach + factor))
+    rows = padded.reshape(-1, 1, time + 2 * reach + factor)
+    slower: Tensor = torch.nn.functional.conv1d(rows, taps[None, None], stride=factor)
+    count = (time + factor - 1) // factor
+    return slower[..., :count].reshape(*waveform.shape[:-1], count)
+
+
+def _low_pass(factor: int, *, dtype: torch.dtype) -> Tensor:
+    """Give the taps of the filter of `decimate`, around the one in the middle."""
+    size, reach = 64 * _TAIL * factor, _TAIL * factor
+    lowest = size // factor // 2
+    frequency = torch.arange(lowest, dtype=torch.float64) / lowest
+    response = torch.zeros(size // 2 + 1, dtype=torch.float64)
+    response[:lowest] = 0.5 * torch.erfc((frequency - _EDGE) / (_SLOPE * math.sqrt(2.0)))
+    taps = torch.fft.irfft(response, n=size).roll(reach)
+    return taps[: 2 * reach + 1].to(dtype)
 
 
 def _fast_size(time: int, factor: int) -> int:

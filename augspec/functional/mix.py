@@ -11,6 +11,8 @@ from augspec.functional.shapes import ends_of, like, silence_after, span_start
 
 __all__ = ["cutmix", "mix_background", "mixup"]
 
+_PARTNERS = ("batch", "batch partner")
+
 
 def next_larger(values: Tensor) -> Tensor:
     """Give, for each value, the index of the next larger one; of the largest that of the smallest.
@@ -27,14 +29,75 @@ def next_larger(values: Tensor) -> Tensor:
     return torch.zeros_like(order).scatter(0, order, order.roll(-1))
 
 
-def mixup(waveform: Tensor, partner: Tensor, lam: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Add each example and its partner with the weights ``lam`` and ``1 - lam``.
+def may_mix(label: Tensor | None, partners: str, batch: int) -> Tensor:
+    """Say which examples may be mixed with which, by their labels.
+
+    Args:
+        label: Class numbers ``(batch,)``, or classes ``(batch, classes)`` that are above 0.
+        partners: ``"same_class"``: those that share a class; ``"positive"``: those that both have
+            one, where class number 0 counts as none.
+        batch: Number of examples.
+
+    Returns:
+        ``(batch, batch)`` bool.
+
+    Raises:
+        ValueError: If there are no labels, or their shape does not fit.
+    """
+    if label is None:
+        raise ValueError(f'`label` must be given to draw partners="{partners}"')
+    if label.ndim not in (1, 2) or len(label) != batch:
+        raise ValueError(
+            f"`label` must be ({batch},) or ({batch}, classes), got {tuple(label.shape)}"
+        )
+    if partners == "positive":
+        has = label > 0 if label.ndim == 1 else (label > 0).any(-1)
+        return has[:, None] & has
+    if label.ndim == 1:
+        return label[:, None] == label
+    has = label > 0
+    return (has[:, None] & has).any(-1)
+
+
+def next_allowed(values: Tensor, allowed: Tensor | None, count: int) -> Tensor:
+    """Give the ``count`` next examples in the ring of `next_larger` that are allowed.
+
+    Args:
+        values: ``(batch,)``.
+        allowed: ``(batch, batch)`` bool; None allows all.
+        count: How many are wanted, at least 1.
+
+    Returns:
+        ``(batch, count)`` int64; where no other example is left it is the example itself.
+    """
+    batch = len(values)
+    own = torch.arange(batch, device=values.device)[:, None]
+    place = torch.argsort(values, stable=True).argsort()
+    # How far each is ahead in the ring; the example itself stands behind all others.
+    ahead = (place - place[:, None] - 1) % max(batch, 1)
+    if allowed is not None:
+        ahead = torch.where(allowed, ahead, batch)
+    near = ahead.argsort(dim=-1, stable=True)[:, :count]
+    near = torch.where(ahead.gather(1, near) < batch, near, own)
+    return torch.cat([near, own.expand(-1, count - near.shape[1])], dim=1)
+
+
+def mixup(
+    waveform: Tensor,
+    partner: Tensor,
+    lam: Tensor,
+    lengths: Tensor | None = None,
+    share: Tensor | None = None,
+) -> Tensor:
+    """Add each example and its partners with the weights ``lam`` and ``1 - lam``.
 
     Args:
         waveform: The batch.
-        partner: Index of each example's partner, ``(batch,)`` int64.
+        partner: Index of each example's partner, ``(batch,)`` int64, or of several, ``(batch,
+            partner)``.
         lam: Weight of the example itself, in [0, 1], ``(batch,)``.
-        lengths: Valid samples per example, ``(batch,)``; the sum ends with the longer of the two.
+        lengths: Valid samples per example, ``(batch,)``; the sum ends with the longest.
+        share: How the rest is shared by several partners, ``(batch, partner)``, with sum 1.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -45,7 +108,14 @@ def mixup(waveform: Tensor, partner: Tensor, lam: Tensor, lengths: Tensor | None
     """
     _check(waveform, lengths, partner, lam=lam)
     sounding = silence_after(waveform, lengths)
-    return torch.lerp(sounding[partner], sounding, like(lam.to(waveform.dtype), waveform))
+    if share is None:
+        others = sounding[partner]
+    else:
+        check_parameter("share", share, partner, "...")
+        others = torch.zeros_like(sounding)
+        for part, index in zip(share.unbind(1), partner.unbind(1), strict=True):
+            others = torch.addcmul(others, like(part.to(others.dtype), others), sounding[index])
+    return torch.lerp(others, sounding, like(lam.to(waveform.dtype), waveform))
 
 
 def cut_segment(lam: Tensor, start: Tensor, ends: Tensor, partner: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,34 +175,42 @@ def cutmix(
 def mix_background(
     waveform: Tensor, partner: Tensor, snr_db: Tensor, lengths: Tensor | None = None
 ) -> Tensor:
-    """Add its partner to each example, ``snr_db`` below it in RMS level over all channels.
+    """Add its partners to each example, each ``snr_db`` below it in RMS level over all channels.
 
     Args:
         waveform: The batch.
-        partner: Index of each example's partner, ``(batch,)`` int64.
-        snr_db: Level of the example above its partner's in dB, ``(batch,)``. The partner's level is
-            that of the part that is heard. Nothing is added to or of silence.
+        partner: Index of each example's partner, ``(batch,)`` int64, or of several, ``(batch,
+            partner)``. Of itself nothing is added to an example.
+        snr_db: Level of the example above its partner's in dB, of the shape of ``partner``. The
+            partner's level is that of the part that is heard. Nothing is added to or of silence.
         lengths: Valid samples per example, ``(batch,)``; a partner that is longer is cut.
 
     Shape:
         ``(batch, channel, time)`` in and out.
     """
-    _check(waveform, lengths, partner, snr_db=snr_db)
+    _check(waveform, lengths, partner)
+    check_parameter("snr_db", snr_db, partner, *_PARTNERS)
     sounding = silence_after(waveform, lengths)
     ends = ends_of(waveform, lengths)
-    background = silence_after(sounding[partner], lengths)
     signal = _energy(sounding) / ends.clamp(min=1)
-    noise = _energy(background) / torch.minimum(ends, ends[partner]).clamp(min=1)
-    heard = (signal > 0.0) & (noise > 0.0)
-    # The root has an infinite slope at zero.
-    ratio = torch.where(heard, signal, 1.0) / torch.where(heard, noise, 1.0)
-    scale = torch.sqrt(ratio) * amplitude(-snr_db.to(waveform.dtype))
-    return torch.addcmul(waveform, like(torch.where(heard, scale, 0.0), waveform), background)
+    own = torch.arange(len(waveform), device=waveform.device)
+    count = 1 if partner.ndim == 1 else partner.shape[1]
+    indices, levels = (one.reshape(-1, count).unbind(1) for one in (partner, snr_db))
+    mixed = waveform
+    for index, level in zip(indices, levels, strict=True):
+        background = silence_after(sounding[index], lengths)
+        noise = _energy(background) / torch.minimum(ends, ends[index]).clamp(min=1)
+        heard = (signal > 0.0) & (noise > 0.0) & (index != own)
+        # The root has an infinite slope at zero.
+        ratio = torch.where(heard, signal, 1.0) / torch.where(heard, noise, 1.0)
+        scale = torch.sqrt(ratio) * amplitude(-level.to(waveform.dtype))
+        mixed = torch.addcmul(mixed, like(torch.where(heard, scale, 0.0), waveform), background)
+    return mixed
 
 
 def _check(waveform: Tensor, lengths: Tensor | None, partner: Tensor, **values: Tensor) -> None:
     check_waveform(waveform, lengths)
-    check_parameter("partner", partner, waveform, "batch", kind="int64")
+    check_parameter("partner", partner, waveform, *_PARTNERS, kind="int64")
     for name, value in values.items():
         check_parameter(name, value, waveform, "batch")
 

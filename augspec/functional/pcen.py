@@ -10,6 +10,7 @@ from torch import Tensor
 __all__ = ["pcen"]
 
 _SMALL_BIAS = 1e-6
+_EXPORTED = 32  # frames of a block where their number is not known
 
 
 def smoothing_coefficient(time_constant: float, frames_per_second: float) -> float:
@@ -42,8 +43,9 @@ def exponential_average(
         ``(..., frame)`` in and out, ``(..., freq, frame)`` with a coefficient for each bin.
     """
     frames = specgram.shape[-1]
-    size = math.ceil(math.sqrt(frames))
-    blocks = math.ceil(frames / size)
+    # Exported, the number of frames may be left open.
+    size = _EXPORTED if torch.compiler.is_exporting() else math.ceil(math.sqrt(frames))
+    blocks = (frames + size - 1) // size
     padded = torch.nn.functional.pad(specgram, (0, blocks * size - frames))
     dtype, device = specgram.dtype, specgram.device
     weight = coefficient[:, None, None] if isinstance(coefficient, Tensor) else coefficient

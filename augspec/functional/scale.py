@@ -92,15 +92,54 @@ def mel_filterbank(
     References:
         Young et al., *The HTK Book*, 2006. Slaney, *Auditory Toolbox*, 1998.
     """
-    double = torch.float64
-    bins = torch.arange(n_fft // 2 + 1, dtype=double, device=device) * (sample_rate / n_fft)
     corners = mel_corners(sample_rate, n_mels, f_min, f_max, mel_scale, device=device)
-    rising = (bins[:, None] - corners[:-2]) / (corners[1:-1] - corners[:-2])
-    falling = (corners[2:] - bins[:, None]) / (corners[2:] - corners[1:-1])
+    return _triangles(corners, sample_rate, n_fft, norm).to(dtype)
+
+
+def mel_filterbanks(
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    f_min: Tensor,
+    f_max: Tensor,
+    norm: Literal["slaney"] | None = None,
+    mel_scale: MelScale = "htk",
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Make `mel_filterbank` for each example, with its own lowest and highest corner.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_fft: Samples of a frame.
+        n_mels: Number of filters.
+        f_min: Lowest corner of each in Hz.
+        f_max: Highest corner of each in Hz, above ``f_min``.
+        norm: ``None`` for peaks of one, ``"slaney"`` for filters of area one.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+        dtype: The result's dtype.
+
+    Shape:
+        ``(batch,)`` to ``(batch, n_fft // 2 + 1, n_mels)``.
+    """
+    ends = torch.stack([f_min, f_max], -1).to(precise_dtype(f_min.device))
+    corners = _corners_between(ends, n_mels, mel_scale)
+    return _triangles(corners, sample_rate, n_fft, norm).to(dtype)
+
+
+def precise_dtype(device: torch.device) -> torch.dtype:
+    """Name the most precise dtype that a device has: not every one has float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _triangles(corners: Tensor, sample_rate: int, n_fft: int, norm: str | None) -> Tensor:
+    """Make filters from their corners, ``(..., n_mels + 2)`` to ``(..., freq, n_mels)``."""
+    bins = torch.arange(n_fft // 2 + 1, dtype=corners.dtype, device=corners.device)
+    bins, corners = (bins * (sample_rate / n_fft))[:, None], corners.unsqueeze(-2)
+    left, middle, right = corners[..., :-2], corners[..., 1:-1], corners[..., 2:]
+    rising, falling = (bins - left) / (middle - left), (right - bins) / (right - middle)
     filters = torch.minimum(rising, falling).clamp(min=0.0)
-    if norm == "slaney":
-        filters = filters * (2.0 / (corners[2:] - corners[:-2]))
-    return filters.to(dtype)
+    return filters * (2.0 / (right - left)) if norm == "slaney" else filters
 
 
 def mel_corners(
@@ -113,10 +152,15 @@ def mel_corners(
     device: torch.device | str | None = None,
 ) -> Tensor:
     """Give the corners of mel filters in Hz, ``(n_mels + 2,)`` float64; see `mel_filterbank`."""
-    double = torch.float64
-    steps = torch.arange(n_mels + 2, dtype=double, device=device) / (n_mels + 1)
     highest = sample_rate / 2 if f_max is None else f_max
-    low, high = hz_to_mel(torch.tensor([f_min, highest], dtype=double, device=device), mel_scale)
+    ends = torch.tensor([f_min, highest], dtype=torch.float64, device=device)
+    return _corners_between(ends, n_mels, mel_scale)
+
+
+def _corners_between(ends: Tensor, n_mels: int, mel_scale: MelScale) -> Tensor:
+    """Give the corners in Hz between ``(..., 2)`` ends in Hz, ``(..., n_mels + 2)``."""
+    steps = torch.arange(n_mels + 2, dtype=ends.dtype, device=ends.device) / (n_mels + 1)
+    low, high = hz_to_mel(ends, mel_scale).split(1, dim=-1)
     return mel_to_hz(low + (high - low) * steps, mel_scale)
 
 

@@ -165,7 +165,7 @@ def make_case(
         device: Where to run.
     """
     if batch is None:
-        batch = _make_batch(takes_specgram(module))
+        batch = _make_batch(takes_specgram(module), _channels(module))
     if len(batch) < 4:
         raise ValueError(f"`batch` must have at least four examples, got {len(batch)}")
     if device is not None:
@@ -179,7 +179,7 @@ def make_case(
 
 def takes_specgram(module: nn.Module) -> bool:
     """Say whether a module wants spectrograms: it refuses waveforms."""
-    waveform = torch.zeros(1, 2, 4096)
+    waveform = torch.zeros(1, _channels(module), 4096)
     try:
         if isinstance(module, RandomTransform):
             module.check(waveform, None)
@@ -190,10 +190,15 @@ def takes_specgram(module: nn.Module) -> bool:
     return False
 
 
-def _make_batch(specgram: bool) -> Tensor:
+def _channels(module: nn.Module) -> int:
+    """Say how many channels a batch for a module has: two, unless its class names another."""
+    return int(getattr(module, "in_channels", 2))
+
+
+def _make_batch(specgram: bool, channels: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     if specgram:  # positive, as power is
-        return torch.rand(4, 2, 24, 40, generator=generator) + 0.01
+        return torch.rand(4, channels, 24, 40, generator=generator) + 0.01
     # Quiet in one half and beyond full scale in the other: limiters have something to do.
     level = torch.tensor([0.1, 0.5]).repeat_interleave(1200)
-    return level * torch.randn(4, 2, 2400, generator=generator)
+    return level * torch.randn(4, channels, 2400, generator=generator)

@@ -3,6 +3,7 @@
 # Each module's `__all__` says what is public, so that a new transform is named in its module alone.
 from augspec._names import no_attribute
 from augspec.transforms import families
+from augspec.transforms.ambisonics import *
 from augspec.transforms.base import RandomTransform, SpecgramTransform, WaveformTransform
 from augspec.transforms.channels import *
 from augspec.transforms.choice import *
@@ -17,9 +18,11 @@ from augspec.transforms.equalizer import *
 from augspec.transforms.fade import *
 from augspec.transforms.filter import *
 from augspec.transforms.filter_augment import *
+from augspec.transforms.flutter import *
 from augspec.transforms.formant import *
 from augspec.transforms.level import *
 from augspec.transforms.mask import *
+from augspec.transforms.mel_range import *
 from augspec.transforms.mix import *
 from augspec.transforms.mixstyle import *
 from augspec.transforms.noise import *

@@ -16,10 +16,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Level": ("level", "normalize", "dynamics"),
     "Distortion and codecs": ("distortion", "codec", "telephone"),
     "Time": ("crop", "pad", "edit"),
-    "Pitch, tempo and formants": ("stretch", "formant", "resample"),
-    "Filters and equalisers": ("filter", "equalizer", "coloration"),
+    "Pitch, tempo and formants": ("stretch", "flutter", "formant", "resample"),
+    "Filters and equalisers": ("filter", "equalizer", "coloration", "mel_range"),
     "Noise and rooms": ("noise", "reverb"),
-    "Channels": ("channels",),
+    "Channels": ("channels", "ambisonics"),
     "Mixing": ("mix",),
     "Spectrograms": ("mask", "specaugment", "resize", "filter_augment", "mixstyle", "fade"),
 }

@@ -22,10 +22,12 @@ from augspec.functional.shapes import like
 from augspec.params import Labels, Values
 from augspec.random import Draw
 from augspec.transforms.base import Batch, WaveformTransform
-from augspec.transforms.declare import Drawn, Number, Place, Uniform, Words, setting
+from augspec.transforms.declare import Drawn, Number, Place, Uniform, Whole, Words, setting
 
 __all__ = ["CutMix", "MixBackground", "Mixup"]
 
+_MOST_PARTNERS = 64  # each is a pass over the batch
+_TINY = torch.finfo(torch.float32).tiny
 _SOUND = ("waveform", "specgram")  # what a batch of labels may hold besides
 
 
@@ -33,15 +35,23 @@ class Partner(Drawn):
     """The index of the example of the batch that each is mixed with."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
-        """Take the one with the next larger hash."""
-        return mix.next_larger(draw.key(self.name))
+        """Take the one with the next larger hash, or several, of those that labels allow."""
+        values, allowed = draw.key(self.name), None
+        partners = getattr(transform, "partners", "any")
+        count = getattr(transform, "num_partners", 1)
+        if partners == "any" and count == 1:
+            return mix.next_larger(values)
+        if partners != "any":
+            allowed = mix.may_mix(draw.label, partners, len(values))
+        found = mix.next_allowed(values, allowed, count)
+        return found if count > 1 else found.squeeze(1)
 
 
 def own_partners(params: Values) -> Values:
     """Make examples that are not picked their own partners: another may hold NaN."""
     applied, partner = params["applied"], params["partner"]
-    own = torch.arange(len(partner), device=partner.device)
-    return {**params, "partner": torch.where(applied, partner, own)}
+    own = like(torch.arange(len(partner), device=partner.device), partner)
+    return {**params, "partner": torch.where(like(applied, partner), partner, own)}
 
 
 class Beta(Drawn):
@@ -66,6 +76,9 @@ class _MixingTransform(WaveformTransform, ABC):
     label_names: Sequence[str] = setting(
         default=("label", "frames"), check=_check_names, kw_only=True
     )
+    partners: Literal["any", "same_class", "positive"] = setting(
+        default="any", check=Words("any", "same_class", "positive"), kw_only=True
+    )
 
     mixes_examples = True
     neutral_is_exact = True
@@ -76,16 +89,34 @@ class _MixingTransform(WaveformTransform, ABC):
         return own_partners(super().neutralise(params))
 
     def _mix_labels(
-        self, targets: Labels, weight: Tensor, partner: Tensor, names: Sequence[str]
+        self,
+        targets: Labels,
+        weight: Tensor,
+        partner: Tensor,
+        names: Sequence[str],
+        share: Tensor | None = None,
     ) -> Labels:
-        """Give each label the weight of its example, and its partner's the rest."""
+        """Give each label the weight of its example, and its partners' the rest.
+
+        With ``labels="union"`` each class has the largest weight that it has in one of those that
+        are heard.
+        """
         self._refuse_other_labels(targets, len(partner))
+        union = getattr(self, "labels", "") == "union"
+        columns = partner.reshape(len(partner), -1).unbind(1)
+        rests = [1.0 - weight] if share is None else ((1.0 - weight)[:, None] * share).unbind(1)
         mixed = dict(targets)
         for name in names:
             if name in targets:
                 own = _soft(name, targets[name])
-                share = like(weight.to(own.dtype), own)
-                mixed[name] = share * own + (1.0 - share) * own[partner]
+                made = own if union else like(weight.to(own.dtype), own) * own
+                for rest, index in zip(rests, columns, strict=True):
+                    part = like(rest.to(own.dtype), own)
+                    if union:
+                        made = torch.where(part > 0.0, torch.maximum(made, own[index]), made)
+                    else:
+                        made = made + part * own[index]
+                mixed[name] = made
         return mixed
 
     def _refuse_other_labels(self, targets: Labels, batch: int) -> None:
@@ -130,8 +161,16 @@ class Mixup(_MixingTransform):
     Args:
         alpha: Parameter of the beta distribution, in [0.01, 100]: below 1 most mixtures are nearly
             pure, 1 is uniform.
+        num_partners: How many others are added to each, 1 to 64. ``lam`` stays the example's own
+            weight; the others divide the rest by chance.
+        labels: ``"share"`` gives labels the weights of the sounds, ``"union"`` every class that is
+            heard: an OR of multi-hot labels.
         label_names: Names of the soft labels that are mixed, ``(batch, classes)`` or ``(batch,
             classes, frame)``.
+        partners: With whom an example may be mixed: ``"any"`` other, one of the ``"same_class"``,
+            or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
+            ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
+            a partner stays as it is.
         p: Probability that an example is mixed.
 
     Shape:
@@ -158,10 +197,24 @@ class Mixup(_MixingTransform):
     scale_free = True
 
     alpha: float = setting(default=0.4, check=Number(0.01, 100.0))
+    num_partners: int = setting(default=1, check=Whole(1, _MOST_PARTNERS), kw_only=True)
+    labels: Literal["share", "union"] = setting(
+        default="share", check=Words("share", "union"), kw_only=True
+    )
     lam = Beta()
 
+    def _draw(self, draw: Draw) -> Values:
+        params = super()._draw(draw)
+        if self.num_partners == 1:
+            return params
+        # Of exponential numbers, each over their sum, every division of the rest is equally likely.
+        units = [draw.uniform(f"share_{number}") for number in range(self.num_partners)]
+        lengths = -torch.log1p(-torch.stack(units, -1)) + _TINY
+        return {**params, "share": lengths / lengths.sum(-1, keepdim=True)}
+
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
-        mixed = mix.mixup(signal, params["partner"], params["lam"], lengths)
+        lam, share = params["lam"], params.get("share")
+        mixed = mix.mixup(signal, params["partner"], lam, lengths, share)
         if lengths is None:
             return mixed
         return torch.where(like(params["applied"], mixed), mixed, signal)
@@ -169,10 +222,12 @@ class Mixup(_MixingTransform):
     def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
         if lengths is None:
             return None
-        return torch.maximum(lengths, lengths[params["partner"]])
+        theirs = lengths[params["partner"]]
+        return torch.maximum(lengths, theirs if theirs.ndim == 1 else theirs.amax(1))
 
     def _targets(self, targets: Labels, params: Values, lengths: Tensor | None) -> Labels:
-        return self._mix_labels(targets, params["lam"], params["partner"], self.label_names)
+        lam, partner, share = params["lam"], params["partner"], params.get("share")
+        return self._mix_labels(targets, lam, partner, self.label_names, share)
 
 
 class CutMix(_MixingTransform, kernel=mix.cutmix):
@@ -186,7 +241,13 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
 
     Args:
         alpha: Parameter of the beta distribution, in [0.01, 100]; 1 is uniform.
+        labels: ``"share"`` divides ``label`` by the parts of the example, ``"union"`` gives it
+            every class of both.
         label_names: Names of the soft labels that are shared out; ``frames`` are cut as the sound.
+        partners: With whom an example may be mixed: ``"any"`` other, one of the ``"same_class"``,
+            or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
+            ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
+            a partner stays as it is.
         p: Probability that an example is changed.
 
     Shape:
@@ -208,6 +269,9 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
     """
 
     alpha: float = setting(default=1.0, check=Number(0.01, 100.0))
+    labels: Literal["share", "union"] = setting(
+        default="share", check=Words("share", "union"), kw_only=True
+    )
     lam = Beta()
     start = Place()
 
@@ -251,9 +315,15 @@ class MixBackground(_MixingTransform, kernel=mix.mix_background):
     Args:
         snr_db: Range of the level of the example above the background's in dB, uniform; a number is
             a constant.
+        num_partners: How many others are added to each, 1 to 64, each at a level of its own.
         labels: ``"keep"`` leaves labels as they are; ``"soft"`` mixes them by share of power, ``1 /
-            (1 + 10 ** (-snr_db / 10))`` for the example's own.
+            (1 + 10 ** (-snr_db / 10))`` for the example's own; ``"union"`` gives every class that
+            is heard: an OR of multi-hot labels.
         label_names: Names of the soft labels that are mixed, if they are.
+        partners: With whom an example may be mixed: ``"any"`` other, one of the ``"same_class"``,
+            or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
+            ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
+            a partner stays as it is.
         p: Probability that an example is changed.
 
     Shape:
@@ -273,12 +343,27 @@ class MixBackground(_MixingTransform, kernel=mix.mix_background):
     snr_db: Uniform = Uniform(
         default=(5.0, 20.0), at_least=-100.0, at_most=100.0, neutral=math.inf, unit="dB"
     )
-    labels: Literal["keep", "soft"] = setting(
-        default="keep", check=Words("keep", "soft"), kw_only=True
+    num_partners: int = setting(default=1, check=Whole(1, _MOST_PARTNERS), kw_only=True)
+    labels: Literal["keep", "soft", "union"] = setting(
+        default="keep", check=Words("keep", "soft", "union"), kw_only=True
     )
+
+    def _draw(self, draw: Draw) -> Values:
+        params = super()._draw(draw)
+        if self.num_partners == 1:
+            return params
+        others = (f"snr_db_{number}" for number in range(1, self.num_partners))
+        levels = [params["snr_db"], *(draw.uniform(name, *self.snr_db) for name in others)]
+        return {**params, "snr_db": torch.stack(levels, -1)}
 
     def _targets(self, targets: Labels, params: Values, lengths: Tensor | None) -> Labels:
         if self.labels == "keep":
             return targets
-        own = torch.sigmoid(params["snr_db"] * (math.log(10.0) / 10.0))
-        return self._mix_labels(targets, own, params["partner"], self.label_names)
+        partner, snr_db = params["partner"], params["snr_db"] * (math.log(10.0) / 10.0)
+        if partner.ndim == 1:
+            own = torch.sigmoid(snr_db)
+            return self._mix_labels(targets, own, partner, self.label_names)
+        power = torch.exp(-snr_db)
+        total = power.sum(-1, keepdim=True)
+        own, share = 1.0 / (1.0 + total.squeeze(-1)), power / total.clamp(min=_TINY)
+        return self._mix_labels(targets, own, partner, self.label_names, share)

@@ -116,6 +116,7 @@ class RandomTransform(nn.Module, ABC):
         *,
         keys: Tensor | None = None,
         generator: torch.Generator | None = None,
+        label: Tensor | None = None,
     ) -> Params:
         """Draw the parameters of each example.
 
@@ -125,6 +126,8 @@ class RandomTransform(nn.Module, ABC):
             keys: ``(batch,)`` int64 from `augspec.example_keys`. Without them keys are drawn from
                 ``generator`` or from torch's default generator.
             generator: Source of the keys.
+            label: Class numbers ``(batch,)`` or classes ``(batch, classes)``. Only transforms that
+                mix examples look at them, where ``partners`` is set.
 
         Raises:
             TypeError: If ``waveform``, ``lengths`` or ``keys`` has the wrong type or dtype.
@@ -132,7 +135,7 @@ class RandomTransform(nn.Module, ABC):
                 given.
         """
         self.check(waveform, lengths)
-        return self._draw_from(waveform, keys, generator)
+        return self._draw_from(waveform, keys, generator, label)
 
     def transform(self, waveform: Tensor, params: Params, lengths: Tensor | None = None) -> Result:
         """Apply ``params``: pure and deterministic, whatever the mode.
@@ -150,6 +153,7 @@ class RandomTransform(nn.Module, ABC):
         *,
         keys: Tensor | None = None,
         generator: torch.Generator | None = None,
+        label: Tensor | None = None,
     ) -> Result:
         """Draw and apply; in ``eval()`` the identity, but for transforms with ``in_eval``.
 
@@ -159,7 +163,7 @@ class RandomTransform(nn.Module, ABC):
         self.check(waveform, lengths)
         if not self.acts():
             return waveform if lengths is None else (waveform, lengths)
-        params = self._draw_from(waveform, keys, generator)
+        params = self._draw_from(waveform, keys, generator, label)
         return self._call(waveform, params, lengths, by_mode=True)
 
     def targets(
@@ -219,10 +223,15 @@ class RandomTransform(nn.Module, ABC):
                 part.begin_epoch(epoch)
 
     def _draw_from(
-        self, waveform: Tensor, keys: Tensor | None, generator: torch.Generator | None
+        self,
+        waveform: Tensor,
+        keys: Tensor | None,
+        generator: torch.Generator | None,
+        label: Tensor | None,
     ) -> Params:
         keys = resolve_keys(waveform, keys, generator)
-        return self.draw_params(Draw(keys, type(self).__name__, waveform.shape[1]))
+        draw = Draw(keys, type(self).__name__, waveform.shape[1], label=label)
+        return self.draw_params(draw)
 
     def _call(
         self, waveform: Tensor, params: Params, lengths: Tensor | None, *, by_mode: bool

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from augspec.functional.sinc import ONE
 from augspec.params import Values
@@ -37,6 +38,8 @@ class Warp:
         ratio: Ratio of frequencies, ``(batch,)`` or ``(batch, channel)`` float32; None is 1.
         ratio_range: Smallest and largest ratio that can occur.
         gain: Factor on the amplitude, ``(batch,)`` or ``(batch, channel)``; None is 1.
+        mel_range: Lowest and highest frequency of the feature's mel filters in Hz, both
+            ``(batch,)``, NaN for the feature's own; None is the feature's own for all.
     """
 
     size: int
@@ -47,6 +50,7 @@ class Warp:
     ratio: Tensor | None = None
     ratio_range: tuple[float, float] = (1.0, 1.0)
     gain: Tensor | None = None
+    mel_range: tuple[Tensor, Tensor] | None = None
 
     @staticmethod
     def identity(waveform: Tensor, lengths: Tensor | None) -> Warp:
@@ -109,10 +113,16 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
 class FusableTransform(WaveformTransform, ABC):
     """A waveform transform that a magnitude feature can compute by itself."""
 
+    #: Whether only a feature can compute it: on the waveform it does nothing.
+    in_feature_only: ClassVar[bool] = False
+
     @property
     def fusable(self) -> bool:
         """Whether that holds with the settings of this instance."""
         return True
+
+    def check_feature(self, feature: nn.Module) -> None:
+        """Raise ``ValueError`` unless a feature can compute it with these settings."""
 
     @abstractmethod
     def warp(self, warp: Warp, params: Values) -> Warp:

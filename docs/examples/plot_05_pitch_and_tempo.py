@@ -67,3 +67,11 @@ show(voice, T.FormantShift((-4.0, 4.0)))
 # to 1.1.
 
 show(voice, T.VTLP((0.85, 1.15)))
+
+# %%
+# WowFlutter
+# ----------
+# :class:`~augspec.transforms.WowFlutter`: a tape or a record whose speed swings, slowly and fast.
+# Strong here, to be heard; 0.1 to 1 % is what machines do.
+
+show(keys, T.WowFlutter(wow=(0.01, 0.02), flutter=(0.002, 0.005), sample_rate=16_000))

@@ -56,3 +56,26 @@ show_sounds(versions(width), width)
 
 mono = T.ToMono()
 show_sounds({"original": stereo, "mono": mono(stereo[None])[0]}, mono)
+
+# %%
+# AmbisonicsRotation
+# ------------------
+# :class:`~augspec.transforms.AmbisonicsRotation`: a sound field of four channels, turned together
+# with the directions of its sources. The bass comes from the left and the flute from the right;
+# two cardioid microphones, left and right, make it a stereo sound.
+
+
+def from_side(sound, y):
+    zero = torch.zeros_like(sound)
+    return torch.stack([sound, y * sound, zero, zero])  # W, Y, Z, X
+
+
+def cardioids(field):
+    return 0.5 * torch.stack([field[0] + field[1], field[0] - field[1]])
+
+
+field = from_side(bass, 1.0) + from_side(flute, -1.0)
+turn = T.AmbisonicsRotation(yaw=(-180.0, 180.0))
+made = turn(field.expand(2, -1, -1), keys=keys)
+sounds = {"original": field, "version 1": made[0], "version 2": made[1]}
+show_sounds({name: cardioids(one) for name, one in sounds.items()}, turn)

@@ -7,8 +7,11 @@ their own. Widths are in frames (here 16 ms) and bins (here 80 mel bands). Maske
 example's mean: in dB, 0 would be loud.
 """
 
-from showing import note, show
+from showing import Page, about, note, show
 
+import augspec
+from augspec import features as F
+from augspec import plot
 from augspec import transforms as T
 
 reed = note("reed", pitch=62)
@@ -89,3 +92,17 @@ show(reed, T.LinearFade((-20.0, 0.0), (-20.0, 0.0)))
 # with a bass.
 
 show(reed, T.FreqMixStyle(alpha=1.0))
+
+# %%
+# MelRange
+# --------
+# :class:`~augspec.transforms.MelRange`: the mel filters of each example lie between frequencies of
+# its own. It stands among the transforms of the waveform, and the feature computes it.
+
+mel = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=80)
+frontend = augspec.Frontend(T.MelRange((0.0, 500.0), (5000.0, 8000.0)), mel)
+for key in augspec.example_keys(0, 0, range(2)):
+    plot.specgram(
+        frontend(reed[None], keys=key[None])[0], mel, sample_rate=16_000, title="MelRange"
+    )
+Page(about(frontend.waveform[0]))

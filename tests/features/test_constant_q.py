@@ -231,3 +231,19 @@ def test_bad_settings_are_named(arguments, message):
 def test_bad_waveform_names_the_argument():
     with pytest.raises(ValueError, match=r"`waveform.unsqueeze\(1\)`"):
         features.CQT()(torch.zeros(4, 16_000))
+
+
+WINDOWS = ("hamming", "blackman", "rectangular", "bartlett", "cosine", "nuttall")
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_other_windows_are_librosas(window):
+    cqt, waveform = features.CQT(**SMALL, window=window), noise(1, 16_000)
+    name = {"rectangular": "boxcar"}.get(window, window)
+    theirs = librosas(waveform, cqt, sparsity=0, window=name)
+    assert distance(cqt(waveform[None])[0], theirs) < 1e-4
+
+
+def test_an_unknown_window_is_named():
+    with pytest.raises(ValueError, match="`window` must be one of hann"):
+        features.CQT(window="triangle")

@@ -54,6 +54,11 @@ CATALOGUE |= {
     "SomeOf, spectrograms": T.SomeOf([T.TimeMask(9), T.FrequencyMask(4)], k=(1, 2), p=0.5),
     "Chain, two masks": T.Chain([T.TimeMask(9), T.TimeMask(9)]),
     "MixBackground, soft": T.MixBackground(labels="soft", p=0.5),
+    "MixBackground, several": T.MixBackground(labels="union", num_partners=3, p=0.5),
+    "Mixup, several": T.Mixup(num_partners=2, p=0.5),
+    "AmbisonicsRotation, all": T.AmbisonicsRotation(
+        pitch=(-180.0, 180.0), roll=(-90.0, 90.0), channel_order="fuma", mirror=True, p=0.5
+    ),
     "SpecAugment, several": T.SpecAugment("SS", max_warp=8, max_time_width=12, p=0.5),
     "Cutout, several": T.Cutout(6, 9, n_masks=3, mask_value="min", p=0.5),
     "SpecAugment, adaptive": T.SpecAugment(

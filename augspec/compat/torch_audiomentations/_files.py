@@ -10,6 +10,7 @@ from typing import TypeAlias
 from augspec.bank import Bank
 from augspec.compat.torch_audiomentations._base import EmptyPathException
 from augspec.datasets._audio import SUFFIXES
+from augspec.datasets._walk import audio_files
 
 __all__ = ["Banks", "Paths"]
 
@@ -41,5 +42,6 @@ class Banks:
 
 
 def _find(path: Path) -> list[Path]:
-    found = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()]
+    if path.is_dir():
+        return audio_files(path, SUFFIXES).files
+    return [path] if path.suffix.lower() in SUFFIXES and path.is_file() else []

@@ -59,8 +59,7 @@ class AddBackgroundNoise(_Noise):
     min_snr_in_db: float = 3.0
     max_snr_in_db: float = 30.0
 
-    def _validate(self) -> None:
-        super()._validate()
+    def _open(self) -> None:
         self._banks = Banks("background_paths", self.background_paths)
         self.background_paths: Sequence[str | PathLike[str]] = self._banks.paths
 

@@ -41,6 +41,8 @@ class ApplyImpulseResponse(Transform):
                 f'`convolve_mode` must be "full" or "same", got {self.convolve_mode!r}: "valid" '
                 "would give fewer samples than came in"
             )
+
+    def _open(self) -> None:
         self._banks = Banks("ir_paths", self.ir_paths)
         self.ir_paths: Sequence[str | PathLike[str]] = self._banks.paths
 

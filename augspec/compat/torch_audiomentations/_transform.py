@@ -41,7 +41,17 @@ class Transform(BaseWaveformTransform):
             cls.__init__ = _make_init(cls, own)  # type: ignore[method-assign]
 
     def _validate(self) -> None:
-        """Check the arguments of a class's own."""
+        """Check the arguments of a class's own: when it is made, and at each call.
+
+        Programs set them afterwards, too.
+        """
+
+    def _open(self) -> None:
+        """Find files, once, when it is made."""
+
+    def _check(self, samples: Tensor, targets: Tensor | None) -> None:
+        super()._check(samples, targets)
+        self._validate()
 
     def _move(
         self,
@@ -94,6 +104,7 @@ def _make_init(cls: type[Transform], own: list[str]) -> Any:
         for name in own:
             setattr(self, name, values[name])
         self._validate()
+        self._open()
 
     __init__.__signature__ = signature  # type: ignore[attr-defined]
     return __init__

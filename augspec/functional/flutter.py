@@ -1,0 +1,187 @@
+"""Speed that varies within an example, as that of a tape or a record."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from augspec._chunks import in_chunks
+from augspec._compile import compiled, floor_divide
+from augspec._constants import constant
+from augspec.functional.checks import check_parameters
+from augspec.functional.shapes import ends_of, silence_after
+from augspec.functional.sinc import windowed_sinc
+
+__all__ = ["wow_flutter"]
+
+# Taps and Kaiser beta of the interpolating filter: flat within 0.1 dB up to 0.85 of Nyquist.
+_TAPS, _BETA = 32, 8.0
+# The filter is a polynomial in the fraction of a position; seven powers are exact to -100 dB.
+_POWERS = 8
+_BLOCK = 32  # samples that one row of the matrix product makes
+_TURN = 1 << 52  # a whole turn in fixed point: frequencies up to 1000 Hz fit
+
+
+def wow_flutter(
+    waveform: Tensor,
+    wow: Tensor,
+    wow_freq: Tensor,
+    wow_phase: Tensor,
+    flutter: Tensor,
+    flutter_freq: Tensor,
+    flutter_phase: Tensor,
+    sample_rate: int,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    r"""Let the speed of each example swing slowly (wow) and fast (flutter); its duration stays.
+
+    The speed is ``1 + wow * sin(2 pi (wow_freq * t + wow_phase)) + flutter * sin(...)``, less its
+    mean over the example. So an example begins and ends where it did, and output ``n`` is the
+    input at position ``n + offset(n)``. A windowed sinc of 32 taps interpolates there. There is
+    no low-pass filter before it: what lies above Nyquist divided by the speed folds back.
+
+    Args:
+        waveform: Float audio.
+        wow: Largest deviation of the slow swing as a part of the speed, ``(batch,)``.
+        wow_freq: Its frequency in Hz, positive, ``(batch,)``.
+        wow_phase: Where in its period it begins, in [0, 1), ``(batch,)``.
+        flutter: Largest deviation of the fast swing, ``(batch,)``.
+        flutter_freq: Its frequency in Hz, positive, ``(batch,)``.
+        flutter_phase: Where in its period it begins, in [0, 1), ``(batch,)``.
+        sample_rate: Sample rate in Hz.
+        lengths: Valid samples of each example, ``(batch,)``; the others are silent afterwards.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+
+    Raises:
+        ValueError: If a shape does not fit.
+        TypeError: If ``waveform`` or a parameter is not of a floating-point type.
+    """
+    swings = {
+        "wow": wow,
+        "wow_freq": wow_freq,
+        "wow_phase": wow_phase,
+        "flutter": flutter,
+        "flutter_freq": flutter_freq,
+        "flutter_phase": flutter_phase,
+    }
+    check_parameters(waveform, lengths, **swings)
+    ends = ends_of(waveform, lengths)
+    sound = silence_after(waveform, lengths)
+    place = torch.arange(waveform.shape[-1], device=waveform.device)[None]
+    offset = swing_offset(place, ends, swings, sample_rate, dtype=waveform.dtype)
+    return silence_after(_read(sound, place, offset), lengths)
+
+
+def swing_offset(
+    place: Tensor,
+    ends: Tensor,
+    swings: dict[str, Tensor],
+    sample_rate: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Say how far from each sample of the output the sample that is heard there lies.
+
+    Args:
+        place: Samples of the output, ``(1, place)`` int64.
+        ends: Where examples end, ``(batch,)`` int64.
+        swings: The parameters of `wow_flutter`, by name.
+        sample_rate: Sample rate in Hz.
+        dtype: dtype of the result.
+
+    Returns:
+        ``(batch, place)``, in samples.
+    """
+    share = place.to(dtype) / ends.clamp(min=1)[:, None].to(dtype)
+    slow, fast = (
+        _bend(
+            place,
+            ends[:, None],
+            share,
+            swings[name][:, None].to(dtype),
+            swings[f"{name}_freq"][:, None],
+            swings[f"{name}_phase"][:, None],
+            sample_rate,
+        )
+        for name in ("wow", "flutter")
+    )
+    return slow + fast
+
+
+@compiled
+def _bend(
+    place: Tensor,
+    ends: Tensor,
+    share: Tensor,
+    depth: Tensor,
+    freq: Tensor,
+    phase: Tensor,
+    sample_rate: int,
+) -> Tensor:
+    """Integrate one swing, and take off the straight line that ends with it."""
+    reach = depth * sample_rate / (2.0 * math.pi * freq.to(depth.dtype))
+    # Turns as whole numbers: what runs over in int64 is whole turns too, at any length.
+    step = floor_divide((freq * _TURN).to(torch.int64), torch.full_like(ends, sample_rate))
+    start = (phase * _TURN).to(torch.int64)
+    at_start = _cosine(start, depth.dtype)
+    until_end = at_start - _cosine(start + ends * step, depth.dtype)
+    return reach * (at_start - _cosine(start + place * step, depth.dtype) - share * until_end)
+
+
+def _cosine(turns: Tensor, dtype: torch.dtype) -> Tensor:
+    """Give the cosine of fixed-point turns."""
+    fraction = ((turns & (_TURN - 1)) >> 20).to(dtype) * (2.0**20 / _TURN)
+    return torch.cos(2.0 * math.pi * fraction)
+
+
+def _read(sound: Tensor, place: Tensor, offset: Tensor) -> Tensor:
+    """Interpolate each example at ``place + offset``, ``(batch, time)``; silence lies around it.
+
+    The filter for a fraction ``d`` is a polynomial in ``d``. A matrix product filters the whole
+    audio with each of its coefficients, whole blocks at once; then a position costs one look-up of
+    a few numbers side by side.
+    """
+    batch, channels, time = sound.shape
+    whole = torch.floor(offset)
+    fraction = (offset - whole)[:, None]
+    source = (place + whole.to(torch.int64)).clamp(-_TAPS, time + _TAPS) + _TAPS
+    blocks = -(-(time + 2 * _TAPS + 1) // _BLOCK)
+    left = _TAPS + _TAPS // 2 - 1
+    width = blocks * _BLOCK + _TAPS - 1
+    matrix = constant(_block_matrix, dtype=sound.dtype, device=sound.device)
+
+    def read(some: slice) -> Tensor:
+        padded = nnf.pad(sound[some], (left, width - left - time))
+        rows = padded.unfold(-1, matrix.shape[0], _BLOCK)
+        filtered = (rows @ matrix).reshape(-1, _POWERS)
+        count = padded.shape[0] * channels
+        first = torch.arange(count, device=sound.device).view(-1, channels, 1) * (blocks * _BLOCK)
+        # Each power by itself: sums over eight numbers side by side are slow on a CPU.
+        found = nnf.embedding(first + source[some, None], filtered).mT.contiguous()
+        out = found[:, :, _POWERS - 1]
+        for order in range(_POWERS - 2, -1, -1):
+            out = torch.addcmul(found[:, :, order], out, fraction[some])
+        return out
+
+    return in_chunks(read, batch, 3 * _POWERS * channels * time, sound.device)
+
+
+def _block_matrix(*, dtype: torch.dtype) -> Tensor:
+    """Give the filters of a block, ``(block + taps - 1, block * powers)``: sample, then power."""
+    tap = torch.arange(1 - _TAPS // 2, _TAPS // 2 + 1, dtype=torch.float64)
+    # Chebyshev nodes of [0, 1], where a polynomial meets the filter best.
+    count = 4 * _POWERS
+    angle = (torch.arange(count, dtype=torch.float64) + 0.5) * (math.pi / count)
+    node = 0.5 - 0.5 * torch.cos(angle)
+    wanted = windowed_sinc(tap - node[:, None], _TAPS, _BETA)
+    powers = node[:, None] ** torch.arange(_POWERS, dtype=torch.float64)
+    filters = torch.linalg.lstsq(powers, wanted).solution  # (power, tap)
+    matrix = torch.zeros(_BLOCK + _TAPS - 1, _BLOCK, _POWERS, dtype=torch.float64)
+    for sample in range(_BLOCK):
+        matrix[sample : sample + _TAPS, sample] = filters.T
+    return matrix.flatten(1).to(dtype)
