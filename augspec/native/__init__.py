@@ -25,7 +25,6 @@ import functools
 import logging
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,10 +33,9 @@ from torch import Tensor
 
 from augspec.native import _build
 
-__all__ = ["applies", "call", "instruction_set", "threads"]
+__all__ = ["answers", "applies", "call", "instruction_set", "threads"]
 
 _log = logging.getLogger("augspec")
-_lock = threading.Lock()
 
 
 def applies(*tensors: Tensor | None) -> bool:
@@ -61,6 +59,16 @@ def call(name: str, *arguments: Tensor | int | float | None) -> None:
     if library is None:
         raise RuntimeError("there are no native kernels: ask `applies` first")
     library[name](*map(_as_c, arguments))
+
+
+def answers(name: str, number: int) -> bool:
+    """Ask a function of the library about a number, such as whether it has a kernel for a size."""
+    library = _library()
+    if library is None:
+        return False
+    function = library[name]
+    function.restype = ctypes.c_int64
+    return bool(function(ctypes.c_int64(number)))
 
 
 def threads() -> int:
@@ -110,12 +118,7 @@ def _as_c(value: Tensor | int | float | None) -> object:
 
 
 def _library() -> ctypes.CDLL | None:
-    return None if os.environ.get("AUGSPEC_NATIVE", "1") == "0" else _load_once()
-
-
-def _load_once() -> ctypes.CDLL | None:
-    with _lock:
-        return _load()
+    return None if os.environ.get("AUGSPEC_NATIVE", "1") == "0" else _load()
 
 
 @functools.cache
