@@ -70,9 +70,13 @@ def split_chain(
             break
         fused.insert(0, FusablePart(last, before.pop().params))
     # A crop that comes first is exact on the waveform, and leaves less to resample.
-    while len(fused) > 1 and fused[0].transform.sets_shape:
+    while fused and fused[0].transform.sets_shape and not _keep_samples(fused):
         before.append(Part(*fused.pop(0)))
     return before, fused
+
+
+def _keep_samples(run: list[FusablePart]) -> bool:
+    return all(part.transform.keeps_samples for part in run)
 
 
 def _leaves(chain: Chain, params: Any) -> Iterator[Part]:

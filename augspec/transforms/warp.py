@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -108,6 +109,9 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
 
 class FusableTransform(WaveformTransform, ABC):
     """A waveform transform that a magnitude feature can compute by itself."""
+
+    #: Whether every sample that stays is one of the input: no tempo, no pitch.
+    keeps_samples: ClassVar[bool] = False
 
     @property
     def fusable(self) -> bool:
