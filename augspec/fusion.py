@@ -10,6 +10,7 @@ A transform takes part by being a `FusableTransform`; nothing here knows a trans
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ from augspec._compile import floor_divide
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.onset import find_onsets, resample_onsets
-from augspec.functional.resample import resample
+from augspec.functional.resample import filter_constants, fixed_point, resample
 from augspec.functional.shapes import silence_after
 from augspec.functional.sinc import ONE
 from augspec.functional.timemap import map_time, take_frames
+from augspec.native.features import Resampling, Sound
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.compose import Chain
 from augspec.transforms.warp import FusableTransform, Warp
@@ -162,6 +164,7 @@ class WarpedFrames(FrameSource):
         sounding = silence_after(waveform, warp.source_ends)
         super().__init__(sounding, framing, size=warp.size, frame_lengths=counts, gain=warp.gain)
         self.window = window
+        self.lengths = lengths
         self.source_ends = warp.source_ends
         self.ratio = None if warp.ratio is None else _by_channel(warp.ratio, waveform)
         self.shifts_channels_apart = warp.ratio is not None and warp.ratio.ndim == 2
@@ -169,10 +172,35 @@ class WarpedFrames(FrameSource):
         self.resampled_size = math.ceil(waveform.shape[-1] / lowest)
         middle = framing.middles(warp.size, waveform.device)
         self.centers = self._map_frames(warp, middle)
-        self.edges: Edges | None = None
-        if framing.center:
-            ends = torch.full_like(warp.ends, warp.size) if lengths is None else lengths
-            self.edges = Edges.find(middle, ends, framing)
+        self.middle = middle
+
+    @functools.cached_property
+    def edges(self) -> Edges | None:
+        """The frames that are padded; None if none are."""
+        if not self.framing.center:
+            return None
+        ends = self.lengths
+        if ends is None:
+            batch, device = len(self.waveform), self.waveform.device
+            ends = torch.full((batch,), self.size, dtype=torch.int64, device=device)
+        return Edges.find(self.middle, ends, self.framing)
+
+    def sound(self) -> Sound:
+        """Say where the samples of the frames come from."""
+        resampling = None
+        if self.ratio is not None:
+            sizes = (self.resampled_size, float(self.highest_ratio))
+            resampling = Resampling(fixed_point(self.ratio), *sizes, filter_constants())
+        return Sound(
+            self.waveform,
+            self.size,
+            heard=self.source_ends,
+            ends=self.lengths,
+            valid=self.frame_lengths,
+            gain=self.gain,
+            centers=self.centers,
+            resampling=resampling,
+        )
 
     def frames(self, some: slice) -> Tensor:
         """Resample some examples, and take their frames where the tempo has them."""

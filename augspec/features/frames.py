@@ -17,6 +17,7 @@ from torch import Tensor
 from augspec.functional.crop import crop
 from augspec.functional.spectrum import frame as cut_frames
 from augspec.functional.spectrum import frame_lengths as count_frames
+from augspec.native.features import Sound
 
 __all__ = ["CroppedFrames", "FrameSource", "Framing", "PlainFrames"]
 
@@ -104,6 +105,10 @@ class FrameSource(ABC):
     def frames(self, some: slice) -> Tensor:
         """Give the frames of some examples, ``(example, channel, frame, n_fft)``."""
 
+    def sound(self) -> Sound | None:
+        """Say where the samples of the frames come from, for the native kernel; None if it cannot."""
+        return None
+
     @property
     def values(self) -> int:
         """How many numbers the frames of one example are, times `weight`."""
@@ -131,6 +136,12 @@ class PlainFrames(FrameSource):
         """Cut the frames: a strided view."""
         ends = None if self.lengths is None else self.lengths[some]
         return self.framing.cut(self.waveform[some], ends)
+
+    def sound(self) -> Sound:
+        """Say where the samples of the frames come from."""
+        return Sound(
+            self.waveform, self.size, ends=self.lengths, valid=self.frame_lengths, gain=self.gain
+        )
 
 
 class CroppedFrames(FrameSource):
@@ -168,3 +179,15 @@ class CroppedFrames(FrameSource):
         heard = None if self.source_ends is None else self.source_ends[some]
         part = crop(self.waveform[some], self.start[some], self.size, heard)
         return self.framing.cut(part, None if self.lengths is None else self.lengths[some])
+
+    def sound(self) -> Sound:
+        """Say where the samples of the frames come from."""
+        return Sound(
+            self.waveform,
+            self.size,
+            heard=self.source_ends,
+            ends=self.lengths,
+            start=self.start,
+            valid=self.frame_lengths,
+            gain=self.gain,
+        )

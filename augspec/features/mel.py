@@ -14,6 +14,7 @@ from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import check_count, check_finite, check_sample_rate
 from augspec.functional.scale import amplitude_to_db, mel_corners, mel_filterbank
 from augspec.functional.spectrum import magnitude as stft_magnitude
+from augspec.native.features import Bins, Level, decibel
 
 # The lower half of the filters meets less than a quarter of the spectrum. Narrower bands save more
 # products, but not more time: each is one more operation.
@@ -136,6 +137,12 @@ class MelFeature(MagnitudeFeature):
         mel = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         return mel.reshape(*spectrum.shape[:-2], self.n_mels)
 
+    def _bins(self) -> Bins:
+        cpu = torch.device("cpu")
+        rows = constant(_filter_rows, *self._filter_arguments, dtype=torch.int64, device=cpu)
+        weights = constant(_weights, *self._filter_arguments, dtype=torch.float32, device=cpu)
+        return Bins(self.n_mels, rows[0], rows[1], weights)
+
     def _filters(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         make = _paired_filterbank if self.power == 2.0 else mel_filterbank
         return constant(make, *self._filter_arguments, dtype=dtype, device=device)
@@ -148,6 +155,23 @@ class MelFeature(MagnitudeFeature):
 def _paired_filterbank(*arguments: Any, dtype: torch.dtype) -> Tensor:
     """Give `mel_filterbank` with each row twice, for real and imaginary parts side by side."""
     return mel_filterbank(*arguments, dtype=dtype).repeat_interleave(2, dim=0)
+
+
+def _filter_rows(*arguments: Any, dtype: torch.dtype) -> Tensor:
+    """List the first bin of each filter, and how many weights the filters before it have."""
+    filters = mel_filterbank(*arguments)
+    bands = _cover(filters, 1)
+    places = [0]
+    for low, high, _, _ in bands:
+        places.append(places[-1] + high - low)
+    return torch.tensor([[low for low, *_ in bands] + [0], places], dtype=dtype)
+
+
+def _weights(*arguments: Any, dtype: torch.dtype) -> Tensor:
+    """Give the weights of all filters, one filter after another, from its first to its last."""
+    filters = mel_filterbank(*arguments, dtype=dtype)
+    bands = _cover(filters, 1)
+    return torch.cat([filters[low:high, first] for low, high, first, _ in bands])
 
 
 def _cover(filters: Tensor, width: int) -> list[tuple[int, int, int, int]]:
@@ -211,6 +235,9 @@ class MelSpectrogram(MelFeature):
 
     def _finish(self, specgram: Tensor) -> Tensor:
         return specgram
+
+    def _level(self) -> Level:
+        return Level()
 
 
 class LogMelSpectrogram(MelFeature):
@@ -300,3 +327,8 @@ class LogMelSpectrogram(MelFeature):
 
     def _finish(self, specgram: Tensor) -> Tensor:
         return amplitude_to_db(specgram, 20.0 / self.power, self.ref, self.top_db)
+
+    def _level(self) -> Level | None:
+        if self.ref == "max" or self.top_db is not None:
+            return None
+        return decibel(20.0 / self.power, float(self.ref))

@@ -25,6 +25,8 @@ from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import spectrum as stft
 from augspec.functional.windows import check_window
 from augspec.functional.windows import window as window_of
+from augspec.native.features import Bins, Level, Stft
+from augspec.native.features import specgram as native_specgram
 
 _MOST_POWER = 10.0  # beyond, magnitudes of audio leave the range of numbers
 
@@ -126,6 +128,9 @@ class MagnitudeFeature(nn.Module, ABC):
         Shape:
             Returns ``(batch, channel, freq, frame)``.
         """
+        made = self._from_kernel(source)
+        if made is not None:
+            return made
 
         def project(some: slice) -> Tensor:
             return self.project(source.frames(some), windowed=source.windowed)
@@ -137,6 +142,36 @@ class MagnitudeFeature(nn.Module, ABC):
             frame_lengths=source.frame_lengths,
             gain=source.gain,
         )
+
+    def _from_kernel(self, source: FrameSource) -> Tensor | None:
+        """Compute the feature in the native kernel, where that is there for all it consists of."""
+        bins, sound = self._bins() if self._is_native("_project", "_bins") else None, source.sound()
+        if bins is None or sound is None:
+            return None
+        stft = Stft(
+            self.n_fft, self.hop_length, self.center, self.pad_mode, self.window, self.win_length,
+            self.power,
+        )  # fmt: skip
+        level = self._level() if self._is_native("_finish", "_level") else None
+        made = native_specgram(sound, stft, bins, Level() if level is None else level)
+        if made is None or level is not None:
+            return made
+        return self._finish(made).to(source.waveform.dtype).contiguous()
+
+    def _is_native(self, step: str, description: str) -> bool:
+        """Whether the class that says how a step is done describes it for the kernel too."""
+        changed = (getattr(type(self), name) for name in ("project", "finish", "make_window"))
+        own = (MagnitudeFeature.project, MagnitudeFeature.finish, MagnitudeFeature.make_window)
+        owner = next(base for base in type(self).__mro__ if step in vars(base))
+        return tuple(changed) == own and description in vars(owner)
+
+    def _bins(self) -> Bins | None:
+        """Describe `_project` for the native kernel; None if it has no such thing."""
+        return None
+
+    def _level(self) -> Level | None:
+        """Describe `_finish` for the native kernel; None if it has no such thing."""
+        return None
 
     @property
     def framing(self) -> Framing:
@@ -308,3 +343,9 @@ class Spectrogram(MagnitudeFeature):
 
     def _finish(self, specgram: Tensor) -> Tensor:
         return specgram
+
+    def _bins(self) -> Bins:
+        return Bins(self.n_fft // 2 + 1)
+
+    def _level(self) -> Level:
+        return Level()
