@@ -1,4 +1,4 @@
-// Frames of audio side by side: lane l of every vector is of frame l.
+// What kernels need in which lane l of every vector is of frame l.
 #pragma once
 
 #include <algorithm>
@@ -60,18 +60,6 @@ inline Vec shift_lanes(Vec before, Vec here, std::index_sequence<I...>) {
 template <int COUNT>
 inline Vec shift_up(Vec before, Vec here) {
     return shift_lanes<COUNT>(before, here, std::make_index_sequence<LANES>());
-}
-
-// Put sample i of the frame at starts[l] into lane l of to[i], times window[i].
-inline void gather_frames(const float* const* starts, const float* window, int size, Vec* to) {
-    int i = 0;
-    for (; i + LANES <= size; i += LANES) {
-        Vec factor = load(window + i);
-        for (int lane = 0; lane < LANES; lane++) to[i + lane] = load(starts[lane] + i) * factor;
-        transpose(to + i);
-    }
-    for (; i < size; i++)
-        for (int lane = 0; lane < LANES; lane++) to[i][lane] = starts[lane][i] * window[i];
 }
 
 }  // namespace augspec

@@ -3,6 +3,7 @@
 
 #include "fft.h"
 #include "frames.h"
+#include "lanes.h"
 
 namespace augspec {
 
@@ -78,7 +79,7 @@ class OnsetFinder {
                     int64_t frame = std::min(first + lane, frames_ - 1);
                     starts[lane] = rows[channel] + (frame - 1) * (width_ / 2);
                 }
-                gather_frames(starts, window_, width_, samples_);
+                load_frames(starts, window_, width_, samples_);
                 real_forward(*plan_, samples_, spectrum_);
                 add_bands(power, channels > 1);
             }

@@ -6,7 +6,7 @@
 // by side.
 #pragma once
 
-#include "frames.h"
+#include "lanes.h"
 
 namespace augspec {
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "onsets.h"
+#include "resample.h"
 
 namespace augspec {
 
@@ -18,7 +19,7 @@ class TimeMap {
           resampled_(ratio != 1.0f),
           ratio_(ratio),
           onsets_(onsets) {
-        rate_ = float(step) / 4294967296.0f;
+        rate_ = float(step) / float(ONE);
         slope_ = std::min(0.5f * rate_ / std::max(std::fabs(1.0f - rate_), 1e-3f), STEEPEST);
     }
 
@@ -44,7 +45,6 @@ class TimeMap {
     }
 
   private:
-    static constexpr int64_t ONE = int64_t{1} << 32;
     static constexpr float STEEPEST = 2.0f;  // slope at which time that an attack took is made up
 
     void find_around(int64_t sample, int64_t& before, int64_t& after) const {

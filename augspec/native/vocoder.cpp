@@ -7,26 +7,33 @@
 #include "onsets.h"
 #include "phase_lock.h"
 #include "pool.h"
+#include "resample.h"
 #include "timemap.h"
 
 namespace augspec {
 
+// How units are resampled before they are stretched.
+struct Pitch {
+    const float* ratio;    // (unit,); null for none
+    const int64_t* step;   // the same in 32.32 fixed point
+    const int64_t* ends;   // samples of each unit before silence, once it is resampled
+    int64_t size;          // samples that there is room for
+    float max_ratio;       // one that is larger gives NaN
+    Sinc sinc;
+};
+
 struct Stretch {
-    // Audio, (unit, channel, time), silent from `valid[unit]` on.
-    const float* sound;
-    // The same resampled by `ratio`, (unit, channel, source_time); null if it is not.
-    const float* source;
-    const float* ratio;          // (unit,); null without source
-    const int64_t* valid;        // samples of each unit of the sound before silence, (unit,)
-    const int64_t* source_ends;  // and of the source
-    const int64_t* ends;         // and of the output
-    const float* rate;           // of the source, (unit,); NaN comes out where it is not positive
-    const int64_t* step;         // the same in 32.32 fixed point, at least 1
-    const float* window;         // of a frame, (n_fft,)
-    const float* onset_window;   // (n_fft / 4,)
-    const float* onset_bands;    // (n_fft / 8 + 1, 16)
-    float* out;                  // (unit, channel, size)
-    int64_t units, channels, time, source_time, size, n_fft;
+    const float* sound;     // (unit, channel, time)
+    const int64_t* valid;   // samples of each unit that are heard, (unit,)
+    Pitch pitch;
+    const float* rate;      // of what is resampled, (unit,); NaN where it is not positive
+    const int64_t* step;    // the same in 32.32 fixed point, at least 1
+    const int64_t* ends;    // samples of the output before silence, (unit,)
+    const float* window;        // (n_fft,)
+    const float* onset_window;  // (n_fft / 4,)
+    const float* onset_bands;   // (n_fft / 8 + 1, 16)
+    int64_t units, channels, time, size, n_fft;
+    float* out;             // (unit, channel, size)
 };
 
 constexpr int OVERLAP = 4;    // frames over each sample of the output
@@ -42,8 +49,7 @@ class Vocoder {
           plan_(plan_of(n_fft_)),
           finder_(n_fft_, stretch.time, stretch.onset_bands, stretch.onset_window, arena),
           lock_(n_fft_, channels_, arena) {
-        const int64_t longest = std::max(stretch.time, stretch.source_time);
-        padded_time_ = longest + 3 * n_fft_;
+        padded_time_ = std::max(stretch.time, stretch.pitch.size) + 3 * n_fft_;
         padded_ = arena.take<float>(channels_ * padded_time_);
         rows_ = arena.take<const float*>(channels_);
         samples_ = arena.take<Vec>(n_fft_);
@@ -54,48 +60,68 @@ class Vocoder {
 
     void run(int64_t unit) {
         const float rate = stretch_.rate[unit];
-        const bool resampled = stretch_.source != nullptr;
-        const float* source = resampled ? stretch_.source : stretch_.sound;
-        const int64_t time = resampled ? stretch_.source_time : stretch_.time;
         float* out = stretch_.out + unit * channels_ * stretch_.size;
-        source += unit * channels_ * time;
-        if (rate == 1.0f) return copy(source, time, out);
+        if (rate == 1.0f) return copy(unit, out);
         if (!(rate > 0.0f && rate <= 3.4028235e38f))
             return std::fill(out, out + channels_ * stretch_.size, NAN);
-
-        pad(stretch_.sound + unit * channels_ * stretch_.time, stretch_.time, stretch_.valid[unit],
-            n_fft_ / 4, false);
+        const Pitch& pitch = stretch_.pitch;
+        // Onsets are found before resampling: that costs less, and does not depend on the pitch.
+        for (int channel = 0; channel < channels_; channel++)
+            take_row(unit, channel, n_fft_ / 4, false, stretch_.valid[unit]);
         const Onsets onsets = finder_.find(rows_, channels_);
-        const float ratio = resampled ? stretch_.ratio[unit] : 1.0f;
-        const TimeMap map(stretch_.step[unit], ratio, time, n_fft_, onsets);
-        pad(source, time, stretch_.source_ends[unit], n_fft_, true);
-        stretch_unit(map, stretch_.source_ends[unit], stretch_.ends[unit], out);
+        const int64_t time = pitch.ratio ? pitch.size : stretch_.time;
+        const int64_t end = pitch.ratio ? pitch.ends[unit] : stretch_.valid[unit];
+        const TimeMap map(stretch_.step[unit], pitch.ratio ? pitch.ratio[unit] : 1.0f, time, n_fft_,
+                          onsets);
+        for (int channel = 0; channel < channels_; channel++) {
+            float* row = take_row(unit, channel, n_fft_, pitch.ratio != nullptr, end);
+            // Near the end of the output some of the frames, which are moved, would hold silence.
+            for (int64_t i = 0; i < std::min<int64_t>(n_fft_, end); i++)
+                row[end + i] = row[end - 1 - i];
+        }
+        stretch_unit(map, end, stretch_.ends[unit], out);
     }
 
   private:
-    void copy(const float* source, int64_t time, float* out) const {
-        const int64_t size = stretch_.size, count = std::min(time, size);
-        for (int channel = 0; channel < channels_; channel++, source += time, out += size) {
+    const float* sound_of(int64_t unit, int channel) const {
+        return stretch_.sound + (unit * channels_ + channel) * stretch_.time;
+    }
+
+    // Resample the first `size` samples of a channel.
+    void resample(int64_t unit, int channel, int64_t size, float* out) const {
+        const Pitch& pitch = stretch_.pitch;
+        resample_row(pitch.sinc, sound_of(unit, channel), stretch_.time, stretch_.valid[unit],
+                     pitch.step[unit], pitch.max_ratio, 0, size, out);
+    }
+
+    // Give the channels as they are, resampled where that is asked for, and zeros behind them.
+    void copy(int64_t unit, float* out) {
+        const int64_t size = stretch_.size;
+        for (int channel = 0; channel < channels_; channel++, out += size) {
+            const float* source = sound_of(unit, channel);
+            int64_t count = std::min(stretch_.valid[unit], size);
+            if (stretch_.pitch.ratio) {
+                count = std::min(stretch_.pitch.size, size);
+                resample(unit, channel, count, padded_);
+                source = padded_;
+            }
             std::copy(source, source + count, out);
             std::fill(out + count, out + size, 0.0f);
         }
     }
 
-    // Put `before` zeros before each channel, and behind its end zeros or its mirror image.
-    //
-    // The vocoder moves frames, so that near the end of the output some would hold silence already.
-    void pad(const float* rows, int64_t time, int64_t end, int64_t before, bool mirrored) {
-        for (int channel = 0; channel < channels_; channel++, rows += time) {
-            float* begin = padded_ + channel * padded_time_;
-            float* row = begin + before;
-            rows_[channel] = row;
-            std::fill(begin, row, 0.0f);
-            std::copy(rows, rows + end, row);
-            std::fill(row + end, begin + padded_time_, 0.0f);
-            if (!mirrored) continue;
-            for (int64_t i = 0; i < std::min<int64_t>(n_fft_, end); i++)
-                row[end + i] = row[end - 1 - i];
-        }
+    // Put zeros before a channel and, from its end on, behind it.
+    float* take_row(int64_t unit, int channel, int64_t before, bool resampled, int64_t end) {
+        float* begin = padded_ + channel * padded_time_;
+        float* row = begin + before;
+        std::fill(begin, row, 0.0f);
+        if (resampled)
+            resample(unit, channel, end, row);
+        else
+            std::copy(sound_of(unit, channel), sound_of(unit, channel) + end, row);
+        std::fill(row + end, begin + padded_time_, 0.0f);
+        rows_[channel] = row;
+        return row;
     }
 
     void stretch_unit(const TimeMap& map, int64_t source_end, int64_t end, float* out) {
@@ -137,7 +163,7 @@ class Vocoder {
         for (int channel = 0; channel < channels_; channel++) {
             const float* frames[LANES];
             for (int lane = 0; lane < LANES; lane++) frames[lane] = rows_[channel] + starts[lane];
-            gather_frames(frames, stretch_.window, n_fft_, samples_);
+            load_frames(frames, stretch_.window, n_fft_, samples_);
             real_forward(*plan_, samples_, tile.spectra + 2 * channel * lock_.rows());
         }
         lock_.measure_power(tile);
@@ -199,15 +225,25 @@ class Vocoder {
 
 }  // namespace augspec
 
-// 0 if it was done, 1 if there is no transform of this size.
-extern "C" int augspec_stretch(const augspec::Stretch* stretch, int threads) {
+// Stretch units of audio, (unit, channel, time) to (unit, channel, size): see `Stretch`. There have
+// to be transforms of n_fft and of n_fft / 4 samples.
+extern "C" __attribute__((visibility("default"))) void augspec_stretch(
+    const float* sound, int64_t units, int64_t channels, int64_t time, const int64_t* valid,
+    const float* ratio, const int64_t* ratio_step, const int64_t* source_ends, int64_t source_size,
+    float max_ratio, const float* table, int64_t delay_taps, int64_t table_bits, int64_t taps,
+    int64_t orders, float beta, const float* rate, const int64_t* step, const int64_t* ends,
+    int64_t size, int64_t n_fft, const float* window, const float* onset_window,
+    const float* onset_bands, int64_t threads, float* out) {
     using namespace augspec;
-    if (!plan_of(int(stretch->n_fft)) || !plan_of(int(stretch->n_fft / 4))) return 1;
+    const Sinc sinc{table, delay_taps, table_bits, taps, orders, beta};
+    const Pitch pitch{ratio, ratio_step, source_ends, source_size, max_ratio, sinc};
+    const Stretch stretch{sound,        valid,       pitch, rate,     step, ends, window,
+                          onset_window, onset_bands, units, channels, time, size, n_fft,
+                          out};
     Arena counting(nullptr);
-    Vocoder counted(*stretch, counting);
-    parallel_for(stretch->units, threads, [&](int64_t unit) {
+    Vocoder counted(stretch, counting);
+    parallel_for(units, int(threads), [&](int64_t unit) {
         Arena arena(scratch(counting.used()));
-        Vocoder(*stretch, arena).run(unit);
+        Vocoder(stretch, arena).run(unit);
     });
-    return 0;
 }
