@@ -10,6 +10,7 @@ from torch.nn import functional as nnf
 
 from augspec._chunks import chunks
 from augspec._compile import compiled
+from augspec._constants import constant
 from augspec.functional.linked import sum_channels
 
 _BANDS = 16
@@ -43,7 +44,8 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     """
     block, width, hop = n_fft // 32, n_fft // 4, 4
     sound = sound.unsqueeze(1) if sound.ndim == 2 else sound
-    bands = _bands(sound, width)
+    bands = constant(make_bands, width, dtype=sound.dtype, device=sound.device)
+    bands = bands.repeat_interleave(2, dim=0)  # real and imaginary parts lie side by side
     parts = []
     values = _VALUES_A_SAMPLE * sound.shape[1] * sound.shape[-1]
     for part in chunks(len(sound), values, sound.device):
@@ -89,14 +91,13 @@ def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
     return move(last), move(first)
 
 
-def _bands(sound: Tensor, width: int) -> Tensor:
-    """Make mel-spaced triangles over the bins of a frame, real and imaginary parts side by side."""
-    bins = torch.linspace(0, 8000, width // 2 + 1, dtype=sound.dtype, device=sound.device)
-    top = math.log1p(8000 / 700)
-    mels = torch.linspace(0, top, _BANDS + 2, dtype=sound.dtype, device=sound.device)
+def make_bands(width: int, *, dtype: torch.dtype) -> Tensor:
+    """Make mel-spaced triangles over the bins of a frame: ``(bin, band)``."""
+    bins = torch.linspace(0, 8000, width // 2 + 1, dtype=dtype)
+    mels = torch.linspace(0, math.log1p(8000 / 700), _BANDS + 2, dtype=dtype)
     corners = 700 * torch.expm1(mels)
     low, mid, high = corners[:-2], corners[1:-1], corners[2:]
-    freqs = bins.repeat_interleave(2).unsqueeze(-1)
+    freqs = bins.unsqueeze(-1)
     return torch.minimum((freqs - low) / (mid - low), (high - freqs) / (high - mid)).clamp(min=0)
 
 

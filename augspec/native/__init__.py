@@ -44,7 +44,8 @@ def applies(*tensors: Tensor | None) -> bool:
     Plain are strided CPU tensors of float32 or int64 of which no gradient is wanted, outside of
     graphs, ``torch.func`` transforms and modes that see operations. None is left out.
     """
-    return _nobody_watches() and all(map(_is_plain, filter(None.__ne__, tensors))) and _is_there()
+    given = (tensor for tensor in tensors if tensor is not None)
+    return _nobody_watches() and all(map(_is_plain, given)) and _is_there()
 
 
 def call(name: str, *arguments: Tensor | int | float | None) -> None:
