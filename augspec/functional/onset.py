@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._chunks import chunks
 from augspec._compile import compiled
 from augspec._constants import constant
@@ -44,6 +45,8 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     """
     block, width, hop = n_fft // 32, n_fft // 4, 4
     sound = sound.unsqueeze(1) if sound.ndim == 2 else sound
+    if native.applies(sound) and native.answers("augspec_has_fft", width):
+        return _find_natively(sound, n_fft)
     bands = constant(make_bands, width, dtype=sound.dtype, device=sound.device)
     bands = bands.repeat_interleave(2, dim=0)  # real and imaginary parts lie side by side
     parts = []
@@ -70,6 +73,19 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     best = torch.where(found, best.clamp(0, blocks - 1), blocks)
     marked = torch.zeros(len(sound), blocks + 1, dtype=torch.bool, device=sound.device)
     return _neighbours(marked.scatter(1, best, True)[:, :-1], block)
+
+
+def _find_natively(sound: Tensor, n_fft: int) -> Grid:
+    """Find onsets in the native kernel, each example on one thread."""
+    kind = {"dtype": torch.float32, "device": torch.device("cpu")}
+    window = constant(torch.hann_window, n_fft // 4, **kind)
+    bands = constant(make_bands, n_fft // 4, **kind)
+    last, first = torch.empty(
+        (2, len(sound), math.ceil(sound.shape[-1] / (n_fft // 32))), dtype=torch.int64
+    )
+    tables = (n_fft, window, bands, native.threads())
+    native.call("augspec_find_onsets", sound.contiguous(), *sound.shape, *tables, last, first)
+    return last, first
 
 
 def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:

@@ -1,6 +1,6 @@
 // Real Fourier transforms of LANES signals side by side: lane l of every vector is of signal l.
 //
-//     const Plan* plan = plan_of(n);         // null unless n is even and n / 2 = 2^a 3^b 5^c
+//     const Plan* plan = plan_of(n);         // null unless n is even and n / 2 has no prime factor above 13
 //     Vec data[n];                           // sample i of all signals is data[i]
 //     real_forward(*plan, data, spectrum);   // bin k is spectrum[2 * k] + i spectrum[2 * k + 1]
 //     real_inverse(*plan, spectrum, data);   // scaled by 1 / n; the spectrum is overwritten
@@ -10,7 +10,7 @@
 // thread, but call it once a batch, not in a loop.
 //
 // How: the n samples are n / 2 complex numbers as they lie, even ones real and odd ones imaginary.
-// A complex transform in place (decimation in frequency, radices 8, 5, 4, 3, 2) leaves bin k at
+// A complex transform in place (decimation in frequency, radices 8, 4, 2 and 3 to 13) leaves bin k at
 // `plan.place[k]`; then bins k and n / 2 - k are split into the two spectra that they are made of
 // (`for_each_pair`). The transform works on one part after another once a part fits into the cache.
 #pragma once
@@ -112,6 +112,38 @@ inline void small_dft(Complex (&x)[8]) {
     }
 }
 
+// For the other odd sizes: samples i and RADIX - i go together.
+template <int SIGN, int RADIX>
+inline void small_dft(Complex (&x)[RADIX]) {
+    constexpr int PAIRS = RADIX / 2;
+    struct Turns {
+        float cos[RADIX], sin[RADIX];
+        Turns() {
+            for (int i = 0; i < RADIX; i++) {
+                cos[i] = float(std::cos(6.283185307179586476925 * i / RADIX));
+                sin[i] = float(std::sin(6.283185307179586476925 * i / RADIX));
+            }
+        }
+    };
+    static const Turns turns;
+    Complex sum[PAIRS], diff[PAIRS], first = x[0];
+    for (int i = 0; i < PAIRS; i++) {
+        sum[i] = x[i + 1] + x[RADIX - 1 - i];
+        diff[i] = times_i<SIGN>(x[i + 1] - x[RADIX - 1 - i]);
+        x[0] = x[0] + sum[i];
+    }
+    for (int p = 1; p <= PAIRS; p++) {
+        Complex even = first, odd{Vec{}, Vec{}};
+        for (int i = 0; i < PAIRS; i++) {
+            const int place = p * (i + 1) % RADIX;
+            even = even + turns.cos[place] * sum[i];
+            odd = odd + turns.sin[place] * diff[i];
+        }
+        x[p] = even + odd;
+        x[RADIX - p] = even - odd;
+    }
+}
+
 // One stage on one block. Forwards the twiddles come after the butterflies, backwards before.
 template <int SIGN, int RADIX>
 inline void butterflies(const Stage& stage, Complex* block) {
@@ -139,6 +171,9 @@ inline void run_stage(const Stage& stage, Complex* data, int blocks) {
             case 3: butterflies<SIGN, 3>(stage, data); break;
             case 4: butterflies<SIGN, 4>(stage, data); break;
             case 5: butterflies<SIGN, 5>(stage, data); break;
+            case 7: butterflies<SIGN, 7>(stage, data); break;
+            case 11: butterflies<SIGN, 11>(stage, data); break;
+            case 13: butterflies<SIGN, 13>(stage, data); break;
             default: butterflies<SIGN, 8>(stage, data);
         }
 }
@@ -217,7 +252,7 @@ inline std::vector<int> radices_of(int size) {
     if (twos % 3 == 2) radices.push_back(4), twos -= 2;
     if (twos % 3 == 1) radices.push_back(2), twos -= 1;
     radices.insert(radices.begin(), twos / 3, 8);
-    for (int radix : {3, 5})
+    for (int radix : {3, 5, 7, 11, 13})
         while (size % radix == 0) size /= radix, radices.push_back(radix);
     if (size != 1) radices.clear();
     return radices;
