@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from augspec import native
 from augspec._compile import floor_divide
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
-from augspec.functional.onset import find_onsets, resample_onsets
+from augspec.functional.onset import find_onsets, has_kernel, kernel_arguments, resample_onsets
 from augspec.functional.resample import filter_constants, fixed_point, resample
 from augspec.functional.shapes import silence_after
 from augspec.functional.sinc import ONE
@@ -246,15 +247,39 @@ class WarpedFrames(FrameSource):
             tempo = warp.rate.repeat_interleave(units).unsqueeze(1)
         if warp.offset is not None:
             offset = warp.offset.repeat_interleave(units).unsqueeze(1)
-        onsets = find_onsets(sound, grid)
         if self.ratio is not None:
-            onsets = resample_onsets(onsets, pitch, self.resampled_size, grid)
             # Exact for the 24 bits that a ratio has.
             offset = floor_divide(offset, (pitch * 2**24).to(torch.int64)) << 24
         step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
-        centers, _ = map_time(offset + middle * step, step.squeeze(1), onsets, grid)
+        sound = sound if sound.ndim == 3 else sound.unsqueeze(1)
+        place = self._place_natively if has_kernel(sound, grid) else self._place
+        centers = place(sound, grid, middle, pitch, step, offset)
         placed: Tensor = centers.reshape(batch, units, -1).expand(-1, channels, -1)
         return placed
+
+    def _place(
+        self, sound: Tensor, grid: int, middle: Tensor, pitch: Tensor, step: Tensor, offset: Tensor
+    ) -> Tensor:
+        """Place the frames of each unit, of which one has a row of each argument."""
+        onsets = find_onsets(sound, grid)
+        if self.ratio is not None:
+            onsets = resample_onsets(onsets, pitch, self.resampled_size, grid)
+        return map_time(offset + middle * step, step.squeeze(1), onsets, grid)[0]
+
+    def _place_natively(
+        self, sound: Tensor, grid: int, middle: Tensor, pitch: Tensor, step: Tensor, offset: Tensor
+    ) -> Tensor:
+        """Do as `_place` in one pass, each unit on one thread."""
+        count = len(middle)
+        centers = torch.empty((len(sound), count), dtype=torch.int64)
+        first = self.framing.n_fft // 2 if not self.framing.center else 0
+        native.call(
+            "augspec_place_frames",
+            *kernel_arguments(sound, grid), step.contiguous(), offset.contiguous(),
+            None if self.ratio is None else pitch.float().contiguous(),
+            self.resampled_size, first, self.framing.hop_length, count, centers,
+        )  # fmt: skip
+        return centers
 
 
 def _by_channel(values: Tensor, waveform: Tensor) -> Tensor:

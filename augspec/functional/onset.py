@@ -45,7 +45,7 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     """
     block, width, hop = n_fft // 32, n_fft // 4, 4
     sound = sound.unsqueeze(1) if sound.ndim == 2 else sound
-    if native.applies(sound) and native.answers("augspec_has_fft", width):
+    if has_kernel(sound, n_fft):
         return _find_natively(sound, n_fft)
     bands = constant(make_bands, width, dtype=sound.dtype, device=sound.device)
     bands = bands.repeat_interleave(2, dim=0)  # real and imaginary parts lie side by side
@@ -77,15 +77,23 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
 
 def _find_natively(sound: Tensor, n_fft: int) -> Grid:
     """Find onsets in the native kernel, each example on one thread."""
+    blocks = math.ceil(sound.shape[-1] / (n_fft // 32))
+    last, first = torch.empty((2, len(sound), blocks), dtype=torch.int64)
+    native.call("augspec_find_onsets", *kernel_arguments(sound, n_fft), last, first)
+    return last, first
+
+
+def kernel_arguments(sound: Tensor, n_fft: int) -> tuple[Tensor | int, ...]:
+    """Give what a native kernel needs to find onsets, ``sound`` being ``(example, channel, time)``."""
     kind = {"dtype": torch.float32, "device": torch.device("cpu")}
     window = constant(torch.hann_window, n_fft // 4, **kind)
     bands = constant(make_bands, n_fft // 4, **kind)
-    last, first = torch.empty(
-        (2, len(sound), math.ceil(sound.shape[-1] / (n_fft // 32))), dtype=torch.int64
-    )
-    tables = (n_fft, window, bands, native.threads())
-    native.call("augspec_find_onsets", sound.contiguous(), *sound.shape, *tables, last, first)
-    return last, first
+    return sound.contiguous(), *sound.shape, n_fft, window, bands, native.threads()
+
+
+def has_kernel(sound: Tensor, n_fft: int) -> bool:
+    """Whether the native kernel can find onsets in this audio."""
+    return native.applies(sound) and native.answers("augspec_has_fft", n_fft // 4)
 
 
 def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:

@@ -29,8 +29,11 @@ class TimeMap {
     };
 
     // Where the frame around output sample `output` is taken from.
-    AUGSPEC_ROUNDED Place at(int64_t output) const {
-        const int64_t position = output * step_, plain = (position + ONE / 2) >> 32;
+    Place at(int64_t output) const { return at_position(output * step_); }
+
+    // The same from where a plain stretch has it, in fixed point.
+    AUGSPEC_ROUNDED Place at_position(int64_t position) const {
+        const int64_t plain = (position + ONE / 2) >> 32;
         int64_t before, after;
         find_around(plain, before, after);
         const int64_t since = divide(position - before * ONE), until = divide(after * ONE - position);
