@@ -108,7 +108,7 @@ def use_threads(count: int) -> None:
 def print_rows(seconds: dict[str, list[float]], threads: int, busy: int) -> None:
     median, fastest = statistics.median(seconds[REFERENCE]), min(seconds[REFERENCE])
     print(
-        f"\n| {threads} threads, beside {busy} busy | median, ms | fastest, ms | ratio | of fastest |"
+        f"\n| {threads} threads, beside {busy} busy | median, ms | fastest | ratio | of fastest |"
     )
     print("|---|---:|---:|---:|---:|")
     for name, values in seconds.items():
