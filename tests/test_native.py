@@ -125,7 +125,7 @@ def test_audio_that_is_not_contiguous(waveform, both) -> None:
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e-42, 1e15, 0.0])
 @pytest.mark.parametrize("feature", [F.MelSpectrogram, F.LogMelSpectrogram])
 def test_values_that_are_no_sound(waveform, both, feature, value) -> None:
-    waveform[1] = value
+    waveform[1] *= value
     waveform[2, :, 4000] = value
     ours, reference = both(lambda: feature(**MEL)(waveform))
     assert torch.equal(ours.isnan(), reference.isnan())
@@ -269,9 +269,7 @@ def test_the_kernels_can_be_turned_off(waveform, monkeypatch) -> None:
     monkeypatch.setenv("AUGSPEC_NATIVE", "0")
     assert native.instruction_set() == "no"
     assert not native.applies(waveform)
-    assert "native        no" in " ".join(augspec.show_versions().split("\n")) or (
-        "no, AUGSPEC_NATIVE=0" in augspec.show_versions()
-    )
+    assert "no, AUGSPEC_NATIVE=0" in augspec.show_versions()
 
 
 def test_without_a_compiler_everything_runs_in_torch(

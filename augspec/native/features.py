@@ -71,7 +71,7 @@ class Bins(NamedTuple):
     ``place[i]`` to ``place[i + 1]``.
     """
 
-    count: int
+    number: int
     first: Tensor | None = None
     place: Tensor | None = None
     weights: Tensor | None = None
@@ -116,7 +116,7 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
     ):
         return None
     batch, channels, time = waveform.shape
-    out = waveform.new_empty(batch, channels, bins.count, frames)
+    out = waveform.new_empty(batch, channels, bins.number, frames)
     if out.numel() == 0:
         return out
     by_row = _Rows(batch, channels)
