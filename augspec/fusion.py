@@ -18,14 +18,16 @@ from typing import Any, NamedTuple, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from augspec import native
 from augspec._compile import floor_divide
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
-from augspec.functional.onset import find_onsets, resample_onsets
-from augspec.functional.resample import resample
+from augspec.functional.onset import find_onsets, has_kernel, kernel_arguments, resample_onsets
+from augspec.functional.resample import filter_constants, fixed_point, resample
 from augspec.functional.shapes import silence_after
 from augspec.functional.sinc import ONE
 from augspec.functional.timemap import map_time, take_frames
+from augspec.native.features import Resampling, Sound
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.compose import Chain
 from augspec.transforms.warp import FusableTransform, Warp
@@ -68,7 +70,7 @@ def split_chain(
             break
         fused.insert(0, FusablePart(last, before.pop().params))
     # A crop that comes first is exact on the waveform, and leaves less to resample.
-    while len(fused) > 1 and fused[0].transform.sets_shape:
+    while fused and fused[0].transform.sets_shape and not _keep_samples(fused):
         before.append(Part(*fused.pop(0)))
     late = [
         FusablePart(transform, own) for transform, own in before if belongs_into_feature(transform)
@@ -100,6 +102,10 @@ def check_parts_of_features(chain: Chain, feature: nn.Module) -> None:
 
 def _no_params(chain: Chain) -> list[Any]:
     return [_no_params(part) if isinstance(part, Chain) else None for part in chain]
+
+
+def _keep_samples(run: list[FusablePart]) -> bool:
+    return all(part.transform.keeps_samples for part in run)
 
 
 def _leaves(chain: Chain, params: Any) -> Iterator[Part]:
@@ -196,6 +202,7 @@ class WarpedFrames(FrameSource):
         sounding = silence_after(waveform, warp.source_ends)
         super().__init__(sounding, framing, size=warp.size, frame_lengths=counts, gain=warp.gain)
         self.window = window
+        self.lengths = lengths
         self.source_ends = warp.source_ends
         self.ratio = None if warp.ratio is None else _by_channel(warp.ratio, waveform)
         self.shifts_channels_apart = warp.ratio is not None and warp.ratio.ndim == 2
@@ -203,10 +210,35 @@ class WarpedFrames(FrameSource):
         self.resampled_size = math.ceil(waveform.shape[-1] / lowest)
         middle = framing.middles(warp.size, waveform.device)
         self.centers = self._map_frames(warp, middle)
+        self.middle = middle
         self.edges: Edges | None = None
-        if framing.center:
-            ends = torch.full_like(warp.ends, warp.size) if lengths is None else lengths
-            self.edges = Edges.find(middle, ends, framing)
+
+    def _find_edges(self) -> Edges | None:
+        """Find the frames that are padded, once and when asked; None if none are."""
+        if self.edges is None and self.framing.center:
+            ends = self.lengths
+            if ends is None:
+                batch, device = len(self.waveform), self.waveform.device
+                ends = torch.full((batch,), self.size, dtype=torch.int64, device=device)
+            self.edges = Edges.find(self.middle, ends, self.framing)
+        return self.edges
+
+    def sound(self) -> Sound:
+        """Say where the samples of the frames come from."""
+        resampling = None
+        if self.ratio is not None:
+            sizes = (self.resampled_size, float(self.highest_ratio))
+            resampling = Resampling(fixed_point(self.ratio), *sizes, filter_constants())
+        return Sound(
+            self.waveform,
+            self.size,
+            heard=self.source_ends,
+            ends=self.lengths,
+            valid=self.frame_lengths,
+            gain=self.gain,
+            centers=self.centers,
+            resampling=resampling,
+        )
 
     def frames(self, some: slice) -> Tensor:
         """Resample some examples, and take their frames where the tempo has them."""
@@ -222,8 +254,9 @@ class WarpedFrames(FrameSource):
         rows = rows.flatten(0, 1)
         start = self.centers[some].flatten(0, 1) - self.framing.n_fft // 2
         frames = take_frames(rows, start, self.framing.n_fft, self.window)
-        if self.edges is not None:
-            frames = self.edges.of(some, channels).pad(frames, rows, start, self.window)
+        edges = self._find_edges()
+        if edges is not None:
+            frames = edges.of(some, channels).pad(frames, rows, start, self.window)
         by_example: Tensor = frames.unflatten(0, (-1, channels))
         return by_example
 
@@ -248,15 +281,39 @@ class WarpedFrames(FrameSource):
             tempo = warp.rate.repeat_interleave(units).unsqueeze(1)
         if warp.offset is not None:
             offset = warp.offset.repeat_interleave(units).unsqueeze(1)
-        onsets = find_onsets(sound, grid)
         if self.ratio is not None:
-            onsets = resample_onsets(onsets, pitch, self.resampled_size, grid)
             # Exact for the 24 bits that a ratio has.
             offset = floor_divide(offset, (pitch * 2**24).to(torch.int64)) << 24
         step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
-        centers, _ = map_time(offset + middle * step, step.squeeze(1), onsets, grid)
+        sound = sound if sound.ndim == 3 else sound.unsqueeze(1)
+        place = self._place_natively if has_kernel(sound, grid) else self._place
+        centers = place(sound, grid, middle, pitch, step, offset)
         placed: Tensor = centers.reshape(batch, units, -1).expand(-1, channels, -1)
         return placed
+
+    def _place(
+        self, sound: Tensor, grid: int, middle: Tensor, pitch: Tensor, step: Tensor, offset: Tensor
+    ) -> Tensor:
+        """Place the frames of each unit, of which one has a row of each argument."""
+        onsets = find_onsets(sound, grid)
+        if self.ratio is not None:
+            onsets = resample_onsets(onsets, pitch, self.resampled_size, grid)
+        return map_time(offset + middle * step, step.squeeze(1), onsets, grid)[0]
+
+    def _place_natively(
+        self, sound: Tensor, grid: int, middle: Tensor, pitch: Tensor, step: Tensor, offset: Tensor
+    ) -> Tensor:
+        """Do as `_place` in one pass, each unit on one thread."""
+        count = len(middle)
+        centers = torch.empty((len(sound), count), dtype=torch.int64)
+        first = self.framing.n_fft // 2 if not self.framing.center else 0
+        native.call(
+            "augspec_place_frames",
+            *kernel_arguments(sound, grid), step.contiguous(), offset.contiguous(),
+            None if self.ratio is None else pitch.float().contiguous(),
+            self.resampled_size, first, self.framing.hop_length, count, centers,
+        )  # fmt: skip
+        return centers
 
 
 def _by_channel(values: Tensor, waveform: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from augspec.functional.crop import crop
 from augspec.functional.spectrum import frame as cut_frames
 from augspec.functional.spectrum import frame_lengths as count_frames
+from augspec.native.features import Sound
 
 __all__ = ["CroppedFrames", "FrameSource", "Framing", "PlainFrames"]
 
@@ -51,6 +52,15 @@ class Framing:
     def count(self, lengths: Tensor) -> Tensor:
         """Count the frames of examples of ``lengths`` samples."""
         return count_frames(lengths, self.n_fft, self.hop_length, self.center)
+
+    def count_of(self, size: int) -> int:
+        """Count the frames of ``size`` samples; not positive if none fits.
+
+        The native kernel makes so many. A subclass that cuts other frames says how many it cuts;
+        without that the kernel is not asked.
+        """
+        padding = 2 * (self.n_fft // 2) if self.center else 0
+        return 1 + (size + padding - self.n_fft) // self.hop_length
 
     def middles(self, size: int, device: torch.device) -> Tensor:
         """Say at which of ``size`` samples each frame has its middle, ``(frame,)`` int64.
@@ -107,6 +117,10 @@ class FrameSource(ABC):
     def frames(self, some: slice) -> Tensor:
         """Give the frames of some examples, ``(example, channel, frame, n_fft)``."""
 
+    def sound(self) -> Sound | None:
+        """Say where the samples of the frames come from; None keeps the native kernel out."""
+        return None
+
     @property
     def values(self) -> int:
         """How many numbers the frames of one example are, times `weight`."""
@@ -134,6 +148,12 @@ class PlainFrames(FrameSource):
         """Cut the frames: a strided view."""
         ends = None if self.lengths is None else self.lengths[some]
         return self.framing.cut(self.waveform[some], ends)
+
+    def sound(self) -> Sound:
+        """Say where the samples of the frames come from."""
+        return Sound(
+            self.waveform, self.size, ends=self.lengths, valid=self.frame_lengths, gain=self.gain
+        )
 
 
 class CroppedFrames(FrameSource):
@@ -171,3 +191,15 @@ class CroppedFrames(FrameSource):
         heard = None if self.source_ends is None else self.source_ends[some]
         part = crop(self.waveform[some], self.start[some], self.size, heard)
         return self.framing.cut(part, None if self.lengths is None else self.lengths[some])
+
+    def sound(self) -> Sound:
+        """Say where the samples of the frames come from."""
+        return Sound(
+            self.waveform,
+            self.size,
+            heard=self.source_ends,
+            ends=self.lengths,
+            start=self.start,
+            valid=self.frame_lengths,
+            gain=self.gain,
+        )

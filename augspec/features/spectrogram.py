@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from augspec import native
 from augspec._chunks import in_chunks
 from augspec._constants import constant
 from augspec._door import enter
@@ -25,6 +26,8 @@ from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import spectrum as stft
 from augspec.functional.windows import check_window
 from augspec.functional.windows import window as window_of
+from augspec.native.features import Bins, Level, Stft
+from augspec.native.features import specgram as native_specgram
 
 _MOST_POWER = 10.0  # beyond, magnitudes of audio leave the range of numbers
 
@@ -147,6 +150,9 @@ class MagnitudeFeature(nn.Module, ABC):
         Shape:
             Returns ``(batch, channel, freq, frame)``.
         """
+        made = self._from_kernel(source)
+        if made is not None:
+            return made
 
         def project(some: slice) -> Tensor:
             frames = source.frames(some)
@@ -163,6 +169,36 @@ class MagnitudeFeature(nn.Module, ABC):
             frame_lengths=source.frame_lengths,
             gain=source.gain,
         )
+
+    def _from_kernel(self, source: FrameSource) -> Tensor | None:
+        """Compute the feature in the native kernel, where that is there for all it consists of."""
+        framing, sound = source.framing, source.sound()
+        bins = self._bins() if self._is_native("_project", "_bins") else None
+        if bins is None or sound is None or not native.describes(type(framing), "cut", "count_of"):
+            return None
+        stft = Stft(
+            framing.n_fft, framing.hop_length, framing.center, framing.pad_mode,
+            framing.count_of(source.size), self.window, self.win_length, self.power,
+        )  # fmt: skip
+        level = self._level() if self._is_native("_finish", "_level") else None
+        made = native_specgram(sound, stft, bins, Level() if level is None else level)
+        if made is None or level is not None:
+            return made
+        return self._finish(made).to(source.waveform.dtype).contiguous()
+
+    def _is_native(self, step: str, description: str) -> bool:
+        """Whether a step is described for the kernel, and all around it is what is done here."""
+        around = ("project", "finish", "make_window")
+        kept = all(getattr(type(self), name) is getattr(MagnitudeFeature, name) for name in around)
+        return kept and native.describes(type(self), step, description)
+
+    def _bins(self) -> Bins | None:
+        """Describe `_project` for the native kernel; None if it has no such thing."""
+        return None
+
+    def _level(self) -> Level | None:
+        """Describe `_finish` for the native kernel; None if it has no such thing."""
+        return None
 
     @property
     def framing(self) -> Framing:
@@ -358,3 +394,9 @@ class Spectrogram(MagnitudeFeature):
 
     def _finish(self, specgram: Tensor) -> Tensor:
         return specgram
+
+    def _bins(self) -> Bins:
+        return Bins(self.n_fft // 2 + 1)
+
+    def _level(self) -> Level:
+        return Level()

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._chunks import chunks
 from augspec._compile import compiled
+from augspec._constants import constant
 from augspec.functional.linked import sum_channels
 
 _BANDS = 16
@@ -43,7 +45,10 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     """
     block, width, hop = n_fft // 32, n_fft // 4, 4
     sound = sound.unsqueeze(1) if sound.ndim == 2 else sound
-    bands = _bands(sound, width)
+    if has_kernel(sound, n_fft):
+        return _find_natively(sound, n_fft)
+    bands = constant(make_bands, width, dtype=sound.dtype, device=sound.device)
+    bands = bands.repeat_interleave(2, dim=0)  # real and imaginary parts lie side by side
     parts = []
     values = _VALUES_A_SAMPLE * sound.shape[1] * sound.shape[-1]
     for part in chunks(len(sound), values, sound.device):
@@ -70,6 +75,27 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     return _neighbours(marked.scatter(1, best, True)[:, :-1], block)
 
 
+def _find_natively(sound: Tensor, n_fft: int) -> Grid:
+    """Find onsets in the native kernel, each example on one thread."""
+    blocks = math.ceil(sound.shape[-1] / (n_fft // 32))
+    last, first = torch.empty((2, len(sound), blocks), dtype=torch.int64)
+    native.call("augspec_find_onsets", *kernel_arguments(sound, n_fft), last, first)
+    return last, first
+
+
+def kernel_arguments(sound: Tensor, n_fft: int) -> tuple[Tensor | int, ...]:
+    """Give what a native kernel needs to find onsets in ``(example, channel, time)``."""
+    width, cpu = n_fft // 4, torch.device("cpu")
+    window = constant(torch.hann_window, width, dtype=torch.float32, device=cpu)
+    bands = constant(make_bands, width, dtype=torch.float32, device=cpu)
+    return sound.contiguous(), *sound.shape, n_fft, window, bands, native.threads()
+
+
+def has_kernel(sound: Tensor, n_fft: int) -> bool:
+    """Whether the native kernel can find onsets in this audio."""
+    return native.applies(sound) and native.answers("augspec_has_fft", n_fft // 4)
+
+
 def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
     """Say where onsets are once the audio is resampled.
 
@@ -89,14 +115,13 @@ def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
     return move(last), move(first)
 
 
-def _bands(sound: Tensor, width: int) -> Tensor:
-    """Make mel-spaced triangles over the bins of a frame, real and imaginary parts side by side."""
-    bins = torch.linspace(0, 8000, width // 2 + 1, dtype=sound.dtype, device=sound.device)
-    top = math.log1p(8000 / 700)
-    mels = torch.linspace(0, top, _BANDS + 2, dtype=sound.dtype, device=sound.device)
+def make_bands(width: int, *, dtype: torch.dtype) -> Tensor:
+    """Make mel-spaced triangles over the bins of a frame: ``(bin, band)``."""
+    bins = torch.linspace(0, 8000, width // 2 + 1, dtype=dtype)
+    mels = torch.linspace(0, math.log1p(8000 / 700), _BANDS + 2, dtype=dtype)
     corners = 700 * torch.expm1(mels)
     low, mid, high = corners[:-2], corners[1:-1], corners[2:]
-    freqs = bins.repeat_interleave(2).unsqueeze(-1)
+    freqs = bins.unsqueeze(-1)
     return torch.minimum((freqs - low) / (mid - low), (high - freqs) / (high - mid)).clamp(min=0)
 
 

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._chunks import in_chunks
 from augspec._compile import compiled, floor_divide
 from augspec._constants import constant
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
-from augspec.functional.sinc import ONE, TAPS, interpolation_matrix, windowed_sinc
+from augspec.functional.sinc import BETA, ONE, ORDERS, TAPS, interpolation_matrix, windowed_sinc
 from augspec.functional.unchanged import keep_unchanged
 
 __all__ = ["resample", "resample_rate", "resampled_lengths"]
@@ -81,7 +82,7 @@ def resample(
         raise ValueError(f"`size` must be at least 1, got {size}")
     if not 0 < max_ratio < math.inf:
         raise ValueError(f"`max_ratio` must be positive, got {max_ratio}")
-    step = _fixed_point(ratio)
+    step = fixed_point(ratio)
     per_channel = step.dim() == 2
     step = (step if per_channel else step[:, None]).expand(waveform.shape[:2]).reshape(-1)
     return _resample(waveform, step, size, lengths, max_ratio)
@@ -98,7 +99,7 @@ def resampled_lengths(lengths: Tensor, ratio: Tensor, size: int | None = None) -
     Shape:
         ``lengths``: (batch,); ``ratio``: (batch,) or (batch, channel); the output is (batch,).
     """
-    step = _fixed_point(ratio)
+    step = fixed_point(ratio)
     if step.dim() == 2:
         step = step.amin(1)
     resampled = _divide_up(lengths * ONE, step)
@@ -156,11 +157,6 @@ def _within(time: int, lengths: Tensor) -> Tensor:
     return (torch.arange(time, device=lengths.device) < lengths[:, None])[:, None]
 
 
-def _fixed_point(ratio: Tensor) -> Tensor:
-    ratio = ratio if ratio.dtype == torch.float64 else ratio.float()
-    return (ratio * ONE).to(torch.int64)  # exact for float32: only the exponent changes
-
-
 def _divide_up(dividend: Tensor, divisor: Tensor) -> Tensor:
     return -floor_divide(-dividend, divisor)
 
@@ -176,10 +172,31 @@ def _resample(
     ends = torch.full_like(step, time)
     if lengths is not None:
         ends = lengths[:, None].expand(batch, channel).reshape(-1)
+    if rows.dtype == torch.float32 and native.applies(rows, step, ends):
+        out = rows.new_empty(batch, channel, size)
+        numbers = (len(rows), time, ends, step.contiguous(), size, float(max_ratio))
+        native.call(
+            "augspec_resample", rows.contiguous(), *numbers, *filter_constants(),
+            native.threads(), out,
+        )  # fmt: skip
+        return out.to(waveform.dtype)
+    if lengths is not None:
         inside = torch.arange(time, device=rows.device) < ends[:, None]
         rows = torch.where(inside, rows, 0.0)
     resampled = _resample_rows(rows, step, ends, size, max_ratio)
     return resampled.reshape(batch, channel, size).to(waveform.dtype)
+
+
+def filter_constants() -> tuple[Tensor, int, int, int, int, float]:
+    """Give what the native kernel makes the two filters from."""
+    table = constant(_delay_table, dtype=torch.float32, device=torch.device("cpu"))
+    return table, _DELAY_TAPS, _PHASE_BITS, TAPS, ORDERS, BETA
+
+
+def fixed_point(ratio: Tensor) -> Tensor:
+    """Give ratios in units of 2**-32, int64: exact for float32, only the exponent changes."""
+    ratio = ratio if ratio.dtype == torch.float64 else ratio.float()
+    return (ratio * ONE).to(torch.int64)
 
 
 def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_ratio: float) -> Tensor:

@@ -8,9 +8,9 @@ from torch import Tensor
 from augspec._compile import compiled
 
 # Taps and Kaiser beta, at the lower of the two rates; two more would no longer fit whole vectors.
-TAPS, _BETA = 32, 7.5
+TAPS, BETA = 32, 7.5
 ONE = 1 << 32  # 1.0 in fixed point
-_ORDERS = 24  # terms of the window's series: exact to float64
+ORDERS = 24  # terms of the window's series: exact to float64
 
 
 def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
@@ -19,7 +19,7 @@ def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
     inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
     one = torch.ones((), dtype=inside.dtype, device=inside.device)
     window, peak = one, 1.0
-    for order in range(_ORDERS, 0, -1):
+    for order in range(ORDERS, 0, -1):
         window = torch.addcmul(one, window, inside, value=1 / order**2)  # one launch a term
         peak = peak * (beta**2 / 4) / order**2 + 1
     return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
@@ -38,4 +38,4 @@ def interpolation_matrix(
     sample = torch.arange(-reach, width - reach, device=ratio.device)
     fraction = (offset & (ONE - 1)).to(ratio.dtype) / ONE
     distance = (sample[:, None] - (offset >> 32)[:, None, :]).to(ratio.dtype) - fraction[:, None, :]
-    return windowed_sinc(distance / stretch, TAPS, _BETA) / torch.where(known, stretch, torch.nan)
+    return windowed_sinc(distance / stretch, TAPS, BETA) / torch.where(known, stretch, torch.nan)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from augspec.functional.linked import split_units
 from augspec.functional.onset import find_onsets, resample_onsets
 from augspec.functional.resample import resample, resampled_lengths
 from augspec.functional.vocoder import stretch_examples
+from augspec.native.vocoder import Pitch, stretch_units
 
 __all__ = ["pitch_and_tempo", "pitch_shift", "speed", "time_stretch"]
 
@@ -230,20 +230,12 @@ def pitch_and_tempo(
     if max_semitones < min_semitones:
         raise ValueError(f"`max_semitones` must be at least `min_semitones`, got {max_semitones}")
     ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
-    pitch = _Pitch(
+    pitch = Pitch(
         ratio,
         math.ceil(waveform.shape[-1] * 2.0 ** (-min_semitones / 12.0)),
         2.0 ** (max_semitones / 12.0),
     )
     return _stretch(waveform, rate, lengths, size, n_fft, pitch)
-
-
-class _Pitch(NamedTuple):
-    """How audio is resampled: each example by which ratio, to which size, up to which ratio."""
-
-    ratio: Tensor
-    size: int
-    max_ratio: float
 
 
 def _check(
@@ -268,37 +260,54 @@ def _stretch(
     lengths: Tensor | None,
     size: int,
     n_fft: int,
-    pitch: _Pitch | None = None,
+    pitch: Pitch | None = None,
 ) -> Tensor:
-    """Stretch in float32 or float64."""
+    """Stretch in float32 or float64, in the native kernel where that can."""
     batch, channels, time = waveform.shape
     if batch * channels == 0:
         return waveform.new_zeros(batch, channels, size)
     valid = rate.new_full((batch,), time, dtype=torch.int64) if lengths is None else lengths
     sound = waveform.to(compute_dtype(waveform))
-    if lengths is not None:
-        heard = torch.arange(time, device=waveform.device) < lengths[:, None, None]
-        sound = torch.where(heard, sound, 0.0)
     ratio = torch.ones_like(rate) if pitch is None else pitch.ratio
     sound, (rate, ratio) = split_units(sound, rate, ratio)
     valid = valid.repeat_interleave(len(sound) // batch)
     ends = resampled_lengths(valid, rate, size)
     rate = rate.to(compute_dtype(rate))
-    # Attacks are found before resampling: that costs less, and does not depend on the pitch.
-    onsets = find_onsets(sound.detach(), n_fft)
-    source, source_ends = sound.__getitem__, valid
+    source_ends = valid
     if pitch is not None:
         pitch = pitch._replace(ratio=ratio)
-        onsets = resample_onsets(onsets, ratio.unsqueeze(-1), pitch.size, n_fft)
-        source = partial(_resample_some, sound, valid, pitch)
         source_ends = resampled_lengths(valid, ratio, pitch.size)
         rate = rate / ratio
-    linked = sound.shape[1]
-    stretched = stretch_examples(source, rate, onsets, source_ends, ends, size, n_fft, linked)
+    stretched = stretch_units(sound, rate, valid, ends, size, n_fft, source_ends, pitch)
+    if stretched is None:
+        if lengths is not None:
+            heard = torch.arange(time, device=sound.device) < valid[:, None, None]
+            sound = torch.where(heard, sound, 0.0)
+        stretched = _stretch_units(sound, rate, valid, ends, size, n_fft, source_ends, pitch)
     return stretched.reshape(batch, channels, size).to(waveform.dtype)
 
 
-def _resample_some(sound: Tensor, valid: Tensor, pitch: _Pitch, some: slice) -> Tensor:
+def _stretch_units(
+    sound: Tensor,
+    rate: Tensor,
+    valid: Tensor,
+    ends: Tensor,
+    size: int,
+    n_fft: int,
+    source_ends: Tensor,
+    pitch: Pitch | None,
+) -> Tensor:
+    """Stretch units, `augspec.native.vocoder.stretch_units`, in torch."""
+    # Attacks are found before resampling: that costs less, and does not depend on the pitch.
+    onsets = find_onsets(sound.detach(), n_fft)
+    source = sound.__getitem__
+    if pitch is not None:
+        onsets = resample_onsets(onsets, pitch.ratio.unsqueeze(-1), pitch.size, n_fft)
+        source = partial(_resample_some, sound, valid, pitch)
+    return stretch_examples(source, rate, onsets, source_ends, ends, size, n_fft, sound.shape[1])
+
+
+def _resample_some(sound: Tensor, valid: Tensor, pitch: Pitch, some: slice) -> Tensor:
     return resample(
         sound[some],
         pitch.ratio[some],

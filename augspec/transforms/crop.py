@@ -19,6 +19,7 @@ __all__ = ["CenterCrop", "RandomCrop"]
 
 class _Crop(FusableTransform, ABC):
     sets_shape = True
+    keeps_samples = True
 
     size: int = setting(check=check_size)
     p: float = setting(default=1.0, init=False)

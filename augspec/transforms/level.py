@@ -39,6 +39,8 @@ class Gain(FusableTransform, kernel=level.gain):
         1.9953
     """
 
+    keeps_samples = True
+
     gain_db: Uniform = Uniform(
         default=(-12.0, 6.0), at_least=-200.0, at_most=200.0, neutral=0.0, unit="dB"
     )
@@ -122,6 +124,8 @@ class PolarityInversion(FusableTransform):
         >>> T.PolarityInversion()(torch.ones(1, 1, 2))
         tensor([[[-1., -1.]]])
     """
+
+    keeps_samples = True
 
     neutral_is_exact = True
 

@@ -44,6 +44,7 @@ class PadTo(FusableTransform, kernel=edit.pad_to):
 
     in_eval = True
     sets_shape = True
+    keeps_samples = True
 
     size: int = setting(check=check_size)
     where: PadWhere = setting(default="end", check=Words(*get_args(PadWhere)), kw_only=True)

@@ -115,6 +115,8 @@ class FusableTransform(WaveformTransform, ABC):
 
     #: Whether only a feature can compute it: on the waveform it does nothing.
     in_feature_only: ClassVar[bool] = False
+    #: Whether every sample that stays is one of the input: no tempo, no pitch.
+    keeps_samples: ClassVar[bool] = False
 
     @property
     def fusable(self) -> bool:

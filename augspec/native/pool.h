@@ -1,0 +1,155 @@
+// Parallel loops over examples, by threads that sleep between batches.
+//
+//     parallel_for(items, threads, [&](int64_t item) { ... });
+//
+// Calls the function once for each item in [0, items), on the calling thread and on up to
+// `threads - 1` others, and returns when all are done. Items are claimed one at a time: a thread
+// that other processes hold up holds up one item, and one that wakes late is not waited for. Give
+// every example, or a few dozen frames, an item. The function must not throw, and must not call
+// `parallel_for` itself.
+//
+//     float* room = scratch(count);
+//
+// Gives the calling thread memory for `count` floats, aligned to 64 bytes. It stays valid until
+// the thread's next call of `scratch`: ask once an item, for all that the item needs.
+//
+// After a fork the child has none of its parent's threads: it gets a pool of its own.
+#pragma once
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+
+namespace augspec {
+
+class Pool {
+  public:
+    // The one pool of the process. Never destroyed: its threads sleep until the process ends.
+    static Pool& instance() {
+        static std::once_flag once;
+        std::call_once(once, [] {
+            current().store(new Pool);
+            // What the parent's threads held locked stays locked in the child, so the old pool is
+            // left as it is.
+            pthread_atfork(nullptr, nullptr, [] { current().store(new Pool); });
+        });
+        return *current().load();
+    }
+
+    void run(int64_t items, int threads, void (*call)(void*, int64_t), void* context) {
+        Job job{call, context, items};
+        job.room = int(std::min<int64_t>(threads, items)) - 1;
+        if (job.room <= 0) {
+            job.work();
+            return;
+        }
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            grow(job.room);
+            job.next_job = jobs_;
+            jobs_ = &job;
+        }
+        for (int i = std::min(job.room, workers_.load()); i > 0; i--) wake_.notify_one();
+        job.work();
+        std::unique_lock<std::mutex> lock(mutex_);
+        Job** link = &jobs_;
+        while (*link != &job) link = &(*link)->next_job;
+        *link = job.next_job;  // nobody joins any more
+        done_.wait(lock, [&] { return job.helpers == 0; });
+    }
+
+  private:
+    struct Job {
+        void (*call)(void*, int64_t);
+        void* context;
+        int64_t items;
+        std::atomic<int64_t> next{0};
+        int room = 0;     // how many more threads may join
+        int helpers = 0;  // threads of the pool at work on it
+        Job* next_job = nullptr;
+
+        Job(void (*call)(void*, int64_t), void* context, int64_t items)
+            : call(call), context(context), items(items) {}
+
+        void work() {
+            for (int64_t item; (item = next.fetch_add(1)) < items;) call(context, item);
+        }
+    };
+
+    static std::atomic<Pool*>& current() {
+        static std::atomic<Pool*> pool{nullptr};
+        return pool;
+    }
+
+    // Start threads until there are `count`. Where the system gives no more, fewer do the work.
+    void grow(int count) {
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the program's own threads
+        try {
+            for (; workers_ < count; workers_++) std::thread([this] { serve(); }).detach();
+        } catch (const std::system_error&) {
+        }
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+
+    void serve() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            Job* job = nullptr;
+            wake_.wait(lock, [&] { return (job = open_job()) != nullptr; });
+            job->room--;
+            job->helpers++;
+            lock.unlock();
+            job->work();
+            lock.lock();
+            if (--job->helpers == 0) done_.notify_all();
+        }
+    }
+
+    Job* open_job() {
+        for (Job* job = jobs_; job; job = job->next_job)
+            if (job->room > 0 && job->next.load() < job->items) return job;
+        return nullptr;
+    }
+
+    std::mutex mutex_;
+    std::condition_variable wake_, done_;
+    std::atomic<int> workers_{0};
+    Job* jobs_ = nullptr;
+};
+
+template <class Work>
+void parallel_for(int64_t items, int threads, Work&& work) {
+    auto call = [](void* context, int64_t item) {
+        (*static_cast<std::remove_reference_t<Work>*>(context))(item);
+    };
+    Pool::instance().run(items, threads, call, const_cast<void*>(static_cast<const void*>(&work)));
+}
+
+inline float* scratch(size_t count) {
+    struct Room {
+        void* data = nullptr;
+        size_t size = 0;
+        ~Room() { std::free(data); }
+    };
+    thread_local Room room;
+    if (count > room.size) {
+        std::free(room.data);
+        room.size = 0;
+        if (posix_memalign(&room.data, 64, count * sizeof(float)) != 0) std::abort();
+        room.size = count;
+    }
+    return static_cast<float*>(room.data);
+}
+
+}  // namespace augspec

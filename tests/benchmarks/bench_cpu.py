@@ -1,0 +1,188 @@
+"""The CPU beside torchaudio and specux, on a machine at rest and beside other work.
+
+Run ``python tests/benchmarks/bench_cpu.py``; ``--busy 2`` starts two processes that compute all the
+time and stops them at the end. specux is optional: ``pip install specux`` adds its rows. Figures
+are ratios to torchaudio's plain log-mel, of medians and of the fastest of interleaved rounds in one
+process. The last row is a process of its own: import and first batch, with nothing cached.
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+import torchaudio
+from common import environment
+from torch import Tensor, nn
+
+import augspec
+from augspec import features as F
+from augspec import transforms as T
+
+SAMPLE_RATE = 16_000
+MEL = {"sample_rate": SAMPLE_RATE, "n_fft": 1024, "hop_length": 256, "n_mels": 64}
+REFERENCE = "torchaudio's plain log-mel"
+Contestants = dict[str, Callable[[], object]]
+
+FIRST_MEL = """
+import torch, torchaudio
+torch.set_num_threads({threads})
+waveform = torch.randn(64, 1, 64_000)
+mel = torchaudio.transforms.MelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64)
+torchaudio.transforms.AmplitudeToDB()(mel(waveform))
+"""
+FIRST_BATCH = """
+import torch, augspec
+from augspec import features as F, transforms as T
+torch.set_num_threads({threads})
+waveform = torch.randn(64, 1, 64_000)
+chain = [T.TimeStretch((0.8, 1.25)), T.PitchShift((-4.0, 4.0)), T.RandomCrop(64_000), T.Gain()]
+log_mel = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64)
+augspec.Frontend(T.Chain(chain), log_mel)(waveform)
+"""
+
+
+def contestants(waveform: Tensor) -> Contestants:
+    """List what is timed, the reference first."""
+    size = waveform.shape[-1]
+    theirs = nn.Sequential(
+        torchaudio.transforms.MelSpectrogram(**MEL), torchaudio.transforms.AmplitudeToDB()
+    )
+    plain = F.LogMelSpectrogram(**MEL)
+    stretch, pitch = T.TimeStretch((0.8, 1.25)), T.PitchShift((-4.0, 4.0))
+
+    def fused(*chain: T.RandomTransform) -> Callable[[], object]:
+        frontend = augspec.Frontend(T.Chain(chain), F.LogMelSpectrogram(**MEL))
+        return lambda: frontend(waveform)
+
+    rows: Contestants = {
+        REFERENCE: lambda: theirs(waveform),
+        "plain log-mel": lambda: plain(waveform),
+        "crop and gain, fused": fused(T.RandomCrop(size), T.Gain()),
+        "stretch, fused": fused(stretch),
+        "pitch, fused": fused(pitch),
+        "stretch, pitch, crop and gain, fused": fused(stretch, pitch, T.RandomCrop(size), T.Gain()),
+        "PitchShift of the waveform": lambda: pitch(waveform),
+        "TimeStretch of the waveform": lambda: stretch(waveform),
+    }
+    with contextlib.suppress(ImportError):
+        import specux
+
+        arguments = {"sr": SAMPLE_RATE, "n_fft": 1024, "hop_length": 256, "n_mels": 64}
+        arguments |= {"mel_scale": "htk", "norm": None, "output": "db"}
+        rows["specux's plain log-mel"] = lambda: specux.melspectrogram(waveform, **arguments)
+    return rows
+
+
+def time_rounds(
+    rows: Contestants, counts: list[int], rounds: int, warmup: int = 2
+) -> dict[int, dict[str, list[float]]]:
+    """Time each contestant with each number of threads once a round; the order turns."""
+    seconds: dict[int, dict[str, list[float]]] = {n: {name: [] for name in rows} for n in counts}
+    names = list(rows)
+    for number in range(warmup + rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            for threads in counts:
+                use_threads(threads)
+                start = time.perf_counter()
+                rows[name]()
+                if number >= warmup:
+                    seconds[threads][name].append(time.perf_counter() - start)
+    return seconds
+
+
+def use_threads(count: int) -> None:
+    """Let torch, and specux if it is there, use so many threads."""
+    torch.set_num_threads(count)
+    if "specux" in sys.modules:
+        sys.modules["specux"].set_num_threads(count)
+
+
+def print_rows(seconds: dict[str, list[float]], threads: int, busy: int) -> None:
+    median, fastest = statistics.median(seconds[REFERENCE]), min(seconds[REFERENCE])
+    print(
+        f"\n| {threads} threads, beside {busy} busy | median, ms | fastest | ratio | of fastest |"
+    )
+    print("|---|---:|---:|---:|---:|")
+    for name, values in seconds.items():
+        here, best = statistics.median(values), min(values)
+        print(
+            f"| {name} | {1e3 * here:.1f} | {1e3 * best:.1f} | {here / median:.3f} | "
+            f"{best / fastest:.3f} |"
+        )
+
+
+@contextlib.contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """Let processes compute all the time within."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in others:
+            process.kill()
+            process.wait()
+
+
+def cold_seconds(program: str, threads: int) -> float:
+    """Time a program in a process of its own whose compilers have cached nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        environ = os.environ | {"TORCHINDUCTOR_CACHE_DIR": folder, "TRITON_CACHE_DIR": folder}
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", program.format(threads=threads)], check=True, env=environ
+        )
+        return time.perf_counter() - start
+
+
+def print_cold(threads: int, rounds: int) -> None:
+    """Compare imports and first batches."""
+    ours, theirs = [], []
+    for _ in range(rounds):
+        theirs.append(cold_seconds(FIRST_MEL, threads))
+        ours.append(cold_seconds(FIRST_BATCH, threads))
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    print(
+        f"\nimport and first fused batch, cold: {statistics.median(ours):.1f} s; torchaudio's "
+        f"import and first mel: {statistics.median(theirs):.1f} s; ratio {ratio:.2f} (fastest "
+        f"{min(ours) / min(theirs):.2f})"
+    )
+
+
+def main() -> None:
+    """Time the contestants and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--busy", type=int, default=0, help="processes that compute meanwhile")
+    parser.add_argument("--cold", type=int, default=3, help="rounds of the cold row")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    waveform = 0.1 * torch.randn(options.batch, 1, 4 * SAMPLE_RATE)
+    print(environment("torchaudio", "specux"))
+    with torch.no_grad(), busy_processes(options.busy):
+        seconds = time_rounds(contestants(waveform), options.threads, options.rounds)
+        for threads in options.threads:
+            print_rows(seconds[threads], threads, options.busy)
+        few, many = options.threads[0], options.threads[-1]
+        if few != many:
+            print(f"\n| {many} threads / {few} | ratio of medians |\n|---|---:|")
+            for name in seconds[few]:
+                ratio = statistics.median(seconds[many][name]) / statistics.median(
+                    seconds[few][name]
+                )
+                print(f"| {name} | {ratio:.2f} |")
+        if options.cold:
+            print_cold(options.threads[-1], options.cold)
+
+
+if __name__ == "__main__":
+    main()
