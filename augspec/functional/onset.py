@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._chunks import chunks
-from augspec._compile import compiled
+from augspec._compile import compiled, launches_cost
+from augspec._constants import constant
 from augspec.functional.linked import sum_channels
 
 _BANDS = 16
@@ -43,7 +44,7 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     """
     block, width, hop = n_fft // 32, n_fft // 4, 4
     sound = sound.unsqueeze(1) if sound.ndim == 2 else sound
-    bands = _bands(sound, width)
+    bands = constant(_bands, width, dtype=sound.dtype, device=sound.device)
     parts = []
     values = _VALUES_A_SAMPLE * sound.shape[1] * sound.shape[-1]
     for part in chunks(len(sound), values, sound.device):
@@ -89,11 +90,11 @@ def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
     return move(last), move(first)
 
 
-def _bands(sound: Tensor, width: int) -> Tensor:
+def _bands(width: int, *, dtype: torch.dtype) -> Tensor:
     """Make mel-spaced triangles over the bins of a frame, real and imaginary parts side by side."""
-    bins = torch.linspace(0, 8000, width // 2 + 1, dtype=sound.dtype, device=sound.device)
+    bins = torch.linspace(0, 8000, width // 2 + 1, dtype=dtype)
     top = math.log1p(8000 / 700)
-    mels = torch.linspace(0, top, _BANDS + 2, dtype=sound.dtype, device=sound.device)
+    mels = torch.linspace(0, top, _BANDS + 2, dtype=dtype)
     corners = 700 * torch.expm1(mels)
     low, mid, high = corners[:-2], corners[1:-1], corners[2:]
     freqs = bins.repeat_interleave(2).unsqueeze(-1)
@@ -103,7 +104,7 @@ def _bands(sound: Tensor, width: int) -> Tensor:
 def _band_power(padded: Tensor, bands: Tensor) -> Tensor:
     """Return the power in bands every half a frame, ``(example, frame, band)``."""
     width = len(bands) - 2
-    window = torch.hann_window(width, dtype=padded.dtype, device=padded.device)
+    window = constant(torch.hann_window, width, dtype=padded.dtype, device=padded.device)
     specgram = torch.fft.rfft(padded.unfold(-1, width, width // 2) * window)
     # Squares in place and summed by the bands: the cheapest way to a power.
     power: Tensor = torch.view_as_real(specgram).square_().flatten(-2) @ bands
@@ -119,12 +120,21 @@ def _novelty(power: Tensor) -> Tensor:
     # A frame overlaps the one before by half, so the comparison leaves that one out.
     silence = (10 * torch.log10(floor)).expand(-1, _MEMORY + 1, _BANDS)
     padded = torch.cat([silence, level], dim=1)
-    before = padded[:, : level.shape[1]]
-    for i in range(1, _MEMORY):
-        before = torch.maximum(before, padded[:, i : i + level.shape[1]])
+    before = _loudest_of(padded, _MEMORY)[:, : level.shape[1]]
     rise = (level - before).clamp(0.0, _CLIP_DB)
     weight = floored.sqrt().sqrt()  # quiet bands count too
     return (rise * weight).sum(-1) / weight.sum(-1)
+
+
+def _loudest_of(level: Tensor, frames: int) -> Tensor:
+    """Return the maximum of each frame and those after it, ``frames`` in all."""
+    count = level.shape[1] - frames + 1
+    if launches_cost(level):
+        return level.unfold(1, frames, 1).amax(-1)
+    loudest = level[:, :count]
+    for i in range(1, frames):
+        loudest = torch.maximum(loudest, level[:, i : i + count])
+    return loudest
 
 
 @compiled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augspec._compile import compiled
+from augspec._compile import compiled, launches_cost
 
 # Taps and Kaiser beta, at the lower of the two rates; two more would no longer fit whole vectors.
 TAPS, _BETA = 32, 7.5
@@ -15,14 +15,24 @@ _ORDERS = 24  # terms of the window's series: exact to float64
 
 def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
     """Evaluate a sinc under a Kaiser window, ``distance`` samples from its centre."""
-    # The series of the Bessel function I0(beta * sqrt(x)) in x needs no special function.
     inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
-    one = torch.ones((), dtype=inside.dtype, device=inside.device)
-    window, peak = one, 1.0
+    peak = 1.0
     for order in range(_ORDERS, 0, -1):
-        window = torch.addcmul(one, window, inside, value=1 / order**2)  # one launch a term
         peak = peak * (beta**2 / 4) / order**2 + 1
+    window = _bessel(inside)
     return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
+
+
+def _bessel(square: Tensor) -> Tensor:
+    """Evaluate the Bessel function I0 at ``2 * sqrt(square)``."""
+    if launches_cost(square) and not square.requires_grad:  # the root has no gradient at 0
+        return torch.special.i0(2 * square.sqrt())
+    # Its series needs no special function, which no compiler can make part of a kernel.
+    one = torch.ones((), dtype=square.dtype, device=square.device)
+    series = one
+    for order in range(_ORDERS, 0, -1):
+        series = torch.addcmul(one, series, square, value=1 / order**2)
+    return series
 
 
 @compiled

@@ -47,18 +47,24 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     step = step.unsqueeze(-1)
     plain = (position + ONE // 2) >> 32
     before, after = _onsets_around(plain, onsets, n_fft)
-    since, until = _divide(position - before * ONE, step), _divide(after * ONE - position, step)
+    # To the nearest output sample. One operation each: a product that is added on the way.
+    half = step // 2
+    since = floor_divide(torch.sub(position + half, before, alpha=ONE), step)
+    until = floor_divide(torch.add(half - position, after, alpha=ONE), step)
     distance, gap = torch.minimum(since, until), since + until
-    onset, side = torch.where(since < until, before, after), torch.where(since < until, 1, -1)
+    is_since = since < until
+    onset = torch.where(is_since, before, after)
+    offset = torch.where(is_since, distance, -distance)
     rate = step.to(torch.float32) / ONE
-    slope = (0.5 * rate / (1 - rate).abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
+    lean = 1 - rate
+    slope = (0.5 * rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
     returning = reach - slope * (distance - reach)
     shared = slope * (gap / 2 - distance)
     copied = (distance <= reach) & (distance <= shared)
     excess = torch.minimum(torch.minimum(distance, shared), returning).clamp(min=0)
-    moved = plain + torch.round(side * excess * (1 - rate)).to(torch.int64)
+    moved = plain + torch.round(excess * torch.where(is_since, lean, -lean)).to(torch.int64)
     # The first term of the minimum in whole numbers, exact far from the beginning too.
-    return torch.where(copied, onset + side * distance, moved), until
+    return torch.where(copied, onset + offset, moved), until
 
 
 def _onsets_around(sample: Tensor, onsets: Grid, n_fft: int) -> Grid:
@@ -66,11 +72,6 @@ def _onsets_around(sample: Tensor, onsets: Grid, n_fft: int) -> Grid:
     last, first = onsets
     block = torch.div(sample, n_fft // 32, rounding_mode="floor").clamp(0, last.shape[-1] - 1)
     return last.gather(-1, block), first.gather(-1, block)
-
-
-def _divide(position: Tensor, step: Tensor) -> Tensor:
-    """Divide by the step, rounded to the nearest output sample."""
-    return floor_divide(position + step // 2, step)
 
 
 def take_frames(

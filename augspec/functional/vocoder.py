@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from augspec._chunks import in_chunks
-from augspec._compile import compiled
+from augspec._compile import compiled, launches_cost
 from augspec._constants import constant
 from augspec.functional.onset import Grid
 from augspec.functional.phase_lock import HEARD, LOOKAHEAD, OVERLAP, lock_phases
@@ -99,16 +99,31 @@ def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Te
     return centers, ((until > reach - hop) & (until <= reach))[:, HEARD]
 
 
-@compiled
-def _overlap_add(pieces: Tensor, window: Tensor, nan_or_zero: Tensor, ends: Tensor) -> Tensor:
-    """Add windowed frames up to the ends, without the samples that fewer frames cover."""
-    hop = pieces.shape[-1] // OVERLAP
-    parts = (pieces * window).unflatten(-1, (OVERLAP, hop))
+def _sum_by_part(windowed: Tensor, hop: int) -> Tensor:
+    """Add the parts of frames that lie over each other, ``(example, channel, block, hop)``."""
+    parts = windowed.unflatten(-1, (OVERLAP, hop))
     count = parts.shape[2] - OVERLAP + 1
     total = torch.zeros_like(parts[:, :, :count, 0])
     for i in range(OVERLAP):
         first = OVERLAP - 1 - i
         total = total + parts[:, :, first : first + count, i]
-    total = total.flatten(2)
+    return total
+
+
+def _sum_in_one(windowed: Tensor, hop: int) -> Tensor:
+    """Do as `_sum_by_part` in one operation: what to add is a view, the last part first."""
+    windowed = windowed.contiguous()
+    examples, channels, frames, n_fft = windowed.shape
+    shape = (examples, channels, frames - OVERLAP + 1, OVERLAP, hop)
+    strides = (*windowed.stride()[:3], n_fft - hop, 1)
+    return windowed.as_strided(shape, strides, n_fft - hop).sum(-2)
+
+
+@compiled
+def _overlap_add(pieces: Tensor, window: Tensor, nan_or_zero: Tensor, ends: Tensor) -> Tensor:
+    """Add windowed frames up to the ends, without the samples that fewer frames cover."""
+    hop = pieces.shape[-1] // OVERLAP
+    windowed = pieces * window
+    total = (_sum_in_one if launches_cost(windowed) else _sum_by_part)(windowed, hop).flatten(2)
     heard = torch.arange(total.shape[-1], device=total.device) < ends[:, None, None]
     return torch.where(heard, total, 0.0) + nan_or_zero[:, None, None]
