@@ -173,16 +173,19 @@ def few_launches() -> Iterator[None]:
         _as_on_gpu.reset(token)
 
 
+def is_launched(tensor: Tensor) -> bool:
+    """Whether each operation on a tensor costs a launch: on a device, outside of graphs."""
+    on_device = tensor.device.type != "cpu" or _as_on_gpu.get()
+    return on_device and not torch.compiler.is_compiling()
+
+
 def launches_cost(tensor: Tensor) -> bool:
-    """Whether each operation costs a launch: on a device, where kernels are not compiled.
+    """Whether each operation of a kernel costs a launch: on a device, where none is compiled.
 
     Kernels then take other ways, with fewer operations on more values each.
     """
-    if torch.compiler.is_compiling():
-        return False
-    if tensor.device.type == "cpu":
-        return _as_on_gpu.get()
-    return _forked or _watch.has_failed or not _may_compile((tensor,))
+    compiles = not (_forked or _watch.has_failed) and _may_compile((tensor,))
+    return is_launched(tensor) and (_as_on_gpu.get() or not compiles)
 
 
 class _CompiledKernel(Generic[P, R]):

@@ -18,6 +18,7 @@ import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -305,6 +306,9 @@ def fresh_keys(
     return keys.to(device, non_blocking=True)
 
 
+_Place: TypeAlias = tuple[str, str, int | None]  # path, name and channels of a draw
+
+
 @dataclass(frozen=True)
 class Draw:
     """The draws of one transform: example keys and the path under which it draws.
@@ -325,17 +329,15 @@ class Draw:
     path: str
     channels: int = 1
     by_channel: bool = False
-    _hashes: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _hashes: Mapping[_Place, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def child(self, name: str) -> Draw:
         """Step down to a part called ``name``, such as ``"Gain#0"``."""
-        return Draw(self.keys, f"{self.path}/{name}", self.channels, self.by_channel)
+        return replace(self, path=f"{self.path}/{name}")
 
     def per_channel(self, by_channel: bool = True) -> Draw:
         """Draw per channel, or per example again."""
-        if by_channel == self.by_channel:
-            return self
-        return Draw(self.keys, self.path, self.channels, by_channel)
+        return self if by_channel == self.by_channel else replace(self, by_channel=by_channel)
 
     def together(self, names: Iterable[str]) -> Draw:
         """Hash for several names at once.
@@ -352,15 +354,28 @@ class Draw:
             >>> torch.equal(both.uniform("width"), draw.uniform("width"))
             True
         """
-        names = list(names)
-        if len(names) < 2:
+        return self.all_together((self.path, name) for name in names)
+
+    def all_together(self, places: Iterable[tuple[str, str]]) -> Draw:
+        """Hash for several names at several paths at once: for the draws of a whole tree.
+
+        Args:
+            places: Paths and names that this draw, or one further down, draws afterwards.
+        """
+        places = [place for place in places if self._place(*place) not in self._hashes]
+        if len(places) < 2:
             return self
         keys, counter = self._source()
-        numbers = tuple(stream(self.path, name) for name in names)
+        numbers = tuple(stream(*place) for place in places)
         streams = constant(tensor_of, numbers, dtype=torch.int64, device=keys.device)
         made = _hash(keys, streams.reshape(-1, *[1] * keys.ndim), counter)
         pairs = zip(made.unbind(0), _unit(made).unbind(0), strict=True)
-        return replace(self, _hashes=dict(zip(names, pairs, strict=True)))
+        known = dict(zip((self._place(*place) for place in places), pairs, strict=True))
+        return replace(self, _hashes={**self._hashes, **known})
+
+    def _place(self, path: str, name: str) -> _Place:
+        """Name a draw: what is drawn for each of some channels is another one."""
+        return path, name, self.channels if self.by_channel else None
 
     def _source(self) -> tuple[Tensor, Tensor | None]:
         if not self.by_channel:
@@ -368,8 +383,9 @@ class Draw:
         return self.keys.unsqueeze(1), torch.arange(self.channels, device=self.keys.device)
 
     def _unit(self, name: str) -> Tensor:
-        if name in self._hashes:
-            return self._hashes[name][1]
+        known = self._hashes.get(self._place(self.path, name))
+        if known is not None:
+            return known[1]
         keys, counter = self._source()
         return _draw_unit(keys, self.path, name, counter)
 
@@ -389,7 +405,7 @@ class Draw:
         """Draw booleans, true with probability ``p``, one per example in every case."""
         if p in (0.0, 1.0):  # nothing is left to chance
             return torch.full(self.keys.shape, bool(p), device=self.keys.device)
-        return bernoulli(self.keys, self.path, name, p)
+        return self.per_channel(False)._unit(name) < p
 
     def beta(self, name: str, alpha: float) -> Tensor:
         """Draw float32 values from the symmetric beta distribution."""
@@ -401,7 +417,8 @@ class Draw:
 
     def key(self, name: str) -> Tensor:
         """Draw a key, ``int64``: a transform that makes noise stores it in place of the noise."""
-        if name in self._hashes:
-            return self._hashes[name][0]
+        known = self._hashes.get(self._place(self.path, name))
+        if known is not None:
+            return known[0]
         keys, counter = self._source()
         return bits(keys, self.path, name, counter)

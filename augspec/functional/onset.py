@@ -10,7 +10,7 @@ from torch.nn import functional as nnf
 
 from augspec._chunks import chunks
 from augspec._compile import compiled, launches_cost
-from augspec._constants import constant
+from augspec._constants import constant, where_else
 from augspec.functional.linked import sum_channels
 
 _BANDS = 16
@@ -64,9 +64,9 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     # The frame shows the attack from its second half on: look from 10 blocks before to 6 after.
     around = nnf.pad(jump, (10, 6 + hop * novelty.shape[-1]), value=-1.0)
     best = around.unfold(-1, 17, hop)[:, : novelty.shape[-1]].argmax(-1) - 10
-    best = best + hop * torch.arange(novelty.shape[-1], device=sound.device)
+    best = best + torch.arange(0, hop * novelty.shape[-1], hop, device=sound.device)
     blocks = jump.shape[-1]
-    best = torch.where(found, best.clamp(0, blocks - 1), blocks)
+    best = where_else(found, best.clamp(0, blocks - 1), blocks)
     marked = torch.zeros(len(sound), blocks + 1, dtype=torch.bool, device=sound.device)
     return _neighbours(marked.scatter(1, best, True)[:, :-1], block)
 
@@ -80,14 +80,12 @@ def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
         size: Samples after resampling.
         n_fft: Samples of a vocoder frame.
     """
-    last, first = onsets
+    places = torch.stack(onsets)
     block = torch.arange(math.ceil(size / (n_fft // 32)), device=ratio.device)
-    source = (block * ratio).to(torch.int64).clamp(0, last.shape[-1] - 1)
-
-    def move(found: Tensor) -> Tensor:
-        return (found.gather(1, source) / ratio).round().to(torch.int64).clamp(-_FAR, _FAR)
-
-    return move(last), move(first)
+    source = (block * ratio).to(torch.int64).clamp(0, places.shape[-1] - 1)
+    found = places.gather(-1, source.expand(2, -1, -1))
+    last, first = (found / ratio).round().to(torch.int64).clamp(-_FAR, _FAR)
+    return last, first
 
 
 def _bands(width: int, *, dtype: torch.dtype) -> Tensor:
@@ -116,10 +114,10 @@ def _novelty(power: Tensor) -> Tensor:
     loudest = power.amax((-2, -1), keepdim=True)
     floor = loudest * 10 ** (-_FLOOR_DB / 10) + 1e-20
     floored = power + floor
-    level = 10 * torch.log10(floored)
     # A frame overlaps the one before by half, so the comparison leaves that one out.
-    silence = (10 * torch.log10(floor)).expand(-1, _MEMORY + 1, _BANDS)
-    padded = torch.cat([silence, level], dim=1)
+    ahead = _MEMORY + 1
+    padded = 10 * torch.log10(torch.cat([floor.expand(-1, ahead, _BANDS), floored], dim=1))
+    level = padded[:, ahead:]
     before = _loudest_of(padded, _MEMORY)[:, : level.shape[1]]
     rise = (level - before).clamp(0.0, _CLIP_DB)
     weight = floored.sqrt().sqrt()  # quiet bands count too
@@ -154,7 +152,7 @@ def _jump(energy: Tensor) -> Tensor:
 
 def _neighbours(marked: Tensor, block: int) -> Grid:
     """Return the last marked sample up to, and the first after, each block."""
-    sample = torch.arange(marked.shape[-1], device=marked.device) * block
-    last = torch.where(marked, sample, -_FAR).cummax(-1).values
-    first = torch.where(marked, sample, _FAR).flip(-1).cummin(-1).values.flip(-1)
+    sample = torch.arange(0, marked.shape[-1] * block, block, device=marked.device)
+    last = where_else(marked, sample, -_FAR).cummax(-1).values
+    first = where_else(marked, sample, _FAR).flip(-1).cummin(-1).values.flip(-1)
     return last, nnf.pad(first[:, 1:], (0, 1), value=_FAR)

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled, launches_cost
+from augspec._constants import where_else
 from augspec.functional.linked import sum_channels
-from augspec.functional.phase_lock_few import find_peaks, turned
+from augspec.functional.phase_lock_few import find_peaks, phasor_of, turned
 from augspec.functional.turns import accumulate_turns
 
 OVERLAP = 4  # frames over each sample of the output
@@ -45,10 +46,12 @@ def lock_phases(specgram: Tensor, advance: Tensor, attacks: Tensor) -> Tensor:
         ``specgram``: (example, channel, frame, bin); ``advance``: (example, frame - 1);
         ``attacks``: (example, heard); the output is (example, heard, bin).
     """
-    find = _find_links_in_few if launches_cost(specgram) else _find_links
+    few = launches_cost(specgram)
+    find = _find_links_in_few if few else _find_links
     uphill, hill, links = find(specgram, advance, attacks)
     angle = (2 * math.pi * _accumulate(*links)).gather(-1, hill)
-    return torch.complex(torch.cos(angle), torch.sin(angle)).gather(-1, uphill)
+    phasor = phasor_of(angle) if few else torch.complex(torch.cos(angle), torch.sin(angle))
+    return phasor.gather(-1, uphill)
 
 
 Links = tuple[Tensor, Tensor, Tensor]  # gain, kept and origin of `_accumulate`
@@ -221,7 +224,7 @@ def _gain(turned_by: Tensor, peak: Tensor, kept: Tensor, advance: Tensor, n_fft:
     longer = hop - step
     gain = longer * freq
     gain = gain - torch.round(gain) + longer / step * deviation
-    return torch.where(kept, gain, 0.0)
+    return where_else(kept, gain, 0.0)
 
 
 def _turns(y: Tensor, x: Tensor) -> Tensor:
@@ -251,7 +254,7 @@ def _accumulate(gain: Tensor, kept: Tensor, origin: Tensor) -> Tensor:
     """
     if gain.device.type != "cpu" or torch.compiler.is_compiling() or launches_cost(gain):
         kept = kept if kept.dtype == torch.bool else kept > 0
-        return accumulate_turns(gain, torch.where(kept, origin, -1))
+        return accumulate_turns(gain, where_else(kept, origin, -1))
     kept = kept.to(gain.dtype)
     turns = torch.zeros_like(gain[:, 0])
     collected = [turns]

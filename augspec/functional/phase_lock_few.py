@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._constants import constant
+from augspec._constants import constant, counted, tensor_of
 from augspec.functional.linked import sum_channels
 
 _NEAR = (0, -1, 1, -2, 2)  # of bins that are equally strong the first is taken
@@ -43,10 +43,10 @@ def find_peaks(
     around = [padded[:, heard, 2 + offset : 2 + offset + bins] for offset in _NEAR]
     which = torch.stack(around).argmax(0)
     uphill = constant(_slots_near, bins, slot_bins, **options)[
-        which, constant(_counted, bins, 1, **options)
+        which, constant(counted, 0, bins, **options)
     ]
     in_slots = padded[:, heard, 2 : 2 + slots * slot_bins].unflatten(-1, (slots, slot_bins))
-    index = in_slots.argmax(-1) + constant(_counted, slots, slot_bins, **options)
+    index = in_slots.argmax(-1) + constant(_first_bins, slots, slot_bins, **options)
     later = padded[:, 1 + ahead :, 2:].gather(-1, index)
     earlier = padded[:, : -ahead - 1, 2:].gather(-1, index)
     grown = later > ratio * earlier.clamp(min=0.0)
@@ -59,8 +59,13 @@ def _slots_near(bins: int, slot_bins: int, *, dtype: torch.dtype) -> Tensor:
     return torch.div(near, slot_bins, rounding_mode="floor").to(dtype)
 
 
-def _counted(count: int, step: int, *, dtype: torch.dtype) -> Tensor:
-    return torch.arange(count, dtype=dtype) * step
+def _first_bins(slots: int, slot_bins: int, *, dtype: torch.dtype) -> Tensor:
+    return torch.arange(slots, dtype=dtype) * slot_bins
+
+
+def phasor_of(angle: Tensor) -> Tensor:
+    """Return ``exp(i * angle)``."""
+    return torch.polar(constant(tensor_of, (1.0,), dtype=angle.dtype, device=angle.device), angle)
 
 
 def turned(specgram: Tensor, index: Tensor, here: slice, before: slice) -> Tensor:

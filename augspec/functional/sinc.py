@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import compiled, launches_cost
+from augspec._constants import where_else
 
 # Taps and Kaiser beta, at the lower of the two rates; two more would no longer fit whole vectors.
 TAPS, _BETA = 32, 7.5
@@ -20,7 +21,7 @@ def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
     for order in range(_ORDERS, 0, -1):
         peak = peak * (beta**2 / 4) / order**2 + 1
     window = _bessel(inside)
-    return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
+    return where_else(inside > 0, torch.sinc(distance) * window / peak, 0.0)
 
 
 def _bessel(square: Tensor) -> Tensor:
@@ -48,4 +49,4 @@ def interpolation_matrix(
     sample = torch.arange(-reach, width - reach, device=ratio.device)
     fraction = (offset & (ONE - 1)).to(ratio.dtype) / ONE
     distance = (sample[:, None] - (offset >> 32)[:, None, :]).to(ratio.dtype) - fraction[:, None, :]
-    return windowed_sinc(distance / stretch, TAPS, _BETA) / torch.where(known, stretch, torch.nan)
+    return windowed_sinc(distance / stretch, TAPS, _BETA) / where_else(known, stretch, torch.nan)

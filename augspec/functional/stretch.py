@@ -281,7 +281,8 @@ def _stretch(
         sound = torch.where(heard, sound, 0.0)
     ratio = torch.ones_like(rate) if pitch is None else pitch.ratio
     sound, (rate, ratio) = split_units(sound, rate, ratio)
-    valid = valid.repeat_interleave(len(sound) // batch)
+    if len(sound) > batch:
+        valid = valid.repeat_interleave(len(sound) // batch)
     ends = resampled_lengths(valid, rate, size)
     rate = rate.to(compute_dtype(rate))
     # Attacks are found before resampling: that costs less, and does not depend on the pitch.
@@ -290,7 +291,7 @@ def _stretch(
     if pitch is not None:
         pitch = pitch._replace(ratio=ratio)
         onsets = resample_onsets(onsets, ratio.unsqueeze(-1), pitch.size, n_fft)
-        source = partial(_resample_some, sound, valid, pitch)
+        source = partial(_resample_some, sound, None if lengths is None else valid, pitch)
         source_ends = resampled_lengths(valid, ratio, pitch.size)
         rate = rate / ratio
     linked = sound.shape[1]
@@ -298,11 +299,11 @@ def _stretch(
     return stretched.reshape(batch, channels, size).to(waveform.dtype)
 
 
-def _resample_some(sound: Tensor, valid: Tensor, pitch: _Pitch, some: slice) -> Tensor:
+def _resample_some(sound: Tensor, valid: Tensor | None, pitch: _Pitch, some: slice) -> Tensor:
     return resample(
         sound[some],
         pitch.ratio[some],
         size=pitch.size,
-        lengths=valid[some],
+        lengths=None if valid is None else valid[some],
         max_ratio=pitch.max_ratio,
     )

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled, floor_divide
+from augspec._constants import constant, counted, where_else
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
@@ -49,8 +50,11 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     before, after = _onsets_around(plain, onsets, n_fft)
     # To the nearest output sample. One operation each: a product that is added on the way.
     half = step // 2
-    since = floor_divide(torch.sub(position + half, before, alpha=ONE), step)
-    until = floor_divide(torch.add(half - position, after, alpha=ONE), step)
+    both = (
+        torch.sub(position + half, before, alpha=ONE),
+        torch.add(half - position, after, alpha=ONE),
+    )
+    since, until = floor_divide(torch.stack(both), step)
     distance, gap = torch.minimum(since, until), since + until
     is_since = since < until
     onset = torch.where(is_since, before, after)
@@ -101,10 +105,11 @@ def take_frames(
     # behind the mirror image too, or padding would change what comes out.
     padded = nnf.pad(rows, (n_fft, n_fft if ends is None else 2 * n_fft))
     if ends is not None:
-        behind = ends.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
-        source = 2 * ends.unsqueeze(-1) - 1 - behind
-        mirrored = torch.where(source >= 0, rows.gather(1, source.clamp(min=0)), 0.0)
-        padded = padded.scatter_(1, behind + n_fft, mirrored)
+        counts = {"dtype": torch.int64, "device": rows.device}
+        behind = ends.unsqueeze(-1) + constant(counted, n_fft, 2 * n_fft, **counts)  # in `padded`
+        source = ends.unsqueeze(-1) - constant(counted, 1, n_fft + 1, **counts)
+        mirrored = where_else(source >= 0, rows.gather(1, source.clamp(min=0)), 0.0)
+        padded = padded.scatter_(1, behind, mirrored)
     time = padded.shape[-1]
     start = (start + n_fft).clamp(0, time - n_fft)
     if rows.requires_grad or torch.compiler.is_compiling():

@@ -131,9 +131,9 @@ def trace(function: Callable[..., Any], tensors: list[Tensor]) -> torch.fx.Graph
     """
     compiling = mock.patch("torch.compiler.is_compiling", lambda: True)
     with compiling, torch.no_grad():
-        graph: torch.fx.GraphModule = make_fx(
-            function, decomposition_table=select_decomp_table()
-        )(*tensors)
+        graph: torch.fx.GraphModule = make_fx(function, decomposition_table=select_decomp_table())(
+            *tensors
+        )
     return graph
 
 
