@@ -19,6 +19,7 @@ from augspec._compile import constant_in_graphs, is_launched
 
 __all__ = [
     "Kept",
+    "add_scaled",
     "constant",
     "content",
     "counted",
@@ -139,6 +140,14 @@ def where_else(condition: Tensor, values: Tensor, number: float) -> Tensor:
         return torch.where(condition, values, number)
     other = constant(tensor_of, number, dtype=values.dtype, device=values.device)
     return torch.where(condition, values, other)
+
+
+def add_scaled(number: float, values: Tensor, scale: float) -> Tensor:
+    """Give ``number + scale * values``: on a GPU in one operation, which rounds once."""
+    if not is_launched(values):
+        return number + scale * values
+    first = constant(tensor_of, number, dtype=values.dtype, device=values.device)
+    return torch.add(first, values, alpha=scale)
 
 
 def counted(first: int, last: int, *, dtype: torch.dtype) -> Tensor:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import constant_in_graphs
-from augspec._constants import constant, tensor_of
+from augspec._constants import add_scaled, constant, tensor_of
 
 __all__ = [
     "Draw",
@@ -65,7 +65,12 @@ def _mix(x: Tensor, *, top: bool = False) -> Tensor:
     """
     x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
     x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
-    return x if top else x ^ ((x >> 31) & ((1 << 33) - 1))
+    return x if top else _finish(x)
+
+
+def _finish(x: Tensor) -> Tensor:
+    """Do the last step of `_mix`."""
+    return x ^ ((x >> 31) & ((1 << 33) - 1))
 
 
 def _mix_int(x: int) -> int:
@@ -143,7 +148,7 @@ def _draw_unit(keys: Tensor, path: str, name: str, counter: Tensor | None) -> Te
 
 
 def _between(unit: Tensor, low: float, high: float) -> Tensor:
-    return unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
+    return unit if (low, high) == (0.0, 1.0) else add_scaled(low, unit, high - low)
 
 
 def normal(
@@ -368,7 +373,8 @@ class Draw:
         keys, counter = self._source()
         numbers = tuple(stream(*place) for place in places)
         streams = constant(tensor_of, numbers, dtype=torch.int64, device=keys.device)
-        made = _hash(keys, streams.reshape(-1, *[1] * keys.ndim), counter)
+        # Most draws look at the top bits alone: `key` finishes what it gives.
+        made = _hash(keys, streams.reshape(-1, *[1] * keys.ndim), counter, top=True)
         pairs = zip(made.unbind(0), _unit(made).unbind(0), strict=True)
         known = dict(zip((self._place(*place) for place in places), pairs, strict=True))
         return replace(self, _hashes={**self._hashes, **known})
@@ -419,6 +425,6 @@ class Draw:
         """Draw a key, ``int64``: a transform that makes noise stores it in place of the noise."""
         known = self._hashes.get(self._place(self.path, name))
         if known is not None:
-            return known[0]
+            return _finish(known[0])
         keys, counter = self._source()
         return bits(keys, self.path, name, counter)

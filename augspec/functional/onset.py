@@ -10,7 +10,7 @@ from torch.nn import functional as nnf
 
 from augspec._chunks import chunks
 from augspec._compile import compiled, launches_cost
-from augspec._constants import constant, where_else
+from augspec._constants import add_scaled, constant, where_else
 from augspec.functional.linked import sum_channels
 
 _BANDS = 16
@@ -112,7 +112,7 @@ def _band_power(padded: Tensor, bands: Tensor) -> Tensor:
 def _novelty(power: Tensor) -> Tensor:
     """Return the mean rise in dB of each frame over the loudest of those before it."""
     loudest = power.amax((-2, -1), keepdim=True)
-    floor = loudest * 10 ** (-_FLOOR_DB / 10) + 1e-20
+    floor = add_scaled(1e-20, loudest, 10 ** (-_FLOOR_DB / 10))
     floored = power + floor
     # A frame overlaps the one before by half, so the comparison leaves that one out.
     ahead = _MEMORY + 1
@@ -144,7 +144,7 @@ def _slope_energy(sound: Tensor, block: int) -> Tensor:
 
 def _jump(energy: Tensor) -> Tensor:
     """Return the energy in 4 blocks over that in the 8 blocks before."""
-    floor = 1e-6 * energy.amax(-1, keepdim=True) + 1e-30
+    floor = add_scaled(1e-30, energy.amax(-1, keepdim=True), 1e-6)
     after = nnf.avg_pool1d(nnf.pad(energy, (0, 3)), 4, stride=1)
     before = nnf.avg_pool1d(nnf.pad(energy, (8, 0)), 8, stride=1)[:, :-1]
     return (after + floor) / (before + floor)

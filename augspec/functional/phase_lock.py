@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled, launches_cost
-from augspec._constants import where_else
+from augspec._constants import constant, tensor_of
 from augspec.functional.linked import sum_channels
 from augspec.functional.phase_lock_few import find_peaks, phasor_of, turned
 from augspec.functional.turns import accumulate_turns
@@ -54,7 +54,7 @@ def lock_phases(specgram: Tensor, advance: Tensor, attacks: Tensor) -> Tensor:
     return phasor.gather(-1, uphill)
 
 
-Links = tuple[Tensor, Tensor, Tensor]  # gain, kept and origin of `_accumulate`
+Links = tuple[Tensor, Tensor | None, Tensor]  # gain, kept and origin of `_accumulate`
 
 
 def _find_links(specgram: Tensor, advance: Tensor, attacks: Tensor) -> tuple[Tensor, Tensor, Links]:
@@ -87,14 +87,12 @@ def _find_links_in_few(
         power = sum_channels(torch.view_as_real(specgram).square().sum(-1))
         uphill, index, struck = find_peaks(power, attacks, _SLOT, HEARD, LOOKAHEAD, _STRUCK_RATIO)
         hill, origin = _second_step(uphill, index)
-    index, kept = index[:, 1:], struck[:, 1:].logical_not()
+    index, struck = index[:, 1:], struck[:, 1:]
     turned_by = turned(specgram, index, _HERE, _BEFORE)
-    peak, n_fft = index.to(turned_by.dtype), 2 * (specgram.shape[-1] - 1)
-    return (
-        uphill,
-        hill,
-        (_gain(turned_by, peak, kept, advance[:, 1:-LOOKAHEAD], n_fft), kept, origin),
-    )
+    n_fft = 2 * (specgram.shape[-1] - 1)
+    freq = index * constant(tensor_of, (1.0 / n_fft,), dtype=turned_by.dtype, device=index.device)
+    gain = _gain(turned_by, freq, advance[:, 1:-LOOKAHEAD], n_fft).masked_fill(struck, 0.0)
+    return uphill, hill, (gain, None, origin.masked_fill(struck, -1))
 
 
 def _second_step(uphill: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -212,19 +210,26 @@ def _gains(
         sum_channels(real * real_before + imag * imag_before),
     )
     kept = 1.0 - struck
-    return _gain(turned_by, peak, kept > 0, advance, n_fft), kept
+    gain = _gain(turned_by, peak * (1.0 / n_fft), advance, n_fft)
+    return torch.where(kept > 0, gain, 0.0), kept
 
 
-def _gain(turned_by: Tensor, peak: Tensor, kept: Tensor, advance: Tensor, n_fft: int) -> Tensor:
+def _gain(turned_by: Tensor, freq: Tensor, advance: Tensor, n_fft: int) -> Tensor:
+    """Do as `_gains`; ``freq`` is that of the middle of the bin, the partial deviates from it."""
     hop = n_fft // OVERLAP
-    freq = peak * (1.0 / n_fft)  # of the middle of the bin; the partial deviates from it
     step = advance.clamp(min=1).unsqueeze(-1).to(turned_by.dtype)
-    deviation = turned_by - step * freq
+    deviation = _add_product(turned_by, step, freq, -1)
     deviation = deviation - torch.round(deviation)
     longer = hop - step
     gain = longer * freq
-    gain = gain - torch.round(gain) + longer / step * deviation
-    return where_else(kept, gain, 0.0)
+    return _add_product(gain - torch.round(gain), longer / step, deviation)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor, sign: int = 1) -> Tensor:
+    """Add ``sign * a * b``: in one operation where each is a launch, which rounds once."""
+    if launches_cost(total):
+        return torch.addcmul(total, a, b, value=sign)
+    return total + a * b if sign > 0 else total - a * b
 
 
 def _turns(y: Tensor, x: Tensor) -> Tensor:
@@ -246,16 +251,16 @@ def _turns(y: Tensor, x: Tensor) -> Tensor:
     return torch.where(y < 0, -angle, angle)
 
 
-def _accumulate(gain: Tensor, kept: Tensor, origin: Tensor) -> Tensor:
+def _accumulate(gain: Tensor, kept: Tensor | None, origin: Tensor) -> Tensor:
     """Sum gains along the frames, from a first frame that has no turns.
 
     ``turns[k + 1, s] = kept[k, s] * turns[k, origin[k, s]] + gain[k, s]`` in frame ``k`` and slot
-    ``s``.
+    ``s``. Without ``kept`` it is 0 where the origin is negative, and else 1.
     """
-    if gain.device.type != "cpu" or torch.compiler.is_compiling() or launches_cost(gain):
-        kept = kept if kept.dtype == torch.bool else kept > 0
-        return accumulate_turns(gain, where_else(kept, origin, -1))
-    kept = kept.to(gain.dtype)
+    if kept is None:
+        return accumulate_turns(gain, origin)
+    if gain.device.type != "cpu" or torch.compiler.is_compiling():
+        return accumulate_turns(gain, torch.where(kept > 0, origin, -1))
     turns = torch.zeros_like(gain[:, 0])
     collected = [turns]
     for more, kept_, from_ in zip(gain.unbind(1), kept.unbind(1), origin.unbind(1), strict=True):

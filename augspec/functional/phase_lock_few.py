@@ -49,7 +49,7 @@ def find_peaks(
     index = in_slots.argmax(-1) + constant(_first_bins, slots, slot_bins, **options)
     later = padded[:, 1 + ahead :, 2:].gather(-1, index)
     earlier = padded[:, : -ahead - 1, 2:].gather(-1, index)
-    grown = later > ratio * earlier.clamp(min=0.0)
+    grown = later > ratio * earlier
     return uphill, index, grown & attacks.unsqueeze(-1)
 
 

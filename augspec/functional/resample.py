@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._chunks import in_chunks
-from augspec._compile import compiled, floor_divide
+from augspec._compile import compiled, floor_divide, is_launched
 from augspec._constants import constant, counted, where_else
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
@@ -209,16 +209,23 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
     values = blocks * (width + _DELAY_TAPS)
     out = in_chunks(convolve, len(rows), values, rows.device)
+    if out.device.type != "cpu" or is_launched(out) or torch.compiler.is_compiling():
+        return where_else(
+            torch.arange(size, device=out.device) < valid[:, None], out[:, :size], 0.0
+        )
     return _silence_after(out, valid)[:, :size].contiguous()
 
 
 def _silence_after(out: Tensor, valid: Tensor) -> Tensor:
-    """Zero the filter's tail in the block where the content ends; later blocks are zero already."""
+    """Zero the filter's tail in the block where the content ends; later blocks are zero already.
+
+    For a CPU, which takes long to write all blocks; elsewhere that takes as many launches less.
+    """
     row = torch.arange(len(out), device=out.device)
     blocks = out.view(len(out), -1, _BLOCK)
     last = (valid // _BLOCK).clamp(max=blocks.shape[1] - 1)
-    edge = last[:, None] * _BLOCK + constant(counted, 0, _BLOCK, dtype=row.dtype, device=row.device)
-    blocks[row, last] = where_else(edge < valid[:, None], blocks[row, last], 0.0)
+    edge = last[:, None] * _BLOCK + torch.arange(_BLOCK, device=out.device)
+    blocks[row, last] = torch.where(edge < valid[:, None], blocks[row, last], 0.0)
     return out
 
 

@@ -57,18 +57,17 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     since, until = floor_divide(torch.stack(both), step)
     distance, gap = torch.minimum(since, until), since + until
     is_since = since < until
-    onset = torch.where(is_since, before, after)
-    offset = torch.where(is_since, distance, -distance)
-    rate = step.to(torch.float32) / ONE
+    copy = torch.where(is_since, before + since, after - until)
+    rate = step * (1.0 / ONE)
     lean = 1 - rate
     slope = (0.5 * rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
     returning = reach - slope * (distance - reach)
     shared = slope * (gap / 2 - distance)
-    copied = (distance <= reach) & (distance <= shared)
+    copied = distance <= shared.clamp(max=reach)
     excess = torch.minimum(torch.minimum(distance, shared), returning).clamp(min=0)
     moved = plain + torch.round(excess * torch.where(is_since, lean, -lean)).to(torch.int64)
     # The first term of the minimum in whole numbers, exact far from the beginning too.
-    return torch.where(copied, onset + offset, moved), until
+    return torch.where(copied, copy, moved), until
 
 
 def _onsets_around(sample: Tensor, onsets: Grid, n_fft: int) -> Grid:

@@ -129,7 +129,7 @@ def trace(function: Callable[..., Any], tensors: list[Tensor]) -> torch.fx.Graph
         function: Takes the tensors.
         tensors: Fake tensors on the device.
     """
-    compiling = mock.patch("torch.compiler.is_compiling", lambda: True)
+    compiling = mock.patch("torch.compiler.is_compiling", return_value=True)
     with compiling, torch.no_grad():
         graph: torch.fx.GraphModule = make_fx(function, decomposition_table=select_decomp_table())(
             *tensors
