@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._chunks import by_examples
+from augspec._precision import lacks_float64
 from augspec.functional.checks import check_parameters
 from augspec.functional.filter import biquad
 from augspec.functional.level import amplitude
@@ -195,7 +196,7 @@ def _recur(values: Tensor, a: Tensor, *, largest: bool) -> Tensor:
     """
     time = values.shape[-1]
     wide, block, floor = (
-        (torch.float32, 8, 1e-4) if values.device.type == "mps" else (torch.float64, 32, 1e-9)
+        (torch.float32, 8, 1e-4) if lacks_float64(values.device) else (torch.float64, 32, 1e-9)
     )
     a = a.to(wide).clamp(min=floor)
     if time <= 2 * block:

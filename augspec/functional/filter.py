@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._constants import constant, tensor_of
+from augspec._precision import widest
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.shapes import fit, silence_after
 
@@ -107,8 +108,7 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
         raise ValueError(f"`sos` must have a section or more, got {tuple(sos.shape)}")
     if waveform.numel() == 0:
         return waveform
-    wide = torch.float32 if sos.device.type == "mps" else torch.float64
-    system = _state_space(sos.to(wide).reshape(-1, *sos.shape[-2:]))
+    system = _state_space(sos.to(widest(sos.device)).reshape(-1, *sos.shape[-2:]))
     source = silence_after(waveform, lengths).to(compute_dtype(waveform))
     out = _filter_blocks(source, *system)
     return silence_after(out.to(waveform.dtype), lengths)
