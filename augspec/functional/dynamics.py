@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._chunks import by_examples
+from augspec._compile import is_launched
 from augspec._precision import lacks_float64
 from augspec.functional.checks import check_parameters
 from augspec.functional.filter import biquad
@@ -160,7 +161,7 @@ def _coefficient(seconds: Tensor, sample_rate: int) -> Tensor:
 
 def _one_pole(values: Tensor, a: Tensor) -> Tensor:
     """Compute ``y[n] = a y[n-1] + (1 - a) values[n]``, from rest; ``a`` is ``(batch, ..., 1)``."""
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or is_launched(values):
         return _recur(values * (1.0 - a), a, largest=False).to(values.dtype)
     zero, one = torch.zeros_like(a), torch.ones_like(a)
     return biquad(values, torch.cat([1.0 - a, zero, zero], -1), torch.cat([one, -a, zero], -1))
@@ -169,7 +170,7 @@ def _one_pole(values: Tensor, a: Tensor) -> Tensor:
 def _decaying_max(values: Tensor, a: Tensor) -> Tensor:
     """Compute ``y[n] = max(values[n], a y[n-1])``, from rest; ``a`` is ``(batch, ..., 1)``."""
     values = values.clamp(min=0.0)
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or is_launched(values):
         return _recur(values, a, largest=True).to(values.dtype)
     largest = _cut(values, _BLOCK)
     a_block = a[..., None]

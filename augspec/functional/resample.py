@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._chunks import in_chunks
-from augspec._compile import compiled, floor_divide, is_launched
+from augspec._compile import compiled, floor_divide, is_launched, launches_cost
 from augspec._constants import constant, counted, where_else
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
@@ -267,4 +267,4 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
 
 def _convolves(frames: Tensor) -> bool:
     """Whether a filter of its own for every row is a convolution: on a GPU, not compiled."""
-    return frames.device.type == "cuda" and not torch.compiler.is_compiling()
+    return frames.device.type != "mps" and launches_cost(frames)

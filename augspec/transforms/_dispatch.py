@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from augspec._compile import is_launched
 from augspec.functional.shapes import fit, like
 from augspec.params import Labels, select
 from augspec.transforms.base import Batch, RandomTransform
@@ -46,7 +47,7 @@ class Options:
 
     def walk(self, batch: Batch) -> Batch:
         """Take each example the way that it has chosen."""
-        eager = self.choice.device.type == "cpu" and not torch.compiler.is_compiling()
+        eager = not (is_launched(self.choice) or torch.compiler.is_compiling())
         # A transform that mixes examples has to see all of them; labels cost nothing.
         alone = batch.signal is not None and not batch.targets
         if alone and eager and not any(each.mixes_examples for each in self.transforms):
