@@ -58,7 +58,7 @@ def test_budgets_of_classes_are_few():
     composites = {name for name in above if isinstance(SUBJECTS[name], Composite)}
     assert {name: above[name] for name in above.keys() - composites} == {
         "TimeStretch": 220,
-        "ColoredNoise": 225,
+        "ColoredNoise": 205,
         "PitchShift": 300,
         "PitchAndTempo": 300,
     }
