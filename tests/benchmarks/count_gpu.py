@@ -140,8 +140,8 @@ def table(after: Counts, before: Counts, whole: Counts) -> str:
         whole: Those of one graph, as far as they are known.
     """
     lines = [
-        "| | launches | MB | copies | memory | bytes, us | launches, us | one graph: launches, MB |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| | launches | MB | copies | memory | bytes, us | launches, us | one graph | its MB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, new in after.items():
         old = before.get(name, new)
