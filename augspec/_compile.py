@@ -147,6 +147,47 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     return error is not None
 
 
+def _may_compile(args: tuple[object, ...]) -> bool:
+    """Whether a kernel of these arguments is not asked to stay eager."""
+    if _eager.get() or os.environ.get("AUGSPEC_COMPILE", "1") == "0":
+        return False
+    tensors = [arg for arg in args if isinstance(arg, Tensor)]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return False
+    # vmap, grad, fake and other wrapped tensors are left to eager mode.
+    return all(type(t) is Tensor or type(t) is torch.nn.Parameter for t in tensors) and (
+        torch._C._functorch.peek_interpreter_stack() is None
+    )
+
+
+_as_on_gpu = contextvars.ContextVar("as_on_gpu", default=False)
+
+
+@contextlib.contextmanager
+def few_launches() -> Iterator[None]:
+    """Compute on a CPU what a GPU does where nothing is compiled, so that it can be checked."""
+    token = _as_on_gpu.set(True)
+    try:
+        yield
+    finally:
+        _as_on_gpu.reset(token)
+
+
+def is_launched(tensor: Tensor) -> bool:
+    """Whether each operation on a tensor costs a launch: on a device, outside of graphs."""
+    on_device = tensor.device.type != "cpu" or _as_on_gpu.get()
+    return on_device and not torch.compiler.is_compiling()
+
+
+def launches_cost(tensor: Tensor) -> bool:
+    """Whether each operation of a kernel costs a launch: on a device, where none is compiled.
+
+    Kernels then take other ways, with fewer operations on more values each.
+    """
+    compiles = not (_forked or _watch.has_failed) and _may_compile((tensor,))
+    return is_launched(tensor) and (_as_on_gpu.get() or not compiles)
+
+
 class _CompiledKernel(Generic[P, R]):
     """Callable of `compiled`; ``eager`` is the plain function, ``failure`` why it stays eager."""
 
@@ -174,19 +215,7 @@ class _CompiledKernel(Generic[P, R]):
         self.failure = error
 
     def _can_compile(self, args: tuple[object, ...]) -> bool:
-        if (
-            self.failure is not None
-            or _eager.get()
-            or os.environ.get("AUGSPEC_COMPILE", "1") == "0"
-        ):
-            return False
-        tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            return False
-        # vmap, grad, fake and other wrapped tensors are left to eager mode.
-        return all(type(t) is Tensor or type(t) is torch.nn.Parameter for t in tensors) and (
-            torch._C._functorch.peek_interpreter_stack() is None
-        )
+        return self.failure is None and _may_compile(args)
 
     def _run_graph(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
         if self._graph is None:

@@ -15,9 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from augspec._compile import constant_in_graphs
+from augspec._compile import constant_in_graphs, is_launched
 
-__all__ = ["Kept", "constant", "content", "holds_no_numbers", "outside_modes", "tensor_of"]
+__all__ = [
+    "Kept",
+    "add_scaled",
+    "constant",
+    "content",
+    "counted",
+    "holds_no_numbers",
+    "outside_modes",
+    "tensor_of",
+    "where_else",
+]
 
 _KEPT = 512  # constants in the cache: a model has a few, a search over settings would fill memory
 
@@ -118,6 +128,31 @@ def outside_modes(make: Callable[[], Tensor]) -> Tensor:
     if errors:
         raise errors[0]
     return made[0]
+
+
+def where_else(condition: Tensor, values: Tensor, number: float) -> Tensor:
+    """Do as ``torch.where(condition, values, number)``.
+
+    On a GPU torch makes a tensor of the number at each call, which is a launch more. Here it is
+    made once.
+    """
+    if not is_launched(values):
+        return torch.where(condition, values, number)
+    other = constant(tensor_of, number, dtype=values.dtype, device=values.device)
+    return torch.where(condition, values, other)
+
+
+def add_scaled(number: float, values: Tensor, scale: float) -> Tensor:
+    """Give ``number + scale * values``: on a GPU in one operation, which rounds once."""
+    if not is_launched(values):
+        return number + scale * values
+    first = constant(tensor_of, number, dtype=values.dtype, device=values.device)
+    return torch.add(first, values, alpha=scale)
+
+
+def counted(first: int, last: int, *, dtype: torch.dtype) -> Tensor:
+    """Count from ``first`` up to and without ``last``: a function for `constant`."""
+    return torch.arange(first, last, dtype=dtype)
 
 
 def tensor_of(values: Any, *, dtype: torch.dtype) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import chain
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from augspec._compile import one_graph
+from augspec._compile import is_launched, one_graph
 from augspec._door import enter
 from augspec._sample_rate import settle_sample_rate
 from augspec.features.multiple import ToMultiple
@@ -126,10 +128,13 @@ class Frontend(nn.Module):
         channels = self.waveform.out_channels(channels)
         for stage in self._stages():
             channels = _out_channels(stage, channels)
-        late = Draw(keys, "Frontend.specgram", channels, label=label)
+        below = "Frontend.specgram"
+        if is_launched(keys):
+            places = self.waveform.places_drawn(draw.path), self.specgram.places_drawn(below)
+            draw = draw.all_together(chain(*places))
         return {
             "waveform": self.waveform.draw_params(draw),
-            "specgram": self.specgram.draw_params(late),
+            "specgram": self.specgram.draw_params(replace(draw, path=below, channels=channels)),
         }
 
     def transform(self, waveform: Tensor, params: Params, lengths: Tensor | None = None) -> Result:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from augspec import native
 from augspec._compile import floor_divide
+from augspec._constants import constant, counted, where_else
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.onset import find_onsets, has_kernel, kernel_arguments, resample_onsets
@@ -278,9 +279,9 @@ class WarpedFrames(FrameSource):
         pitch = one if self.ratio is None else self.ratio[:, :units].reshape(-1, 1)
         tempo, offset = one, torch.zeros_like(one, dtype=torch.int64)
         if warp.rate is not None:
-            tempo = warp.rate.repeat_interleave(units).unsqueeze(1)
+            tempo = warp.rate[:, None].expand(-1, units).reshape(-1, 1)
         if warp.offset is not None:
-            offset = warp.offset.repeat_interleave(units).unsqueeze(1)
+            offset = warp.offset[:, None].expand(-1, units).reshape(-1, 1)
         if self.ratio is not None:
             # Exact for the 24 bits that a ratio has.
             offset = floor_divide(offset, (pitch * 2**24).to(torch.int64)) << 24
@@ -358,7 +359,7 @@ class Edges:
         frame = torch.cat([left.expand(len(ends), -1), right], dim=1)
 
         shift = half + 1 - middle[frame][..., None]
-        place = torch.arange(1, n_fft + 1, device=ends.device) - shift
+        place = constant(counted, 1, n_fft + 1, dtype=torch.int64, device=ends.device) - shift
         end = ends[:, None, None]
         source, sounds = place, (place >= 0) & (place < end)
         if framing.pad_mode == "replicate":
@@ -373,11 +374,10 @@ class Edges:
 
     def of(self, some: slice, channels: int) -> Edges:
         """Give those of some examples, for each of their channels."""
-        frame, place, sounds = (
-            value[some].repeat_interleave(channels, 0)
-            for value in (self.frame, self.place, self.sounds)
-        )
-        return Edges(frame, place, sounds)
+        parts = (value[some] for value in (self.frame, self.place, self.sounds))
+        if channels == 1:
+            return Edges(*parts)
+        return Edges(*(part.repeat_interleave(channels, 0) for part in parts))
 
     def pad(self, frames: Tensor, rows: Tensor, start: Tensor, window: Tensor) -> Tensor:
         """Take the frames at the edges once more, and pad them.
@@ -389,7 +389,7 @@ class Edges:
             window: Window of a frame.
         """
         longer = take_frames(rows, start.gather(1, self.frame) - 1, frames.shape[-1] + 1)
-        padded = torch.where(self.sounds, longer.gather(-1, self.place), 0.0) * window
+        padded = where_else(self.sounds, longer.gather(-1, self.place), 0.0) * window
         row = torch.arange(len(frames), device=frames.device)[:, None]
         if frames.requires_grad or torch.compiler.is_compiling():
             whole: Tensor = frames.index_put((row, self.frame), padded)

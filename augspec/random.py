@@ -18,12 +18,13 @@ import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from augspec._compile import constant_in_graphs
-from augspec._constants import constant, tensor_of
+from augspec._constants import add_scaled, constant, tensor_of
 
 __all__ = [
     "Draw",
@@ -64,7 +65,12 @@ def _mix(x: Tensor, *, top: bool = False) -> Tensor:
     """
     x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
     x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
-    return x if top else x ^ ((x >> 31) & ((1 << 33) - 1))
+    return x if top else _finish(x)
+
+
+def _finish(x: Tensor) -> Tensor:
+    """Do the last step of `_mix`."""
+    return x ^ ((x >> 31) & ((1 << 33) - 1))
 
 
 def _mix_int(x: int) -> int:
@@ -142,7 +148,7 @@ def _draw_unit(keys: Tensor, path: str, name: str, counter: Tensor | None) -> Te
 
 
 def _between(unit: Tensor, low: float, high: float) -> Tensor:
-    return unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
+    return unit if (low, high) == (0.0, 1.0) else add_scaled(low, unit, high - low)
 
 
 def normal(
@@ -305,6 +311,9 @@ def fresh_keys(
     return keys.to(device, non_blocking=True)
 
 
+_Place: TypeAlias = tuple[str, str, int | None]  # path, name and channels of a draw
+
+
 @dataclass(frozen=True)
 class Draw:
     """The draws of one transform: example keys and the path under which it draws.
@@ -327,17 +336,15 @@ class Draw:
     channels: int = 1
     by_channel: bool = False
     label: Tensor | None = None
-    _hashes: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _hashes: Mapping[_Place, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def child(self, name: str) -> Draw:
         """Step down to a part called ``name``, such as ``"Gain#0"``."""
-        return replace(self, path=f"{self.path}/{name}", _hashes={})
+        return replace(self, path=f"{self.path}/{name}")
 
     def per_channel(self, by_channel: bool = True) -> Draw:
         """Draw per channel, or per example again."""
-        if by_channel == self.by_channel:
-            return self
-        return replace(self, by_channel=by_channel, _hashes={})
+        return self if by_channel == self.by_channel else replace(self, by_channel=by_channel)
 
     def together(self, names: Iterable[str]) -> Draw:
         """Hash for several names at once.
@@ -354,15 +361,29 @@ class Draw:
             >>> torch.equal(both.uniform("width"), draw.uniform("width"))
             True
         """
-        names = list(names)
-        if len(names) < 2:
+        return self.all_together((self.path, name) for name in names)
+
+    def all_together(self, places: Iterable[tuple[str, str]]) -> Draw:
+        """Hash for several names at several paths at once: for the draws of a whole tree.
+
+        Args:
+            places: Paths and names that this draw, or one further down, draws afterwards.
+        """
+        places = [place for place in places if self._place(*place) not in self._hashes]
+        if len(places) < 2:
             return self
         keys, counter = self._source()
-        numbers = tuple(stream(self.path, name) for name in names)
+        numbers = tuple(stream(*place) for place in places)
         streams = constant(tensor_of, numbers, dtype=torch.int64, device=keys.device)
-        made = _hash(keys, streams.reshape(-1, *[1] * keys.ndim), counter)
+        # Most draws look at the top bits alone: `key` finishes what it gives.
+        made = _hash(keys, streams.reshape(-1, *[1] * keys.ndim), counter, top=True)
         pairs = zip(made.unbind(0), _unit(made).unbind(0), strict=True)
-        return replace(self, _hashes=dict(zip(names, pairs, strict=True)))
+        known = dict(zip((self._place(*place) for place in places), pairs, strict=True))
+        return replace(self, _hashes={**self._hashes, **known})
+
+    def _place(self, path: str, name: str) -> _Place:
+        """Name a draw: what is drawn for each of some channels is another one."""
+        return path, name, self.channels if self.by_channel else None
 
     def _source(self) -> tuple[Tensor, Tensor | None]:
         if not self.by_channel:
@@ -370,8 +391,9 @@ class Draw:
         return self.keys.unsqueeze(1), torch.arange(self.channels, device=self.keys.device)
 
     def _unit(self, name: str) -> Tensor:
-        if name in self._hashes:
-            return self._hashes[name][1]
+        known = self._hashes.get(self._place(self.path, name))
+        if known is not None:
+            return known[1]
         keys, counter = self._source()
         return _draw_unit(keys, self.path, name, counter)
 
@@ -391,7 +413,7 @@ class Draw:
         """Draw booleans, true with probability ``p``, one per example in every case."""
         if p in (0.0, 1.0):  # nothing is left to chance
             return torch.full(self.keys.shape, bool(p), device=self.keys.device)
-        return bernoulli(self.keys, self.path, name, p)
+        return self.per_channel(False)._unit(name) < p
 
     def beta(self, name: str, alpha: float) -> Tensor:
         """Draw float32 values from the symmetric beta distribution."""
@@ -403,7 +425,8 @@ class Draw:
 
     def key(self, name: str) -> Tensor:
         """Draw a key, ``int64``: a transform that makes noise stores it in place of the noise."""
-        if name in self._hashes:
-            return self._hashes[name][0]
+        known = self._hashes.get(self._place(self.path, name))
+        if known is not None:
+            return _finish(known[0])
         keys, counter = self._source()
         return bits(keys, self.path, name, counter)

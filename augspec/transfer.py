@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from augspec._precision import lacks_float64
 from augspec.batches import Batch
 
 __all__ = ["move", "one_ahead"]
@@ -29,7 +30,7 @@ def move(value: Any, device: torch.device) -> Any:
 
 def storable(tensor: Tensor, device: torch.device) -> Tensor:
     """Give a tensor in a type that ``device`` can hold."""
-    if device.type == "mps" and tensor.dtype == torch.float64:
+    if lacks_float64(device) and tensor.dtype == torch.float64:
         return tensor.to(torch.float32)
     return tensor
 

@@ -76,7 +76,7 @@ class Framing:
                 f"got {size}"
             )
         first = 0 if self.center else half
-        return first + torch.arange(1 + room // self.hop_length, device=device) * self.hop_length
+        return torch.arange(first, first + room + 1, self.hop_length, device=device)
 
 
 class FrameSource(ABC):

@@ -174,7 +174,9 @@ class MagnitudeFeature(nn.Module, ABC):
         """Compute the feature in the native kernel, where that is there for all it consists of."""
         framing, sound = source.framing, source.sound()
         bins = self._bins() if self._is_native("_project", "_bins") else None
-        if bins is None or sound is None or not native.describes(type(framing), "cut", "count_of"):
+        if bins is None or sound is None or source.mel_range is not None:
+            return None
+        if not native.describes(type(framing), "cut", "count_of"):
             return None
         stft = Stft(
             framing.n_fft, framing.hop_length, framing.center, framing.pad_mode,

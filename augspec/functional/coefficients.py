@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from augspec._constants import constant, tensor_of
+from augspec._precision import widest
 from augspec.functional.checks import as_whole
 
 __all__ = ["band", "butterworth", "magnitude_at", "peak", "shelf", "tilt", "wide"]
@@ -31,7 +32,7 @@ _TILT_SIDE = (1.0,) * 6 + (-1.0,) * 2
 
 def wide(parameter: Tensor) -> Tensor:
     """Give a parameter in float64, where the device has it: coefficients need the precision."""
-    return parameter.to(torch.float32 if parameter.device.type == "mps" else torch.float64)
+    return parameter.to(widest(parameter.device))
 
 
 def butterworth(cutoff_freq: Tensor, sample_rate: int, order: int, *, low: bool) -> Tensor:

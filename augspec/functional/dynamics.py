@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._chunks import by_examples
+from augspec._compile import is_launched
+from augspec._precision import lacks_float64
 from augspec.functional.checks import check_parameters
 from augspec.functional.filter import biquad
 from augspec.functional.level import amplitude
@@ -159,7 +161,7 @@ def _coefficient(seconds: Tensor, sample_rate: int) -> Tensor:
 
 def _one_pole(values: Tensor, a: Tensor) -> Tensor:
     """Compute ``y[n] = a y[n-1] + (1 - a) values[n]``, from rest; ``a`` is ``(batch, ..., 1)``."""
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or is_launched(values):
         return _recur(values * (1.0 - a), a, largest=False).to(values.dtype)
     zero, one = torch.zeros_like(a), torch.ones_like(a)
     return biquad(values, torch.cat([1.0 - a, zero, zero], -1), torch.cat([one, -a, zero], -1))
@@ -168,7 +170,7 @@ def _one_pole(values: Tensor, a: Tensor) -> Tensor:
 def _decaying_max(values: Tensor, a: Tensor) -> Tensor:
     """Compute ``y[n] = max(values[n], a y[n-1])``, from rest; ``a`` is ``(batch, ..., 1)``."""
     values = values.clamp(min=0.0)
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or is_launched(values):
         return _recur(values, a, largest=True).to(values.dtype)
     largest = _cut(values, _BLOCK)
     a_block = a[..., None]
@@ -195,7 +197,7 @@ def _recur(values: Tensor, a: Tensor, *, largest: bool) -> Tensor:
     """
     time = values.shape[-1]
     wide, block, floor = (
-        (torch.float32, 8, 1e-4) if values.device.type == "mps" else (torch.float64, 32, 1e-9)
+        (torch.float32, 8, 1e-4) if lacks_float64(values.device) else (torch.float64, 32, 1e-9)
     )
     a = a.to(wide).clamp(min=floor)
     if time <= 2 * block:

@@ -23,7 +23,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._compile import is_launched
 from augspec._constants import constant, tensor_of
+from augspec._precision import widest
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.shapes import fit, silence_after
 
@@ -31,7 +33,7 @@ __all__ = ["biquad", "sosfilt"]
 
 _BLOCK = 32  # samples, a power of two: fewer make more states, more make larger matrices
 _JOINED_STATES = 64  # states of all the blocks that are joined to a larger one, at most
-_JOINED_ON_DEVICES = 256
+_BLOCK_ON_DEVICES, _JOINED_ON_DEVICES = 128, 256
 
 
 def biquad(waveform: Tensor, b: Tensor, a: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -107,8 +109,7 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
         raise ValueError(f"`sos` must have a section or more, got {tuple(sos.shape)}")
     if waveform.numel() == 0:
         return waveform
-    wide = torch.float32 if sos.device.type == "mps" else torch.float64
-    system = _state_space(sos.to(wide).reshape(-1, *sos.shape[-2:]))
+    system = _state_space(sos.to(widest(sos.device)).reshape(-1, *sos.shape[-2:]))
     source = silence_after(waveform, lengths).to(compute_dtype(waveform))
     out = _filter_blocks(source, *system)
     return silence_after(out.to(waveform.dtype), lengths)
@@ -174,13 +175,14 @@ def _filter_blocks(
     """Run the systems of (group, ...) over (batch, channel, time); groups divide the rows."""
     batch, channel, time = waveform.shape
     groups, states = enter.shape[:2]
-    blocks = -(-time // _BLOCK)
-    x = fit(waveform, blocks * _BLOCK).reshape(groups, -1, _BLOCK)
+    block = _BLOCK_ON_DEVICES if _is_on_device(waveform) else _BLOCK
+    blocks = -(-time // block)
+    x = fit(waveform, blocks * block).reshape(groups, -1, block)
 
-    powers, power = _powers(transition, _BLOCK)
+    powers, power = _powers(transition, block)
     # Rows: the output n samples after a state, and the state after a block by the inputs in it.
-    observe = (leave.transpose(1, 2)[:, None] * powers.unflatten(1, (_BLOCK, states))).sum(2)
-    reach = (powers @ enter).view(groups, _BLOCK, states).flip(1)
+    observe = (leave.transpose(1, 2)[:, None] * powers.unflatten(1, (block, states))).sum(2)
+    reach = (powers @ enter).view(groups, block, states).flip(1)
     response = torch.cat([direct, observe[:, :-1] @ enter], 1).squeeze(2).to(x.dtype)
 
     out = torch.bmm(x, _toeplitz(response))
@@ -193,8 +195,14 @@ def _filter_blocks(
 
 
 def _toeplitz(response: Tensor) -> Tensor:
-    """Make matrices that convolve rows of ``_BLOCK`` samples with (group, ``_BLOCK``) responses."""
-    return nnf.pad(response, (_BLOCK - 1, 0)).unfold(1, _BLOCK, 1).flip(1)
+    """Make matrices that convolve rows of samples with (group, sample) responses as long."""
+    block = response.shape[1]
+    return nnf.pad(response, (block - 1, 0)).unfold(1, block, 1).flip(1)
+
+
+def _is_on_device(tensor: Tensor) -> bool:
+    """Whether arithmetic is cheap next to a launch: larger matrices then, and fewer levels."""
+    return tensor.device.type != "cpu" or is_launched(tensor)
 
 
 def _states(ahead: Tensor, power: Tensor) -> Tensor:
@@ -212,7 +220,7 @@ def _states(ahead: Tensor, power: Tensor) -> Tensor:
     groups, rows, blocks, states = ahead.shape
     if blocks == 1:
         return torch.zeros_like(ahead)
-    joined = _joined(blocks, states, ahead.device)
+    joined = _joined(blocks, states, ahead)
     powers, power = _powers(power, joined)
     powers = powers.to(ahead.dtype).view(groups, joined, states, states)
 
@@ -229,10 +237,9 @@ def _states(ahead: Tensor, power: Tensor) -> Tensor:
     return state.view(groups, rows, -1, states)[:, :, :blocks]
 
 
-def _joined(blocks: int, states: int, device: torch.device) -> int:
+def _joined(blocks: int, states: int, ahead: Tensor) -> int:
     """Say how many blocks become one: a power of two."""
-    # A GPU has arithmetic to spare and waits for launches: larger matrices, fewer levels.
-    most = _JOINED_STATES if device.type == "cpu" else _JOINED_ON_DEVICES
+    most = _JOINED_ON_DEVICES if _is_on_device(ahead) else _JOINED_STATES
     joined = 1 << max(1, (most // states).bit_length() - 1)
     return min(joined, 1 << (blocks - 1).bit_length())
 

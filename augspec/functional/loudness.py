@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from augspec._constants import constant, tensor_of
+from augspec._precision import widest
 from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.filter import sosfilt
 from augspec.functional.level import scale_to
@@ -114,8 +115,7 @@ def gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> T
             f"got {waveform.shape[1]}"
         )
     device = waveform.device
-    wide = torch.float32 if device.type == "mps" else torch.float64
-    sos = constant(_k_filters, sample_rate, dtype=wide, device=device)
+    sos = constant(_k_filters, sample_rate, dtype=widest(device), device=device)
     gains = constant(tensor_of, _CHANNEL_WEIGHTS, dtype=waveform.dtype, device=device)
     weighted = sosfilt(waveform, sos, lengths).square()
     power = (weighted * gains[: waveform.shape[1], None]).sum(1)

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from augspec._compile import compiled
+from augspec._compile import compiled, launches_cost
+from augspec._constants import where_else
 from augspec.functional import coefficients
 from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.filter import sosfilt
@@ -64,6 +65,8 @@ def _normal_pairs(key: Tensor, first: Tensor, pair: Tensor) -> Tensor:
     unit = ((random_bits >> 40) & 0xFFFFFF).float() * 2.0**-24
     radius = torch.sqrt(-2.0 * torch.log(1.0 - unit))
     angle = (random_bits & 0xFFFFFF).float() * (2.0 * math.pi * 2.0**-24)
+    if launches_cost(angle):
+        return torch.view_as_real(torch.polar(radius, angle)).flatten(1)
     return torch.stack([radius * angle.cos(), radius * angle.sin()], -1).flatten(1)
 
 
@@ -209,4 +212,4 @@ def short_noises(
 def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Divide numbers that are not negative; 0, with gradient 0, where the divisor is 0."""
     known = denominator > 0
-    return torch.where(known, numerator / torch.where(known, denominator, 1.0), 0.0)
+    return where_else(known, numerator / where_else(known, denominator, 1.0), 0.0)

@@ -10,8 +10,8 @@ from torch.nn import functional as nnf
 
 from augspec import native
 from augspec._chunks import chunks
-from augspec._compile import compiled
-from augspec._constants import constant
+from augspec._compile import compiled, launches_cost
+from augspec._constants import add_scaled, constant, where_else
 from augspec.functional.linked import sum_channels
 
 _BANDS = 16
@@ -47,8 +47,7 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     sound = sound.unsqueeze(1) if sound.ndim == 2 else sound
     if has_kernel(sound, n_fft):
         return _find_natively(sound, n_fft)
-    bands = constant(make_bands, width, dtype=sound.dtype, device=sound.device)
-    bands = bands.repeat_interleave(2, dim=0)  # real and imaginary parts lie side by side
+    bands = constant(_bands, width, dtype=sound.dtype, device=sound.device)
     parts = []
     values = _VALUES_A_SAMPLE * sound.shape[1] * sound.shape[-1]
     for part in chunks(len(sound), values, sound.device):
@@ -68,9 +67,9 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     # The frame shows the attack from its second half on: look from 10 blocks before to 6 after.
     around = nnf.pad(jump, (10, 6 + hop * novelty.shape[-1]), value=-1.0)
     best = around.unfold(-1, 17, hop)[:, : novelty.shape[-1]].argmax(-1) - 10
-    best = best + hop * torch.arange(novelty.shape[-1], device=sound.device)
+    best = best + torch.arange(0, hop * novelty.shape[-1], hop, device=sound.device)
     blocks = jump.shape[-1]
-    best = torch.where(found, best.clamp(0, blocks - 1), blocks)
+    best = where_else(found, best.clamp(0, blocks - 1), blocks)
     marked = torch.zeros(len(sound), blocks + 1, dtype=torch.bool, device=sound.device)
     return _neighbours(marked.scatter(1, best, True)[:, :-1], block)
 
@@ -105,14 +104,17 @@ def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
         size: Samples after resampling.
         n_fft: Samples of a vocoder frame.
     """
-    last, first = onsets
+    places = torch.stack(onsets)
     block = torch.arange(math.ceil(size / (n_fft // 32)), device=ratio.device)
-    source = (block * ratio).to(torch.int64).clamp(0, last.shape[-1] - 1)
+    source = (block * ratio).to(torch.int64).clamp(0, places.shape[-1] - 1)
+    found = places.gather(-1, source.expand(2, -1, -1))
+    last, first = (found / ratio).round().to(torch.int64).clamp(-_FAR, _FAR)
+    return last, first
 
-    def move(found: Tensor) -> Tensor:
-        return (found.gather(1, source) / ratio).round().to(torch.int64).clamp(-_FAR, _FAR)
 
-    return move(last), move(first)
+def _bands(width: int, *, dtype: torch.dtype) -> Tensor:
+    """Give `make_bands` for real and imaginary parts side by side."""
+    return make_bands(width, dtype=dtype).repeat_interleave(2, dim=0)
 
 
 def make_bands(width: int, *, dtype: torch.dtype) -> Tensor:
@@ -128,7 +130,7 @@ def make_bands(width: int, *, dtype: torch.dtype) -> Tensor:
 def _band_power(padded: Tensor, bands: Tensor) -> Tensor:
     """Return the power in bands every half a frame, ``(example, frame, band)``."""
     width = len(bands) - 2
-    window = torch.hann_window(width, dtype=padded.dtype, device=padded.device)
+    window = constant(torch.hann_window, width, dtype=padded.dtype, device=padded.device)
     specgram = torch.fft.rfft(padded.unfold(-1, width, width // 2) * window)
     # Squares in place and summed by the bands: the cheapest way to a power.
     power: Tensor = torch.view_as_real(specgram).square_().flatten(-2) @ bands
@@ -138,18 +140,27 @@ def _band_power(padded: Tensor, bands: Tensor) -> Tensor:
 def _novelty(power: Tensor) -> Tensor:
     """Return the mean rise in dB of each frame over the loudest of those before it."""
     loudest = power.amax((-2, -1), keepdim=True)
-    floor = loudest * 10 ** (-_FLOOR_DB / 10) + 1e-20
+    floor = add_scaled(1e-20, loudest, 10 ** (-_FLOOR_DB / 10))
     floored = power + floor
-    level = 10 * torch.log10(floored)
     # A frame overlaps the one before by half, so the comparison leaves that one out.
-    silence = (10 * torch.log10(floor)).expand(-1, _MEMORY + 1, _BANDS)
-    padded = torch.cat([silence, level], dim=1)
-    before = padded[:, : level.shape[1]]
-    for i in range(1, _MEMORY):
-        before = torch.maximum(before, padded[:, i : i + level.shape[1]])
+    ahead = _MEMORY + 1
+    padded = 10 * torch.log10(torch.cat([floor.expand(-1, ahead, _BANDS), floored], dim=1))
+    level = padded[:, ahead:]
+    before = _loudest_of(padded, _MEMORY)[:, : level.shape[1]]
     rise = (level - before).clamp(0.0, _CLIP_DB)
     weight = floored.sqrt().sqrt()  # quiet bands count too
     return (rise * weight).sum(-1) / weight.sum(-1)
+
+
+def _loudest_of(level: Tensor, frames: int) -> Tensor:
+    """Return the maximum of each frame and those after it, ``frames`` in all."""
+    count = level.shape[1] - frames + 1
+    if launches_cost(level):
+        return level.unfold(1, frames, 1).amax(-1)
+    loudest = level[:, :count]
+    for i in range(1, frames):
+        loudest = torch.maximum(loudest, level[:, i : i + count])
+    return loudest
 
 
 @compiled
@@ -161,7 +172,7 @@ def _slope_energy(sound: Tensor, block: int) -> Tensor:
 
 def _jump(energy: Tensor) -> Tensor:
     """Return the energy in 4 blocks over that in the 8 blocks before."""
-    floor = 1e-6 * energy.amax(-1, keepdim=True) + 1e-30
+    floor = add_scaled(1e-30, energy.amax(-1, keepdim=True), 1e-6)
     after = nnf.avg_pool1d(nnf.pad(energy, (0, 3)), 4, stride=1)
     before = nnf.avg_pool1d(nnf.pad(energy, (8, 0)), 8, stride=1)[:, :-1]
     return (after + floor) / (before + floor)
@@ -169,7 +180,7 @@ def _jump(energy: Tensor) -> Tensor:
 
 def _neighbours(marked: Tensor, block: int) -> Grid:
     """Return the last marked sample up to, and the first after, each block."""
-    sample = torch.arange(marked.shape[-1], device=marked.device) * block
-    last = torch.where(marked, sample, -_FAR).cummax(-1).values
-    first = torch.where(marked, sample, _FAR).flip(-1).cummin(-1).values.flip(-1)
+    sample = torch.arange(0, marked.shape[-1] * block, block, device=marked.device)
+    last = where_else(marked, sample, -_FAR).cummax(-1).values
+    first = where_else(marked, sample, _FAR).flip(-1).cummin(-1).values.flip(-1)
     return last, nnf.pad(first[:, 1:], (0, 1), value=_FAR)

@@ -8,14 +8,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import compiled
+from augspec._compile import compiled, launches_cost
+from augspec._constants import constant, tensor_of
 from augspec.functional.linked import sum_channels
+from augspec.functional.phase_lock_few import find_peaks, phasor_of, turned
+from augspec.functional.turns import accumulate_turns
 
 OVERLAP = 4  # frames over each sample of the output
 LOOKAHEAD = OVERLAP // 2  # frames from the first that an attack touches to one that it fills
 # Of the frames that are analysed, those that are heard. The one before and the two after them only
 # tell which partials an attack strikes.
 HEARD = slice(1, -LOOKAHEAD)
+# Of the frames that are analysed, those that gain turns, and the frame before each of them.
+_HERE, _BEFORE = slice(2, -LOOKAHEAD), slice(1, -LOOKAHEAD - 1)
 _STRUCK_RATIO = 4.0  # a partial is struck if its power grows more than this across an attack
 _SLOT = 3  # bins of a slot; peaks are at least so far apart, so that a slot holds one at most
 # arctan(x) / x on [0, 1] as a polynomial in x**2, highest power first (Hastings 1955, sheet 11).
@@ -41,16 +46,29 @@ def lock_phases(specgram: Tensor, advance: Tensor, attacks: Tensor) -> Tensor:
         ``specgram``: (example, channel, frame, bin); ``advance``: (example, frame - 1);
         ``attacks``: (example, heard); the output is (example, heard, bin).
     """
+    few = launches_cost(specgram)
+    find = _find_links_in_few if few else _find_links
+    uphill, hill, links = find(specgram, advance, attacks)
+    angle = (2 * math.pi * _accumulate(*links)).gather(-1, hill)
+    phasor = phasor_of(angle) if few else torch.complex(torch.cos(angle), torch.sin(angle))
+    return phasor.gather(-1, uphill)
+
+
+Links = tuple[Tensor, Tensor | None, Tensor]  # gain, kept and origin of `_accumulate`
+
+
+def _find_links(specgram: Tensor, advance: Tensor, attacks: Tensor) -> tuple[Tensor, Tensor, Links]:
+    """Find the slot each bin climbs to, the slot that each slot's peak climbs to, and their links.
+
+    Shape:
+        ``(example, heard, bin)``, ``(example, heard, slot)``; the links are those of `_accumulate`.
+    """
     parts = torch.view_as_real(specgram)
     with torch.no_grad():
         uphill, packed = _find_peaks(parts, attacks)
         index = _unpack_bin(packed)
-        hill = uphill.gather(
-            -1, index
-        )  # second step: the slot that the peak of each slot climbs to
-        # The slot of the frame before on whose hill the peak was.
-        origin = hill[:, :-1].gather(-1, uphill[:, :-1].gather(-1, index[:, 1:]))
-    here, before = parts[:, :, 2:-LOOKAHEAD], parts[:, :, 1 : -LOOKAHEAD - 1]
+        hill, origin = _second_step(uphill, index)
+    here, before = parts[:, :, _HERE], parts[:, :, _BEFORE]
     index = index[:, None, 1:].expand(-1, parts.shape[1], -1, -1)
     real, imag = (here[..., i].gather(-1, index) for i in (0, 1))
     real_before, imag_before = (before[..., i].gather(-1, index) for i in (0, 1))
@@ -58,9 +76,34 @@ def lock_phases(specgram: Tensor, advance: Tensor, attacks: Tensor) -> Tensor:
     gain, kept = _gains(
         real, imag, real_before, imag_before, packed[:, 1:], advance[:, 1:-LOOKAHEAD], n_fft
     )
-    turns = _accumulate(gain, kept, origin)
-    angle = (2 * math.pi * turns).gather(-1, hill)
-    return torch.complex(torch.cos(angle), torch.sin(angle)).gather(-1, uphill)
+    return uphill, hill, (gain, kept, origin)
+
+
+def _find_links_in_few(
+    specgram: Tensor, advance: Tensor, attacks: Tensor
+) -> tuple[Tensor, Tensor, Links]:
+    """Do as `_find_links` in few operations."""
+    with torch.no_grad():
+        power = sum_channels(torch.view_as_real(specgram).square().sum(-1))
+        uphill, index, struck = find_peaks(power, attacks, _SLOT, HEARD, LOOKAHEAD, _STRUCK_RATIO)
+        hill, origin = _second_step(uphill, index)
+    index, struck = index[:, 1:], struck[:, 1:]
+    turned_by = turned(specgram, index, _HERE, _BEFORE)
+    n_fft = 2 * (specgram.shape[-1] - 1)
+    freq = index * constant(tensor_of, (1.0 / n_fft,), dtype=turned_by.dtype, device=index.device)
+    gain = _gain(turned_by, freq, advance[:, 1:-LOOKAHEAD], n_fft).masked_fill(struck, 0.0)
+    return uphill, hill, (gain, None, origin.masked_fill(struck, -1))
+
+
+def _second_step(uphill: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Follow the peak of each slot uphill: in its own frame, and in the frame before.
+
+    Returns:
+        The slot that the peak of each slot climbs to, ``(example, heard, slot)``; and, without the
+        first frame, the slot of the frame before on whose hill the peak was.
+    """
+    hill = uphill.gather(-1, index)
+    return hill, hill[:, :-1].gather(-1, uphill[:, :-1].gather(-1, index[:, 1:]))
 
 
 def _pack(bin_: Tensor, struck: Tensor) -> Tensor:
@@ -161,20 +204,32 @@ def _gains(
     sum of the channels' cross spectra, in which the louder channel counts more. What is struck
     gains nothing.
     """
-    hop = n_fft // OVERLAP
     peak, struck = _unpack(packed)
-    freq = peak * (1.0 / n_fft)  # of the middle of the bin; the partial deviates from it
-    step = advance.clamp(min=1).unsqueeze(-1).to(real.dtype)
-    deviation = _turns(
+    turned_by = _turns(
         sum_channels(imag * real_before - real * imag_before),
         sum_channels(real * real_before + imag * imag_before),
     )
-    deviation = deviation - step * freq
-    deviation = deviation - torch.round(deviation)
-    gain = (hop - step) * freq
-    gain = gain - torch.round(gain) + (hop - step) / step * deviation
     kept = 1.0 - struck
+    gain = _gain(turned_by, peak * (1.0 / n_fft), advance, n_fft)
     return torch.where(kept > 0, gain, 0.0), kept
+
+
+def _gain(turned_by: Tensor, freq: Tensor, advance: Tensor, n_fft: int) -> Tensor:
+    """Do as `_gains`; ``freq`` is that of the middle of the bin, the partial deviates from it."""
+    hop = n_fft // OVERLAP
+    step = advance.clamp(min=1).unsqueeze(-1).to(turned_by.dtype)
+    deviation = _add_product(turned_by, step, freq, -1)
+    deviation = deviation - torch.round(deviation)
+    longer = hop - step
+    gain = longer * freq
+    return _add_product(gain - torch.round(gain), longer / step, deviation)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor, sign: int = 1) -> Tensor:
+    """Add ``sign * a * b``: in one operation where each is a launch, which rounds once."""
+    if launches_cost(total):
+        return torch.addcmul(total, a, b, value=sign)
+    return total + a * b if sign > 0 else total - a * b
 
 
 def _turns(y: Tensor, x: Tensor) -> Tensor:
@@ -196,53 +251,19 @@ def _turns(y: Tensor, x: Tensor) -> Tensor:
     return torch.where(y < 0, -angle, angle)
 
 
-def _accumulate(gain: Tensor, kept: Tensor, origin: Tensor) -> Tensor:
+def _accumulate(gain: Tensor, kept: Tensor | None, origin: Tensor) -> Tensor:
     """Sum gains along the frames, from a first frame that has no turns.
 
     ``turns[k + 1, s] = kept[k, s] * turns[k, origin[k, s]] + gain[k, s]`` in frame ``k`` and slot
-    ``s``.
+    ``s``. Without ``kept`` it is 0 where the origin is negative, and else 1.
     """
+    if kept is None:
+        return accumulate_turns(gain, origin)
     if gain.device.type != "cpu" or torch.compiler.is_compiling():
-        return _accumulate_in_blocks(gain, kept, origin)
+        return accumulate_turns(gain, torch.where(kept > 0, origin, -1))
     turns = torch.zeros_like(gain[:, 0])
     collected = [turns]
     for more, kept_, from_ in zip(gain.unbind(1), kept.unbind(1), origin.unbind(1), strict=True):
         turns = torch.addcmul(more, kept_, turns.gather(-1, from_))
         collected.append(turns)
     return torch.stack(collected, dim=1)
-
-
-def _accumulate_in_blocks(gain: Tensor, kept: Tensor, origin: Tensor) -> Tensor:
-    """Accumulate in about ``2 * sqrt(frames)`` steps rather than one a frame.
-
-    Blocks of frames go side by side. Each sums from where its turns are unknown, and keeps for each
-    slot the slot at its beginning that it goes back to. Then the blocks follow one another. That is
-    more work in fewer steps, and on a GPU steps cost more than work.
-    """
-    # What is not kept goes on from a slot behind the last, which never turns; so does the first
-    # frame, which has no turns.
-    silent = origin.shape[-1]
-    origin = nnf.pad(torch.where(kept > 0, origin, silent), (0, 1, 1, 0), value=silent)
-    gain = nnf.pad(gain, (0, 1, 1, 0))
-    examples, frames, slots = gain.shape
-    length = math.isqrt(frames - 1) + 1
-    blocks = -(-frames // length)
-    spare, grid = blocks * length - frames, (examples, blocks, length, slots)
-    gains = nnf.pad(gain, (0, 0, 0, spare)).reshape(grid).unbind(2)
-    origins = nnf.pad(origin, (0, 0, 0, spare)).reshape(grid).unbind(2)
-    turns = torch.zeros_like(gains[0])
-    entry = torch.arange(slots, device=gain.device).expand(examples, blocks, slots)
-    inside, entries = [], []
-    for more, from_ in zip(gains, origins, strict=True):
-        turns = turns.gather(-1, from_) + more
-        entry = entry.gather(-1, from_)
-        inside.append(turns)
-        entries.append(entry)
-    state = torch.zeros_like(gain[:, 0])
-    states = []
-    for i in range(blocks):
-        states.append(state)
-        state = state.gather(-1, entry[:, i]) + turns[:, i]
-    start = torch.stack(states, dim=1).unsqueeze(2).expand(-1, -1, length, -1)
-    total = start.gather(-1, torch.stack(entries, dim=2)) + torch.stack(inside, dim=2)
-    return total.flatten(1, 2)[:, :frames, :-1]

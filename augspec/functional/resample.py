@@ -19,8 +19,8 @@ from torch.nn import functional as nnf
 
 from augspec import native
 from augspec._chunks import in_chunks
-from augspec._compile import compiled, floor_divide
-from augspec._constants import constant
+from augspec._compile import compiled, floor_divide, is_launched, launches_cost
+from augspec._constants import constant, counted, where_else
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
 from augspec.functional.sinc import BETA, ONE, ORDERS, TAPS, interpolation_matrix, windowed_sinc
@@ -102,7 +102,7 @@ def resampled_lengths(lengths: Tensor, ratio: Tensor, size: int | None = None) -
     step = fixed_point(ratio)
     if step.dim() == 2:
         step = step.amin(1)
-    resampled = _divide_up(lengths * ONE, step)
+    resampled = -floor_divide(lengths * -ONE, step)  # rounded up
     return resampled if size is None else resampled.clamp(max=size)
 
 
@@ -157,10 +157,6 @@ def _within(time: int, lengths: Tensor) -> Tensor:
     return (torch.arange(time, device=lengths.device) < lengths[:, None])[:, None]
 
 
-def _divide_up(dividend: Tensor, divisor: Tensor) -> Tensor:
-    return -floor_divide(-dividend, divisor)
-
-
 def _resample(
     waveform: Tensor, step: Tensor, size: int, lengths: Tensor | None, max_ratio: float
 ) -> Tensor:
@@ -182,7 +178,7 @@ def _resample(
         return out.to(waveform.dtype)
     if lengths is not None:
         inside = torch.arange(time, device=rows.device) < ends[:, None]
-        rows = torch.where(inside, rows, 0.0)
+        rows = where_else(inside, rows, 0.0)
     resampled = _resample_rows(rows, step, ends, size, max_ratio)
     return resampled.reshape(batch, channel, size).to(waveform.dtype)
 
@@ -210,10 +206,11 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
     first = torch.arange(0, blocks * _BLOCK, _BLOCK, device=rows.device)
     position = first * step[:, None]
-    valid = _divide_up(ends * ONE, step).clamp(max=size)
+    valid = (-floor_divide(ends * -ONE, step)).clamp(max=size)
     silence = rows.shape[1] + left  # the padded row is zero from here on
-    start = torch.where(first < valid[:, None], position >> 32, silence).clamp(0, silence)
-    offset = torch.arange(_BLOCK, device=rows.device) * step[:, None]
+    start = where_else(first < valid[:, None], position >> 32, silence).clamp(0, silence)
+    block = constant(counted, 0, _BLOCK, dtype=torch.int64, device=rows.device)
+    offset = block * step[:, None]
     ratio = step.to(rows.dtype) / ONE
     matrix = interpolation_matrix(offset, ratio, reach, width, max_ratio)
     table = constant(_delay_table, dtype=rows.dtype, device=rows.device)
@@ -221,7 +218,7 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
     def convolve(part: slice) -> Tensor:
         padded = nnf.pad(rows[part], (left, right))
-        origin = torch.arange(len(padded), device=rows.device)[:, None] * padded.shape[1]
+        origin = torch.arange(0, padded.numel(), padded.shape[1], device=rows.device)[:, None]
         weights = _delay_weights(position[part].reshape(-1), table)
         delayed = _delay(padded.view(-1), (start[part] + origin).view(-1), weights, width)
         out = torch.bmm(delayed.view(-1, blocks, width), matrix[part]).view(-1, blocks * _BLOCK)
@@ -229,11 +226,18 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
     values = blocks * (width + _DELAY_TAPS)
     out = in_chunks(convolve, len(rows), values, rows.device)
+    if out.device.type != "cpu" or is_launched(out) or torch.compiler.is_compiling():
+        return where_else(
+            torch.arange(size, device=out.device) < valid[:, None], out[:, :size], 0.0
+        )
     return _silence_after(out, valid)[:, :size].contiguous()
 
 
 def _silence_after(out: Tensor, valid: Tensor) -> Tensor:
-    """Zero the filter's tail in the block where the content ends; later blocks are zero already."""
+    """Zero the filter's tail in the block where the content ends; later blocks are zero already.
+
+    For a CPU, which takes long to write all blocks; elsewhere that takes as many launches less.
+    """
     row = torch.arange(len(out), device=out.device)
     blocks = out.view(len(out), -1, _BLOCK)
     last = (valid // _BLOCK).clamp(max=blocks.shape[1] - 1)
@@ -280,4 +284,4 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
 
 def _convolves(frames: Tensor) -> bool:
     """Whether a filter of its own for every row is a convolution: on a GPU, not compiled."""
-    return frames.device.type == "cuda" and not torch.compiler.is_compiling()
+    return frames.device.type != "mps" and launches_cost(frames)

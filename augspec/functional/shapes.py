@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from augspec._constants import where_else
 from augspec.functional.checks import compute_dtype
 
 __all__ = [
@@ -40,7 +41,7 @@ def silence_after(waveform: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return waveform
     inside = torch.arange(waveform.shape[-1], device=waveform.device) < like(lengths, waveform)
-    return torch.where(inside, waveform, 0.0)
+    return where_else(inside, waveform, 0.0)
 
 
 def ends_of(waveform: Tensor, lengths: Tensor | None) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augspec._compile import compiled
+from augspec._compile import compiled, launches_cost
+from augspec._constants import constant, counted, where_else
 
 # Taps and Kaiser beta, at the lower of the two rates; two more would no longer fit whole vectors.
 TAPS, BETA = 32, 7.5
@@ -15,14 +16,31 @@ ORDERS = 24  # terms of the window's series: exact to float64
 
 def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
     """Evaluate a sinc under a Kaiser window, ``distance`` samples from its centre."""
-    # The series of the Bessel function I0(beta * sqrt(x)) in x needs no special function.
-    inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
-    one = torch.ones((), dtype=inside.dtype, device=inside.device)
-    window, peak = one, 1.0
+    peak = 1.0
     for order in range(ORDERS, 0, -1):
-        window = torch.addcmul(one, window, inside, value=1 / order**2)  # one launch a term
         peak = peak * (beta**2 / 4) / order**2 + 1
-    return torch.where(inside > 0, torch.sinc(distance) * window / peak, 0.0)
+    if _has_bessel(distance):
+        inside = (beta**2 - (distance * (2 * beta / taps)).square()).clamp(min=0)
+        window = torch.special.i0(inside.sqrt())
+    else:
+        inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
+        window = _bessel(inside)
+    return where_else(inside > 0, torch.sinc(distance) * window / peak, 0.0)
+
+
+def _bessel(square: Tensor) -> Tensor:
+    """Evaluate the Bessel function I0 at ``2 * sqrt(square)``."""
+    # Its series needs no special function, which no compiler can make part of a kernel.
+    one = torch.ones((), dtype=square.dtype, device=square.device)
+    series = one
+    for order in range(ORDERS, 0, -1):
+        series = torch.addcmul(one, series, square, value=1 / order**2)
+    return series
+
+
+def _has_bessel(values: Tensor) -> bool:
+    """Whether one operation in place of a series is of use: its root has no gradient at 0."""
+    return launches_cost(values) and values.device.type != "mps" and not values.requires_grad
 
 
 @compiled
@@ -34,8 +52,9 @@ def interpolation_matrix(
     It is the anti-aliasing filter too, and NaN where a ratio lies outside of (0, ``max_ratio``].
     """
     stretch = ratio.clamp(min=1.0)[:, None, None]
-    known = ((ratio > 0) & (ratio <= max_ratio * (1 + 1e-6)))[:, None, None]  # rounding may exceed
-    sample = torch.arange(-reach, width - reach, device=ratio.device)
+    least, most = torch.finfo(ratio.dtype).tiny, max_ratio * (1 + 1e-6)  # rounding may exceed
+    known = (ratio == ratio.clamp(least, most))[:, None, None]
+    sample = constant(counted, -reach, width - reach, dtype=torch.int64, device=ratio.device)
     fraction = (offset & (ONE - 1)).to(ratio.dtype) / ONE
     distance = (sample[:, None] - (offset >> 32)[:, None, :]).to(ratio.dtype) - fraction[:, None, :]
-    return windowed_sinc(distance / stretch, TAPS, BETA) / torch.where(known, stretch, torch.nan)
+    return windowed_sinc(distance / stretch, TAPS, BETA) / where_else(known, stretch, torch.nan)

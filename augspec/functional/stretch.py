@@ -270,7 +270,8 @@ def _stretch(
     sound = waveform.to(compute_dtype(waveform))
     ratio = torch.ones_like(rate) if pitch is None else pitch.ratio
     sound, (rate, ratio) = split_units(sound, rate, ratio)
-    valid = valid.repeat_interleave(len(sound) // batch)
+    if len(sound) > batch:
+        valid = valid.repeat_interleave(len(sound) // batch)
     ends = resampled_lengths(valid, rate, size)
     rate = rate.to(compute_dtype(rate))
     source_ends = valid
@@ -281,16 +282,17 @@ def _stretch(
     stretched = stretch_units(sound, rate, valid, ends, size, n_fft, source_ends, pitch)
     if stretched is None:
         if lengths is not None:
-            heard = torch.arange(time, device=sound.device) < valid[:, None, None]
-            sound = torch.where(heard, sound, 0.0)
-        stretched = _stretch_units(sound, rate, valid, ends, size, n_fft, source_ends, pitch)
+            inside = torch.arange(time, device=sound.device) < valid[:, None, None]
+            sound = torch.where(inside, sound, 0.0)
+        heard = None if lengths is None else valid
+        stretched = _stretch_units(sound, rate, heard, ends, size, n_fft, source_ends, pitch)
     return stretched.reshape(batch, channels, size).to(waveform.dtype)
 
 
 def _stretch_units(
     sound: Tensor,
     rate: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     ends: Tensor,
     size: int,
     n_fft: int,
@@ -307,11 +309,11 @@ def _stretch_units(
     return stretch_examples(source, rate, onsets, source_ends, ends, size, n_fft, sound.shape[1])
 
 
-def _resample_some(sound: Tensor, valid: Tensor, pitch: Pitch, some: slice) -> Tensor:
+def _resample_some(sound: Tensor, valid: Tensor | None, pitch: Pitch, some: slice) -> Tensor:
     return resample(
         sound[some],
         pitch.ratio[some],
         size=pitch.size,
-        lengths=valid[some],
+        lengths=None if valid is None else valid[some],
         max_ratio=pitch.max_ratio,
     )

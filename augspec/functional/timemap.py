@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled, floor_divide
+from augspec._constants import constant, counted, where_else
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
@@ -47,18 +48,26 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     step = step.unsqueeze(-1)
     plain = (position + ONE // 2) >> 32
     before, after = _onsets_around(plain, onsets, n_fft)
-    since, until = _divide(position - before * ONE, step), _divide(after * ONE - position, step)
+    # To the nearest output sample. One operation each: a product that is added on the way.
+    half = step // 2
+    both = (
+        torch.sub(position + half, before, alpha=ONE),
+        torch.add(half - position, after, alpha=ONE),
+    )
+    since, until = floor_divide(torch.stack(both), step)
     distance, gap = torch.minimum(since, until), since + until
-    onset, side = torch.where(since < until, before, after), torch.where(since < until, 1, -1)
-    rate = step.to(torch.float32) / ONE
-    slope = (0.5 * rate / (1 - rate).abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
+    is_since = since < until
+    copy = torch.where(is_since, before + since, after - until)
+    rate = step * (1.0 / ONE)
+    lean = 1 - rate
+    slope = (0.5 * rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
     returning = reach - slope * (distance - reach)
     shared = slope * (gap / 2 - distance)
-    copied = (distance <= reach) & (distance <= shared)
+    copied = distance <= shared.clamp(max=reach)
     excess = torch.minimum(torch.minimum(distance, shared), returning).clamp(min=0)
-    moved = plain + torch.round(side * excess * (1 - rate)).to(torch.int64)
+    moved = plain + torch.round(excess * torch.where(is_since, lean, -lean)).to(torch.int64)
     # The first term of the minimum in whole numbers, exact far from the beginning too.
-    return torch.where(copied, onset + side * distance, moved), until
+    return torch.where(copied, copy, moved), until
 
 
 def _onsets_around(sample: Tensor, onsets: Grid, n_fft: int) -> Grid:
@@ -66,11 +75,6 @@ def _onsets_around(sample: Tensor, onsets: Grid, n_fft: int) -> Grid:
     last, first = onsets
     block = torch.div(sample, n_fft // 32, rounding_mode="floor").clamp(0, last.shape[-1] - 1)
     return last.gather(-1, block), first.gather(-1, block)
-
-
-def _divide(position: Tensor, step: Tensor) -> Tensor:
-    """Divide by the step, rounded to the nearest output sample."""
-    return floor_divide(position + step // 2, step)
 
 
 def take_frames(
@@ -100,10 +104,11 @@ def take_frames(
     # behind the mirror image too, or padding would change what comes out.
     padded = nnf.pad(rows, (n_fft, n_fft if ends is None else 2 * n_fft))
     if ends is not None:
-        behind = ends.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
-        source = 2 * ends.unsqueeze(-1) - 1 - behind
-        mirrored = torch.where(source >= 0, rows.gather(1, source.clamp(min=0)), 0.0)
-        padded = padded.scatter_(1, behind + n_fft, mirrored)
+        counts = {"dtype": torch.int64, "device": rows.device}
+        behind = ends.unsqueeze(-1) + constant(counted, n_fft, 2 * n_fft, **counts)  # in `padded`
+        source = ends.unsqueeze(-1) - constant(counted, 1, n_fft + 1, **counts)
+        mirrored = where_else(source >= 0, rows.gather(1, source.clamp(min=0)), 0.0)
+        padded = padded.scatter_(1, behind, mirrored)
     time = padded.shape[-1]
     start = (start + n_fft).clamp(0, time - n_fft)
     if rows.requires_grad or torch.compiler.is_compiling():

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec._compile import is_launched
+
 
 def keep_unchanged(out: Tensor, sound: Tensor, unchanged: Tensor) -> Tensor:
     """Put the input into the output where an example is not to be changed.
@@ -19,7 +21,7 @@ def keep_unchanged(out: Tensor, sound: Tensor, unchanged: Tensor) -> Tensor:
         ``out``: (example, ..., size); ``sound``: (example, ..., time); ``unchanged``: (example,).
     """
     size = out.shape[-1]
-    if out.device.type == "cpu" and not torch.compiler.is_compiling():
+    if not (is_launched(out) or torch.compiler.is_compiling()):
         # Most batches have no such example. `torch.where` would cost a tenth of a resampling for
         # nothing. On a GPU looking for them would stall it, and `torch.where` is cheap.
         which = unchanged.nonzero().squeeze(1)

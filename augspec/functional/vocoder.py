@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from augspec._chunks import in_chunks
-from augspec._compile import compiled
-from augspec._constants import constant
+from augspec._compile import compiled, launches_cost
+from augspec._constants import constant, where_else
 from augspec.functional.onset import Grid
 from augspec.functional.phase_lock import HEARD, LOOKAHEAD, OVERLAP, lock_phases
 from augspec.functional.sinc import ONE
@@ -49,7 +49,7 @@ def stretch_examples(
     Returns:
         ``(example, channel, size)``.
     """
-    rate = torch.where(rate > 0, rate, math.nan)
+    rate = where_else(rate > 0, rate, math.nan)
     last, first = onsets
 
     def stretch(some: slice) -> Tensor:
@@ -66,8 +66,9 @@ def _stretch_chunk(
     channels, (source_ends, ends_) = sound.shape[1], ends
     centers, attacks = _place_frames(rate, onsets, size, n_fft)
     window = constant(torch.hann_window, n_fft, dtype=sound.dtype, device=sound.device)
-    start = (centers - n_fft // 2).repeat_interleave(channels, 0)
-    row_ends = source_ends.repeat_interleave(channels)
+    start, row_ends = centers - n_fft // 2, source_ends
+    if channels > 1:
+        start, row_ends = (x.repeat_interleave(channels, 0) for x in (start, row_ends))
     # The frames have no name, so that their memory is free for the pieces below: 10 % of the time.
     specgram = torch.fft.rfft(take_frames(sound.flatten(0, 1), start, n_fft, window, row_ends))
     specgram = specgram.unflatten(0, (-1, channels))
@@ -76,10 +77,14 @@ def _stretch_chunk(
     in_place = channels == 1 and not phasor.requires_grad
     pieces = torch.fft.irfft(phasor.mul_(heard) if in_place else phasor * heard, n=n_fft)
     nan_or_zero = (rate - rate).to(sound.dtype)  # NaN where the rate is no number
-    # Windows of analysis and synthesis add up to 3/8 of the overlap.
-    synthesis = window / (0.375 * OVERLAP)
+    synthesis = constant(_synthesis_window, n_fft, dtype=sound.dtype, device=sound.device)
     stretched = _overlap_add(pieces, synthesis, nan_or_zero, ends_)[..., :size]
     return keep_unchanged(stretched, sound, rate == 1)
+
+
+def _synthesis_window(n_fft: int, *, dtype: torch.dtype) -> Tensor:
+    # Windows of analysis and synthesis add up to 3/8 of the overlap.
+    return torch.hann_window(n_fft, dtype=dtype) / (0.375 * OVERLAP)
 
 
 def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Tensor, Tensor]:
@@ -92,23 +97,38 @@ def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Te
     hop, reach = n_fft // OVERLAP, n_fft // 2
     blocks = -(-size // hop)
     # Heard are frames -1 to blocks + 1: all that touch the output.
-    position = torch.arange(-2, blocks + 2 + LOOKAHEAD, device=rate.device) * hop
+    position = torch.arange(-2 * hop, (blocks + 2 + LOOKAHEAD) * hop, hop, device=rate.device)
     step = (rate * ONE).to(torch.int64).clamp(min=1)
     centers, until = map_time(position * step.unsqueeze(-1), step, onsets, n_fft)
     # The first frame that an attack touches, half a frame before it.
     return centers, ((until > reach - hop) & (until <= reach))[:, HEARD]
 
 
-@compiled
-def _overlap_add(pieces: Tensor, window: Tensor, nan_or_zero: Tensor, ends: Tensor) -> Tensor:
-    """Add windowed frames up to the ends, without the samples that fewer frames cover."""
-    hop = pieces.shape[-1] // OVERLAP
-    parts = (pieces * window).unflatten(-1, (OVERLAP, hop))
+def _sum_by_part(windowed: Tensor, hop: int) -> Tensor:
+    """Add the parts of frames that lie over each other, ``(example, channel, block, hop)``."""
+    parts = windowed.unflatten(-1, (OVERLAP, hop))
     count = parts.shape[2] - OVERLAP + 1
     total = torch.zeros_like(parts[:, :, :count, 0])
     for i in range(OVERLAP):
         first = OVERLAP - 1 - i
         total = total + parts[:, :, first : first + count, i]
-    total = total.flatten(2)
+    return total
+
+
+def _sum_in_one(windowed: Tensor, hop: int) -> Tensor:
+    """Do as `_sum_by_part` in one operation: what to add is a view, the last part first."""
+    windowed = windowed.contiguous()
+    examples, channels, frames, n_fft = windowed.shape
+    shape = (examples, channels, frames - OVERLAP + 1, OVERLAP, hop)
+    strides = (*windowed.stride()[:3], n_fft - hop, 1)
+    return windowed.as_strided(shape, strides, n_fft - hop).sum(-2)
+
+
+@compiled
+def _overlap_add(pieces: Tensor, window: Tensor, nan_or_zero: Tensor, ends: Tensor) -> Tensor:
+    """Add windowed frames up to the ends, without the samples that fewer frames cover."""
+    hop = pieces.shape[-1] // OVERLAP
+    windowed = pieces * window
+    total = (_sum_in_one if launches_cost(windowed) else _sum_by_part)(windowed, hop).flatten(2)
     heard = torch.arange(total.shape[-1], device=total.device) < ends[:, None, None]
-    return torch.where(heard, total, 0.0) + nan_or_zero[:, None, None]
+    return where_else(heard, total, 0.0) + nan_or_zero[:, None, None]

@@ -29,6 +29,7 @@ _ALLOCATING = frozenset(
     {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}
 )
 _WRITING = frozenset({"copy_", "fill_", "zero_"})  # what was there before is not read
+_WIDE = frozenset({torch.float64, torch.complex128})
 _WAITING = frozenset({"_linalg_check_errors"})
 _TORCH = str(Path(torch.__file__).parent)
 _AUGSPEC = str(Path(__file__).parents[1])
@@ -50,6 +51,7 @@ class DeviceWork:
         peak_bytes: The most memory in use at one time, that of the arguments included. Scratch
             memory within an operation, such as that of an FFT, is not known.
         copied_at: Where the copies are made: ``file:line`` and the line, one for each copy.
+        float64_at: Where tensors of float64 are made, which MPS does not have, in the same form.
     """
 
     launches: int
@@ -57,6 +59,7 @@ class DeviceWork:
     host_copies: int
     peak_bytes: int
     copied_at: tuple[str, ...] = field(default=(), repr=False)
+    float64_at: tuple[str, ...] = field(default=(), repr=False)
 
 
 def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -> DeviceWork:
@@ -99,7 +102,12 @@ def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -
     with mode, torch.no_grad(), _Count(there.tensors) as count:
         _call(function, arguments, options)
     return DeviceWork(
-        count.launches, count.bytes, len(count.copied_at), count.memory.peak, (*count.copied_at,)
+        count.launches,
+        count.bytes,
+        len(count.copied_at),
+        count.memory.peak,
+        (*count.copied_at,),
+        (*count.float64_at,),
     )
 
 
@@ -189,6 +197,7 @@ class _Count(_fake.OperatorMode):
         self.launches = 0
         self.bytes = 0
         self.copied_at: list[str] = []
+        self.float64_at: list[str] = []
         self.memory = _Memory()
         for tensor in tensors:
             self.memory.hold(tensor)
@@ -210,6 +219,8 @@ class _Count(_fake.OperatorMode):
         there = [tensor for tensor in made if _is_there(tensor)]
         for tensor in there:
             self.memory.hold(tensor)
+        if any(tensor.dtype in _WIDE for tensor in there):
+            self.float64_at.append(_place())
         changes = _fake.edits(operation)
         if not (there or (changes and any(map(_is_there, given)))) or name in _ALLOCATING:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from augspec._precision import without_float64
 from augspec.testing.case import Case, check, require
 from augspec.testing.counting import DeviceWork, DeviceWorkError, device_work
 from augspec.transforms.base import RandomTransform
@@ -24,6 +25,17 @@ def nothing_waits_for_a_gpu(case: Case) -> None:
             f"it copies {work.host_copies} tensors from the host at each call: {places}. Make them "
             "on the device, of Python's numbers, or once for all calls",
         )
+
+
+@check(only="compilable")
+def it_needs_no_float64(case: Case) -> None:
+    """It makes no tensor of float64 on a device that lacks it, as MPS does."""
+    with without_float64("cuda"):
+        work = _work(case, ragged=True)
+    require(
+        not work.float64_at,
+        f"it makes a tensor of float64, which MPS does not have: {'; '.join(work.float64_at[:1])}",
+    )
 
 
 @check(only="compilable")

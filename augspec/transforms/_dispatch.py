@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from augspec._compile import is_launched
 from augspec.functional.shapes import fit, like
 from augspec.params import Labels, select
 from augspec.transforms.base import Batch, RandomTransform
@@ -46,7 +47,7 @@ class Options:
 
     def walk(self, batch: Batch) -> Batch:
         """Take each example the way that it has chosen."""
-        eager = self.choice.device.type == "cpu" and not torch.compiler.is_compiling()
+        eager = not (is_launched(self.choice) or torch.compiler.is_compiling())
         # A transform that mixes examples has to see all of them; labels cost nothing.
         alone = batch.signal is not None and not batch.targets
         if alone and eager and not any(each.mixes_examples for each in self.transforms):
@@ -63,7 +64,7 @@ class Options:
             part = _take(batch, group)
             outs.append(transform.walk(part, select(params, group), by_mode=self.by_mode))
             groups.append(group)
-        size = self._check_sizes(outs, batch)
+        size = self._check_sizes([tuple(out.sound.shape[1:]) for out in outs], batch)
         if self.may_pass:
             group = (self.choice == NOTHING).nonzero().squeeze(1)
             part = _take(batch, group)
@@ -79,16 +80,8 @@ class Options:
 
     def _run_all(self, batch: Batch) -> Batch:
         """Run every transform on the whole batch; each example takes what it has chosen."""
-        outs = [
-            transform.walk(batch, params, by_mode=self.by_mode)
-            for transform, params in zip(self.transforms, self.params, strict=True)
-        ]
+        outs, signal, size = self._run_one_by_one(batch)
         targets = self._merge_targets(batch.targets, [out.targets for out in outs])
-        signal, size = None, outs[0].time
-        if batch.signal is not None:
-            size = self._check_sizes(outs, batch)
-            signals = [out.sound for out in outs]
-            signal = self._merge(signals, fit(batch.signal, size) if self.may_pass else None)
         ends = [out.lengths for out in outs]
         passing = [batch] if self.may_pass else []
         if not all(out.ends_are_known for out in [*outs, *passing]):
@@ -110,16 +103,47 @@ class Options:
             relative=outs[0].relative,
         )
 
+    def _run_one_by_one(self, batch: Batch) -> tuple[list[Batch], Tensor | None, int | None]:
+        """Run every transform, and let each example take its sound as soon as it is made.
+
+        To keep the sound of all of them until the end would take the memory of all of them.
+
+        Returns:
+            What the transforms gave, without its sound; the sound that was chosen; and its time.
+        """
+        outs: list[Batch] = []
+        shapes: list[tuple[int, ...]] = []
+        signal: Tensor | None = None
+        for place, (transform, params) in enumerate(zip(self.transforms, self.params, strict=True)):
+            out = transform.walk(batch, params, by_mode=self.by_mode)
+            outs.append(out.carry(signal=None))
+            if out.signal is None:
+                continue
+            shapes.append(tuple(out.signal.shape[1:]))
+            if signal is None:
+                signal = fit(batch.sound, shapes[0][-1]) if self.may_pass else out.signal
+            # One of another shape is an error, which is told once all shapes are known.
+            if shapes[-1] == shapes[0] == tuple(signal.shape[1:]):
+                signal = self._take(place, out.signal, signal)
+        size = outs[0].time if signal is None else self._check_sizes(shapes, batch)
+        return outs, signal, size
+
     def _merge(self, made: Sequence[Tensor], passing: Tensor | None) -> Tensor:
         """Give each example the result of its choice; ``passing`` is that of none."""
         result = made[0] if passing is None else passing
         for place, value in enumerate(made):
-            result = torch.where(like(self.choice == place, value), value, result)
+            result = self._take(place, value, result)
         return result
 
-    def _check_sizes(self, outs: Sequence[Batch], batch: Batch) -> int:
+    def _take(self, place: int, made: Tensor, others: Tensor) -> Tensor:
+        """Give ``made`` to the examples that chose ``place``."""
+        if made is others:
+            return made
+        return torch.where(like(self.choice == place, made), made, others)
+
+    def _check_sizes(self, shapes: Sequence[tuple[int, ...]], batch: Batch) -> int:
         """Raise a clear error unless every choice ends in the same shape; give its last size."""
-        before, shapes = batch.sound.shape, [tuple(out.sound.shape[1:]) for out in outs]
+        before = batch.sound.shape
         size: int = shapes[0][-1]
         passes = (*before[1:-1], size)
         # What passes can be followed by silence, but not be cut.

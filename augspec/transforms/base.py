@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from augspec._constants import where_else
 from augspec.functional.checks import check_flag, check_specgram, check_waveform
 from augspec.functional.frames import (
     frame_middles,
@@ -189,6 +190,13 @@ class LeafTransform(RandomTransform, Declared, ABC):
         params = self._draw(draw.per_channel(self.per_channel))
         return {"applied": draw.bernoulli("applied", self.p), **params}
 
+    def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
+        """Name what is declared to be drawn for each example, and whether it is picked."""
+        for name in () if self.per_channel else self.drawn:
+            yield path, name
+        if 0.0 < self.p < 1.0:
+            yield path, "applied"
+
     def scale_params(self, params: Any, magnitude: Tensor) -> Any:
         """Move every parameter that has a neutral value towards it."""
         return {name: self._scale(name, value, magnitude) for name, value in params.items()}
@@ -278,7 +286,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
         """Give examples that are not picked the parameters of the identity."""
         applied = params["applied"]
         return {
-            name: torch.where(like(applied, value), value, self.neutral[name])
+            name: where_else(like(applied, value), value, self.neutral[name])
             if name in self.neutral
             else value
             for name, value in params.items()

@@ -55,6 +55,17 @@ class Choice(Composite, ABC):
             "options": self._draw_options(draw),
         }
 
+    def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
+        """Name the choice, and the draws of every transform."""
+        if 0.0 < self.p < 1.0:
+            yield path, "applied"
+        yield from self._choice_places(path)
+        yield from super().places_drawn(path)
+
+    def _choice_places(self, path: str) -> Iterator[tuple[str, str]]:
+        """Name what `_draw_choice` draws."""
+        yield path, "choice"
+
     def _step(
         self, applied: Tensor, choice: Tensor, options: Sequence[Any], *, by_mode: bool
     ) -> Step:
@@ -185,6 +196,10 @@ class SomeOf(Choice):
         count = draw.integers("k", self.k[0], self.k[1] + 1)
         return (rank < count[:, None]).to(torch.int64)
 
+    def _choice_places(self, path: str) -> Iterator[tuple[str, str]]:
+        yield path, "k"
+        yield from _order_places(self._names, path)
+
     def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         may_pass = self.k[0] < len(self) or self.p < 1.0
         for place, transform in enumerate(self):
@@ -231,6 +246,9 @@ class RandomOrder(Choice):
     def _draw_choice(self, draw: Draw) -> Tensor:
         return _draw_order(self._names, draw)
 
+    def _choice_places(self, path: str) -> Iterator[tuple[str, str]]:
+        return _order_places(self._names, path)
+
     def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         for choice in params["choice"].unbind(1):
             yield self._step(params["applied"], choice, params["options"], by_mode=by_mode)
@@ -240,3 +258,8 @@ def _draw_order(names: Sequence[str], draw: Draw) -> Tensor:
     """Draw an order of the transforms, ``(batch, n)``; without one, the others keep theirs."""
     numbers = [draw.child(name).uniform("order") for name in names]
     return torch.argsort(torch.stack(numbers, dim=1), dim=1, stable=True)
+
+
+def _order_places(names: Sequence[str], path: str) -> Iterator[tuple[str, str]]:
+    """Name what `_draw_order` draws."""
+    return ((f"{path}/{name}", "order") for name in names)

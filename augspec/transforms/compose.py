@@ -147,6 +147,11 @@ class Composite(RandomTransform, ABC):
             for name, transform in zip(self._names, self, strict=True)
         ]
 
+    def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
+        """Name the draws of every transform."""
+        for name, transform in zip(self._names, self, strict=True):
+            yield from transform.places_drawn(f"{path}/{name}")
+
     def _scale_options(self, options: Sequence[Any], magnitude: Tensor) -> list[Any]:
         return [
             transform.scale_params(params, magnitude)

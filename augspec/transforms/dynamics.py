@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 from augspec.functional import dynamics
 from augspec.functional.checks import check_flag
@@ -52,9 +52,6 @@ class Compressor(WaveformTransform, kernel=dynamics.compressor):
         >>> round(20 * out[0, 0, -1].log10().item(), 2)
         -15.0
     """
-
-    # Three recursions, and up to eight draws.
-    max_launches: ClassVar[int] = 300
 
     threshold_db: Uniform = Uniform(
         default=(-30.0, -10.0), at_least=-100.0, at_most=100.0, unit="dB"

@@ -13,7 +13,7 @@ from augspec.params import Params
 from augspec.random import Draw
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.choice import Choice
-from augspec.transforms.compose import Step
+from augspec.transforms.compose import Composite, Step
 from augspec.transforms.level import Gain, PolarityInversion
 from augspec.transforms.stretch import Speed
 
@@ -90,6 +90,16 @@ class RandAugment(Choice):
             "magnitude": magnitude,
             "options": steps,
         }
+
+    def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
+        """Name the magnitude, the choices, and the draws of every transform in every step."""
+        yield path, "magnitude"
+        if 0.0 < self.p < 1.0:
+            yield path, "applied"
+        for step in range(self.n):
+            below = f"{path}/step#{step}"
+            yield below, "choice"
+            yield from Composite.places_drawn(self, below)
 
     def _draw_choice(self, draw: Draw) -> Tensor:
         steps = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -156,9 +156,6 @@ class RoomReverb(WaveformTransform):
         >>> T.RoomReverb((0.2, 0.6), sample_rate=16000)(torch.randn(4, 1, 8000)).shape
         torch.Size([4, 1, 8000])
     """
-
-    # Noise for every band of the response, and its filters.
-    max_launches: ClassVar[int] = 240
 
     rt60: Uniform = Uniform(default=(0.2, 1.0), at_least=0.01, at_most=20.0, unit="s")
     drr_db: Uniform = Uniform(default=(-5.0, 15.0), at_least=-60.0, at_most=60.0, unit="dB")

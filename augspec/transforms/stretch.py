@@ -141,7 +141,7 @@ class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch
     """
 
     # Phases are summed and peaks are found in many small steps, unless they are compiled.
-    max_launches: ClassVar[int] = 750
+    max_launches: ClassVar[int] = 220
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 
@@ -241,7 +241,7 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
     """
 
     # Phases are summed and peaks are found in many small steps, unless they are compiled.
-    max_launches: ClassVar[int] = 750
+    max_launches: ClassVar[int] = 300
 
     preserve_formants: bool = setting(default=False, check=check_flag, kw_only=True)
 
@@ -293,7 +293,7 @@ class PitchAndTempo(_TempoTransform, _PitchTransform, kernel=stretch.pitch_and_t
     """
 
     # Phases are summed and peaks are found in many small steps, unless they are compiled.
-    max_launches: ClassVar[int] = 750
+    max_launches: ClassVar[int] = 300
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 

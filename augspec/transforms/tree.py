@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
 from augspec import random
+from augspec._compile import is_launched
 from augspec._door import enter
 from augspec.functional.checks import is_finite
 from augspec.params import Labels, Params
@@ -231,6 +233,8 @@ class RandomTransform(nn.Module, ABC):
     ) -> Params:
         keys = resolve_keys(waveform, keys, generator)
         draw = Draw(keys, type(self).__name__, waveform.shape[1], label=label)
+        if is_launched(keys):
+            draw = draw.all_together(self.places_drawn(draw.path))
         return self.draw_params(draw)
 
     def _call(
@@ -254,6 +258,16 @@ class RandomTransform(nn.Module, ABC):
     @abstractmethod
     def draw_params(self, draw: Draw) -> Params:
         """Draw the params of this part of a tree."""
+
+    def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
+        """Name draws of this part of a tree, by path and name, that a GPU makes all at once.
+
+        Those that are left out are made one by one.
+
+        Args:
+            path: That of the `augspec.random.Draw` which `draw_params` is to get.
+        """
+        yield from ()
 
     def out_channels(self, channels: int) -> int:
         """Say how many channels come out if ``channels`` go in: what follows draws for these."""

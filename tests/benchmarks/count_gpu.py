@@ -91,6 +91,30 @@ def count(module: nn.Module, examples: int, time: int) -> Any:
     return device_work(module, batch(module, examples, time), **keys)
 
 
+def lower(module: nn.Module, examples: int, time: int) -> Any:
+    """Compile one call as one graph for an H100, which takes a while; Triton must be installed."""
+    from augspec.testing import _fake, _inductor
+
+    mode = _fake.fake_tensors()
+    given = batch(module, examples, time)
+    with mode:
+        given = torch.empty(given.shape, device="cuda")
+        keys = torch.empty(examples, dtype=torch.int64, device="cuda")
+    if isinstance(module, T.RandomTransform | augspec.Frontend) and module.acts():
+        return _inductor.lower(lambda x, keys: module(x, keys=keys), [given, keys], mode)
+    return _inductor.lower(module, [given], mode)
+
+
+def lower_all(log: Callable[[str], None]) -> Counts:
+    """Compile every subject."""
+    counts: Counts = {}
+    for name, module in subjects().items():
+        work = lower(module, 64, 64_000)
+        counts[name] = {"launches": work.launches, "bytes": work.bytes}
+        log(f"{name}: {counts[name]}")
+    return counts
+
+
 def count_all(log: Callable[[str], None]) -> Counts:
     """Count every subject at both sizes."""
     counts: Counts = {}
@@ -107,11 +131,17 @@ def count_all(log: Callable[[str], None]) -> Counts:
     return counts
 
 
-def table(after: Counts, before: Counts) -> str:
-    """Write the counts as a table; a row whose numbers did not change has them once."""
+def table(after: Counts, before: Counts, whole: Counts) -> str:
+    """Write the counts as a table; a row whose numbers did not change has them once.
+
+    Args:
+        after: Counts of this commit.
+        before: Those of another one.
+        whole: Those of one graph, as far as they are known.
+    """
     lines = [
-        "| | launches | MB | copies | memory | bytes, us | launches, us |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| | launches | MB | copies | memory | bytes, us | launches, us | one graph | its MB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, new in after.items():
         old = before.get(name, new)
@@ -122,6 +152,9 @@ def table(after: Counts, before: Counts) -> str:
             _cell(old["memory"], new["memory"], "{:.1f}"),
             f"{new['bytes'] / BANDWIDTH * 1e6:,.0f}",
             f"{new['launches'] * LAUNCH * 1e6:,.0f}",
+            f"{whole[name]['launches']}, {whole[name]['bytes'] / 1e6:,.0f}"
+            if name in whole
+            else "",
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -137,12 +170,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="where to keep the counts")
     parser.add_argument("--before", type=Path, help="counts of another commit")
+    parser.add_argument(
+        "--whole", action="store_true", help="compile each as one graph too: half an hour"
+    )
     options = parser.parse_args()
-    counts = count_all(lambda line: print(line, flush=True))
+
+    def log(line: str) -> None:
+        print(line, flush=True)
+
+    counts = count_all(log)
+    whole = lower_all(log) if options.whole else {}
     if options.json:
         options.json.write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")
     before = json.loads(options.before.read_text(encoding="utf-8")) if options.before else {}
-    print(table(counts, before))
+    print(table(counts, before, whole))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import importlib
 import pytest
 import torch
 
+from augspec import transforms as T
+from augspec._compile import few_launches
 from augspec.functional import coefficients, sosfilt
 from augspec.random import Draw, example_keys
 
@@ -47,13 +49,53 @@ def test_more_joined_blocks_filter_alike(module_of, monkeypatch, blocks):
             torch.testing.assert_close(sosfilt(waveform, sos), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_the_delay_as_a_convolution_is_the_sum_over_its_taps(module_of, monkeypatch):
+def test_the_delay_as_a_convolution_is_the_sum_over_its_taps(module_of):
     kernel = module_of("resample")
     source, weights = torch.randn(3000), torch.randn(50, 34)
     start = torch.randint(0, 2500, (50,))
     by_taps = kernel._delay(source, start, weights, 96)
-    monkeypatch.setattr(kernel, "_convolves", lambda *_: True)
-    torch.testing.assert_close(kernel._delay(source, start, weights, 96), by_taps)
+    with few_launches():
+        assert kernel._convolves(source)
+        torch.testing.assert_close(kernel._delay(source, start, weights, 96), by_taps)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [T.TimeStretch((0.8, 1.25)), T.PitchShift((-4.0, 4.0)), T.PitchAndTempo(), T.ColoredNoise()],
+    ids=lambda transform: type(transform).__name__,
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_few_launches_give_what_many_give(transform, channels):
+    """In float64: noise leaves some phases to rounding, and silence all of them."""
+    waveform = 0.1 * torch.randn(4, channels, 9000, dtype=torch.float64)
+    waveform[1, :, :3000] = 0.0
+    waveform[2, :, 5000:] = 0.0
+    keys, lengths = example_keys(0, 0, range(4)), torch.tensor([9000, 9000, 5000, 700])
+    params = transform.make_params(waveform, keys=keys)
+    for ends in (None, lengths):
+        expected = transform.transform(waveform, params, ends)
+        with few_launches():
+            found = transform.transform(waveform, params, ends)
+        torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_draws_of_a_tree_made_at_once_are_those_made_one_by_one():
+    tree = T.Chain(
+        [
+            T.OneOf([T.Gain(p=0.5), T.Chain([T.PitchShift(), T.PolarityInversion(p=0.3)])], p=0.9),
+            T.RandAugment([T.Gain(), T.Speed()], magnitude=(0.2, 0.9), p=0.5),
+            T.SomeOf([T.Gain(), T.WhiteNoise()], k=(0, 2)),
+            T.RandomOrder([T.Gain(), T.TimeStretch()]),
+            T.Gain(per_channel=True),
+            T.Repeat(T.Shift(), 2),
+        ]
+    )
+    waveform, keys = torch.zeros(50, 2, 64), example_keys(5, 0, range(50))
+    expected = tree.make_params(waveform, keys=keys)
+    with few_launches():
+        found = tree.make_params(waveform, keys=keys)
+    # Scaled values may be rounded once less.
+    torch.testing.assert_close(found, expected, rtol=3e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("by_channel", [False, True])

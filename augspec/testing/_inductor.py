@@ -1,0 +1,158 @@
+"""What counting a compiled graph needs of torch's and Triton's private parts, and nothing else.
+
+Inductor, the compiler of torch, writes the code of a GPU that is not there: it only has to be told
+which. Torch or Triton may move any of this in a release; then only this module changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from unittest import mock
+
+import torch
+import torch._dynamo.device_interface as interfaces
+import triton
+from torch import Tensor
+from torch._inductor.codegen.common import init_backend_registration
+from torch._inductor.debug import DebugContext
+from torch._inductor.decomposition import select_decomp_table
+from torch._inductor.graph import GraphLowering
+from torch._inductor.virtualized import V
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from triton.backends.compiler import GPUTarget
+
+__all__ = ["Lowered", "lower", "trace"]
+
+_CAPABILITY = (9, 0)
+_H100 = SimpleNamespace(
+    name="H100",
+    major=_CAPABILITY[0],
+    minor=_CAPABILITY[1],
+    multi_processor_count=132,
+    total_memory=80 << 30,
+    max_threads_per_multi_processor=2048,
+    regs_per_multiprocessor=65536,
+    warp_size=32,
+    shared_memory_per_block=48 << 10,
+    shared_memory_per_block_optin=227 << 10,
+    shared_memory_per_multiprocessor=228 << 10,
+    L2_cache_size=50 << 20,
+    gcnArchName="",
+)
+
+
+class _Interface(interfaces.CudaInterface):  # type: ignore[misc]
+    """Answer for the GPU that is not there."""
+
+    get_device_properties = staticmethod(lambda _=None: _H100)
+    get_compute_capability = staticmethod(lambda _=None: 10 * _CAPABILITY[0] + _CAPABILITY[1])
+    current_device = staticmethod(lambda: 0)
+    device_count = staticmethod(lambda: 1)
+    is_available = staticmethod(lambda: True)
+    is_triton_capable = staticmethod(lambda _=None: True)
+    raise_if_triton_unavailable = staticmethod(lambda _=None: None)
+
+
+class _Driver:
+    """Answer for its driver, to Triton."""
+
+    def get_current_target(self) -> Any:
+        return GPUTarget("cuda", 10 * _CAPABILITY[0] + _CAPABILITY[1], _H100.warp_size)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, _: int = 0) -> int:
+        return 0
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cuda", 0)
+
+
+class Lowered(NamedTuple):
+    """What a function becomes when it is compiled for a GPU.
+
+    Args:
+        kernels: Triton kernels that are launched.
+        library_calls: Calls of libraries: FFTs, matrix products, operations that are not fused.
+        bytes: What the kernels and calls read and write, by inductor's own count.
+        source: The Python code that inductor wrote.
+    """
+
+    kernels: int
+    library_calls: int
+    bytes: int
+    source: str
+
+    @property
+    def launches(self) -> int:
+        """Kernels and calls together."""
+        return self.kernels + self.library_calls
+
+
+@contextlib.contextmanager
+def _pretend() -> Iterator[None]:
+    interfaces.init_device_reg()
+    known = dict(interfaces.device_interfaces)
+    driver = triton.runtime.driver
+    active = getattr(driver, "_active", None)
+    patches = {
+        "torch.cuda.get_device_properties": lambda _=None: _H100,
+        "torch.cuda.get_device_capability": lambda _=None: _CAPABILITY,
+        "torch.cuda.current_device": lambda: 0,
+        "torch.cuda._lazy_init": lambda: None,
+        "torch.cuda.is_available": lambda: True,
+    }
+    with contextlib.ExitStack() as stack:
+        for name, value in patches.items():
+            stack.enter_context(mock.patch(name, value))
+        try:
+            interfaces.device_interfaces.update({"cuda": _Interface, "cuda:0": _Interface})
+            driver.set_active(_Driver())
+            init_backend_registration()
+            yield
+        finally:
+            interfaces.device_interfaces.clear()
+            interfaces.device_interfaces.update(known)
+            driver._active = active
+
+
+def trace(function: Callable[..., Any], tensors: list[Tensor]) -> torch.fx.GraphModule:
+    """Trace a function of tensors as the compiler does: it takes the ways of compiled code.
+
+    Args:
+        function: Takes the tensors.
+        tensors: Fake tensors on the device.
+    """
+    compiling = mock.patch("torch.compiler.is_compiling", return_value=True)
+    with compiling, torch.no_grad():
+        graph: torch.fx.GraphModule = make_fx(function, decomposition_table=select_decomp_table())(
+            *tensors
+        )
+    return graph
+
+
+def lower(function: Callable[..., Any], tensors: list[Tensor], mode: FakeTensorMode) -> Lowered:
+    """Compile a function of tensors for an H100, up to the source of its kernels.
+
+    Args:
+        function: Takes the tensors and gives tensors.
+        tensors: Fake CUDA tensors.
+        mode: What made them.
+    """
+    with mode:
+        graph = trace(function, tensors)
+        lowering = GraphLowering(graph, example_inputs=tensors, is_inference=True)
+        handlers = V.set_graph_handler(lowering), V.set_fake_mode(mode)
+        with handlers[0], handlers[1], DebugContext(), _pretend():
+            lowering.run(*tensors)
+            source = lowering.codegen()[0].value
+            read_and_written = lowering.count_bytes()[0]
+    body = source[source.index("def call(") :]
+    calls = re.findall(r"extern_kernels\.\w+\(|torch\.ops\.(?!aten\.set_)[\w.]+\(", body)
+    return Lowered(len(re.findall(r"\.run\(", body)), len(calls), read_and_written, source)

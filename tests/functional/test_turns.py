@@ -1,0 +1,113 @@
+"""Phases are added up from frame to frame alike in every way: one after the other, doubling, scan.
+
+The Triton kernel runs here in Triton's interpreter, on tensors of the CPU, and is compiled for
+GPUs that are not there.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from peers import import_or_skip
+
+from augspec.functional import phase_lock, turns
+from augspec.testing import device_work
+
+
+def links(examples, frames, slots, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    gain = torch.rand(examples, frames, slots, generator=generator) - 0.5
+    origin = torch.randint(-2, slots, gain.shape, generator=generator)
+    return gain, origin.clamp(min=-1)
+
+
+def by_definition(gain, origin):
+    out = torch.zeros(len(gain), gain.shape[1] + 1, gain.shape[2])
+    for example in range(len(gain)):
+        for frame in range(gain.shape[1]):
+            for slot in range(gain.shape[2]):
+                source = origin[example, frame, slot]
+                before = out[example, frame, source] if source >= 0 else 0.0
+                out[example, frame + 1, slot] = before + gain[example, frame, slot]
+    return out
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (3, 2, 5), (2, 37, 171)])
+def test_doubling_and_the_loop_are_the_recurrence(size):
+    gain, origin = links(*size)
+    expected = by_definition(gain, origin)
+    kept = origin >= 0
+    loop = phase_lock._accumulate(gain, kept.float(), origin.clamp(min=0))
+    torch.testing.assert_close(loop, expected)
+    torch.testing.assert_close(turns.accumulate_turns(gain, origin), expected)
+    torch.testing.assert_close(phase_lock._accumulate(gain, None, origin), expected)
+
+
+def test_doubling_has_the_gradient_of_the_loop():
+    gain, origin = links(2, 9, 7)
+    gain = gain.requires_grad_()
+    weight = torch.rand(2, 10, 7)
+    loop = phase_lock._accumulate(gain, (origin >= 0).float(), origin.clamp(min=0))
+    (expected,) = torch.autograd.grad((loop * weight).sum(), gain)
+    (found,) = torch.autograd.grad((turns.accumulate_turns(gain, origin) * weight).sum(), gain)
+    torch.testing.assert_close(found, expected)
+
+
+INTERPRETED = """
+import torch
+from augspec.functional.phase_scan import scan
+from augspec.functional.turns import _by_doubling
+for dtype in (torch.float32, torch.float64):
+    for size in [(1, 1, 1), (3, 2, 5), (2, 37, 171), (2, 64, 16), (1, 65, 40)]:
+        gain = torch.rand(size, dtype=dtype) - 0.5
+        origin = torch.randint(-2, size[-1], size).clamp(min=-1)
+        torch.testing.assert_close(scan(gain, origin), _by_doubling(gain, origin))
+"""
+
+
+def test_the_kernel_in_the_interpreter_is_the_recurrence():
+    import_or_skip("triton")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERPRETED],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize("block", [256, 2048])
+def test_the_kernel_compiles_for_gpus_and_spills_nothing(capability, block):
+    triton = import_or_skip("triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from augspec.functional.phase_scan import scan_kernel
+
+    source = ASTSource(
+        fn=scan_kernel,
+        signature={
+            "gain": "*fp32",
+            "origin": "*i64",
+            "turns": "*fp32",
+            "frames": "i32",
+            "slots": "i32",
+            "BLOCK": "constexpr",
+        },
+        constexprs={"BLOCK": block},
+    )
+    built = triton.compile(source, target=GPUTarget("cuda", capability, 32))
+    assert built.asm["cubin"]
+    assert ".local" not in built.asm["ptx"]  # spilled registers would be there
+    assert built.metadata.shared <= 48 * 1024
+
+
+@pytest.mark.usefixtures("eager_kernels")
+def test_on_a_gpu_it_is_one_launch():
+    import_or_skip("triton")
+    gain, origin = links(2, 300, 171)
+    assert device_work(turns.accumulate_turns, gain, origin).launches == 1
