@@ -125,7 +125,8 @@ def _low_pass(factor: int, *, dtype: torch.dtype) -> Tensor:
     response = torch.zeros(size // 2 + 1, dtype=torch.float64)
     response[:lowest] = 0.5 * torch.erfc((frequency - _EDGE) / (_SLOPE * math.sqrt(2.0)))
     taps = torch.fft.irfft(response, n=size).roll(reach)
-    return taps[: 2 * reach + 1].to(dtype)
+    kept: Tensor = taps[: 2 * reach + 1].to(dtype)
+    return kept
 
 
 def _fast_size(time: int, factor: int) -> int:

@@ -58,7 +58,8 @@ def make_ours(cls: Any, row: Row | None) -> nn.Module:
 
 def suited(transform: nn.Module, data: dict[str, Tensor], shape: str) -> Tensor:
     """Give the input that a transform takes: a spectrogram where waveforms are refused."""
-    waveform = data[shape]
+    channels = getattr(transform, "in_channels", 1)
+    waveform = data[shape].expand(-1, channels, -1) if channels > 1 else data[shape]
     try:
         with torch.no_grad():
             transform(waveform[:1, :, :4000])
