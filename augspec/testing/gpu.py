@@ -115,7 +115,7 @@ def _classes() -> Iterator[tuple[str, nn.Module]]:
         for name in module.__all__:
             kind: Any = getattr(module, name)
             if inspect.isclass(kind) and not inspect.isabstract(kind):
-                made = kind.example()
+                made: Any = kind.example()  # type: ignore[attr-defined]
                 if getattr(made, "compilable", True):
                     yield name, made
 
