@@ -7,6 +7,7 @@ compiled, each of them is a launch. Here a maximum is one operation, and so is a
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -37,16 +38,14 @@ def find_peaks(
     """
     bins = power.shape[-1]
     slots = -(-bins // slot_bins)
-    options = {"dtype": torch.int64, "device": power.device}
+    fixed = partial(constant, dtype=torch.int64, device=power.device)
     # Nothing is weaker than what lies outside the spectrum.
     padded = nnf.pad(power, (2, 2 + slots * slot_bins - bins), value=-1.0)
     around = [padded[:, heard, 2 + offset : 2 + offset + bins] for offset in _NEAR]
     which = torch.stack(around).argmax(0)
-    uphill = constant(_slots_near, bins, slot_bins, **options)[
-        which, constant(counted, 0, bins, **options)
-    ]
+    uphill = fixed(_slots_near, bins, slot_bins)[which, fixed(counted, 0, bins)]
     in_slots = padded[:, heard, 2 : 2 + slots * slot_bins].unflatten(-1, (slots, slot_bins))
-    index = in_slots.argmax(-1) + constant(_first_bins, slots, slot_bins, **options)
+    index = in_slots.argmax(-1) + fixed(_first_bins, slots, slot_bins)
     later = padded[:, 1 + ahead :, 2:].gather(-1, index)
     earlier = padded[:, : -ahead - 1, 2:].gather(-1, index)
     grown = later > ratio * earlier

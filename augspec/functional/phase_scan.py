@@ -13,8 +13,8 @@ from torch import Tensor
 __all__ = ["scan", "scan_kernel"]
 
 
-@triton.jit
-def scan_kernel(gain, origin, turns, frames, slots, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def] # noqa: N803
+@triton.jit  # type: ignore[untyped-decorator]
+def scan_kernel(gain, origin, turns, frames, slots, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: N803
     """Take one example from frame to frame; its slots stay in registers."""
     row = tl.program_id(0).to(tl.int64)
     slot = tl.arange(0, BLOCK)

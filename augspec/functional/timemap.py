@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
@@ -104,9 +106,9 @@ def take_frames(
     # behind the mirror image too, or padding would change what comes out.
     padded = nnf.pad(rows, (n_fft, n_fft if ends is None else 2 * n_fft))
     if ends is not None:
-        counts = {"dtype": torch.int64, "device": rows.device}
-        behind = ends.unsqueeze(-1) + constant(counted, n_fft, 2 * n_fft, **counts)  # in `padded`
-        source = ends.unsqueeze(-1) - constant(counted, 1, n_fft + 1, **counts)
+        count = partial(constant, counted, dtype=torch.int64, device=rows.device)
+        behind = ends.unsqueeze(-1) + count(n_fft, 2 * n_fft)  # in `padded`
+        source = ends.unsqueeze(-1) - count(1, n_fft + 1)
         mirrored = where_else(source >= 0, rows.gather(1, source.clamp(min=0)), 0.0)
         padded = padded.scatter_(1, behind, mirrored)
     time = padded.shape[-1]

@@ -74,4 +74,5 @@ def _by_doubling(gain: Tensor, origin: Tensor) -> Tensor:
     for _ in range((frames - 1).bit_length() if frames > 1 else 0):
         total = total + total.gather(1, place)
         place = place.gather(1, place)
-    return nnf.pad(total[:, 1:], (slots, 0)).unflatten(1, (frames + 1, slots))
+    turns: Tensor = nnf.pad(total[:, 1:], (slots, 0)).unflatten(1, (frames + 1, slots))
+    return turns

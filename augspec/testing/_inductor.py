@@ -46,7 +46,10 @@ _H100 = SimpleNamespace(
 )
 
 
-class _Interface(interfaces.CudaInterface):  # type: ignore[misc]
+_CudaInterface: Any = interfaces.CudaInterface
+
+
+class _Interface(_CudaInterface):  # type: ignore[misc]
     """Answer for the GPU that is not there."""
 
     get_device_properties = staticmethod(lambda _=None: _H100)

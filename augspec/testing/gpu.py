@@ -21,8 +21,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -112,9 +113,9 @@ def parity(device: torch.device, *, time_: int) -> list[Report]:
 def _classes() -> Iterator[tuple[str, nn.Module]]:
     for module in (T, F):
         for name in module.__all__:
-            kind = getattr(module, name)
+            kind: Any = getattr(module, name)
             if inspect.isclass(kind) and not inspect.isabstract(kind):
-                made = kind.example()
+                made: Any = kind.example()  # type: ignore[attr-defined]
                 if getattr(made, "compilable", True):
                     yield name, made
 
@@ -158,13 +159,13 @@ def timings(waveform: Tensor, times: int) -> list[Report]:
         if run is None:
             continue
         run = run.to(waveform.device) if isinstance(run, nn.Module) else run
-        rows.append({"name": name, "what": kind, **_time(lambda run=run: run(waveform), times)})
+        rows.append({"name": name, "what": kind, **_time(partial(run, waveform), times)})
         _log.info("%s: %.2f ms", name, rows[-1]["milliseconds"])
     return rows
 
 
 def _time(run: Callable[[], Any], times: int) -> Report:
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else (lambda: None)
+    wait: Callable[[], Any] = torch.cuda.synchronize if torch.cuda.is_available() else int
     taken = []
     with torch.no_grad():
         for _ in range(3):  # compiles, and fills caches
@@ -183,23 +184,23 @@ def peers(device: torch.device) -> list[tuple[str, str, Callable[[Tensor], Any] 
     sizes = {"n_fft": 1024, "hop_length": 256, "n_mels": 64}
 
     def flashmel() -> Callable[[Tensor], Any]:
-        module = importlib.import_module("flashmel")
+        module: Any = importlib.import_module("flashmel")
         made = module.LogMelSpectrogram(sample_rate=SAMPLE_RATE, **sizes).to(device)
         return lambda waveform: made(waveform[:, 0])
 
     def nn_audio() -> Callable[[Tensor], Any]:
-        module = importlib.import_module("nnAudio.features")
+        module: Any = importlib.import_module("nnAudio.features")
         made = module.MelSpectrogram(sr=SAMPLE_RATE, verbose=False, **sizes).to(device)
         return lambda waveform: made(waveform[:, 0])
 
     def torchaudio() -> Callable[[Tensor], Any]:
-        module = importlib.import_module("torchaudio")
+        module: Any = importlib.import_module("torchaudio")
         made: Callable[[Tensor], Any] = module.transforms.MelSpectrogram(SAMPLE_RATE, **sizes)
         return made.to(device)  # type: ignore[attr-defined,no-any-return]
 
     def torch_audiomentations() -> Callable[[Tensor], Any]:
-        module = importlib.import_module("torch_audiomentations")
-        made = module.PitchShift(SAMPLE_RATE, p=1.0, output_type="tensor")
+        module: Any = importlib.import_module("torch_audiomentations")
+        made = module.PitchShift(sample_rate=SAMPLE_RATE, p=1.0, output_type="tensor")
         return lambda waveform: made(waveform, sample_rate=SAMPLE_RATE)
 
     makers = {
@@ -221,7 +222,9 @@ def peers(device: torch.device) -> list[tuple[str, str, Callable[[Tensor], Any] 
 def memory_over_epochs(device: torch.device, waveform: Tensor, epochs: int = 4) -> list[int | None]:
     """Give the bytes that torch has reserved on a GPU after each epoch; None on a CPU."""
     items = [{"waveform": sound, "label": 0, "index": n} for n, sound in enumerate(waveform)]
-    loader = torch.utils.data.DataLoader(items, max(1, len(items) // 2), collate_fn=augspec.collate)
+    loader: Any = torch.utils.data.DataLoader(
+        cast(Any, items), max(1, len(items) // 2), collate_fn=augspec.collate
+    )
     batches = augspec.DeviceLoader(loader, front_end(), device=device)
     reserved: list[int | None] = []
     for _ in range(epochs):
@@ -239,12 +242,12 @@ def cuda_graph(waveform: Tensor) -> Report:
     others = augspec.example_keys(1, 0, range(len(waveform))).to(waveform.device)
     with torch.no_grad():
         expected = module(waveform, keys=others).clone()
-        side = torch.cuda.Stream()
+        side: Any = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             module(waveform, keys=keys)
         torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
+        graph: Any = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             out = module(waveform, keys=keys)
         keys.copy_(others)

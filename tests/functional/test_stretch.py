@@ -13,6 +13,7 @@ from augspec.functional.stretch import (
     pitch_shift,
     time_stretch,
 )
+from augspec.functional.turns import accumulate_turns
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -265,7 +266,7 @@ def test_kernels_agree_with_their_eager_selves():
         )
 
 
-def test_accumulation_in_blocks_is_the_plain_one():
+def test_accumulation_by_doubling_is_the_plain_one():
     slots, draw = 34, torch.Generator().manual_seed(1)
     gain = 0.3 * noise(2, 23, slots)
     kept = (torch.rand(gain.shape, generator=draw) > 0.1).float()
@@ -273,7 +274,7 @@ def test_accumulation_in_blocks_is_the_plain_one():
     step = torch.randint(-3, 4, gain.shape, generator=draw)
     path = (torch.arange(slots) + step).clamp(0, slots - 1)
     torch.testing.assert_close(
-        phase_lock._accumulate_in_blocks(gain, kept, path),
+        accumulate_turns(gain, torch.where(kept > 0, path, -1)),
         phase_lock._accumulate(gain, kept, path),
         rtol=0,
         atol=1e-5,
