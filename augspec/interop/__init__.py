@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from augspec.interop.audiomentations import from_audiomentations, to_audiomentations
+    from augspec.interop.neural_codec import NeuralCodec
     from augspec.interop.torch_audiomentations import (
         from_torch_audiomentations,
         to_torch_audiomentations,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from augspec.interop.torchvision import to_torchvision
 
 __all__ = [
+    "NeuralCodec",
     "from_audiomentations",
     "from_torch_audiomentations",
     "from_torchaudio",
@@ -45,4 +47,5 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = name.removeprefix("from_").removeprefix("to_")
+    module = "neural_codec" if name == "NeuralCodec" else module
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)
