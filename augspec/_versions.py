@@ -9,6 +9,8 @@ import shutil
 
 import torch
 
+from augspec import native
+
 __all__ = ["show_versions"]
 
 # fmt: off
@@ -32,8 +34,9 @@ def show_versions() -> str:
     """Say what is installed and on what it runs, for a report of a fault.
 
     Returns:
-        Text of a few lines, with versions, devices, threads, and the compiler that kernels are
-        built with. An interpreter or a notebook shows it; a program prints it.
+        Text of a few lines, with versions, devices, threads, the compiler that kernels are built
+        with, and the instruction set of the native kernels. An interpreter or a notebook shows it;
+        a program prints it.
 
     Example:
         >>> augspec.show_versions().splitlines()[0].startswith("python")
@@ -46,9 +49,14 @@ def show_versions() -> str:
     said["threads"] = f"{torch.get_num_threads()} of {os.cpu_count()} cores"
     compilers = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
     found = next(filter(None, map(shutil.which, filter(None, compilers))), "none")
-    said["compiler"] = f"{found}, AUGSPEC_COMPILE={os.environ.get('AUGSPEC_COMPILE', 'not set')}"
+    said["compiler"] = f"{found}, AUGSPEC_COMPILE={_environ('AUGSPEC_COMPILE')}"
+    said["native"] = f"{native.instruction_set()}, AUGSPEC_NATIVE={_environ('AUGSPEC_NATIVE')}"
     width = max(map(len, said))
     return _Text("\n".join(f"{name:{width}}  {value}" for name, value in said.items()))
+
+
+def _environ(name: str) -> str:
+    return os.environ.get(name, "not set")
 
 
 def _version(name: str) -> str:

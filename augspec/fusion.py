@@ -10,7 +10,6 @@ A transform takes part by being a `FusableTransform`; nothing here knows a trans
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -178,17 +177,17 @@ class WarpedFrames(FrameSource):
         middle = framing.middles(warp.size, waveform.device)
         self.centers = self._map_frames(warp, middle)
         self.middle = middle
+        self.edges: Edges | None = None
 
-    @functools.cached_property
-    def edges(self) -> Edges | None:
-        """The frames that are padded; None if none are."""
-        if not self.framing.center:
-            return None
-        ends = self.lengths
-        if ends is None:
-            batch, device = len(self.waveform), self.waveform.device
-            ends = torch.full((batch,), self.size, dtype=torch.int64, device=device)
-        return Edges.find(self.middle, ends, self.framing)
+    def _find_edges(self) -> Edges | None:
+        """Find the frames that are padded, once and when asked; None if none are."""
+        if self.edges is None and self.framing.center:
+            ends = self.lengths
+            if ends is None:
+                batch, device = len(self.waveform), self.waveform.device
+                ends = torch.full((batch,), self.size, dtype=torch.int64, device=device)
+            self.edges = Edges.find(self.middle, ends, self.framing)
+        return self.edges
 
     def sound(self) -> Sound:
         """Say where the samples of the frames come from."""
@@ -221,8 +220,9 @@ class WarpedFrames(FrameSource):
         rows = rows.flatten(0, 1)
         start = self.centers[some].flatten(0, 1) - self.framing.n_fft // 2
         frames = take_frames(rows, start, self.framing.n_fft, self.window)
-        if self.edges is not None:
-            frames = self.edges.of(some, channels).pad(frames, rows, start, self.window)
+        edges = self._find_edges()
+        if edges is not None:
+            frames = edges.of(some, channels).pad(frames, rows, start, self.window)
         by_example: Tensor = frames.unflatten(0, (-1, channels))
         return by_example
 

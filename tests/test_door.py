@@ -170,7 +170,8 @@ def test_entering_compiles_whole_under_autocast_and_without():
     frontend = frontends()["plain"]
     compiled = torch.compile(frontend, fullgraph=True, backend="aot_eager")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.testing.assert_close(compiled(note()), frontend(note()), rtol=0, atol=1e-3)
+        # One side is the native kernel: 2e-3 dB is rounding, 100 dB below the peak.
+        torch.testing.assert_close(compiled(note()), frontend(note()), rtol=0, atol=2e-3)
 
 
 def test_devices_without_autocast_pass():

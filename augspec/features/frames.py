@@ -53,6 +53,15 @@ class Framing:
         """Count the frames of examples of ``lengths`` samples."""
         return count_frames(lengths, self.n_fft, self.hop_length, self.center)
 
+    def count_of(self, size: int) -> int:
+        """Count the frames of ``size`` samples; not positive if none fits.
+
+        The native kernel makes so many. A subclass that cuts other frames says how many it cuts;
+        without that the kernel is not asked.
+        """
+        padding = 2 * (self.n_fft // 2) if self.center else 0
+        return 1 + (size + padding - self.n_fft) // self.hop_length
+
     def middles(self, size: int, device: torch.device) -> Tensor:
         """Say at which of ``size`` samples each frame has its middle, ``(frame,)`` int64.
 
@@ -106,7 +115,7 @@ class FrameSource(ABC):
         """Give the frames of some examples, ``(example, channel, frame, n_fft)``."""
 
     def sound(self) -> Sound | None:
-        """Say where the samples of the frames come from, for the native kernel; None if it cannot."""
+        """Say where the samples of the frames come from; None keeps the native kernel out."""
         return None
 
     @property

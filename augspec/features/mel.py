@@ -101,14 +101,14 @@ class MelFeature(MagnitudeFeature):
         self.norm: str | None = norm
         self.mel_scale = mel_scale
         self._filter_arguments = (sample_rate, self.n_fft, n_mels, f_min, f_max, norm, mel_scale)
-        filters = self._filters(torch.float32, torch.device("cpu"))
-        self._bands = _cover(filters, _BAND)
-        self._whole = _cover(filters, n_mels)
-        self._warn_of_empty_filters(filters)
+        spans = _spans(self._filter_rows())
+        each_twice = 2 if power == 2.0 else 1
+        self._bands = _cover(spans, _BAND, each_twice)
+        self._whole = _cover(spans, n_mels, each_twice)
+        self._warn_of_empty_filters([row for row, (low, high) in enumerate(spans) if low == high])
 
-    def _warn_of_empty_filters(self, filters: Tensor) -> None:
+    def _warn_of_empty_filters(self, empty: list[int]) -> None:
         """Say which rows are constant, as librosa and torchaudio do, and what to set."""
-        empty = (filters == 0.0).all(dim=0).nonzero().flatten().tolist()
         if not empty:
             return
         rows = ", ".join(map(str, empty[:8])) + (", ..." if len(empty) > 8 else "")
@@ -137,9 +137,12 @@ class MelFeature(MagnitudeFeature):
         mel = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         return mel.reshape(*spectrum.shape[:-2], self.n_mels)
 
-    def _bins(self) -> Bins:
+    def _filter_rows(self) -> Tensor:
         cpu = torch.device("cpu")
-        rows = constant(_filter_rows, *self._filter_arguments, dtype=torch.int64, device=cpu)
+        return constant(_filter_rows, *self._filter_arguments, dtype=torch.int64, device=cpu)
+
+    def _bins(self) -> Bins:
+        cpu, rows = torch.device("cpu"), self._filter_rows()
         weights = constant(_weights, *self._filter_arguments, dtype=torch.float32, device=cpu)
         return Bins(self.n_mels, rows[0], rows[1], weights)
 
@@ -159,29 +162,43 @@ def _paired_filterbank(*arguments: Any, dtype: torch.dtype) -> Tensor:
 
 def _filter_rows(*arguments: Any, dtype: torch.dtype) -> Tensor:
     """List the first bin of each filter, and how many weights the filters before it have."""
-    filters = mel_filterbank(*arguments)
-    bands = _cover(filters, 1)
-    places = [0]
-    for low, high, _, _ in bands:
-        places.append(places[-1] + high - low)
-    return torch.tensor([[low for low, *_ in bands] + [0], places], dtype=dtype)
+    firsts, places = [], [0]
+    for column in mel_filterbank(*arguments).T:
+        bins = column.nonzero().flatten().tolist() or [0, -1]
+        firsts.append(bins[0])
+        places.append(places[-1] + bins[-1] + 1 - bins[0])
+    return torch.tensor([[*firsts, 0], places], dtype=dtype)
+
+
+def _spans(rows: Tensor) -> list[tuple[int, int]]:
+    """Give the first bin of each filter, and the bin behind its last."""
+    firsts, places = rows.tolist()
+    return [
+        (first, first + end - start)
+        for first, start, end in zip(firsts, places, places[1:], strict=False)
+    ]
 
 
 def _weights(*arguments: Any, dtype: torch.dtype) -> Tensor:
     """Give the weights of all filters, one filter after another, from its first to its last."""
     filters = mel_filterbank(*arguments, dtype=dtype)
-    bands = _cover(filters, 1)
-    return torch.cat([filters[low:high, first] for low, high, first, _ in bands])
+    spans = _spans(_filter_rows(*arguments, dtype=torch.int64))
+    return torch.cat([filters[low:high, i] for i, (low, high) in enumerate(spans)])
 
 
-def _cover(filters: Tensor, width: int) -> list[tuple[int, int, int, int]]:
-    """List, for each ``width`` filters, the rows that are not zero: (low, high, first, last)."""
+def _cover(
+    spans: list[tuple[int, int]], width: int, repeats: int
+) -> list[tuple[int, int, int, int]]:
+    """List, for each ``width`` filters, the rows that are not zero: (low, high, first, last).
+
+    Each bin is ``repeats`` rows.
+    """
     bands = []
-    for first in range(0, filters.shape[1], width):
-        last = min(first + width, filters.shape[1])
-        rows = (filters[:, first:last] != 0.0).any(dim=1).nonzero().flatten().tolist()
-        low, high = (rows[0], rows[-1] + 1) if rows else (0, 0)
-        bands.append((low, high, first, last))
+    for first in range(0, len(spans), width):
+        some = [span for span in spans[first : first + width] if span[0] < span[1]]
+        low = min((low for low, _ in some), default=0) * repeats
+        high = max((high for _, high in some), default=0) * repeats
+        bands.append((low, high, first, min(first + width, len(spans))))
     return bands
 
 

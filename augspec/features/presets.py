@@ -82,6 +82,9 @@ class _WithoutLast(Framing):
     def count(self, lengths: Tensor) -> Tensor:
         return (super().count(lengths) - 1).clamp(min=0)
 
+    def count_of(self, size: int) -> int:
+        return super().count_of(size) - 1
+
     def middles(self, size: int, device: torch.device) -> Tensor:
         return super().middles(size, device)[:-1]
 

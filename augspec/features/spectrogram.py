@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from augspec import native
 from augspec._chunks import in_chunks
 from augspec._constants import constant
 from augspec._door import enter
@@ -145,12 +146,13 @@ class MagnitudeFeature(nn.Module, ABC):
 
     def _from_kernel(self, source: FrameSource) -> Tensor | None:
         """Compute the feature in the native kernel, where that is there for all it consists of."""
-        bins, sound = self._bins() if self._is_native("_project", "_bins") else None, source.sound()
-        if bins is None or sound is None:
+        framing, sound = source.framing, source.sound()
+        bins = self._bins() if self._is_native("_project", "_bins") else None
+        if bins is None or sound is None or not native.describes(type(framing), "cut", "count_of"):
             return None
         stft = Stft(
-            self.n_fft, self.hop_length, self.center, self.pad_mode, self.window, self.win_length,
-            self.power,
+            framing.n_fft, framing.hop_length, framing.center, framing.pad_mode,
+            framing.count_of(source.size), self.window, self.win_length, self.power,
         )  # fmt: skip
         level = self._level() if self._is_native("_finish", "_level") else None
         made = native_specgram(sound, stft, bins, Level() if level is None else level)
@@ -159,11 +161,10 @@ class MagnitudeFeature(nn.Module, ABC):
         return self._finish(made).to(source.waveform.dtype).contiguous()
 
     def _is_native(self, step: str, description: str) -> bool:
-        """Whether the class that says how a step is done describes it for the kernel too."""
-        changed = (getattr(type(self), name) for name in ("project", "finish", "make_window"))
-        own = (MagnitudeFeature.project, MagnitudeFeature.finish, MagnitudeFeature.make_window)
-        owner = next(base for base in type(self).__mro__ if step in vars(base))
-        return tuple(changed) == own and description in vars(owner)
+        """Whether a step is described for the kernel, and all around it is what is done here."""
+        around = ("project", "finish", "make_window")
+        kept = all(getattr(type(self), name) is getattr(MagnitudeFeature, name) for name in around)
+        return kept and native.describes(type(self), step, description)
 
     def _bins(self) -> Bins | None:
         """Describe `_project` for the native kernel; None if it has no such thing."""

@@ -84,10 +84,10 @@ def _find_natively(sound: Tensor, n_fft: int) -> Grid:
 
 
 def kernel_arguments(sound: Tensor, n_fft: int) -> tuple[Tensor | int, ...]:
-    """Give what a native kernel needs to find onsets, ``sound`` being ``(example, channel, time)``."""
-    kind = {"dtype": torch.float32, "device": torch.device("cpu")}
-    window = constant(torch.hann_window, n_fft // 4, **kind)
-    bands = constant(make_bands, n_fft // 4, **kind)
+    """Give what a native kernel needs to find onsets in ``(example, channel, time)``."""
+    width, cpu = n_fft // 4, torch.device("cpu")
+    window = constant(torch.hann_window, width, dtype=torch.float32, device=cpu)
+    bands = constant(make_bands, width, dtype=torch.float32, device=cpu)
     return sound.contiguous(), *sound.shape, n_fft, window, bands, native.threads()
 
 

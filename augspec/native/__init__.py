@@ -4,9 +4,9 @@ Python computes the constants (windows, filters) and is the reference: a kernel 
 values within rounding. It takes part where `applies` says so, and everything else, such as
 gradients, float64 and graphs, goes on in torch. To add a kernel:
 
-1. write ``name.cpp`` beside this file with ``extern "C" __attribute__((visibility("default")))
-   void augspec_name(const float* x, int64_t count, float scale, int64_t threads, float* out)``; every ``.cpp``
-   here becomes part of the library;
+1. write ``name.cpp`` beside this file, with a function such as ``extern "C"
+   __attribute__((visibility("default"))) void augspec_name(const float* x, int64_t count, float
+   scale, int64_t threads, float* out)``; every ``.cpp`` here becomes part of the library;
 2. call it where today's path begins::
 
        if native.applies(x):
@@ -33,7 +33,7 @@ from torch import Tensor
 
 from augspec.native import _build
 
-__all__ = ["answers", "applies", "call", "instruction_set", "threads"]
+__all__ = ["answers", "applies", "call", "describes", "instruction_set", "threads"]
 
 _log = logging.getLogger("augspec")
 
@@ -64,12 +64,21 @@ def call(name: str, *arguments: Tensor | int | float | None) -> None:
 
 def answers(name: str, number: int) -> bool:
     """Ask a function of the library about a number, such as whether it has a kernel for a size."""
-    library = _library()
+    library = _library() if _nobody_watches() else None
     if library is None:
         return False
     function = library[name]
     function.restype = ctypes.c_int64
     return bool(function(ctypes.c_int64(number)))
+
+
+def describes(cls: type, step: str, description: str) -> bool:
+    """Whether the class that says how a step is done describes it for the kernels too.
+
+    A subclass that does the step in another way, and says nothing, is not for them.
+    """
+    owner = next(base for base in cls.__mro__ if step in vars(base))
+    return description in vars(owner)
 
 
 def threads() -> int:
@@ -145,11 +154,22 @@ def _cached(name: str) -> Path:
     path = folder / _build.library_name(name)
     if path.exists():
         return path
+    if _build.compiler() is None:
+        raise _build.BuildError("there is no C++ compiler")
+    failed = path.with_suffix(".failed")
     with _alone(folder):  # the first of several processes compiles, the others wait for it
         if path.exists():
             return path
+        if failed.exists():  # not once more in each process
+            raise _build.BuildError(
+                f"{failed.read_text()} ({failed} says so: delete it to try again)"
+            )
         _log.warning("augspec compiles its native kernels, once for this machine")
-        return _build.build(name, folder)
+        try:
+            return _build.build(name, folder)
+        except _build.BuildError as error:
+            failed.write_text(str(error))
+            raise
 
 
 def _cache_folder() -> Path:

@@ -20,10 +20,12 @@ __all__ = ["SETS", "BuildError", "build", "compiler", "default_set", "library_na
 FOLDER = Path(__file__).parent
 # Rounding and NaN stay as the source says: nothing of -ffast-math, but products may be fused into
 # sums, and nobody reads errno or the flags of exceptions.
-_FLAGS = (
+_FLAGS: tuple[str, ...] = (
     "-std=c++17", "-O3", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden",
     "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi",
 )  # fmt: skip
+if sys.platform == "darwin":
+    _FLAGS += ("-mmacosx-version-min=11.0",)
 _X86 = {
     "avx512": ("-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mavx2"),
     "avx2": ("-mavx2", "-mfma"),
@@ -65,7 +67,9 @@ def compiler() -> str | None:
     if sys.platform == "win32":  # threads and forks are those of POSIX here
         return None
     named = os.environ.get("CXX", "")
-    return next(filter(None, map(shutil.which, filter(None, (named, "c++", "g++", "clang++")))), None)
+    return next(
+        filter(None, map(shutil.which, filter(None, (named, "c++", "g++", "clang++")))), None
+    )
 
 
 def build(name: str, folder: Path) -> Path:

@@ -71,7 +71,7 @@ class Bins(NamedTuple):
     ``place[i]`` to ``place[i + 1]``.
     """
 
-    count: int
+    number: int
     first: Tensor | None = None
     place: Tensor | None = None
     weights: Tensor | None = None
@@ -86,12 +86,13 @@ class Level(NamedTuple):
 
 
 class Stft(NamedTuple):
-    """How frames are cut and windowed, and the exponent of their magnitudes."""
+    """How many frames are cut and how, their window, and the exponent of their magnitudes."""
 
     n_fft: int
     hop_length: int
     center: bool
     pad_mode: str
+    frames: int
     window: str
     win_length: int
     power: float
@@ -107,11 +108,15 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
     if stft.power not in (1.0, 2.0) or not native.applies(waveform, sound.gain):
         return None
     pad = n_fft // 2 if stft.center else 0
-    frames = 1 + (sound.size + 2 * pad - n_fft) // stft.hop_length
-    if waveform.dtype != torch.float32 or frames < 1 or not native.answers("augspec_has_fft", n_fft):
+    frames = stft.frames
+    if (
+        waveform.dtype != torch.float32
+        or frames < 1
+        or not native.answers("augspec_has_fft", n_fft)
+    ):
         return None
     batch, channels, time = waveform.shape
-    out = waveform.new_empty(batch, channels, bins.count, frames)
+    out = waveform.new_empty(batch, channels, bins.number, frames)
     if out.numel() == 0:
         return out
     by_row = _Rows(batch, channels)

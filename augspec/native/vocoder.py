@@ -81,6 +81,7 @@ def _resampling(ends: Tensor, pitch: Pitch | None) -> tuple[Tensor | int | float
 
 def _tables(n_fft: int) -> tuple[Tensor, ...]:
     """Give the windows of a frame and of the detector of onsets, and the detector's bands."""
-    kind = {"dtype": torch.float32, "device": torch.device("cpu")}
-    windows = (constant(torch.hann_window, length, **kind) for length in (n_fft, n_fft // 4))
-    return (*windows, constant(make_bands, n_fft // 4, **kind))
+    cpu, width = torch.device("cpu"), n_fft // 4
+    window = constant(torch.hann_window, n_fft, dtype=torch.float32, device=cpu)
+    onset_window = constant(torch.hann_window, width, dtype=torch.float32, device=cpu)
+    return window, onset_window, constant(make_bands, width, dtype=torch.float32, device=cpu)

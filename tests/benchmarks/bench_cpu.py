@@ -34,7 +34,7 @@ FIRST_MEL = """
 import torch, torchaudio
 torch.set_num_threads({threads})
 waveform = torch.randn(64, 1, 64_000)
-mel = torchaudio.transforms.MelSpectrogram(sample_rate=16_000, n_fft=1024, hop_length=256, n_mels=64)
+mel = torchaudio.transforms.MelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64)
 torchaudio.transforms.AmplitudeToDB()(mel(waveform))
 """
 FIRST_BATCH = """
@@ -43,13 +43,12 @@ from augspec import features as F, transforms as T
 torch.set_num_threads({threads})
 waveform = torch.randn(64, 1, 64_000)
 chain = [T.TimeStretch((0.8, 1.25)), T.PitchShift((-4.0, 4.0)), T.RandomCrop(64_000), T.Gain()]
-augspec.Frontend(T.Chain(chain), F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64))(
-    waveform
-)
+log_mel = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64)
+augspec.Frontend(T.Chain(chain), log_mel)(waveform)
 """
 
 
-def contestants(waveform: Tensor, threads: int) -> Contestants:
+def contestants(waveform: Tensor) -> Contestants:
     """List what is timed, the reference first."""
     size = waveform.shape[-1]
     theirs = nn.Sequential(
@@ -75,31 +74,43 @@ def contestants(waveform: Tensor, threads: int) -> Contestants:
     with contextlib.suppress(ImportError):
         import specux
 
-        specux.set_num_threads(threads)
         arguments = {"sr": SAMPLE_RATE, "n_fft": 1024, "hop_length": 256, "n_mels": 64}
         arguments |= {"mel_scale": "htk", "norm": None, "output": "db"}
         rows["specux's plain log-mel"] = lambda: specux.melspectrogram(waveform, **arguments)
     return rows
 
 
-def time_rounds(rows: Contestants, rounds: int, warmup: int = 2) -> dict[str, list[float]]:
-    """Time each contestant once a round, in an order that turns with the round."""
-    seconds: dict[str, list[float]] = {name: [] for name in rows}
+def time_rounds(
+    rows: Contestants, counts: list[int], rounds: int, warmup: int = 2
+) -> dict[int, dict[str, list[float]]]:
+    """Time each contestant with each number of threads once a round; the order turns."""
+    seconds: dict[int, dict[str, list[float]]] = {n: {name: [] for name in rows} for n in counts}
     names = list(rows)
     for number in range(warmup + rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            start = time.perf_counter()
-            rows[name]()
-            if number >= warmup:
-                seconds[name].append(time.perf_counter() - start)
+            for threads in counts:
+                use_threads(threads)
+                start = time.perf_counter()
+                rows[name]()
+                if number >= warmup:
+                    seconds[threads][name].append(time.perf_counter() - start)
     return seconds
+
+
+def use_threads(count: int) -> None:
+    """Let torch, and specux if it is there, use so many threads."""
+    torch.set_num_threads(count)
+    if "specux" in sys.modules:
+        sys.modules["specux"].set_num_threads(count)
 
 
 def print_rows(seconds: dict[str, list[float]], threads: int, busy: int) -> None:
     median, fastest = statistics.median(seconds[REFERENCE]), min(seconds[REFERENCE])
-    print(f"\n| {threads} threads, beside {busy} busy | median, ms | fastest, ms | ratio of medians |"
-          " of fastest |\n|---|---:|---:|---:|---:|")  # fmt: skip
+    print(
+        f"\n| {threads} threads, beside {busy} busy | median, ms | fastest | ratio | of fastest |"
+    )
+    print("|---|---:|---:|---:|---:|")
     for name, values in seconds.items():
         here, best = statistics.median(values), min(values)
         print(
@@ -125,7 +136,9 @@ def cold_seconds(program: str, threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         environ = os.environ | {"TORCHINDUCTOR_CACHE_DIR": folder, "TRITON_CACHE_DIR": folder}
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", program.format(threads=threads)], check=True, env=environ)
+        subprocess.run(
+            [sys.executable, "-c", program.format(threads=threads)], check=True, env=environ
+        )
         return time.perf_counter() - start
 
 
@@ -137,8 +150,8 @@ def print_cold(threads: int, rounds: int) -> None:
         ours.append(cold_seconds(FIRST_BATCH, threads))
     ratio = statistics.median(ours) / statistics.median(theirs)
     print(
-        f"\nimport and first fused batch, cold: {statistics.median(ours):.1f} s; torchaudio's import "
-        f"and first mel: {statistics.median(theirs):.1f} s; ratio {ratio:.2f} (fastest "
+        f"\nimport and first fused batch, cold: {statistics.median(ours):.1f} s; torchaudio's "
+        f"import and first mel: {statistics.median(theirs):.1f} s; ratio {ratio:.2f} (fastest "
         f"{min(ours) / min(theirs):.2f})"
     )
 
@@ -156,17 +169,16 @@ def main() -> None:
     waveform = 0.1 * torch.randn(options.batch, 1, 4 * SAMPLE_RATE)
     print(environment("torchaudio", "specux"))
     with torch.no_grad(), busy_processes(options.busy):
-        fastest = {}
+        seconds = time_rounds(contestants(waveform), options.threads, options.rounds)
         for threads in options.threads:
-            torch.set_num_threads(threads)
-            seconds = time_rounds(contestants(waveform, threads), options.rounds)
-            print_rows(seconds, threads, options.busy)
-            fastest[threads] = seconds
-        if len(options.threads) == 2:
-            print("\n| threads: last / first | ratio of medians |\n|---|---:|")
-            few, many = (fastest[threads] for threads in options.threads)
-            for name in few:
-                ratio = statistics.median(many[name]) / statistics.median(few[name])
+            print_rows(seconds[threads], threads, options.busy)
+        few, many = options.threads[0], options.threads[-1]
+        if few != many:
+            print(f"\n| {many} threads / {few} | ratio of medians |\n|---|---:|")
+            for name in seconds[few]:
+                ratio = statistics.median(seconds[many][name]) / statistics.median(
+                    seconds[few][name]
+                )
                 print(f"| {name} | {ratio:.2f} |")
         if options.cold:
             print_cold(options.threads[-1], options.cold)

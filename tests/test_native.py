@@ -1,0 +1,376 @@
+"""The native kernels give what torch gives, and step aside where they have to."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import augspec
+from augspec import features as F
+from augspec import functional, native
+from augspec import transforms as T
+from augspec.features import presets
+from augspec.functional.onset import find_onsets
+from augspec.native import _build
+
+HAS_COMPILER = _build.compiler() is not None
+KEYS = augspec.example_keys(0, 0, torch.arange(5))
+LENGTHS = torch.tensor([8000, 5000, 2000, 4000, 1200])
+MEL = {"sample_rate": 16_000, "n_fft": 512, "hop_length": 128, "n_mels": 32}
+
+
+@pytest.fixture
+def waveform() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    shared = torch.randn(5, 1, 8000, generator=generator)
+    return 0.1 * torch.cat([shared, torch.randn(5, 1, 8000, generator=generator)], dim=1)
+
+
+@pytest.fixture
+def both(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Tensor]], list[Tensor]]:
+    """Give what a function gives with the kernels, and without them and without a compiler."""
+
+    def run(function: Callable[[], Tensor]) -> list[Tensor]:
+        ours = function()
+        with monkeypatch.context() as patch:
+            patch.setenv("AUGSPEC_NATIVE", "0")
+            patch.setenv("AUGSPEC_COMPILE", "0")
+            return [ours, function()]
+
+    return run
+
+
+def assert_same_level(ours: Tensor, reference: Tensor) -> None:
+    """Differences of rounding: in single bins of nearly no power they are the largest."""
+    assert ours.shape == reference.shape
+    torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-3, equal_nan=True)
+    if ours.numel():
+        errors = (ours - reference).abs() / reference.abs().clamp(min=1.0)
+        assert errors.nan_to_num().mean() < 3e-6
+
+
+def test_there_are_kernels_wherever_there_is_a_compiler() -> None:
+    assert (native.instruction_set() in _build.SETS) == (HAS_COMPILER or _is_installed())
+
+
+def _is_installed() -> bool:
+    return any((_build.FOLDER / "lib").glob("*.so"))
+
+
+@pytest.mark.parametrize("n_fft", [32, 256, 400, 480, 882, 1000, 1024, 2048, 104, 401, 34, 2])
+@pytest.mark.parametrize("feature", [F.Spectrogram, F.MelSpectrogram, F.LogMelSpectrogram])
+@pytest.mark.filterwarnings("ignore:.*mel filters lie between")
+def test_sizes(waveform, both, feature, n_fft) -> None:
+    scale = {"n_mels": 8} if feature is not F.Spectrogram else {}
+    made = feature(n_fft=n_fft, hop_length=max(1, n_fft // 3), **scale)
+    assert_same_level(*both(lambda: made(waveform)))
+
+
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("pad_mode", ["reflect", "constant", "replicate"])
+@pytest.mark.parametrize("power", [1.0, 2.0, 1.5])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_options(waveform, both, center, pad_mode, power, lengths) -> None:
+    options = {"center": center, "pad_mode": pad_mode, "power": power, "window": "hamming"}
+    log_mel = F.LogMelSpectrogram(**MEL, **options, win_length=400, ref=0.5)
+
+    def run() -> Tensor:
+        made = log_mel(waveform, lengths)
+        return made if lengths is None else made[0]
+
+    assert_same_level(*both(run))
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        F.LogMelSpectrogram(**MEL, ref="max", top_db=80.0),
+        F.LogMelSpectrogram(**MEL, norm="slaney", mel_scale="slaney", f_min=50.0, f_max=7000.0),
+        F.MFCC.example(),
+        F.PCEN.example(),
+        F.Fbank(),
+        presets.PaSSTMel(),
+    ],
+    ids=lambda feature: type(feature).__name__,
+)
+def test_features_that_go_on_from_the_bins(waveform, both, feature) -> None:
+    assert_same_level(*both(lambda: feature.eval()(waveform)))
+
+
+@pytest.mark.parametrize("time", [1, 2, 100, 256, 257, 511, 1500])
+@pytest.mark.parametrize("pad_mode", ["reflect", "constant", "replicate"])
+def test_short_audio(waveform, both, time, pad_mode) -> None:
+    log_mel = F.LogMelSpectrogram(**MEL, pad_mode=pad_mode)
+    assert_same_level(*both(lambda: log_mel(waveform[..., :time])))
+
+
+@pytest.mark.parametrize("batch", [0, 1, 2, 33])
+def test_batches(both, batch) -> None:
+    log_mel = F.LogMelSpectrogram(**MEL)
+    assert_same_level(*both(lambda: log_mel(torch.ones(batch, 1, 3000))))
+
+
+def test_audio_that_is_not_contiguous(waveform, both) -> None:
+    log_mel = F.LogMelSpectrogram(**MEL)
+    assert_same_level(*both(lambda: log_mel(waveform.flip(-1)[..., ::2])))
+    assert_same_level(*both(lambda: log_mel(waveform[:, :1].expand(-1, 3, -1))))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e-42, 1e15, 0.0])
+@pytest.mark.parametrize("feature", [F.MelSpectrogram, F.LogMelSpectrogram])
+def test_values_that_are_no_sound(waveform, both, feature, value) -> None:
+    waveform[1] *= value
+    waveform[2, :, 4000] = value
+    ours, reference = both(lambda: feature(**MEL)(waveform))
+    assert torch.equal(ours.isnan(), reference.isnan())
+    torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-3, equal_nan=True)
+
+
+CHAINS = {
+    "gain": [T.Gain()],
+    "crop": [T.RandomCrop(5000), T.Gain(per_channel=True)],
+    "long crop": [T.RandomCrop(9000), T.PolarityInversion()],
+    "pad": [T.PadTo(9000)],
+    "stretch": [T.TimeStretch()],
+    "longer": [T.TimeStretch(keep_length=False)],
+    "pitch": [T.PitchShift(p=0.7)],
+    "pitch of channels": [T.PitchShift(per_channel=True)],
+    "speed": [T.Speed()],
+    "crop, then stretch": [T.RandomCrop(5000), T.TimeStretch()],
+    "four": [T.TimeStretch(), T.PitchShift(), T.RandomCrop(5000), T.Gain()],
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize(
+    "framing", [{}, {"center": False}, {"pad_mode": "replicate"}, {"n_fft": 400, "hop_length": 160}]
+)
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_front_ends(waveform, both, chain, framing, lengths) -> None:
+    frontend = augspec.Frontend(T.Chain(CHAINS[chain]), F.LogMelSpectrogram(**MEL | framing))
+
+    def run() -> Tensor:
+        made = frontend(waveform, lengths, keys=KEYS)
+        return made if lengths is None else made[0]
+
+    assert_same_level(*both(run))
+
+
+@pytest.mark.parametrize("ratio", [0.51, 0.8, 1.0, 1.001, 1.26, 1.99])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_resampling(waveform, both, ratio, lengths) -> None:
+    ratios = torch.full((5,), ratio)
+    run = both(lambda: functional.resample(waveform, ratios, size=9001, lengths=lengths))
+    torch.testing.assert_close(*run, rtol=0.0, atol=1e-6)
+
+
+def test_a_ratio_out_of_range_gives_nan(waveform, both) -> None:
+    ratios = torch.tensor([0.0, -1.0, 2.5, torch.nan, 1.0])
+    ours, reference = both(lambda: functional.resample(waveform, ratios))
+    assert ours[:4].isnan().all()
+    assert torch.equal(ours[4], reference[4])
+
+
+def test_onsets(both) -> None:
+    time = torch.arange(32_000)
+    strikes = torch.stack([torch.exp(-((time - start) % 9000) / 2000) for start in (0, 700, 4000)])
+    sound = (torch.sin(time / 3) * strikes).unsqueeze(1).repeat(1, 2, 1)
+    ours, reference = both(lambda: torch.stack(find_onsets(sound, 1024)))
+    assert (ours.abs() < 1 << 20).any()
+    assert torch.equal(ours, reference)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_number_of_threads_changes_no_bit(waveform, rows) -> None:
+    frontend = augspec.Frontend(T.Chain(CHAINS["four"]), F.LogMelSpectrogram(**MEL))
+    before, made = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 7):
+            torch.set_num_threads(count)
+            made.append(frontend(waveform[:rows], keys=KEYS[:rows]))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[0], made[2])
+
+
+def test_several_python_threads_at_once(waveform) -> None:
+    log_mel, wrong = F.LogMelSpectrogram(**MEL), []
+    expected = log_mel(waveform)
+
+    def run() -> None:
+        wrong.extend(1 for _ in range(50) if not torch.equal(log_mel(waveform), expected))
+
+    others = [threading.Thread(target=run) for _ in range(4)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    program = """
+import os, signal, torch
+from augspec import features as F
+torch.set_num_threads(3)
+log_mel, waveform = F.LogMelSpectrogram(n_mels=16), torch.randn(16, 1, 16_000)
+expected = log_mel(waveform)
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(0 if torch.equal(log_mel(waveform), expected) else 3)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=300)
+
+
+def test_gradients_and_float64_stay_in_torch(waveform) -> None:
+    log_mel = F.LogMelSpectrogram(**MEL)
+    leaf = waveform.clone().requires_grad_()
+    log_mel(leaf).sum().backward()
+    assert leaf.grad is not None
+    assert leaf.grad.abs().sum() > 0
+    assert log_mel(waveform.double()).dtype == torch.float64
+    assert not native.applies(leaf)
+    assert not native.applies(waveform.double())
+    assert not torch.func.vmap(lambda row: torch.tensor(native.applies(row)))(waveform).any()
+    with torch.no_grad():
+        assert native.applies(leaf) == native.applies(waveform)
+
+
+class _Doubled(F.LogMelSpectrogram):
+    def _finish(self, specgram: Tensor) -> Tensor:
+        return 2.0 * specgram
+
+
+class _Lowest(F.MelSpectrogram):
+    def _project(self, spectrum: Tensor) -> Tensor:
+        return super()._project(spectrum)[..., :1]
+
+
+def test_a_subclass_that_computes_otherwise_is_asked(waveform) -> None:
+    mel = F.MelSpectrogram(**MEL)(waveform)
+    torch.testing.assert_close(_Doubled(**MEL)(waveform), 2.0 * mel)
+    torch.testing.assert_close(_Lowest(**MEL)(waveform), mel[..., :1, :])
+
+
+def test_the_kernels_can_be_turned_off(waveform, monkeypatch) -> None:
+    monkeypatch.setenv("AUGSPEC_NATIVE", "0")
+    assert native.instruction_set() == "no"
+    assert not native.applies(waveform)
+    assert "no, AUGSPEC_NATIVE=0" in augspec.show_versions()
+
+
+def test_without_a_compiler_everything_runs_in_torch(
+    waveform, monkeypatch, tmp_path, caplog
+) -> None:
+    expected = F.LogMelSpectrogram(**MEL)(waveform)
+    monkeypatch.setattr(_build, "compiler", lambda: None)
+    monkeypatch.setattr(_build, "FOLDER", _copy_of_sources(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    native._load.cache_clear()
+    try:
+        with caplog.at_level("INFO", logger="augspec"):
+            assert_same_level(F.LogMelSpectrogram(**MEL)(waveform), expected)
+    finally:
+        native._load.cache_clear()
+    assert "there is no C++ compiler" in caplog.text
+
+
+def _copy_of_sources(folder: Path) -> Path:
+    for path in _build.sources():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_a_library_that_is_out_of_date_is_not_used(monkeypatch, tmp_path) -> None:
+    name = _build.library_name(_build.default_set())
+    monkeypatch.setattr(_build, "FOLDER", _copy_of_sources(tmp_path))
+    assert _build.library_name(_build.default_set()) == name
+    with (tmp_path / "fft.h").open("a") as file:
+        file.write("// another line\n")
+    assert _build.library_name(_build.default_set()) != name
+
+
+def test_a_compiler_that_fails_is_asked_once(monkeypatch, tmp_path) -> None:
+    if not HAS_COMPILER:
+        return
+    folder = _copy_of_sources(tmp_path)
+    (folder / "broken.cpp").write_text("#error on purpose\n")
+    monkeypatch.setattr(_build, "FOLDER", folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(_build.BuildError, match="on purpose"):
+        native._cached(_build.default_set())
+    monkeypatch.setattr(_build, "build", None)
+    with pytest.raises(_build.BuildError, match="delete it to try again"):
+        native._cached(_build.default_set())
+
+
+COMPARE = """
+import os, torch, augspec
+from augspec import features as F, transforms as T, native
+assert native.instruction_set() == {name!r}, native.instruction_set()
+waveform = 0.1 * torch.randn(3, 1, 8000)
+chain = T.Chain([T.TimeStretch(), T.PitchShift(), T.Gain()])
+keys = augspec.example_keys(0, 0, torch.arange(3))
+for n_fft in (400, 512, 882):
+    frontend = augspec.Frontend(chain, F.LogMelSpectrogram(n_fft=n_fft, n_mels=20))
+    os.environ["AUGSPEC_NATIVE"] = "1"
+    ours, shifted = frontend(waveform, keys=keys), T.PitchShift(3.0)(waveform, keys=keys)
+    os.environ["AUGSPEC_NATIVE"] = "0"
+    torch.testing.assert_close(ours, frontend(waveform, keys=keys), rtol=1e-5, atol=1e-3)
+"""
+CAPABILITIES = {"sse2": "default", "avx2": "avx2", "avx512": "avx512"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _build.SETS)
+def test_each_instruction_set(name) -> None:
+    wanted = {"ATEN_CPU_CAPABILITY": CAPABILITIES.get(name, "default"), "AUGSPEC_COMPILE": "0"}
+    best = torch.backends.cpu.get_cpu_capability().lower()
+    runs = list(_build.SETS).index(name) >= list(_build.SETS).index(
+        best if best in _build.SETS else _build.default_set()
+    )
+    if HAS_COMPILER and runs:
+        program = COMPARE.format(name=name)
+        subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | wanted)
+
+
+FIRST_BATCH = """
+import torch, augspec
+from augspec import features as F, transforms as T
+torch.compile = None
+for n_fft in (400, 1024):
+    chain = T.Chain([T.TimeStretch(), T.PitchShift(), T.RandomCrop(8000), T.Gain()])
+    augspec.Frontend(chain, F.LogMelSpectrogram(n_fft=n_fft, n_mels=32))(torch.randn(8, 1, 9000))
+assert augspec._compile._watch.graphs == 0
+assert not augspec._compile._watch.has_failed
+"""
+
+
+def test_a_front_end_needs_no_compiler_of_torch() -> None:
+    if native.instruction_set() != "no":
+        subprocess.run([sys.executable, "-c", FIRST_BATCH], check=True)
+
+
+@pytest.mark.slow
+def test_processes_that_compile_at_the_same_time(tmp_path) -> None:
+    if not HAS_COMPILER or _is_installed():
+        return
+    program = "from augspec import native; assert native.instruction_set() != 'no'"
+    environ = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    others = [subprocess.Popen([sys.executable, "-c", program], env=environ) for _ in range(3)]
+    assert [other.wait() for other in others] == [0, 0, 0]
+    made = list((tmp_path / "augspec" / "native").glob("*.so"))
+    assert len(made) == 1
