@@ -1,6 +1,7 @@
 // Where notes are struck: `augspec.functional.onset.find_onsets`, for one example.
 #pragma once
 
+#include "decibel.h"
 #include "fft.h"
 #include "frames.h"
 #include "lanes.h"
@@ -31,6 +32,14 @@ class OnsetFinder {
           bands_(bands),
           window_(window),
           plan_(plan_of(width_)) {
+        for (int band = 0; band < BANDS; band++) {
+            low_[band] = bins_;
+            for (int bin = 0; bin < bins_; bin++) {
+                if (bands[bin * BANDS + band] <= 0.0f) continue;
+                low_[band] = std::min(low_[band], bin);
+                high_[band] = bin + 1;
+            }
+        }
         samples_ = arena.take<Vec>(width_);
         spectrum_ = arena.take<Vec>(width_ + 2);
         power_ = arena.take<float>((frames_ + LANES) * BANDS);
@@ -87,16 +96,15 @@ class OnsetFinder {
     }
 
     void add_bands(float* power, bool guarded) {
-        Vec totals[BANDS] = {};
         for (int bin = 0; bin < bins_; bin++) {
-            Vec re = spectrum_[2 * bin], im = spectrum_[2 * bin + 1], here = re * re + im * im;
-            for (int band = 0; band < BANDS; band++) {  // triangles: two at most are not 0
-                float weight = bands_[bin * BANDS + band];
-                if (weight > 0.0f) totals[band] += weight * here;
-            }
+            Vec re = spectrum_[2 * bin], im = spectrum_[2 * bin + 1];
+            samples_[bin] = re * re + im * im;
         }
         for (int band = 0; band < BANDS; band++) {
-            Vec total = guarded ? finite(totals[band]) : totals[band];
+            Vec total = {};
+            for (int bin = low_[band]; bin < high_[band]; bin++)
+                total += bands_[bin * BANDS + band] * samples_[bin];
+            if (guarded) total = finite(total);
             for (int lane = 0; lane < LANES; lane++) power[lane * BANDS + band] += total[lane];
         }
     }
@@ -112,29 +120,39 @@ class OnsetFinder {
         }
         if (!known) return false;
         const float floor = loudest * 1e-6f + 1e-20f;
-        for (int i = 0; i < (MEMORY + 1) * BANDS; i++) level_[i] = 10.0f * std::log10(floor);
+        std::fill(level_, level_ + (MEMORY + 1) * BANDS, decibel(fill(floor))[0]);
         for (int64_t frame = 0; frame < frames_; frame++) {
             // A frame overlaps the one before by half, so the comparison leaves that one out.
-            const float* past = level_ + frame * BANDS;
+            float* past = level_ + frame * BANDS;
             novelty_[frame] = rise(power_ + frame * BANDS, past, floor);
         }
         return true;
     }
 
     // Also writes the levels of the frame, MEMORY + 1 frames after `past`.
-    float rise(const float* power, const float* past, float floor) {
-        float* level = const_cast<float*>(past) + (MEMORY + 1) * BANDS;
+    static float rise(const float* power, float* past, float floor) {
         float total = 0.0f, weights = 0.0f;
-        for (int band = 0; band < BANDS; band++) {
-            float floored = power[band] + floor, before = past[band];
-            level[band] = 10.0f * std::log10(floored);
-            for (int i = 1; i < MEMORY; i++) before = std::max(before, past[i * BANDS + band]);
-            float weight = std::sqrt(std::sqrt(floored));  // quiet bands count too
-            total += std::min(std::max(level[band] - before, 0.0f), CLIP_DB) * weight;
-            weights += weight;
+        for (int band = 0; band < BANDS; band += LANES) {
+            Vec floored = load(power + band) + floor, level = decibel(floored);
+            store(past + (MEMORY + 1) * BANDS + band, level);
+            Vec before = load(past + band);
+            for (int i = 1; i < MEMORY; i++) {
+                Vec later = load(past + i * BANDS + band);
+                before = later > before ? later : before;
+            }
+            Vec rise = level - before;
+            rise = rise > Vec{} ? rise : Vec{};
+            rise = rise < fill(CLIP_DB) ? rise : fill(CLIP_DB);
+            for (int lane = 0; lane < LANES; lane++) {
+                float weight = std::sqrt(std::sqrt(floored[lane]));  // quiet bands count too
+                total += rise[lane] * weight;
+                weights += weight;
+            }
         }
         return total / weights;
     }
+
+    static Vec decibel(Vec power) { return log_of(power) * 4.342944819032518f; }
 
     bool is_onset(int64_t frame) const {
         if (!(novelty_[frame] > RISE_DB)) return false;
@@ -187,6 +205,7 @@ class OnsetFinder {
     }
 
     int block_, width_, bins_;
+    int low_[BANDS], high_[BANDS] = {};  // bins of each band
     int64_t frames_, blocks_, time_;
     const float *bands_, *window_;
     const Plan* plan_;

@@ -173,25 +173,20 @@ class PhaseLock {
     // The slot of the strongest bin within 2 bins of each of 3, less the slot that they are in. `p`
     // are the powers from 2 bins below to 2 above. Of equals, the nearest counts, then the lowest.
     static void climb(const Vec* p, IntVec* uphill) {
-        IntVec up;
-        Vec best = p[2];
-        step_to(p[1], best, up = IntVec{}, IntVec{} - 1);
-        step_to(p[3], best, up, IntVec{});
-        step_to(p[0], best, up, IntVec{} - 1);
-        step_to(p[4], best, up, IntVec{});
-        uphill[0] = up;
-        best = p[3];
-        step_to(p[2], best, up = IntVec{}, IntVec{});
-        step_to(p[4], best, up, IntVec{});
-        step_to(p[1], best, up, IntVec{} - 1);
-        step_to(p[5], best, up, IntVec{} + 1);
-        uphill[1] = up;
-        best = p[4];
-        step_to(p[3], best, up = IntVec{}, IntVec{});
-        step_to(p[5], best, up, IntVec{} + 1);
-        step_to(p[2], best, up, IntVec{});
-        step_to(p[6], best, up, IntVec{} + 1);
-        uphill[2] = up;
+        const IntVec here = {}, below = here - 1, above = here + 1;
+        climb_from(p[2], p[1], below, p[3], here, p[0], below, p[4], here, uphill[0]);
+        climb_from(p[3], p[2], here, p[4], here, p[1], below, p[5], above, uphill[1]);
+        climb_from(p[4], p[3], here, p[5], above, p[2], here, p[6], above, uphill[2]);
+    }
+
+    // From a power to the highest of it and four others, each with the slot that it is in.
+    static void climb_from(Vec best, Vec a, IntVec slot_a, Vec b, IntVec slot_b, Vec c,
+                           IntVec slot_c, Vec d, IntVec slot_d, IntVec& up) {
+        up = IntVec{};
+        step_to(a, best, up, slot_a);
+        step_to(b, best, up, slot_b);
+        step_to(c, best, up, slot_c);
+        step_to(d, best, up, slot_d);
     }
 
     static void step_to(Vec power, Vec& best, IntVec& up, IntVec slot) {
