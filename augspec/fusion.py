@@ -310,9 +310,9 @@ class WarpedFrames(FrameSource):
         first = self.framing.n_fft // 2 if not self.framing.center else 0
         native.call(
             "augspec_place_frames",
-            *kernel_arguments(sound, grid), step.contiguous(), offset.contiguous(),
-            None if self.ratio is None else pitch.float().contiguous(),
-            self.resampled_size, first, self.framing.hop_length, count, centers,
+            *kernel_arguments(sound, grid), step, offset,
+            None if self.ratio is None else pitch.float(),
+            self.resampled_size, first, self.framing.hop_length, count, out=centers,
         )  # fmt: skip
         return centers
 

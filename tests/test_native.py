@@ -374,3 +374,13 @@ def test_processes_that_compile_at_the_same_time(tmp_path) -> None:
     assert [other.wait() for other in others] == [0, 0, 0]
     made = list((tmp_path / "augspec" / "native").glob("*.so"))
     assert len(made) == 1
+
+
+def test_what_a_kernel_reads_may_lie_anyhow_in_memory() -> None:
+    """A ratio that was expanded, a transposed batch: in one place, whoever calls a kernel."""
+    waveform = torch.randn(3000, 4).T[:, None]
+    ratio = torch.tensor([1.1]).expand(4)
+    apart = functional.resample(waveform.contiguous(), ratio.contiguous())
+    assert torch.equal(functional.resample(waveform, ratio), apart)
+    with pytest.raises(ValueError, match="writes to contiguous tensors"):
+        native.call("augspec_crop", waveform, out=torch.empty(4, 4).T)

@@ -69,5 +69,5 @@ def _crop_rows(waveform: Tensor, start: Tensor, size: int, lengths: Tensor | Non
     out = waveform.new_empty(batch, channels, size)
     starts, ends = start.repeat_interleave(channels), ends.repeat_interleave(channels)
     sizes = (batch * channels, time, size)
-    native.call("augspec_crop", waveform.contiguous(), starts, ends, *sizes, native.threads(), out)
+    native.call("augspec_crop", waveform, starts, ends, *sizes, native.threads(), out=out)
     return out

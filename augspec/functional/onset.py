@@ -78,7 +78,7 @@ def _find_natively(sound: Tensor, n_fft: int) -> Grid:
     """Find onsets in the native kernel, each example on one thread."""
     blocks = math.ceil(sound.shape[-1] / (n_fft // 32))
     last, first = torch.empty((2, len(sound), blocks), dtype=torch.int64)
-    native.call("augspec_find_onsets", *kernel_arguments(sound, n_fft), last, first)
+    native.call("augspec_find_onsets", *kernel_arguments(sound, n_fft), out=(last, first))
     return last, first
 
 
@@ -87,7 +87,7 @@ def kernel_arguments(sound: Tensor, n_fft: int) -> tuple[Tensor | int, ...]:
     width, cpu = n_fft // 4, torch.device("cpu")
     window = constant(torch.hann_window, width, dtype=torch.float32, device=cpu)
     bands = constant(make_bands, width, dtype=torch.float32, device=cpu)
-    return sound.contiguous(), *sound.shape, n_fft, window, bands, native.threads()
+    return sound, *sound.shape, n_fft, window, bands, native.threads()
 
 
 def has_kernel(sound: Tensor, n_fft: int) -> bool:

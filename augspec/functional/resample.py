@@ -170,10 +170,10 @@ def _resample(
         ends = lengths[:, None].expand(batch, channel).reshape(-1)
     if rows.dtype == torch.float32 and native.applies(rows, step, ends):
         out = rows.new_empty(batch, channel, size)
-        numbers = (len(rows), time, ends, step.contiguous(), size, float(max_ratio))
+        numbers = (len(rows), time, ends, step, size, float(max_ratio))
         native.call(
-            "augspec_resample", rows.contiguous(), *numbers, *filter_constants(),
-            native.threads(), out,
+            "augspec_resample", rows, *numbers, *filter_constants(),
+            native.threads(), out=out,
         )  # fmt: skip
         return out.to(waveform.dtype)
     if lengths is not None:

@@ -11,7 +11,7 @@ gradients, float64 and graphs, goes on in torch. To add a kernel:
 
        if native.applies(x):
            out = torch.empty(...)
-           native.call("augspec_name", x, x.numel(), 0.5, native.threads(), out)
+           native.call("augspec_name", x, x.numel(), 0.5, native.threads(), out=out)
 
 The library was compiled when augspec was installed, or is compiled at first use, which takes
 seconds and happens once for a machine. ``AUGSPEC_NATIVE=0`` keeps everything in torch.
@@ -48,18 +48,24 @@ def applies(*tensors: Tensor | None) -> bool:
     return _nobody_watches() and all(map(_is_plain, given)) and _is_there()
 
 
-def call(name: str, *arguments: Tensor | int | float | None) -> None:
+def call(
+    name: str, *arguments: Tensor | int | float | None, out: Tensor | tuple[Tensor, ...]
+) -> None:
     """Call a function of the library; other Python threads run meanwhile.
 
     Args:
         name: Name of the function.
-        arguments: A contiguous tensor is passed as a pointer, None as a null pointer, an int as
-            ``int64_t``, a float as ``float``. Tensors that it writes to are among them.
+        arguments: A tensor is passed as a pointer to contiguous numbers, None as a null pointer, an
+            int as ``int64_t``, a float as ``float``.
+        out: Contiguous tensors that the function writes to, its last arguments.
     """
     library = _library()
     if library is None:
         raise RuntimeError("there are no native kernels: ask `applies` first")
-    library[name](*map(_as_c, arguments))
+    # A copy must live as long as the call.
+    given = [one.contiguous() if isinstance(one, Tensor) else one for one in arguments]
+    written = (out,) if isinstance(out, Tensor) else out
+    library[name](*map(_as_c, (*given, *written)))
 
 
 def answers(name: str, number: int) -> bool:
@@ -120,7 +126,7 @@ def _is_there() -> bool:
 def _as_c(value: Tensor | int | float | None) -> object:
     if isinstance(value, Tensor):
         if not value.is_contiguous():
-            raise ValueError("a kernel takes contiguous tensors")
+            raise ValueError("a kernel writes to contiguous tensors")
         return ctypes.c_void_p(value.data_ptr())
     if value is None:
         return ctypes.c_void_p(None)

@@ -128,7 +128,7 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
     )
     native.call(
         "augspec_specgram",
-        waveform.contiguous(),
+        waveform,
         batch * channels,
         time,
         by_row.of(sound.heard, time),
@@ -136,8 +136,8 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
         by_row.of(sound.start),
         by_row.of(sound.valid),
         by_row.of(gain),
-        None if sound.centers is None else sound.centers.contiguous(),
-        None if steps is None else steps.contiguous(),
+        sound.centers,
+        steps,
         size,
         max_ratio,
         *constants,
@@ -151,7 +151,7 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
         *level,
         frames,
         native.threads(),
-        out,
+        out=out,
     )
     return out
 
@@ -168,7 +168,7 @@ class _Rows(NamedTuple):
                 return None
             return torch.full((self.batch * self.channels,), default, dtype=torch.int64)
         values = values if values.ndim == 2 else values[:, None]
-        return values.expand(self.batch, self.channels).contiguous()
+        return values.expand(self.batch, self.channels)
 
 
 def _half_window(name: str, win_length: int, n_fft: int, *, dtype: torch.dtype) -> Tensor:

@@ -60,10 +60,10 @@ def stretch_units(
     out = sound.new_empty(len(sound), sound.shape[1], size)
     native.call(
         "augspec_stretch",
-        sound.contiguous(), *sound.shape, valid.clamp(0, sound.shape[-1]),
+        sound, *sound.shape, valid.clamp(0, sound.shape[-1]),
         *_resampling(source_ends, pitch), *filter_constants(),
-        rate.contiguous(), (rate * ONE).to(torch.int64).clamp(min=1), ends.clamp(min=0), size,
-        n_fft, *_tables(n_fft), native.threads(), out,
+        rate, (rate * ONE).to(torch.int64).clamp(min=1), ends.clamp(min=0), size,
+        n_fft, *_tables(n_fft), native.threads(), out=out,
     )  # fmt: skip
     return out
 
@@ -75,7 +75,7 @@ def _has_frames(n_fft: int) -> bool:
 def _resampling(ends: Tensor, pitch: Pitch | None) -> tuple[Tensor | int | float | None, ...]:
     if pitch is None:
         return None, None, None, 0, 0.0
-    ratio = pitch.ratio.contiguous()
+    ratio = pitch.ratio
     return ratio, fixed_point(ratio), ends.clamp(0, pitch.size), pitch.size, float(pitch.max_ratio)
 
 
