@@ -110,7 +110,8 @@ def with_tables(text: str, kept: dict[str, Any]) -> str:
 
 def _fill(mark: re.Match[str], kept: dict[str, Any]) -> str:
     name, index = mark[2], int(mark[3])
-    return f"{mark[1]}{section(name, index, kept[name])}\n{mark[4]}"
+    text = section(name, index, kept[name]) if name in kept else "Not recorded yet."
+    return f"{mark[1]}{text}\n{mark[4]}"
 
 
 def section(name: str, index: int, run: dict[str, Any]) -> str:
