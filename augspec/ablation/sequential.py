@@ -53,8 +53,8 @@ class Decision(NamedTuple):
 def spent(fraction: float, level: float) -> float:
     """Give how much of the error may be spent by a fraction of the seeds: Pocock's in their form.
 
-    Nearly as much at each look. O'Brien and Fleming's form keeps it for the end, and saves too few
-    of so few looks.
+    Nearly as much at each look. O'Brien and Fleming's form keeps nearly all for the end, and it is
+    the first looks that save runs.
     """
     return level * math.log(1.0 + (math.e - 1.0) * fraction)
 
