@@ -9,6 +9,7 @@ References:
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,12 +25,13 @@ from augspec.ablation.instruments import (
     Floats,
     Groups,
     is_tagged,
+    p_value,
     pairs_of,
-    sign_flip_test,
 )
 from augspec.ablation.optional import optional
 from augspec.ablation.plan import BASELINE
 from augspec.ablation.power import pairs_needed, times_needed
+from augspec.ablation.sequential import FIRST, decide
 from augspec.ablation.tags import MAP, MICRO, decisions, groups_of, score_tags
 from augspec.ablation.verdicts import instrument_variance, practical, shrunken, still_falling
 
@@ -84,21 +86,32 @@ def pool(folds: Sequence[Run]) -> Run:
     }
 
 
-def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
-    """Make a row an arm; ``runs`` holds each arm's runs of one cell, all with the same seeds.
+def summarise(runs: Mapping[str, Sequence[Run]], most: int | None = None) -> list[Row]:
+    """Make a row an arm; ``runs`` holds each arm's runs of one cell, with the baseline's seeds.
+
+    Args:
+        runs: Of each arm.
+        most: Seeds at most, of a study that stops as soon as decided. Arms may then have the first
+            of the baseline's seeds alone, and intervals and p-values hold whenever one stops.
 
     Raises:
         ValueError: If arms have other seeds than the baseline, or were scored on other notes.
     """
     base = runs[BASELINE]
     for arm, of_arm in runs.items():
-        _check_paired(arm, of_arm, base)
+        _check_paired(arm, of_arm, base, most is not None)
     groups, *others = groups_of(base[0])
-    bootstrap = Bootstrap(groups, len(base))
+    bootstraps = functools.cache(lambda seeds: Bootstrap(groups, seeds))
     rows = []
+    every = base
     for arm, of_arm in runs.items():
+        decision = None
+        if most is not None and arm != BASELINE and len(of_arm) >= FIRST:
+            decision = decide(groups, of_arm, every[: len(of_arm)], most)
+            of_arm = of_arm[: decision.seeds]
+        base = every[: len(of_arm)]
         difference = _each(of_arm, groups.metric) - _each(base, groups.metric)
-        sure = bootstrap.interval([(of_arm, base)])
+        sure = bootstraps(len(of_arm)).interval([(of_arm, base)])
         parts = groups.parts_of_seeds(of_arm, base)
         spread = float(difference.std(ddof=1)) if len(base) > 1 else None
         missing: list[str] = []
@@ -114,15 +127,21 @@ def summarise(runs: Mapping[str, Sequence[Run]]) -> list[Row]:
                     missing, "the calibration error", mean_calibration_error, of_arm
                 ),
                 "difference": float(difference.mean()),
-                "difference_low": sure.low,
-                "difference_high": sure.high,
+                "difference_low": sure.low if decision is None else decision.low,
+                "difference_high": sure.high if decision is None else decision.high,
+                "decision": decision,
                 "others": {one.metric: compare_by(one, of_arm, base) for one in others},
                 "error": sure.error,
-                "practical": optional(
+                "practical": decision.verdict
+                if decision is not None
+                else optional(
                     missing, "whether it matters", practical, float(difference.mean()), sure
                 ),
                 "spread": spread,
-                "p": 1.0 if arm == BASELINE else sign_flip_test(groups, of_arm, base),
+                "p": 1.0
+                if arm == BASELINE
+                # Each look is one more test: Bonferroni's bound holds for all of them.
+                else min(1.0, _looks(most) * p_value(groups, of_arm, base, sure)),
                 "seeds_needed": None
                 if arm == BASELINE
                 else optional(missing, "the number of seeds needed", seeds_needed, spread),
@@ -156,9 +175,13 @@ def compare_by(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> dict[
     }
 
 
-def _check_paired(arm: str, of_arm: Sequence[Run], base: Sequence[Run]) -> None:
+def _looks(most: int | None) -> int:
+    return 1 if most is None else most - FIRST + 1
+
+
+def _check_paired(arm: str, of_arm: Sequence[Run], base: Sequence[Run], early: bool) -> None:
     seeds = [run["config"]["seed"] for run in of_arm]
-    if seeds != [run["config"]["seed"] for run in base]:
+    if seeds != [run["config"]["seed"] for run in base[: len(of_arm) if early else None]]:
         raise ValueError(f"arm {arm!r} must have the seeds of {BASELINE!r}, got {seeds}")
     if any(run["instruments"] != base[0]["instruments"] for run in of_arm):
         raise ValueError(f"arm {arm!r} must be scored on the notes of {BASELINE!r}")

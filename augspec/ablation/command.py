@@ -26,8 +26,17 @@ from augspec.ablation.optional import optional
 from augspec.ablation.plan import Config, Planned
 from augspec.ablation.processes import end_with_parent, side_by_side
 from augspec.ablation.report import ON_SCREEN, Robustness, cells, describe, headings, report
-from augspec.ablation.runs import compare, make_place, make_plan, read_runs, scored_notes
+from augspec.ablation.runs import (
+    compare,
+    make_place,
+    make_plan,
+    read_prefixes,
+    read_runs,
+    scored_notes,
+)
+from augspec.ablation.sequential import FIRST
 from augspec.ablation.study import Study, settle
+from augspec.ablation.until import do_until_decided, saved
 
 GROUPS = {"what": "what is compared", "how": "how it is computed"}
 
@@ -156,21 +165,28 @@ def ablate(study: Study) -> int:
     else:  # a process of --jobs is started by one that has checked
         preflight.check(study, planned, place)
     (place.out / "runs").mkdir(parents=True, exist_ok=True)
-    states = do_all([one.config for one in planned], place, study)
+    until = study.until is not None and study.only is None and study.seeds > FIRST
+    if until:
+        states = do_until_decided(
+            planned, place, study.across, lambda configs: do_all(configs, place, study)
+        )
+    else:
+        states = do_all([one.config for one in planned], place, study)
     if study.only is not None or not is_first():
         return 0 if states["failed"] == 0 else 1
-    runs = read_runs(planned, place)
-    if not runs:
+    runs = read_prefixes(planned, place) if until else read_runs(planned, place)
+    if not runs or not all(runs.values()):
         print("No seed has a finished run of every arm yet: nothing to compare.", file=sys.stderr)
         return 1
-    rows = compare(planned, runs, study.across)
+    rows = compare(planned, runs, study.across, study.seeds if until else None)
     folds = f", folds: {len(study.scored_folds)}" if len(study.scored_folds) > 1 else ""
     title = f"{study.data}, epochs: {study.epochs}, seeds: {rows[0]['seeds']}{folds}"
     missing: list[str] = []
     # Of which a few are read again.
     notes = optional(missing, "the notes to listen to", scored_notes, planned, place)
     robustness = _robustness(planned, place, runs, study.across) if place.conditions else None
-    report(title, runs, rows, notes, place.out, robustness, missing)
+    less = saved(planned, place) if until else None
+    report(title, runs, rows, notes, place.out, robustness, missing, less)
     print_table(title, rows, place.out)
     return 0 if states["failed"] == 0 else 1
 
@@ -179,7 +195,9 @@ def _robustness(
     planned: Sequence[Planned], place: Place, runs: dict[str, list[Run]], across: bool
 ) -> Robustness:
     """Compare the arms under the conditions that all their runs were scored under."""
-    seeds = [run["config"]["seed"] for run in next(iter(runs.values()))]
+    # Of a study that stops early: the seeds that all arms have.
+    fewest = min(runs.values(), key=len)
+    seeds = [run["config"]["seed"] for run in fewest]
     scored = robust.read_conditions(planned, place, seeds)
     baselines = robust.baselines_of(planned, across)
     transforms = {one.row: one.config["transforms"] for one in planned}

@@ -250,3 +250,24 @@ def sign_flip_test(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> f
         rng=np.random.default_rng(0),
     )
     return float(result.pvalue)
+
+
+def p_value(groups: Groups, arm: Sequence[Run], base: Sequence[Run], sure: Interval) -> float:
+    """Test whether an arm differs, with other instruments and other trainings: a two-sided p-value.
+
+    What a training adds to all instruments alike has one sign, and the sign-flip test takes it for
+    an effect: where instruments differ little it called 13 % of arms without effect different
+    (`tests/ablation/test_sequential.py`). So the larger of its p-value and that of Student's t with
+    the interval's standard error counts.
+
+    Args:
+        groups: The instruments, and the score.
+        arm: Runs of the arm.
+        base: Those of the baseline, with the same seeds.
+        sure: The interval of the difference.
+    """
+    each = [a[groups.metric] - b[groups.metric] for a, b in zip(arm, base, strict=True)]
+    flipped = sign_flip_test(groups, arm, base)
+    if sure.error <= 0.0:
+        return flipped
+    return max(flipped, 2.0 * float(stats.t.sf(abs(float(np.mean(each))) / sure.error, sure.df)))

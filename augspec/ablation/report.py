@@ -304,6 +304,7 @@ def report(
     out: Path,
     robustness: Robustness | None = None,
     missing: Sequence[str] = (),
+    saved: str | None = None,
 ) -> None:
     """Write summary.csv, summary.md, the figures and report.html into ``out``.
 
@@ -319,6 +320,7 @@ def report(
         out: The folder.
         robustness: What the arms did under conditions; None leaves that out.
         missing: What could not be computed, in words.
+        saved: How many runs were not needed, in words, of a study that stops as soon as decided.
     """
     every = [run for of_arm in runs.values() for run in of_arm]
     first, lost = every[0], list(missing)
@@ -326,6 +328,7 @@ def report(
     origin += [f"commit {name}" for name in _each_once(run.get("commit") for run in every) if name]
     means = robustness.means if robustness else ()
     said = optional(lost, "the answer in words", sentences, rows, runs, means) or []
+    said = [*said, saved] if saved else said
     pictures = _pictures(title, runs, rows, robustness, out, lost)
     heard = (
         None

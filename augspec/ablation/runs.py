@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -119,16 +120,55 @@ def read_runs(planned: Sequence[Planned], place: Place) -> dict[str, list[Run]]:
     return runs if whole else {}
 
 
-def compare(planned: Sequence[Planned], runs: dict[str, list[Run]], across: bool) -> list[Row]:
-    """Compare the arms of every cell with the cell's baseline, or all rows with the first one."""
-    of_cells: dict[str, dict[str, str]] = {}
+def read_prefixes(planned: Sequence[Planned], place: Place) -> dict[str, list[Run]]:
+    """Read the finished runs of each row up to the first seed that it lacks.
+
+    Rows of a study that stops early have different numbers of seeds; each is compared with the
+    baseline's runs of its own seeds.
+    """
+    paths: dict[str, dict[int, list[Path]]] = {}
+    for one in planned:
+        seeds = paths.setdefault(one.row, {})
+        seeds.setdefault(one.config["seed"], []).append(place.record(one.config))
+    return {
+        row: [
+            pool([plan.read_json(path) for path in seeds[seed]])
+            for seed in itertools.takewhile(
+                lambda seed, seeds=seeds: all(path.exists() for path in seeds[seed]),  # type: ignore[misc]
+                sorted(seeds),
+            )
+        ]
+        for row, seeds in paths.items()
+    }
+
+
+def cells_of(planned: Sequence[Planned], across: bool) -> dict[str, dict[str, str]]:
+    """Give the rows that are compared with one another: by cell, the row of each arm."""
+    found: dict[str, dict[str, str]] = {}
     for one in planned:
         arm = one.arm if not across or one.row == planned[0].row else one.row
-        of_cells.setdefault("" if across else one.cell, {})[arm] = one.row
+        found.setdefault("" if across else one.cell, {})[arm] = one.row
+    return found
+
+
+def compare(
+    planned: Sequence[Planned],
+    runs: dict[str, list[Run]],
+    across: bool,
+    most: int | None = None,
+) -> list[Row]:
+    """Compare the arms of every cell with the cell's baseline, or all rows with the first one.
+
+    Args:
+        planned: All runs.
+        runs: Those of each row.
+        across: Whether all rows are compared with the first one.
+        most: Seeds at most, of a study that stops as soon as decided.
+    """
     return [
         {**result, "arm": rows[result["arm"]]}
-        for rows in of_cells.values()
-        for result in summarise({arm: runs[row] for arm, row in rows.items()})
+        for rows in cells_of(planned, across).values()
+        for result in summarise({arm: runs[row] for arm, row in rows.items()}, most)
     ]
 
 

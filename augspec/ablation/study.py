@@ -161,6 +161,12 @@ class Study:
         default=None,
         metadata=_what(readers.conditions, "score under these, such as all or noise,room-3"),
     )
+    until: str | None = field(
+        default=None,
+        metadata=_what(
+            readers.one_of("decided"), "decided: train no arm on when its verdict is decided"
+        ),
+    )
     smoke: bool = field(
         default=False, metadata=_how(readers.flag, "try it: an eighth of the notes")
     )
@@ -236,6 +242,11 @@ class Study:
             )
         if (self.data == "table") != (self.table is not None):
             problems.append("--data table and --table FILE go together")
+        if self.until is not None and self.seeds < 3 and not self.smoke:
+            problems.append(
+                "--until decided needs --seeds 3 or more, the most that an arm may take: after 2 "
+                "it is looked at for the first time"
+            )
         if self.scored is not None and self.split is None:
             problems.append("--scored needs --split COLUMN, the column that it names folds of")
         if self.fold is not None and self.folds is not None:

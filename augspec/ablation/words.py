@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from augspec.ablation.analyse import WORTH_SEEING, Row, Run
+from augspec.ablation.sequential import UNDECIDED
 from augspec.ablation.tags import MAP
 
 NAMES = {"macro_recall": "macro recall", MAP: "mAP"}  # of scores, in tables and sentences
@@ -60,8 +61,21 @@ def answer(row: Row, base: Row) -> str:
     return (
         f"{row['arm']}: {row['verdict']} ({100 * row['difference']:+.1f} points of "
         f"{NAMES[row['metric']]}, 95 % interval {low:+.1f} to {high:+.1f}); {practical}. It takes "
-        f"{cost:+.0f} % time."
+        f"{cost:+.0f} % time.{_stopped(row)}"
     )
+
+
+def _stopped(row: Row) -> str:
+    """Say after how many seeds an arm was decided, and why no more were trained."""
+    decision = row["decision"]
+    if decision is None or not decision.final:
+        return ""
+    after = f"{decision.seeds} of {decision.planned} seeds"
+    if decision.verdict != UNDECIDED:
+        return f" Decided after {after}: {decision.verdict}."
+    if decision.seeds < decision.planned:
+        return f" Stopped after {after}: more seeds would hardly decide it."
+    return f" Not decided after {after}."
 
 
 def under_conditions(mean: Mapping[str, Any]) -> str:
