@@ -172,6 +172,8 @@ class MagnitudeFeature(nn.Module, ABC):
 
     def _from_kernel(self, source: FrameSource) -> Tensor | None:
         """Compute the feature in the native kernel, where that is there for all it consists of."""
+        if not native.applies(source.waveform):
+            return None
         framing, sound = source.framing, source.sound()
         bins = self._bins() if self._is_native("_project", "_bins") else None
         if bins is None or sound is None or source.mel_range is not None:

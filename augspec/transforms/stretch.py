@@ -140,8 +140,9 @@ class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch
         torch.Size([4, 1, 20000])
     """
 
-    # Phases are summed and peaks are found in many small steps, unless they are compiled.
-    max_launches: ClassVar[int] = 220
+    # Phases are summed and peaks are found in many small steps, unless they are compiled; with
+    # `per_channel` in some more.
+    max_launches: ClassVar[int] = 260
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 
@@ -241,7 +242,7 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
     """
 
     # Phases are summed and peaks are found in many small steps, unless they are compiled.
-    max_launches: ClassVar[int] = 300
+    max_launches: ClassVar[int] = 500  # 300 without `preserve_formants`
 
     preserve_formants: bool = setting(default=False, check=check_flag, kw_only=True)
 
@@ -293,7 +294,7 @@ class PitchAndTempo(_TempoTransform, _PitchTransform, kernel=stretch.pitch_and_t
     """
 
     # Phases are summed and peaks are found in many small steps, unless they are compiled.
-    max_launches: ClassVar[int] = 300
+    max_launches: ClassVar[int] = 340  # 300 without `per_channel`
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 

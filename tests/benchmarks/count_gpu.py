@@ -80,7 +80,8 @@ def takes_specgram(module: nn.Module) -> bool:
 def batch(module: nn.Module, examples: int, time: int) -> Tensor:
     """Make a batch that takes no memory: a waveform, or the spectrogram of one."""
     frames = 1 + time // HOP
-    shape = (examples, 1, MELS, frames) if takes_specgram(module) else (examples, 1, time)
+    channels = getattr(module, "in_channels", 1)
+    shape = (examples, 1, MELS, frames) if takes_specgram(module) else (examples, channels, time)
     return torch.empty(shape, device="meta")
 
 

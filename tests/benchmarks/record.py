@@ -71,8 +71,9 @@ def as_printed(table: Table) -> str:
     """Lay a table out as it was printed, numbers to the right."""
     header, rows = table["header"], table["rows"]
     right = [all(_is_figure(row[i]) for row in rows) for i in range(len(header))]
-    lines = [header, ["---:" if figures else "---" for figures in right], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    lines.insert(1, f"|{'|'.join('---:' if figures else '---' for figures in right)}|")
+    return "\n".join(lines)
 
 
 def _is_figure(cell: str) -> bool:
