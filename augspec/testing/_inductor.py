@@ -15,6 +15,7 @@ from unittest import mock
 
 import torch
 import torch._dynamo.device_interface as interfaces
+import torch.utils._triton
 import triton
 from torch import Tensor
 from torch._inductor.codegen.common import init_backend_registration
@@ -98,6 +99,13 @@ class Lowered(NamedTuple):
         return self.kernels + self.library_calls
 
 
+def _forget_what_triton_can() -> None:
+    """Have torch ask again: it keeps the answer, which depends on the GPU that is there."""
+    for function in vars(torch.utils._triton).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+
+
 @contextlib.contextmanager
 def _pretend() -> Iterator[None]:
     interfaces.init_device_reg()
@@ -118,8 +126,10 @@ def _pretend() -> Iterator[None]:
             interfaces.device_interfaces.update({"cuda": _Interface, "cuda:0": _Interface})
             driver.set_active(_Driver())
             init_backend_registration()
+            _forget_what_triton_can()
             yield
         finally:
+            _forget_what_triton_can()
             interfaces.device_interfaces.clear()
             interfaces.device_interfaces.update(known)
             driver._active = active

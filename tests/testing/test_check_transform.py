@@ -267,7 +267,15 @@ def test_a_fault_is_caught(kind, caught_by):
         # A fault that is a class's own leaves the checks that have nothing to do with it.
         (LandsInPadding, {"padding_stays_silent"}),
         (KeepsState, {"it_has_no_state"}),
-        (BreaksGraph, {"it_compiles_whole", "nothing_waits_for_a_gpu", "launches_are_few"}),
+        (
+            BreaksGraph,
+            {
+                "it_compiles_whole",
+                "it_needs_no_float64",
+                "nothing_waits_for_a_gpu",
+                "launches_are_few",
+            },
+        ),
         (CopiesAList, {"nothing_waits_for_a_gpu"}),
         (LaunchesMuch, {"launches_are_few"}),
         (AdmitsLaunches, set()),
@@ -292,6 +300,7 @@ def test_class_attributes_exempt_from_exactly_their_checks():
     testing.check_transform(AdmitsNoGradient())
     assert every - set(testing.checks_for(AdmitsNoCompilation())) == {
         "it_compiles_whole",
+        "it_needs_no_float64",
         "nothing_waits_for_a_gpu",
         "launches_are_few",
     }
