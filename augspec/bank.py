@@ -220,6 +220,10 @@ class Bank(nn.Module):
         each = torch.arange(channels, device=sound.device)
         return (sound if per_channel else sound[..., None]) * channels + each
 
+    def first_row_of(self, sound: Tensor) -> Tensor:
+        """Say which row of the bank is the first channel of sounds; see `rows_of`."""
+        return sound if self.channels == 1 else sound * self.channels
+
     def take(
         self,
         sound: Tensor,

@@ -147,7 +147,7 @@ class ColoredNoise(NoiseTransform):
     """
 
     # The noise, a filter of eight states, and the ratio of two powers.
-    max_launches: ClassVar[int] = 205
+    max_launches: ClassVar[int] = 230
 
     snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
     slope_db: Uniform = Uniform(
@@ -218,7 +218,7 @@ class BackgroundNoise(NoiseTransform):
         at_least = size if lengths is None else 0
         rows = self.bank.rows_of(sound, signal.shape[1], per_channel=self.per_channel)
         # One place for all channels of a sound: where the first of them sounds.
-        first = sound * self.bank.channels
+        first = self.bank.first_row_of(sound)
         start = self.bank.find_place(first, params["offset"], used, at_least=at_least)
         start, used = (like(one, rows).expand_as(rows) for one in (start, used))
         added = self.bank.take(rows, start, size, smooth=True, used=used).to(signal.dtype)
@@ -259,6 +259,9 @@ class ShortNoises(NoiseTransform):
         >>> T.ShortNoises((0.0, 20.0), (1, 3), sample_rate=16000)(torch.randn(4, 1, 8000)).shape
         torch.Size([4, 1, 8000])
     """
+
+    # Each burst of a bank looks for a place that sounds.
+    max_launches: ClassVar[int] = 210
 
     snr_db: Uniform = Uniform(default=(0.0, 24.0), at_least=-100.0, at_most=200.0, unit="dB")
     count: Integers = Integers(default=(1, 5), at_least=1, at_most=64)
@@ -312,7 +315,7 @@ class ShortNoises(NoiseTransform):
             key = params["noise"]
             return noise.white_noise(key.flatten(), channels, size).view(*key.shape, channels, size)
         sound, rows = params["sound"], self.bank.rows_of(params["sound"], channels)
-        first = sound * self.bank.channels
+        first = self.bank.first_row_of(sound)
         start = self.bank.find_place(first, params["offset"], width, anywhere=True)
         start, used = (like(one, rows).expand_as(rows) for one in (start, width))
         bursts = self.bank.take(rows, start, size, smooth=True, used=used)

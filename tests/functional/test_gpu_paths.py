@@ -7,7 +7,7 @@ import torch
 
 from augspec import transforms as T
 from augspec._compile import few_launches
-from augspec.functional import coefficients, phase_lock, sosfilt
+from augspec.functional import coefficients, sosfilt
 from augspec.random import Draw, example_keys
 
 pytestmark = pytest.mark.usefixtures("eager_kernels")
@@ -114,11 +114,3 @@ def test_draws_made_together_are_the_draws_made_alone(by_channel):
         lambda of: of.per_channel(not by_channel).uniform("a"),
     ):
         assert torch.equal(draws(both), draws(draw))
-
-
-def test_half_a_turn_has_one_sign_in_every_precision() -> None:
-    """Bins at 0 Hz are real: a zero of either sign is the same angle, in float32 and float64."""
-    for dtype in (torch.float32, torch.float64):
-        zero = torch.tensor([0.0, -0.0], dtype=dtype)
-        turns = phase_lock._turns(zero, torch.full_like(zero, -2.0))
-        assert turns.tolist() == [0.5, 0.5]

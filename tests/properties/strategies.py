@@ -184,7 +184,8 @@ def cases(draw, made=None, least=0, dtypes=tuple(DTYPES[:2]), longest=5000):
     batch = draw(st.integers(least, 5))
     # Only one or two channels have a width.
     channels = draw(st.integers(1, 2 if "StereoWidth" in repr(module) else 3))
-    channels = getattr(module, "in_channels", channels)
+    parts = [part.in_channels for part in module.modules() if hasattr(part, "in_channels")]
+    channels = parts[0] if parts else channels
     time = draw(st.sampled_from([1, 2, 3, 255, 256, 1000]) | st.integers(1, longest))
     if not getattr(module, "center", True):  # then a frame must fit
         time = max(time, module.n_fft)
