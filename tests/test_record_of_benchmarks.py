@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -50,17 +49,3 @@ def test_the_docs_show_the_figures_of_the_record(page: Path) -> None:
     kept = json.loads(record.FILE.read_text(encoding="utf-8"))
     text = page.read_text(encoding="utf-8")
     assert record.with_tables(text, kept) == text
-
-
-def test_readme_quotes_figures_that_are_in_the_record() -> None:
-    """Ratios in README's sentences stand in the record, under the command that README names."""
-    kept = json.loads(record.FILE.read_text(encoding="utf-8"))
-    text = record.PAGES[1].read_text(encoding="utf-8")
-    quoted = re.findall(r"<!-- figures ([\w-]+): ([\d., ]+) -->", text)
-    assert quoted, "README names no figures"
-    for name, figures in quoted:
-        cells = {c for table in kept[name]["tables"] for row in table["rows"] for c in row}
-        for figure in figures.split(","):
-            assert figure.strip() in cells, f"{figure} is not in the record of {name}"
-            sentence = text.replace(f"<!-- figures {name}: {figures} -->", "")
-            assert figure.strip().rstrip("0") in sentence, f"README does not say {figure}"
