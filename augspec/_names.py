@@ -13,7 +13,7 @@ PEERS = {
     "AddBackgroundNoise": "T.BackgroundNoise(bank, snr_db)",
     "AddColorNoise": "T.ColoredNoise(snr_db, slope_db)",
     "AddColoredNoise": "T.ColoredNoise(snr_db, slope_db)",
-    "AddGaussianNoise": 'T.WhiteNoise(snr_db, reference="full_scale")',
+    "AddGaussianNoise": "T.WhiteNoise(snr_db, reference)",
     "AddGaussianSNR": "T.WhiteNoise(snr_db)",
     "AddNoise": "T.BackgroundNoise(bank, snr_db), T.MixBackground",
     "AddShortNoises": "T.ShortNoises(snr_db, count, duration, bank)",
