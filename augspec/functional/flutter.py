@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._chunks import in_chunks
+from augspec._chunks import by_examples, in_chunks
 from augspec._compile import compiled, floor_divide
 from augspec._constants import constant
 from augspec.functional.checks import check_parameters
@@ -25,6 +25,7 @@ _BLOCK = 32  # samples that one row of the matrix product makes
 _TURN = 1 << 52  # a whole turn in fixed point: frequencies up to 1000 Hz fit
 
 
+@by_examples(10)
 def wow_flutter(
     waveform: Tensor,
     wow: Tensor,
