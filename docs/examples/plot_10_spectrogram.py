@@ -105,4 +105,4 @@ for key in augspec.example_keys(0, 0, range(2)):
     plot.specgram(
         frontend(reed[None], keys=key[None])[0], mel, sample_rate=16_000, title="MelRange"
     )
-Page(about(frontend.waveform[0]))
+Page(about(frontend.waveform.transforms[0]))
