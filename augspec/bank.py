@@ -221,7 +221,7 @@ class Bank(nn.Module):
         return (sound if per_channel else sound[..., None]) * channels + each
 
     def first_row_of(self, sound: Tensor) -> Tensor:
-        """Say which row of the bank is the first channel of sounds; see `rows_of`."""
+        """Say which row of the bank is the first channel of sounds; see ``rows_of``."""
         return sound if self.channels == 1 else sound * self.channels
 
     def take(
@@ -236,7 +236,7 @@ class Bank(nn.Module):
         """Cut ``size`` samples out of sounds, which begin again where they end.
 
         Args:
-            sound: Row of the bank, int64, any shape: the sound's place, or see `rows_of`.
+            sound: Row of the bank, int64, any shape: the sound's place, or see ``rows_of``.
             start: First sample within the sound, int64, of that shape.
             size: Samples to take.
             smooth: Whether the end of a sound that begins again turns into its beginning, played

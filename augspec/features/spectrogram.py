@@ -124,7 +124,7 @@ class MagnitudeFeature(nn.Module, ABC):
         Args:
             waveform: Audio, float32 or float64.
             lengths: Valid samples of each example; None means all.
-            mel_range: Lowest and highest frequency in Hz, see `filters_within`.
+            mel_range: Lowest and highest frequency in Hz, see ``filters_within``.
 
         Shape:
             ``(batch, channel, time)`` to ``(batch, channel, freq, frame)``.
@@ -274,7 +274,7 @@ class MagnitudeFeature(nn.Module, ABC):
         Args:
             frames: Frames at any positions; a strided view is welcome.
             windowed: Whether the frames are windowed already, by `make_window`.
-            filters: What `filters_within` gave for these examples; None is the feature's own.
+            filters: What ``filters_within`` gave for these examples; None is the feature's own.
 
         Shape:
             ``(batch, channel, frame, n_fft)`` to ``(batch, channel, frame, bin)``, in float64 for

@@ -34,7 +34,7 @@ class AmbisonicsRotation(WaveformTransform, kernel=ambisonics.ambisonics_rotatio
     """Turn the sound field of each example, and the directions of its sources with it.
 
     For first-order ambisonics of four channels. x is to the front, y to the left, z up; a field is
-    turned by roll, then pitch, then yaw. Labels of direction follow in `targets`: ``direction``
+    turned by roll, then pitch, then yaw. Labels of direction follow in ``targets``: ``direction``
     ``(batch, ..., 3)``, vectors (x, y, z) of any length, such as ACCDOA's; or ``azimuth``, to the
     left, and ``elevation``, up, in degrees, both ``(batch, ...)``.
 
@@ -107,7 +107,7 @@ class AmbisonicsRotation(WaveformTransform, kernel=ambisonics.ambisonics_rotatio
         if "direction" in targets:
             moved["direction"] = self._turn(targets["direction"], params)
         if ("azimuth" in targets) != ("elevation" in targets):
-            raise ValueError("`targets` must have `azimuth` and `elevation` together")
+            raise ValueError("``targets`` must have `azimuth` and `elevation` together")
         if "azimuth" in targets:
             angles = tuple(_as_float(targets[name]) for name in ("azimuth", "elevation"))
             turned = _to_angles(self._turn(_to_vectors(*angles), params))

@@ -113,9 +113,9 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
 class FusableTransform(WaveformTransform, ABC):
     """A waveform transform that a magnitude feature can compute by itself."""
 
-    #: Whether only a feature can compute it: on the waveform it does nothing.
+    #: Whether only a feature can compute it, so that it does nothing on the waveform.
     in_feature_only: ClassVar[bool] = False
-    #: Whether every sample that stays is one of the input: no tempo, no pitch.
+    #: Whether every sample that stays is one of the input, so that no tempo or pitch changes.
     keeps_samples: ClassVar[bool] = False
 
     @property

@@ -55,7 +55,7 @@ show(flute, T.MuLaw((16, 256)))
 # ALaw
 # ----
 # :class:`~augspec.transforms.ALaw`: the codec of telephony outside North America and Japan. It
-# hisses a little, more beside quiet sounds than `MuLaw` with 256 values.
+# hisses a little, more beside quiet sounds than mu-law with 256 values.
 
 show(flute, T.ALaw())
 
