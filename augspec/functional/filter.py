@@ -236,40 +236,44 @@ def _is_on_device(tensor: Tensor) -> bool:
 def _states(ahead: Tensor, power: Tensor) -> Tensor:
     """Solve ``s[k + 1] = s[k] @ power + ahead[k]`` from ``s[0] = 0``.
 
-    Blocks are joined to larger ones, as samples were to blocks, until one is left. Before that one
-    all is at rest.
+    Blocks are joined to larger ones, as samples were to blocks, until one matrix product takes all
+    that are left.
 
     Args:
-        ahead: What each block adds to the state after it, (group, row, block, state).
+        ahead: What each block adds to the state after it, (group, row, block, state); of two
+            blocks or more.
         power: Transition over a block, float64, (group, state, state), for states as rows.
 
     Returns:
         The state before each block, in the shape of ``ahead``.
     """
     groups, rows, blocks, states = ahead.shape
-    joined = _joined(blocks, states, ahead)
-    powers, power = _powers(power, joined)
-    powers = powers.to(ahead.dtype).view(groups, joined, states, states)
+    most = _most_joined(states, ahead)
+    joined = min(most, blocks)
+    # The last of all blocks lies ``blocks - 2`` transitions behind the first state that is not 0.
+    count = most if blocks > most else 1 << (blocks - 2).bit_length()
+    powers, power = _powers(power, count)
+    powers = powers.to(ahead.dtype).view(groups, count, states, states)
 
     # Within the larger block: power ** (to - of - 1) leads from one block to another after it.
-    places = constant(_lower_triangle, joined, states, dtype=torch.int64, device=ahead.device)
-    within = nnf.pad(powers.flatten(1), (1, 0))[:, places]
-    ahead = nnf.pad(ahead, (0, 0, 0, -blocks % joined)).reshape(groups, -1, joined * states)
-    state = torch.bmm(ahead, within)
-    if blocks > joined:
-        over = powers.flip(1).reshape(groups, joined * states, states)
-        onward = powers.transpose(1, 2).reshape(groups, states, joined * states)
-        larger = torch.bmm(ahead, over).view(groups, rows, -1, states)
-        before = _states(larger, power).reshape(groups, -1, states)
-        state = state.baddbmm_(before, onward)
+    places = constant(_lower_triangle, most, states, dtype=torch.int64, device=ahead.device)
+    size = joined * states
+    within = nnf.pad(powers.flatten(1), (1, 0))[:, places[:size, :size]]
+    if blocks <= most:
+        return torch.bmm(ahead.reshape(groups, rows, size), within).view(ahead.shape)
+    over = powers.flip(1).reshape(groups, size, states)
+    onward = powers.transpose(1, 2).reshape(groups, states, size)
+    ahead = nnf.pad(ahead, (0, 0, 0, -blocks % joined)).reshape(groups, -1, size)
+    larger = torch.bmm(ahead, over).view(groups, rows, -1, states)
+    before = _states(larger, power).reshape(groups, -1, states)
+    state = torch.bmm(ahead, within).baddbmm_(before, onward)
     return state.view(groups, rows, -1, states)[:, :, :blocks]
 
 
-def _joined(blocks: int, states: int, ahead: Tensor) -> int:
-    """Say how many blocks become one: a power of two."""
+def _most_joined(states: int, ahead: Tensor) -> int:
+    """Say how many blocks become one, at most: a power of two."""
     most = _JOINED_ON_DEVICES if _is_on_device(ahead) else _JOINED_STATES
-    joined = 1 << max(1, (most // states).bit_length() - 1)
-    return min(joined, 1 << (blocks - 1).bit_length())
+    return 1 << max(1, (most // states).bit_length() - 1)
 
 
 def _lower_triangle(joined: int, states: int, *, dtype: torch.dtype) -> Tensor:
