@@ -186,11 +186,12 @@ def _powers(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
         The powers, one below the other, (group, count * state, state), and the last.
     """
     states = matrix.shape[1]
-    powers = matrix  # from 1 on, the highest last
+    powers = highest = matrix  # from 1 on
     while powers.shape[1] < count * states:
-        powers = torch.cat([powers, powers @ powers[:, -states:]], 1)
+        higher = powers @ highest
+        powers, highest = torch.cat([powers, higher], 1), higher[:, -states:]
     one = constant(_identity, states, dtype=matrix.dtype, device=matrix.device)
-    return torch.cat([one.expand_as(matrix), powers[:, :-states]], 1), powers[:, -states:]
+    return torch.cat([one.expand_as(matrix), powers[:, :-states]], 1), highest
 
 
 def _identity(size: int, *, dtype: torch.dtype) -> Tensor:
@@ -210,12 +211,12 @@ def _filter_blocks(
     powers, power = _powers(transition, block)
     # Rows: the output n samples after a state, and the state after a block by the inputs in it.
     observe = (leave.transpose(1, 2)[:, None] * powers.unflatten(1, (block, states))).sum(2)
-    reach = (powers @ enter).view(groups, block, states).flip(1)
-    response = torch.cat([direct, observe[:, :-1] @ enter], 1).squeeze(2).to(x.dtype)
+    reach = (powers @ enter).view(groups, block, states)
+    response = torch.cat([direct.squeeze(2), (reach * leave).sum(2)[:, :-1]], 1).to(x.dtype)
 
     out = torch.bmm(x, _toeplitz(response))
     if blocks > 1:
-        ahead = torch.bmm(x, reach.to(x.dtype))
+        ahead = torch.bmm(x, reach.flip(1).to(x.dtype))
         state = _states(ahead.view(groups, -1, blocks, states), power.transpose(1, 2))
         state = state.reshape(groups, -1, states)
         out = out.baddbmm_(state, observe.transpose(1, 2).to(x.dtype))
