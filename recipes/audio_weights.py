@@ -6,9 +6,9 @@
     python recipes/ablation.py --study recipes/configs/weights.yaml --root DIR
 
 The package `musicnn` has a small VGG, trained to tag MagnaTagATune and the Million Song Dataset, as
-TensorFlow checkpoints. They are read with numpy: neither TensorFlow nor the package's code runs, and
-nothing is unpickled. To see that the network is read right, it tags the flutes among the notes that
-come with augspec: `flute` must be its first tag of fifty.
+TensorFlow checkpoints. They are read with numpy: neither TensorFlow nor the package's code runs,
+and nothing is unpickled. To see that the network is read right, it tags the flutes among the notes
+that come with augspec: `flute` must be its first tag of fifty.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ from augspec.ablation.plan import make_feature
 from augspec.ablation.tensorflow import read_checkpoint
 
 # MagnaTagATune's fifty tags, in the order of the network's outputs.
-TAGS = (
-    "guitar, classical, slow, techno, strings, drums, electronic, rock, fast, piano, ambient, beat, "
-    "violin, vocal, synth, female, indian, opera, male, singing, vocals, no vocals, harpsichord, "
-    "loud, quiet, flute, woman, male vocal, no vocal, pop, soft, sitar, solo, man, classic, choir, "
-    "voice, new age, dance, male voice, female vocal, beats, harp, cello, no voice, weird, country, "
-    "metal, female voice, choral"
-).split(", ")
+TAGS = """
+guitar, classical, slow, techno, strings, drums, electronic, rock, fast, piano, ambient, beat,
+violin, vocal, synth, female, indian, opera, male, singing, vocals, no vocals, harpsichord, loud,
+quiet, flute, woman, male vocal, no vocal, pop, soft, sitar, solo, man, classic, choir, voice,
+new age, dance, male voice, female vocal, beats, harp, cello, no voice, weird, country, metal,
+female voice, choral
+"""
+NAMES = [name.strip() for name in TAGS.split(",")]
 
 
 def tag(state: dict[str, torch.Tensor], waveform: torch.Tensor) -> dict[str, float]:
     """Tag notes with a tagger's weights: the mean probability of each tag, the largest first."""
-    model = augspec.create_backbone(musicnn.NAME, num_classes=len(TAGS))
+    model = augspec.create_backbone(musicnn.NAME, num_classes=len(NAMES))
     model.load_state_dict(state)
     with torch.no_grad():
         logits = model.eval()(make_feature(musicnn.FEATURES)(waveform))
     found = torch.sigmoid(logits).mean(0).tolist()
-    return dict(sorted(zip(TAGS, found, strict=True), key=lambda pair: -pair[1]))
+    return dict(sorted(zip(NAMES, found, strict=True), key=lambda pair: -pair[1]))
 
 
 def flutes() -> torch.Tensor:
@@ -72,7 +73,9 @@ def main() -> int:
             said = ", ".join(f"{name} {value:.2f}" for name, value in list(tags.items())[:5])
             print(f"Notes of flutes are tagged: {said}")
             if next(iter(tags)) != "flute":
-                print("The first tag must be flute: the weights are not read right", file=sys.stderr)
+                print(
+                    "The first tag must be flute: the weights are not read right", file=sys.stderr
+                )
                 return 1
         save_file(state, options.out / f"{name.lower()}.safetensors")
         print(options.out / f"{name.lower()}.safetensors")

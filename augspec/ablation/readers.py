@@ -103,7 +103,7 @@ def mapping(what: str) -> Reader:
 
 
 def checkpoint(value: Any) -> dict[str, Any]:
-    """Read a value of the axis `checkpoint`: a name, and a network, its weights and its features."""
+    """Read a value of the axis `checkpoint`: a name, a network, its weights and its features."""
     known = {"name": text, "backbone": text, "pretrained": text, "features": mapping("settings")}
     if not isinstance(value, Mapping) or not {"name", "backbone"} <= value.keys() <= known.keys():
         raise ValueError(
