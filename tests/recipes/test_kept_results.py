@@ -103,7 +103,6 @@ def test_the_page_has_the_figures_of_weights_of_music():
     for run in sorted(runs, key=lambda run: run["config"]["seed"]):
         file = run["config"]["pretrained"]
         paired[names[file and file["file"].removesuffix(".safetensors")]].append(run)
-    del paired["ImageNet"]  # one seed, another network: said below the table
     check(analyse.summarise(paired), table_below("## Weights of music, of photographs, or none"))
 
 
