@@ -14,11 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torchaudio
-from common import environment
+from common import busy_processes, environment
 from torch import Tensor, nn
 
 import augspec
@@ -117,18 +117,6 @@ def print_rows(seconds: dict[str, list[float]], threads: int, busy: int) -> None
             f"| {name} | {1e3 * here:.1f} | {1e3 * best:.1f} | {here / median:.3f} | "
             f"{best / fastest:.3f} |"
         )
-
-
-@contextlib.contextmanager
-def busy_processes(count: int) -> Iterator[None]:
-    """Let processes compute all the time within."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for process in others:
-            process.kill()
-            process.wait()
 
 
 def cold_seconds(program: str, threads: int) -> float:
