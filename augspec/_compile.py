@@ -7,7 +7,6 @@ same within rounding, only slower.
 import contextlib
 import contextvars
 import functools
-import inspect
 import logging
 import os
 import sys
@@ -19,13 +18,10 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 import torch
 from torch import Tensor
 
+from augspec._torch import compile_kernel
+
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# Variants of one kernel: dtypes, devices, thread counts, static sizes. Older releases have 8.
-_LIMIT: dict[str, Any] = {"recompile_limit": 64}
-if not _LIMIT.keys() <= inspect.signature(torch.compile).parameters.keys():
-    _LIMIT = {}
 
 _forked = False
 
@@ -219,7 +215,7 @@ class _CompiledKernel(Generic[P, R]):
 
     def _run_graph(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
         if self._graph is None:
-            self._graph = torch.compile(self.eager, fullgraph=True, backend=_backend, **_LIMIT)
+            self._graph = compile_kernel(self.eager, _backend)
         # One grad mode, so that training and evaluation share a graph.
         with torch.no_grad(), _watch.timed():
             return self._graph(*map(_with_dynamic_batch, args), **kwargs)
