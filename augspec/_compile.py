@@ -171,8 +171,9 @@ def few_launches() -> Iterator[None]:
 
 def is_launched(tensor: Tensor) -> bool:
     """Whether each operation on a tensor costs a launch: on a device, outside of graphs."""
-    on_device = tensor.device.type != "cpu" or _as_on_gpu.get()
-    return on_device and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling():  # asked first: torch 2.6 cannot trace the setting
+        return False
+    return tensor.device.type != "cpu" or _as_on_gpu.get()
 
 
 def launches_cost(tensor: Tensor) -> bool:
@@ -180,8 +181,10 @@ def launches_cost(tensor: Tensor) -> bool:
 
     Kernels then take other ways, with fewer operations on more values each.
     """
+    if not is_launched(tensor):
+        return False
     compiles = not (_forked or _watch.has_failed) and _may_compile((tensor,))
-    return is_launched(tensor) and (_as_on_gpu.get() or not compiles)
+    return _as_on_gpu.get() or not compiles
 
 
 class _CompiledKernel(Generic[P, R]):

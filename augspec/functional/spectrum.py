@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from augspec._torch import is_exporting
+from augspec._torch import is_exporting, unfold
 
 PAD_MODES = ("reflect", "constant", "replicate")
 
@@ -90,7 +90,7 @@ def frame(
             f"`waveform` must have at least n_fft = {n_fft} samples without `center`, "
             f"got {waveform.shape[-1]}"
         )
-    return waveform.unfold(-1, n_fft, hop_length)
+    return unfold(waveform, -1, n_fft, hop_length)
 
 
 def _pad(waveform: Tensor, width: int, mode: str, lengths: Tensor | None) -> Tensor:

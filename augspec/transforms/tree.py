@@ -82,7 +82,8 @@ class Batch(NamedTuple):
 
     def carry(self, **changes: Any) -> Batch:
         """Give a batch with some parts replaced."""
-        return self._replace(**changes)
+        # Not `_replace`, which compilers before torch 2.11 do not take.
+        return Batch(*[changes.get(name, part) for name, part in zip(self._fields, self)])
 
 
 class RandomTransform(nn.Module, ABC):
