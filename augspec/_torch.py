@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "COMPILES_WHOLE",
+    "COUNTS_LAUNCHES",
     "GRADIENT_COMPILES",
     "compile_kernel",
     "graph_break",
@@ -24,6 +26,12 @@ __all__ = [
 ]
 
 _RELEASE = tuple(map(int, torch.__version__.split(".")[:2]))
+
+# Compilers before 2.11 cut a graph at loops over modules, among others, and go on after them.
+COMPILES_WHOLE = _RELEASE >= (2, 11)
+
+# Before 2.11 fake CUDA tensors ask for a driver, and `augspec.testing.device_work` has none.
+COUNTS_LAUNCHES = _RELEASE >= (2, 11)
 
 # Before 2.12 compilers clear the gradient of resampling after summing it, within a larger graph.
 GRADIENT_COMPILES = _RELEASE >= (2, 12)

@@ -83,7 +83,8 @@ class Batch(NamedTuple):
     def carry(self, **changes: Any) -> Batch:
         """Give a batch with some parts replaced."""
         # Not `_replace`, which compilers before torch 2.11 do not take.
-        return Batch(*[changes.get(name, part) for name, part in zip(self._fields, self)])
+        parts = zip(self._fields, self, strict=True)
+        return Batch(*[changes.get(name, part) for name, part in parts])
 
 
 class RandomTransform(nn.Module, ABC):
