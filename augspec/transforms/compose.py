@@ -150,9 +150,7 @@ class Composite(RandomTransform, ABC):
 
     def _draw_options(self, draw: Draw) -> list[Any]:
         """Draw the params of every transform: what is not chosen costs little."""
-        return [
-            transform.draw_params(draw.child(name)) for name, transform in self._named()
-        ]
+        return [transform.draw_params(draw.child(name)) for name, transform in self._named()]
 
     def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
         """Name the draws of every transform."""
