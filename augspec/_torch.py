@@ -6,6 +6,8 @@ torch.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -20,6 +22,7 @@ __all__ = [
     "GRADIENT_COMPILES",
     "compile_kernel",
     "graph_break",
+    "has_triton",
     "is_exporting",
     "unfold",
     "views_overlap",
@@ -68,6 +71,12 @@ def graph_break(reason: str) -> None:
         torch._dynamo.graph_break(msg=reason)
     else:
         torch._dynamo.graph_break()
+
+
+@functools.cache
+def has_triton() -> bool:
+    """Whether our Triton kernels can run: Triton 3.3, of torch 2.7, is the first with `gather`."""
+    return _RELEASE >= (2, 7) and importlib.util.find_spec("triton") is not None
 
 
 def views_overlap(tensor: Tensor) -> bool:

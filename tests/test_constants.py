@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+import releases
 import torch
 from torch._subclasses import FakeTensorMode
 
@@ -118,6 +119,7 @@ def test_a_feature_holds_no_tensor(feature):
     assert len(pickle.dumps(feature)) < 4096
 
 
+@releases.counts_launches
 @of_waveforms
 def test_a_feature_goes_where_the_audio_is(feature):
     waveform = torch.randn(2, 1, 4000)
