@@ -3,6 +3,7 @@
 import inspect
 import json
 import random
+from importlib.metadata import version
 from pathlib import Path
 
 import audiomentations
@@ -13,6 +14,7 @@ import torch
 from peers import import_or_skip
 
 import augspec
+from augspec import features as F
 from augspec import transforms as T
 
 torchaudio = import_or_skip("torchaudio")
@@ -60,6 +62,19 @@ def test_audiomentations_takes_one_example_as_an_array():
     assert len(np.unique(heard)) == 1  # the first dimension is channels, which share a draw
 
 
+def test_torchaudio_takes_a_batch_on_any_device():
+    volume, batch = torchaudio.transforms.Vol(0.5), torch.ones(4, 2, 10)
+    assert torch.equal(volume(batch), batch / 2)
+    assert volume(batch.to("meta")).is_meta  # it moves nothing to the CPU
+
+
+def test_ours_draw_for_an_example_or_a_channel():
+    batch = torch.ones(4, 2, 10)
+    for per_channel, draws in ((False, 4), (True, 8)):
+        gain = T.Gain((-12.0, 6.0), per_channel=per_channel)
+        assert len(gain(batch)[..., 0].unique()) == draws
+
+
 @pytest.mark.parametrize("mode", ["per_batch", "per_example", "per_channel"])
 def test_torch_audiomentations_draws_for_a_batch_an_example_or_a_channel(mode):
     gain = torch_audiomentations.Gain(p=1.0, mode=mode, output_type="dict")
@@ -74,6 +89,22 @@ def test_torch_audiomentations_shifts_one_example_after_the_other(monkeypatch):
     shift = torch_audiomentations.PitchShift(sample_rate=RATE, p=1.0, output_type="dict")
     shift(noise(5, 1, 800), RATE)
     assert shapes == [(1, 1, 800)] * 5
+
+
+def test_ours_shifts_each_example_by_its_own_interval_in_one_call(monkeypatch):
+    calls = []
+    shift = T.PitchShift((-2.0, 2.0))
+    kernel = type(shift)._transform
+
+    def counted(self, waveform, *rest, **params):
+        calls.append((waveform.shape, rest, params))
+        return kernel(self, waveform, *rest, **params)
+
+    monkeypatch.setattr(type(shift), "_transform", counted)
+    params = shift.make_params(noise(5, 1, 4_000))
+    shift.transform(noise(5, 1, 4_000), params)
+    assert [shape for shape, _, _ in calls] == [(5, 1, 4_000)]
+    assert len(params["semitones"].unique()) == 5
 
 
 def test_torchaudio_has_one_interval_for_a_batch_and_no_range():
@@ -156,6 +187,24 @@ def test_our_draw_does_not_and_is_replayed_from_text():
 @pytest.mark.parametrize("library", [torch_audiomentations, audiomentations])
 def test_no_waveform_library_has_features(library):
     assert not [name for name in dir(library) if "Spectrogram" in name or "Mel" in name]
+
+
+def test_torchaudio_changes_the_sound_before_its_features():
+    settings = inspect.signature(torchaudio.transforms.MelSpectrogram).parameters.keys()
+    assert not {"n_steps", "rate", "factor", "gain", "p"} & settings
+    shift = torchaudio.transforms.PitchShift(RATE, 2)
+    assert shift(noise(1, 800)).shape == (1, 800)  # a waveform: features of it cost as before
+
+
+def test_ours_computes_augmentation_inside_the_features():
+    chain = T.Chain([T.TimeStretch((0.8, 1.25)), T.PitchShift((-2.0, 2.0)), T.Gain()])
+    frontend = augspec.Frontend(chain, F.LogMelSpectrogram(RATE, n_fft=1024, n_mels=64))
+    assert "fused" in frontend.plan(noise(2, 1, 8_000))
+
+
+def test_torch_audiomentations_has_no_later_release():
+    # If this fails there is one: README and docs/migration.md speak of the last before it.
+    assert version("torch-audiomentations") == "0.12.0"
 
 
 @pytest.mark.parametrize("name", ["AddBackgroundNoise", "ApplyImpulseResponse"])
