@@ -33,9 +33,9 @@ COMPILED=(
 )
 # What those tests compare with.
 PEERS=(
-    audiomentations hypothesis kaldi-native-fbank librosa matplotlib onnx onnxruntime onnxscript
-    pandas pyloudnorm pyroomacoustics pytest pytest-xdist scikit-learn scipy timm torchdata
-    torchlibrosa webdataset
+    audiomentations hypothesis kaldi-native-fbank librosa lightning matplotlib onnx onnxruntime
+    onnxscript pandas pyloudnorm pyroomacoustics pytest pytest-xdist scikit-learn scipy timm
+    torchdata torchlibrosa webdataset
 )
 
 environment() {
