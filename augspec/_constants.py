@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import constant_in_graphs, is_launched
+from augspec._torch import is_exporting
 
 __all__ = [
     "Kept",
@@ -92,7 +93,7 @@ def _kept(
     device: torch.device,
 ) -> Kept:
     # What is exported keeps the numbers themselves, though it is traced with fake tensors.
-    if not torch.compiler.is_exporting() and holds_no_numbers():
+    if not is_exporting() and holds_no_numbers():
         real = _made(function, arguments, dtype, torch.device("cpu")).tensor
         return Kept(torch.empty(real.shape, dtype=dtype, device=device))
     return _made(function, arguments, dtype, device)

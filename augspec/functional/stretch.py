@@ -276,7 +276,7 @@ def _stretch(
     rate = rate.to(compute_dtype(rate))
     source_ends = valid
     if pitch is not None:
-        pitch = pitch._replace(ratio=ratio)
+        pitch = Pitch(ratio, pitch.size, pitch.max_ratio)
         source_ends = resampled_lengths(valid, ratio, pitch.size)
         rate = rate / ratio
     stretched = stretch_units(sound, rate, valid, ends, size, n_fft, source_ends, pitch)
