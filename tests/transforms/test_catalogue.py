@@ -81,6 +81,15 @@ CATALOGUE |= {
     "RandomEQ, per channel": T.RandomEQ(3, sample_rate=16_000, per_channel=True),
     "ColoredNoise, per channel": T.ColoredNoise(p=0.5, per_channel=True),
     "BackgroundNoise, per channel": T.BackgroundNoise(example_bank(), p=0.5, per_channel=True),
+    "BackgroundNoise, once and through a chain": T.BackgroundNoise(
+        example_bank(),
+        loop=False,
+        noise_transform=T.Chain([T.LowPass((300.0, 4000.0), sample_rate=16_000), T.Gain(p=0.5)]),
+        p=0.5,
+    ),
+    "ShortNoises, through a transform": T.ShortNoises(
+        sample_rate=16_000, noise_transform=T.HighPass((300.0, 4000.0), sample_rate=16_000), p=0.5
+    ),
     "ShortNoises, from a bank": T.ShortNoises(bank=example_bank(), sample_rate=16_000),
     "ImpulseResponse, as it is": T.ImpulseResponse(
         example_bank(), mix=(0.2, 0.8), align=False, keep_level=False, p=0.5, per_channel=True
