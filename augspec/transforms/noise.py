@@ -271,10 +271,10 @@ class ShortNoises(TransformsNoise, NoiseTransform):
         bank: Sounds from which bursts are cut, at any place; None makes white noise.
         fade: Seconds over which a burst fades in and out.
         sample_rate: Sample rate in Hz.
-        reference: ``"all"`` measures the level of the example over all valid samples; ``"active"``
-            over those that sound: the blocks of 20 ms at most 30 dB below the mean power.
         noise_transform: A transform, or a chain, that the noise goes through before it is added;
             the bursts of an example share its draws. It must keep the shape.
+        reference: ``"all"`` measures the level of the example over all valid samples; ``"active"``
+            over those that sound: the blocks of 20 ms at most 30 dB below the mean power.
         p: Probability that an example gets bursts.
 
     Shape:
@@ -363,10 +363,10 @@ class ShortNoises(TransformsNoise, NoiseTransform):
             return bursts
         batch, count = width.shape
         example = torch.arange(batch * count, device=width.device) // count
-        own: Any = select(params["noise_transform"], example)
-        params = {"noise_transform": own}
-        out = self._transform_noise(bursts.flatten(0, 1), params, width.flatten())
-        return out.unflatten(0, (batch, count))
+        own: Any = params["noise_transform"]
+        own = {"noise_transform": select(own, example)}
+        out = self._transform_noise(bursts.flatten(0, 1), own, width.flatten())
+        return out.reshape(batch, count, *out.shape[1:])
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         longest = round(self.duration[1] * self.sample_rate)
