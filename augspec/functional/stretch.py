@@ -268,7 +268,7 @@ def _stretch(
         return waveform.new_zeros(batch, channels, size)
     valid = rate.new_full((batch,), time, dtype=torch.int64) if lengths is None else lengths
     sound = waveform.to(compute_dtype(waveform))
-    ratio = torch.ones_like(rate) if pitch is None else pitch.ratio
+    ratio = rate if pitch is None else pitch.ratio
     sound, (rate, ratio) = split_units(sound, rate, ratio)
     if len(sound) > batch:
         valid = valid.repeat_interleave(len(sound) // batch)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled, floor_divide
-from augspec._constants import constant, counted, where_else
+from augspec._constants import constant, counted
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
@@ -60,9 +60,9 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     distance, gap = torch.minimum(since, until), since + until
     is_since = since < until
     copy = torch.where(is_since, before + since, after - until)
-    rate = step * (1.0 / ONE)
-    lean = 1 - rate
-    slope = (0.5 * rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
+    half_rate = step * (0.5 / ONE)  # doubled without rounding
+    lean = torch.rsub(half_rate, 1.0, alpha=2.0)
+    slope = (half_rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
     returning = reach - slope * (distance - reach)
     shared = slope * (gap / 2 - distance)
     copied = distance <= shared.clamp(max=reach)
@@ -106,11 +106,12 @@ def take_frames(
     # behind the mirror image too, or padding would change what comes out.
     padded = nnf.pad(rows, (n_fft, n_fft if ends is None else 2 * n_fft))
     if ends is not None:
-        count = partial(constant, counted, dtype=torch.int64, device=rows.device)
-        behind = ends.unsqueeze(-1) + count(n_fft, 2 * n_fft)  # in `padded`
-        source = ends.unsqueeze(-1) - count(1, n_fft + 1)
-        mirrored = where_else(source >= 0, rows.gather(1, source.clamp(min=0)), 0.0)
-        padded = padded.scatter_(1, behind, mirrored)
+        fixed = partial(constant, dtype=torch.int64, device=rows.device)
+        behind = ends.unsqueeze(-1) + fixed(counted, n_fft, 2 * n_fft)  # in `padded`
+        mirrored = padded.gather(1, ends.unsqueeze(-1) + fixed(_counted_down, n_fft))
+        # The gradient of what was gathered needs the padded rows as they were.
+        scatter = padded.scatter if padded.requires_grad else padded.scatter_
+        padded = scatter(1, behind, mirrored)
     time = padded.shape[-1]
     start = (start + n_fft).clamp(0, time - n_fft)
     if rows.requires_grad or torch.compiler.is_compiling():
@@ -123,6 +124,10 @@ def take_frames(
     if window is None:
         return nnf.embedding(start, padded.flatten().unfold(0, n_fft, 1))
     return _take(start.flatten(), padded.flatten(), window).reshape(*start.shape, n_fft)
+
+
+def _counted_down(count: int, *, dtype: torch.dtype) -> Tensor:
+    return torch.arange(count - 1, -1, -1, dtype=dtype)
 
 
 @compiled

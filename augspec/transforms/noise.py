@@ -148,7 +148,7 @@ class ColoredNoise(NoiseTransform):
     """
 
     # The noise, a filter of eight states, and the ratio of two powers.
-    max_launches: ClassVar[int] = 230
+    max_launches: ClassVar[int] = 220
 
     snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
     slope_db: Uniform = Uniform(

@@ -142,7 +142,7 @@ class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch
 
     # Phases are summed and peaks are found in many small steps, unless they are compiled; with
     # `per_channel` in some more.
-    max_launches: ClassVar[int] = 260
+    max_launches: ClassVar[int] = 250
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 

@@ -63,7 +63,7 @@ class Telephone(RateTransform, kernel=telephone):
 
     differentiable = False
     # A filter of four sections, two changes of rate, and both laws.
-    max_launches: ClassVar[int] = 300
+    max_launches: ClassVar[int] = 270
 
     low_freq: LogUniform = LogUniform(
         default=(200.0, 400.0), at_least=1.0, at_most=3999.0, unit="Hz"
