@@ -20,6 +20,7 @@ CATALOGUE |= {
     "PitchShift, formants kept": T.PitchShift((-3.0, 3.0), preserve_formants=True, n_fft=256),
     "PitchAndTempo, longer": T.PitchAndTempo((-3.0, 3.0), keep_length=False, n_fft=256, p=0.5),
     "TimeStretch, longer": T.TimeStretch((0.8, 1.25), keep_length=False, n_fft=256, p=0.5),
+    "TempoCurve, longer": T.TempoCurve((0.6, 1.5), 2, keep_length=False, n_fft=256, p=0.5),
     "Speed, longer": T.Speed((0.8, 1.25), keep_length=False, p=0.5),
     "Gain, per channel": T.Gain(p=0.5, per_channel=True),
     "PeakNormalize, per channel": T.PeakNormalize((-9.0, 0.0), per_channel=True, p=0.5),
