@@ -261,7 +261,10 @@ class Bank(nn.Module):
             seam = content(_held(self, "_seams", device))[sound][..., None]
             origin = torch.where(joins, seam, origin)
         flat = content(_held(self, "_flat", device))
-        return self._values(flat.unfold(0, _CHUNK, 1)[origin + begin]).flatten(-2)[..., :size]
+        place = origin + begin
+        # A row is copied as a whole: on a CPU in less than half the time that indexing takes.
+        taken = flat.unfold(0, _CHUNK, 1).index_select(0, place.flatten())
+        return self._values(taken).view(*place.shape, _CHUNK).flatten(-2)[..., :size]
 
     def find_place(
         self,

@@ -31,6 +31,12 @@ COMMANDS = {
     "resample": "bench_resample.py",
     "frontend": "bench_frontend.py",
     "catalogue": "bench_catalogue.py --rounds 5",
+    "compat": "bench_compat.py --rounds 7 --clock cpu --threads 1",
+    "new": (
+        "bench_catalogue.py ALaw MuLaw Telephone PacketLoss TempoCurve WowFlutter MelRange "
+        "FreqMixStyle LinearFade AmbisonicsRotation Fbank PCEN ToMultiple Gain Speed "
+        "BackgroundNoise Spectrogram --rounds 9 --clock cpu --threads 1"
+    ),
     "cpu": "bench_cpu.py",
     "cpu-busy": "bench_cpu.py --busy 2 --cold 0",
     "epoch": "bench_epoch.py --workers 2 --busy 2",
