@@ -60,11 +60,11 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     distance, gap = torch.minimum(since, until), since + until
     is_since = since < until
     copy = torch.where(is_since, before + since, after - until)
-    rate = step * (1.0 / ONE)
+    rate = step.float() * (1.0 / ONE)  # whole numbers alone would give the default dtype
     lean = 1 - rate
     slope = (0.5 * rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
     returning = reach - slope * (distance - reach)
-    shared = slope * (gap / 2 - distance)
+    shared = slope * (gap.float() / 2 - distance)
     copied = distance <= shared.clamp(max=reach)
     excess = torch.minimum(torch.minimum(distance, shared), returning).clamp(min=0)
     moved = plain + torch.round(excess * torch.where(is_since, lean, -lean)).to(torch.int64)
