@@ -1,6 +1,6 @@
 """One table of the circumstances in which every class is asked to keep what it promises.
 
-A row holds one value of each axis of `AXES`. `pairwise` gives few rows, in which every two values of
+A row holds one value of each axis of `AXES`. `pairwise` gives few rows in which any two values of
 two axes meet: `tests/properties/test_circumstances.py` asks them of every class, and
 `tests/long/all_circumstances.py` any number of all rows. `FOUND_BY` says of each fault of the past
 which values, together in one row, would have shown it.
