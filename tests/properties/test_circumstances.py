@@ -1,13 +1,17 @@
 """Every class keeps its promises in every row of the table of `circumstances`."""
 
+import contextlib
 import dataclasses
 
 import asked
 import circumstances as table
 import pytest
+import torch
 
+from augspec import _door
 from augspec import transforms as T
 from augspec.testing.case import takes_specgram
+from augspec.visits import Visits
 
 NAMES = list(table.SUBJECTS)
 ROWS = table.pairwise()
@@ -56,7 +60,7 @@ def test_promises_hold_in_a_third_of_the_rows(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_promises_hold_in_graphs_and_for_long_sound(name):
     rows = [row for row in SLOW_ROWS if row.way != "compiled"]
-    for row in rows_of(name, rows, 8):
+    for row in rows_of(name, rows, 12):
         asked.ask(name, row)
 
 
@@ -111,6 +115,49 @@ def test_a_row_has_what_showed_each_fault(found):
     _, _, values = found
     rows = table.pairwise(table.SLOW, table.LONG)
     assert any(dataclasses.replace(row, **values) == row for row in rows)
+
+
+# The faults themselves, made again.
+
+
+def test_a_frame_that_fits_one_rate_is_found(monkeypatch):
+    monkeypatch.setattr(
+        table, "at_rate", lambda _, rate: T.TimeStretch(n_fft=1024, sample_rate=rate)
+    )
+    with pytest.raises(AssertionError, match=r"TimeStretch is .* dB another at 44100 Hz"):
+        asked.a_rate_changes_no_sound("TimeStretch", 44_100)
+
+
+def test_channels_taken_apart_are_found(monkeypatch):
+    def one_sample_later(waveform, keys=None):
+        left, right = waveform.unbind(1)
+        return torch.stack([left, right.roll(1, -1)], 1)
+
+    monkeypatch.setattr(table, "at_rate", lambda *_: one_sample_later)
+    with pytest.raises(AssertionError, match="leaves channels of one sound"):
+        asked.shared_sound_stays_shared("Gain", 44_100)
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("Frontend, fused", {"level": "quiet"}),
+        ("MixBackground", {"shape": "long"}),
+    ],
+)
+def test_arithmetic_in_half_precision_is_found(monkeypatch, name, row):
+    monkeypatch.setattr(_door, "without_autocast", lambda _: contextlib.nullcontext())
+    with pytest.raises(AssertionError, match="the result is not finite|autocast changes"):
+        asked.ask(name, table.Row(precision="autocast float16", **row))
+
+
+def test_a_second_coming_with_the_draws_of_the_first_is_found(monkeypatch):
+    row = table.Row(visits="repeated")
+    right = table.keys_of(row, 4)
+    monkeypatch.setattr(table, "keys_of", lambda *_: right)
+    monkeypatch.setattr(Visits, "views", lambda _, index: torch.zeros_like(index))
+    with pytest.raises(AssertionError, match="the loader has other keys"):
+        asked.ask("Frontend, fused", row)
 
 
 def test_a_promise_that_is_broken_is_named(monkeypatch):
