@@ -129,7 +129,7 @@ def test_a_frame_that_fits_one_rate_is_found(monkeypatch):
 
 
 def test_channels_taken_apart_are_found(monkeypatch):
-    def one_sample_later(waveform, keys=None):
+    def one_sample_later(waveform, **_):
         left, right = waveform.unbind(1)
         return torch.stack([left, right.roll(1, -1)], 1)
 
