@@ -1,4 +1,4 @@
-"""Gains, edits, filters and effects: what audiomentations, torchaudio and others promise of them."""
+"""Gains, edits, filters and effects: what audiomentations, torchaudio and others promise."""
 
 import math
 
