@@ -27,6 +27,7 @@ __all__ = [
     "count_up",
     "holds_no_numbers",
     "outside_modes",
+    "scaled",
     "tensor_of",
     "where_else",
 ]
@@ -160,6 +161,16 @@ def add_scaled(number: float, values: Tensor, scale: float) -> Tensor:
         return number + scale * values
     first = constant(tensor_of, number, dtype=values.dtype, device=values.device)
     return torch.add(first, values, alpha=scale)
+
+
+def scaled(whole: Tensor, factor: float) -> Tensor:
+    """Give ``factor * whole`` in float32: whole numbers alone would give the default dtype.
+
+    On a GPU in one operation.
+    """
+    if not is_launched(whole):
+        return whole.float() * factor
+    return whole * constant(tensor_of, factor, dtype=torch.float32, device=whole.device)
 
 
 def counted(first: int, last: int, *, dtype: torch.dtype) -> Tensor:
