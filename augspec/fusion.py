@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from augspec import native
 from augspec._compile import floor_divide
-from augspec._constants import constant, counted, where_else
+from augspec._constants import count_up, where_else
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.onset import find_onsets, has_kernel, kernel_arguments, resample_onsets
@@ -359,7 +359,7 @@ class Edges:
         frame = torch.cat([left.expand(len(ends), -1), right], dim=1)
 
         shift = half + 1 - middle[frame][..., None]
-        place = constant(counted, 1, n_fft + 1, dtype=torch.int64, device=ends.device) - shift
+        place = count_up(1, n_fft + 1, ends.device) - shift
         end = ends[:, None, None]
         source, sounds = place, (place >= 0) & (place < end)
         if framing.pad_mode == "replicate":

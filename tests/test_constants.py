@@ -4,13 +4,14 @@ import copy
 import pickle
 
 import pytest
+import releases
 import torch
 from torch._subclasses import FakeTensorMode
 
 from augspec import features as F
 from augspec import functional
 from augspec import transforms as T
-from augspec._constants import _made, constant
+from augspec._constants import _made, constant, count_up
 
 CPU = torch.device("cpu")
 FEATURES = [getattr(F, name) for name in F.__all__ if hasattr(getattr(F, name), "example")]
@@ -95,6 +96,7 @@ def no_ramp(size, *, dtype):  # noqa: ARG001
     raise ValueError("no ramp")
 
 
+@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")  # of torch 2.6
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_constant_is_one_of_graphs_too(strict):
     class Scaled(torch.nn.Module):
@@ -110,6 +112,19 @@ def test_a_constant_is_one_of_graphs_too(strict):
     assert made() == 3
 
 
+def test_a_graph_takes_numbers_that_change_from_call_to_call():
+    """Torch makes a number a symbol of the graph once it has changed."""
+    torch.compiler.reset()
+    whole = torch.compile(scaled_and_counted, fullgraph=True, backend="eager")
+    for size in (5, 6, 9, 6):
+        assert torch.equal(whole(torch.ones(size), size), torch.arange(size) ** 2.0)
+
+
+def scaled_and_counted(x, size):
+    # Arithmetic on it makes it a symbol for certain.
+    return x * get(size + 1 - 1) * count_up(2 * size, 3 * size, CPU).sub(2 * size)
+
+
 @by_name
 def test_a_feature_holds_no_tensor(feature):
     assert not list(feature.buffers())
@@ -118,6 +133,7 @@ def test_a_feature_holds_no_tensor(feature):
     assert len(pickle.dumps(feature)) < 4096
 
 
+@releases.counts_launches
 @of_waveforms
 def test_a_feature_goes_where_the_audio_is(feature):
     waveform = torch.randn(2, 1, 4000)

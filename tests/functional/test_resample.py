@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from augspec import _chunks, functional
+from augspec._torch import GRADIENT_COMPILES
 from augspec.functional.resample import (
-    _GRADIENT_COMPILES,
     _delay,
     _delay_weights,
     resample,
@@ -281,11 +281,19 @@ def test_fixed_rates_respect_lengths():
 
 
 def test_the_kernels_compile_and_agree_with_eager(monkeypatch):
+    monkeypatch.setenv("AUGSPEC_NATIVE", "0")
     waveform, ratio = torch.randn(6, 1, 4000), torch.linspace(0.5, 2, 6)
     compiled = resample(waveform, ratio)
     assert [kernel.failure for kernel in KERNELS] == [None] * 3
     monkeypatch.setenv("AUGSPEC_COMPILE", "0")
     torch.testing.assert_close(resample(waveform, ratio), compiled, rtol=0, atol=1e-5)
+
+
+def test_the_kernels_compile_for_filters_of_any_width(monkeypatch):
+    monkeypatch.setenv("AUGSPEC_NATIVE", "0")
+    for max_ratio in (1.5, 2.0, 2.7, 4.0):
+        resample(torch.randn(6, 1, 4000), torch.linspace(0.5, max_ratio, 6), max_ratio=max_ratio)
+    assert [kernel.failure for kernel in KERNELS] == [None] * 3
 
 
 def test_new_batch_sizes_do_not_compile_again():
@@ -317,7 +325,7 @@ def test_it_is_part_of_a_compiled_graph(gradient):
 
     waveform, ratio = torch.randn(3, 1, 1000), torch.tensor([0.8, 1.0, 1.25])
     outputs = []
-    whole = not gradient or _GRADIENT_COMPILES
+    whole = not gradient or GRADIENT_COMPILES
     for call in (function, torch.compile(function, fullgraph=whole)):
         x = waveform.clone().requires_grad_(gradient)
         out = call(x, ratio)
