@@ -53,7 +53,7 @@ TESTS = {
     "functional/vocoder": "functional/test_stretch functional/test_frame_size",
     "functional/windows": "features/test_parity features/test_magnitude_features",
     "transforms/": "test_pins",
-    "transforms/base": "transforms/test_tree_walk transforms/test_declare transforms/test_catalogue",
+    "transforms/base": "transforms/test_tree_walk transforms/test_declare",
     "transforms/coloration": "transforms/test_filters functional/test_equalizer",
     "transforms/compose": "transforms/test_choice transforms/test_tree_walk",
     "transforms/fade": "transforms/test_mixstyle_and_fade",
