@@ -178,6 +178,10 @@ class CurvedPace(Pace):
         """Give NaN for each example of which a rate is no positive number, else 0."""
         return torch.zeros_like(self.valid, dtype=torch.float32).masked_fill(~self.valid, math.nan)
 
+    def one_rate(self) -> Tensor:
+        """Give 1 for each example that is unchanged, NaN as `nan_or_zero` does, else another."""
+        return self.nan_or_zero() + torch.where(self.unchanged(), 1.0, 2.0)
+
 
 def mean_rate(rate: Tensor) -> Tensor:
     """Give the mean of a curve of rates over the output, by which its length is divided.
