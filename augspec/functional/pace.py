@@ -49,15 +49,20 @@ class Pace(ABC):
         """Give NaN for each example whose rate is no positive number, else 0."""
 
 
+@dataclass(frozen=True)
 class SteadyPace(Pace):
     """One rate for each example.
 
     Args:
-        rate: ``(example,)``.
+        rate: ``(example,)``, NaN where it is no positive number.
     """
 
-    def __init__(self, rate: Tensor) -> None:
-        self.rate = where_else(rate > 0, rate, math.nan)
+    rate: Tensor
+
+    @classmethod
+    def of(cls, rate: Tensor) -> Self:
+        """Take rates of any numbers."""
+        return cls(where_else(rate > 0, rate, math.nan))
 
     def some(self, part: slice) -> Self:
         """Give the pace of some examples."""
@@ -172,6 +177,10 @@ class CurvedPace(Pace):
     def nan_or_zero(self) -> Tensor:
         """Give NaN for each example of which a rate is no positive number, else 0."""
         return torch.zeros_like(self.valid, dtype=torch.float32).masked_fill(~self.valid, math.nan)
+
+    def one_rate(self) -> Tensor:
+        """Give 1 for each example that is unchanged, NaN as `nan_or_zero` does, else another."""
+        return self.nan_or_zero() + torch.where(self.unchanged(), 1.0, 2.0)
 
 
 def mean_rate(rate: Tensor) -> Tensor:

@@ -307,7 +307,7 @@ def _stretch_units(
     if pitch is not None:
         onsets = resample_onsets(onsets, pitch.ratio.unsqueeze(-1), pitch.size, n_fft)
         source = partial(_resample_some, sound, valid, pitch)
-    pace, channels = SteadyPace(rate), sound.shape[1]
+    pace, channels = SteadyPace.of(rate), sound.shape[1]
     return stretch_examples(source, pace, onsets, source_ends, ends, size, n_fft, channels)
 
 

@@ -10,7 +10,8 @@ from augspec.functional.onset import find_onsets
 from augspec.functional.pace import CurvedPace, mean_rate
 from augspec.functional.resample import resampled_lengths
 from augspec.functional.shapes import ends_of, silence_after
-from augspec.functional.vocoder import stretch_examples
+from augspec.functional.vocoder import frame_places, stretch_examples
+from augspec.native.vocoder import stretch_units
 
 __all__ = ["tempo_curve", "tempo_position"]
 
@@ -29,7 +30,7 @@ def tempo_curve(
     The rates lie at equal distances over the result, the first at its start and the last at its
     end, with straight lines between them. Output ``n`` holds what the input holds at the integral
     of the rate up to ``n``: `tempo_position`. With equal rates it is `time_stretch`, and all rates
-    of exactly 1 give the input, bit for bit. Always computed in torch: there is no native kernel.
+    of exactly 1 give the input, bit for bit.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
@@ -75,9 +76,16 @@ def tempo_curve(
     ends = resampled_lengths(valid, mean_rate(rate))
     pace = CurvedPace.over(rate, ends)
     onsets, ends = find_onsets(sound.detach(), n_fft), ends.clamp(max=size)
-    stretched = stretch_examples(
-        sound.__getitem__, pace, onsets, valid, ends, size, n_fft, channels
-    )
+
+    def place() -> tuple[Tensor, Tensor]:
+        return pace.place(frame_places(size, n_fft, sound.device), onsets, n_fft)
+
+    one_rate = pace.one_rate()
+    stretched = stretch_units(sound, one_rate, valid, ends, size, n_fft, valid, None, place)
+    if stretched is None:
+        stretched = stretch_examples(
+            sound.__getitem__, pace, onsets, valid, ends, size, n_fft, channels
+        )
     return stretched.to(waveform.dtype)
 
 

@@ -94,12 +94,19 @@ def _place_frames(pace: Pace, onsets: Grid, size: int, n_fft: int) -> tuple[Tens
         and the heard frames from which an attack is to be copied, bool.
     """
     hop, reach = n_fft // OVERLAP, n_fft // 2
-    blocks = -(-size // hop)
-    # Heard are frames -1 to blocks + 1: all that touch the output.
-    place = torch.arange(-2 * hop, (blocks + 2 + LOOKAHEAD) * hop, hop, device=onsets[0].device)
-    centers, until = pace.place(place, onsets, n_fft)
+    centers, until = pace.place(frame_places(size, n_fft, onsets[0].device), onsets, n_fft)
     # The first frame that an attack touches, half a frame before it.
     return centers, ((until > reach - hop) & (until <= reach))[:, HEARD]
+
+
+def frame_places(size: int, n_fft: int, device: torch.device) -> Tensor:
+    """Give the samples of the output around which there are frames, int64.
+
+    Heard are the second to the third last: all that touch the output.
+    """
+    hop = n_fft // OVERLAP
+    blocks = -(-size // hop)
+    return torch.arange(-2 * hop, (blocks + 2 + LOOKAHEAD) * hop, hop, device=device)
 
 
 def _sum_by_part(windowed: Tensor, hop: int) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from ideal_tones import SAMPLE_RATE, cents, f0, tone
 
+from augspec import native
 from augspec.functional import time_stretch
 from augspec.functional.onset import find_onsets
 from augspec.functional.pace import CurvedPace, SteadyPace, mean_rate
@@ -113,6 +114,27 @@ def test_a_constant_curve_is_a_time_stretch_bit_for_bit(rate):
     assert torch.equal(mean_rate(same[:, None].expand(-1, 7)), same)
     natively = time_stretch(waveform.float(), same, size=size, lengths=lengths)
     torch.testing.assert_close(natively, expected.float(), rtol=0.0, atol=1e-3)
+
+
+def test_the_native_kernel_gives_what_torch_does(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    place = torch.arange(20_000)
+    waveform = 0.1 * torch.sin(place * torch.rand(5, 2, 1, generator=generator))
+    waveform[:, :, 7000:7100] += torch.randn(5, 2, 100, generator=generator)
+    rate = torch.empty(5, 4).uniform_(0.6, 1.6, generator=generator)
+    rate[3], rate[4, 2] = 1.0, -1.0
+    lengths = torch.tensor([20_000, 12_345, 100, 20_000, 20_000])
+    called = []
+    call = native.call
+    monkeypatch.setattr(
+        native, "call", lambda name, *a, **k: (called.append(name), call(name, *a, **k))
+    )
+    natively = tempo_curve(waveform, rate, size=24_000, lengths=lengths)
+    assert "augspec_stretch" in called or not native.applies(waveform)
+    monkeypatch.setenv("AUGSPEC_NATIVE", "0")
+    in_torch = tempo_curve(waveform, rate, size=24_000, lengths=lengths)
+    assert torch.equal(natively[3], torch.nn.functional.pad(waveform[3], (0, 4000)))
+    torch.testing.assert_close(natively, in_torch, rtol=0.0, atol=1e-3, equal_nan=True)
 
 
 def test_a_constant_curve_places_frames_as_one_rate_does_at_half_samples_too():

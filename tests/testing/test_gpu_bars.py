@@ -95,6 +95,7 @@ def test_budgets_of_classes_are_few():
         "ColoredNoise": 220,
         "PitchShift": 500,
         "PitchAndTempo": 340,
+        "TempoCurve": 380,
         "Telephone": 270,
         "ShortNoises": 210,
     }
