@@ -82,9 +82,12 @@ class Asked(Case):
         out, pull = torch.func.vjp(lambda x: self._call(x, lengths)[0], batch)
         if not out.numel():  # a sample is shorter than a frame
             return out, ends
-        (gradient,) = pull(torch.ones_like(out))
         leaf = batch.clone().requires_grad_()
-        (expected,) = torch.autograd.grad(self._call(leaf, lengths)[0].sum(), leaf)
+        total = self._call(leaf, lengths)[0].sum()
+        # Backward within autocast multiplies in half, whoever does it: torch's advice is without.
+        with torch.autocast("cpu", enabled=False):
+            (gradient,) = pull(torch.ones_like(out))
+            (expected,) = torch.autograd.grad(total, leaf)
         require(gradient.isfinite().all(), "the gradient by `vjp` is not finite")
         tolerance = 10 * ROUNDING[batch.dtype]
         close(gradient, expected, "`vjp` and autograd give two gradients", tolerance)

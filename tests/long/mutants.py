@@ -31,7 +31,7 @@ MODULES = ["augspec/ablation/analyse.py"]
 LIMIT = 1200.0  # seconds; a mutant that never ends is noticed
 #: Tests beside those of a module's own name, by what its path begins with.
 TESTS = {
-    "functional/": "test_pins functional/test_references",
+    "functional/": "test_pins functional/test_gpu_paths functional/test_references",
     "functional/ambisonics": "transforms/test_ambisonics",
     "functional/channels": "transforms/test_channels_transforms",
     "functional/codec": "transforms/test_codec",
