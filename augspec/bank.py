@@ -16,6 +16,7 @@ from torch.nn import functional as nnf
 from augspec._compile import constant_in_graphs, eager_kernels
 from augspec._constants import Kept, content, holds_no_numbers, outside_modes
 from augspec._responses import check_room_ranges, device_responses, room_responses
+from augspec._torch import is_exporting
 from augspec.datasets._audio import ALL_SUFFIXES, audio_info, read_audio
 from augspec.datasets._walk import audio_files
 from augspec.functional.checks import check_finite, check_flag, check_sample_rate
@@ -466,7 +467,7 @@ class Bank(nn.Module):
 def _held(bank: Bank, name: str, device: torch.device) -> Kept:
     """Give a tensor of a bank on a device; a copy is made once, outside of the caller's modes."""
     home: Kept = getattr(bank, name)
-    if not torch.compiler.is_exporting() and holds_no_numbers():
+    if not is_exporting() and holds_no_numbers():
         shape, dtype = home.tensor.shape, home.tensor.dtype
         return Kept(torch.empty(shape, dtype=dtype, device=device))
     if device == home.tensor.device:

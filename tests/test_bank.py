@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import releases
 import soundfile
 import torch
 from torch._subclasses import FakeTensorMode
@@ -105,6 +106,7 @@ def test_a_bank_that_is_first_used_in_inference_serves_training():
     assert not any(held.tensor.is_inference() for held in bank._copies.values())
 
 
+@releases.counts_launches
 def test_a_bank_is_a_constant_of_a_graph():
     transform = T.BackgroundNoise(augspec.Bank([torch.randn(50)], 8000))
     waveform, keys = torch.randn(2, 1, 90), augspec.example_keys(0, 0, range(2))

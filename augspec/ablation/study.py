@@ -307,6 +307,7 @@ class Study:
         }
         cells(axes)
         read = {one.name: one.metadata["read"] for one in fields(self)}
+        read["checkpoint"] = readers.checkpoint
         made = {}
         for name, values in axes.items():
             try:
@@ -317,6 +318,12 @@ class Study:
             except ValueError as error:
                 raise ValueError(f"`axes`: {name} {error}") from error
         return made
+
+    @functools.cached_property
+    def files(self) -> list[str]:
+        """List the files of weights that runs start from."""
+        found = [cell["pretrained"] for cell in cells(self.all_axes)]
+        return list(dict.fromkeys(file for file in found if file is not None))
 
     @functools.cached_property
     def scored_folds(self) -> list[list[int] | None]:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import augspec
+from augspec.ablation import musicnn  # noqa: F401 -- timm knows the network by its name from here on
 from augspec.ablation.analyse import score
 from augspec.ablation.data import Batch, Data, Notes, Progress, make_loader
 from augspec.ablation.files import write_whole

@@ -49,15 +49,20 @@ class Pace(ABC):
         """Give NaN for each example whose rate is no positive number, else 0."""
 
 
+@dataclass(frozen=True)
 class SteadyPace(Pace):
     """One rate for each example.
 
     Args:
-        rate: ``(example,)``.
+        rate: ``(example,)``, NaN where it is no positive number.
     """
 
-    def __init__(self, rate: Tensor) -> None:
-        self.rate = where_else(rate > 0, rate, math.nan)
+    rate: Tensor
+
+    @classmethod
+    def of(cls, rate: Tensor) -> Self:
+        """Take rates of any numbers."""
+        return cls(where_else(rate > 0, rate, math.nan))
 
     def some(self, part: slice) -> Self:
         """Give the pace of some examples."""

@@ -277,7 +277,7 @@ def _stretch(
     rate = rate.to(compute_dtype(rate))
     source_ends = valid
     if pitch is not None:
-        pitch = pitch._replace(ratio=ratio)
+        pitch = Pitch(ratio, pitch.size, pitch.max_ratio)
         source_ends = resampled_lengths(valid, ratio, pitch.size)
         rate = rate / ratio
     stretched = stretch_units(sound, rate, valid, ends, size, n_fft, source_ends, pitch)
@@ -307,7 +307,7 @@ def _stretch_units(
     if pitch is not None:
         onsets = resample_onsets(onsets, pitch.ratio.unsqueeze(-1), pitch.size, n_fft)
         source = partial(_resample_some, sound, valid, pitch)
-    pace, channels = SteadyPace(rate), sound.shape[1]
+    pace, channels = SteadyPace.of(rate), sound.shape[1]
     return stretch_examples(source, pace, onsets, source_ends, ends, size, n_fft, channels)
 
 

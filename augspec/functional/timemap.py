@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled, floor_divide
-from augspec._constants import constant, counted
+from augspec._constants import constant, counted, scaled
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
@@ -80,11 +80,11 @@ def copy_attacks(
     distance, gap = torch.minimum(since, until), since + until
     is_since = since < until
     copy = torch.where(is_since, before + since, after - until)
-    half_rate = step * (0.5 / ONE)  # doubled without rounding
+    half_rate = scaled(step, 0.5 / ONE)  # doubled without rounding
     lean = torch.rsub(half_rate, 1.0, alpha=2.0)
     slope = (half_rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
     returning = reach - slope * (distance - reach)
-    shared = slope * (gap / 2 - distance)
+    shared = slope * (scaled(gap, 0.5) - distance)
     copied = distance <= shared.clamp(max=reach)
     excess = torch.minimum(torch.minimum(distance, shared), returning).clamp(min=0)
     moved = plain + torch.round(excess * torch.where(is_since, lean, -lean)).to(torch.int64)
