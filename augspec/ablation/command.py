@@ -154,7 +154,7 @@ def print_status(
         state = state_of(one.config, place)
         state = "not needed" if state == "waiting" and one in unneeded else state
         counts[state] += 1
-        print(f"{state:10} {plan.title(one.config, one.row)}: {place.record(one.config)}")
+        print(f"{state:8} {plan.title(one.config, one.row)}: {place.record(one.config)}")
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
 
 

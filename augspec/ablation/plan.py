@@ -34,7 +34,7 @@ AUTO = "auto"  # a mean or std that is measured on the training notes
 SOUNDS = ("seconds", "group", "separator", "table", "path", "label", "split", "scored")
 # What of a checkpoint goes together: its network, its file (random weights without one), features.
 OF_CHECKPOINT = ("backbone", "pretrained", "features")
-AXES = (*OF_CHECKPOINT, "share", "task", "checkpoint")
+AXES = (*OF_CHECKPOINT, "share", "task", "checkpoint", "epochs", "average", "sampling")
 
 
 def make_arm(chain: Any, name: str) -> dict[str, list[T.RandomTransform]]:

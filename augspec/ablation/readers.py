@@ -113,6 +113,14 @@ def checkpoint(value: Any) -> dict[str, Any]:
     return {name: known[name](own) for name, own in value.items()}
 
 
+def average(value: Any) -> str:
+    """Read how weights are averaged: ``ema``, or ``last-K``, the last K epochs."""
+    kind, _, count = str(value).partition("-")
+    if value != "ema" and not (kind == "last" and count.isdecimal() and int(count) >= 2):
+        raise ValueError(f"must be ema, or last-K such as last-3, got {value!r}")
+    return str(value)
+
+
 def fold(value: Any) -> tuple[int, int]:
     """Read ``K/N``: the K-th of N folds."""
     one, _, total = str(value).partition("/")

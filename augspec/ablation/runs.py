@@ -18,7 +18,7 @@ from augspec.ablation.study import Study
 SHOWN = 6  # runs without a result that are named
 # What of a study is in the config of a run as it stands.
 SETTINGS = (
-    "data", "epochs", "batch_size", "accumulate", "learning_rate", "weight_decay", "warm_up",
+    "data", "batch_size", "accumulate", "learning_rate", "weight_decay", "warm_up",
     "precision", "smoke",
 )  # fmt: skip
 
@@ -55,10 +55,18 @@ def make_config(
         ),
         "share": cell["share"],
         "task": cell["task"],
+        "epochs": cell["epochs"],
         "fold": fold,
+        **_more_of(cell),
         **{name: getattr(study, name) for name in SETTINGS},
         **sounds_of(study),
     }
+
+
+def _more_of(cell: dict[str, Any]) -> Config:
+    """Write down settings that runs of earlier versions did not have, unless they are as then."""
+    found = {"average": cell["average"], "sampling": cell["sampling"]}
+    return {name: own for name, own in found.items() if own not in (None, "plain")}
 
 
 def sounds_of(study: Study) -> Config:

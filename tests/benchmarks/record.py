@@ -35,7 +35,7 @@ COMMANDS = {
     "new": (
         "bench_catalogue.py ALaw MuLaw Telephone PacketLoss TempoCurve WowFlutter MelRange "
         "FreqMixStyle LinearFade AmbisonicsRotation Fbank PCEN ToMultiple Gain Speed "
-        "BackgroundNoise Spectrogram --rounds 9 --clock cpu --threads 1"
+        "BackgroundNoise Spectrogram --rounds 7 --clock cpu --threads 1"
     ),
     "cpu": "bench_cpu.py",
     "cpu-busy": "bench_cpu.py --busy 2 --cold 0",
