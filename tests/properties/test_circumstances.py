@@ -22,7 +22,7 @@ SLOW_ROWS = [
     if row.way in table.SLOW["way"] or row.shape in table.SLOW["shape"]
 ]
 #: One class of a family: kernels take seconds to compile.
-COMPILED = ["PitchShift", "Speed", "LowPass", "Compressor", "RoomReverb", "Frontend, fused"]
+COMPILED = ["PitchShift", "Speed", "Compressor", "Frontend, fused"]
 WAVEFORMS = [
     name
     for name, made in table.SUBJECTS.items()
@@ -69,7 +69,9 @@ def test_promises_hold_in_graphs_and_for_long_sound(name):
 @pytest.mark.parametrize("name", COMPILED)
 def test_promises_hold_in_compiled_kernels(name):
     rows = [row for row in SLOW_ROWS if row.way == "compiled" and row.shape != "long"]
-    asked.ask(name, rows[COMPILED.index(name) % len(rows)])
+    row = rows[COMPILED.index(name) % len(rows)]
+    # Of an empty batch, and in float64, nothing is compiled.
+    asked.ask(name, dataclasses.replace(row, shape="ragged", precision="float32", default="none"))
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100])
