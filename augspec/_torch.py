@@ -97,10 +97,11 @@ def unfold(tensor: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 def compile_kernel(function: Callable[..., Any], backend: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function as one graph that may have many variants."""
-    if "recompile_limit" in inspect.signature(torch.compile).parameters:
-        return torch.compile(function, fullgraph=True, backend=backend, recompile_limit=_VARIANTS)
+    compile_: Any = torch.compile  # its signature is another in each release
+    if "recompile_limit" in inspect.signature(compile_).parameters:
+        return compile_(function, fullgraph=True, backend=backend, recompile_limit=_VARIANTS)  # type: ignore[no-any-return]
     # Here the limit is a setting of the whole process, of 8: it is set for the call alone.
-    graph = torch.compile(function, fullgraph=True, backend=backend)
+    graph = compile_(function, fullgraph=True, backend=backend)
     name = (
         "recompile_limit"
         if hasattr(torch._dynamo.config, "recompile_limit")
