@@ -7,7 +7,6 @@ same within rounding, only slower.
 import contextlib
 import contextvars
 import functools
-import inspect
 import logging
 import os
 import sys
@@ -19,13 +18,10 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 import torch
 from torch import Tensor
 
+from augspec._torch import compile_kernel
+
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# Variants of one kernel: dtypes, devices, thread counts, static sizes. Older releases have 8.
-_LIMIT: dict[str, Any] = {"recompile_limit": 64}
-if not _LIMIT.keys() <= inspect.signature(torch.compile).parameters.keys():
-    _LIMIT = {}
 
 _forked = False
 
@@ -175,8 +171,9 @@ def few_launches() -> Iterator[None]:
 
 def is_launched(tensor: Tensor) -> bool:
     """Whether each operation on a tensor costs a launch: on a device, outside of graphs."""
-    on_device = tensor.device.type != "cpu" or _as_on_gpu.get()
-    return on_device and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling():  # asked first: torch 2.6 cannot trace the setting
+        return False
+    return tensor.device.type != "cpu" or _as_on_gpu.get()
 
 
 def launches_cost(tensor: Tensor) -> bool:
@@ -184,8 +181,10 @@ def launches_cost(tensor: Tensor) -> bool:
 
     Kernels then take other ways, with fewer operations on more values each.
     """
+    if not is_launched(tensor):
+        return False
     compiles = not (_forked or _watch.has_failed) and _may_compile((tensor,))
-    return is_launched(tensor) and (_as_on_gpu.get() or not compiles)
+    return _as_on_gpu.get() or not compiles
 
 
 class _CompiledKernel(Generic[P, R]):
@@ -219,7 +218,7 @@ class _CompiledKernel(Generic[P, R]):
 
     def _run_graph(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
         if self._graph is None:
-            self._graph = torch.compile(self.eager, fullgraph=True, backend=_backend, **_LIMIT)
+            self._graph = compile_kernel(self.eager, _backend)
         # One grad mode, so that training and evaluation share a graph.
         with torch.no_grad(), _watch.timed():
             return self._graph(*map(_with_dynamic_batch, args), **kwargs)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import constant_in_graphs, is_launched
+from augspec._torch import is_exporting
 
 __all__ = [
     "Kept",
@@ -26,6 +27,7 @@ __all__ = [
     "count_up",
     "holds_no_numbers",
     "outside_modes",
+    "scaled",
     "tensor_of",
     "where_else",
 ]
@@ -92,7 +94,7 @@ def _kept(
     device: torch.device,
 ) -> Kept:
     # What is exported keeps the numbers themselves, though it is traced with fake tensors.
-    if not torch.compiler.is_exporting() and holds_no_numbers():
+    if not is_exporting() and holds_no_numbers():
         real = _made(function, arguments, dtype, torch.device("cpu")).tensor
         return Kept(torch.empty(real.shape, dtype=dtype, device=device))
     return _made(function, arguments, dtype, device)
@@ -159,6 +161,16 @@ def add_scaled(number: float, values: Tensor, scale: float) -> Tensor:
         return number + scale * values
     first = constant(tensor_of, number, dtype=values.dtype, device=values.device)
     return torch.add(first, values, alpha=scale)
+
+
+def scaled(whole: Tensor, factor: float) -> Tensor:
+    """Give ``factor * whole`` in float32: whole numbers alone would give the default dtype.
+
+    On a GPU in one operation.
+    """
+    if not is_launched(whole):
+        return whole.float() * factor
+    return whole * constant(tensor_of, factor, dtype=torch.float32, device=whole.device)
 
 
 def counted(first: int, last: int, *, dtype: torch.dtype) -> Tensor:

@@ -16,6 +16,7 @@ from torch.nn import functional as nnf
 from augspec._compile import constant_in_graphs, eager_kernels
 from augspec._constants import Kept, content, holds_no_numbers, outside_modes
 from augspec._responses import check_room_ranges, device_responses, room_responses
+from augspec._torch import is_exporting
 from augspec.datasets._audio import ALL_SUFFIXES, audio_info, read_audio
 from augspec.datasets._walk import audio_files
 from augspec.functional.checks import check_finite, check_flag, check_sample_rate
@@ -265,7 +266,10 @@ class Bank(nn.Module):
             seam = content(_held(self, "_seams", device))[sound][..., None]
             origin = torch.where(joins, seam, origin)
         flat = content(_held(self, "_flat", device))
-        return self._values(flat.unfold(0, _CHUNK, 1)[origin + begin]).flatten(-2)[..., :size]
+        place = origin + begin
+        # A row is copied as a whole: on a CPU in less than half the time that indexing takes.
+        taken = flat.unfold(0, _CHUNK, 1).index_select(0, place.flatten())
+        return self._values(taken).view(*place.shape, _CHUNK).flatten(-2)[..., :size]
 
     def find_place(
         self,
@@ -468,7 +472,7 @@ class Bank(nn.Module):
 def _held(bank: Bank, name: str, device: torch.device) -> Kept:
     """Give a tensor of a bank on a device; a copy is made once, outside of the caller's modes."""
     home: Kept = getattr(bank, name)
-    if not torch.compiler.is_exporting() and holds_no_numbers():
+    if not is_exporting() and holds_no_numbers():
         shape, dtype = home.tensor.shape, home.tensor.dtype
         return Kept(torch.empty(shape, dtype=dtype, device=device))
     if device == home.tensor.device:

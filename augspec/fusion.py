@@ -275,7 +275,7 @@ class WarpedFrames(FrameSource):
         sound, (batch, channels, _) = self.waveform.detach(), self.waveform.shape
         units = channels if self.shifts_channels_apart else 1
         sound = sound.flatten(0, 1) if units > 1 else sound
-        one = torch.ones(batch * units, 1, device=sound.device)
+        one = torch.ones(batch * units, 1, dtype=torch.float32, device=sound.device)
         pitch = one if self.ratio is None else self.ratio[:, :units].reshape(-1, 1)
         tempo, offset = one, torch.zeros_like(one, dtype=torch.int64)
         if warp.rate is not None:

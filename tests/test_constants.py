@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+import releases
 import torch
 from torch._subclasses import FakeTensorMode
 
@@ -95,6 +96,7 @@ def no_ramp(size, *, dtype):  # noqa: ARG001
     raise ValueError("no ramp")
 
 
+@pytest.mark.filterwarnings("ignore:.*get_attr")  # torch 2.6 warns of constants that it exports
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_constant_is_one_of_graphs_too(strict):
     class Scaled(torch.nn.Module):
@@ -131,6 +133,7 @@ def test_a_feature_holds_no_tensor(feature):
     assert len(pickle.dumps(feature)) < 4096
 
 
+@releases.counts_launches
 @of_waveforms
 def test_a_feature_goes_where_the_audio_is(feature):
     waveform = torch.randn(2, 1, 4000)

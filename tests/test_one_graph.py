@@ -5,6 +5,7 @@ import logging
 import pickle
 
 import pytest
+import releases
 import torch
 from torch import nn
 
@@ -70,9 +71,10 @@ def test_batches_of_any_size_take_three_graphs_and_give_what_the_parts_give(grap
             expected = made.transform(waveform, params, lengths)
         assert augspec.params_to_json(drawn) == augspec.params_to_json(params)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
-    assert 1 <= len(graphs) <= 3
+    assert int(releases.COMPILES_WHOLE) <= len(graphs) <= 3
 
 
+@releases.compiles_whole
 def test_a_loader_takes_labels_and_spectrogram_from_one_graph(graphs):
     waveform, _, _ = batch(4, 6000, False)
     items = [{"waveform": sound, "label": n, "index": n} for n, sound in enumerate(waveform)]
@@ -94,6 +96,7 @@ class Loud(nn.Module):
         return waveform.unsqueeze(2) if float(waveform.abs().max()) > 0 else waveform
 
 
+@releases.compiles_whole
 def test_what_cannot_be_compiled_runs_in_parts_and_others_stay_whole(graphs, caplog):
     waveform, _, keys = batch(4, 6000, False)
     stubborn = augspec.Frontend(T.Gain(), Loud())

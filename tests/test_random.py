@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+import releases
 import scipy.stats
 import torch
 from devices import on_others
@@ -180,7 +181,7 @@ def _assert_same_draws(ours, theirs):
 
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_draws_compile_whole_and_are_the_same_compiled(keys, backend):
-    compiled = torch.compile(_all_draws, fullgraph=True, backend=backend)
+    compiled = torch.compile(_all_draws, fullgraph=releases.COMPILES_WHOLE, backend=backend)
     _assert_same_draws(_all_draws(keys[:100]), compiled(keys[:100]))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from augspec._chunks import in_chunks
 from augspec._constants import constant
+from augspec._torch import unfold
 from augspec.features.frames import Framing
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import (
@@ -58,7 +59,7 @@ class KaldiFraming(Framing):
         first = self.hop_length // 2 - self.n_fft // 2
         place = reflected_places(first, size, ends)
         padded = waveform.take_along_dim(place[:, None], -1)
-        return padded.unfold(-1, self.n_fft, self.hop_length)
+        return unfold(padded, -1, self.n_fft, self.hop_length)
 
     def count(self, lengths: Tensor) -> Tensor:
         """Count the frames of examples of ``lengths`` samples."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from augspec._constants import constant
+from augspec._torch import is_exporting
 from augspec.functional.windows import window as window_of
 
 __all__ = ["constant_q_filters", "decimate"]
@@ -94,7 +95,7 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
     Shape:
         ``(..., time)`` to ``(..., ceil(time / factor))``.
     """
-    if torch.compiler.is_exporting():
+    if is_exporting():
         return _filter_and_keep(waveform, factor)
     time = waveform.shape[-1]
     periodic = torch.nn.functional.pad(waveform, (0, _fast_size(time, factor) - time))

@@ -28,6 +28,7 @@ from torch.nn import functional as nnf
 from augspec._compile import is_launched
 from augspec._constants import constant, tensor_of
 from augspec._precision import widest
+from augspec._torch import unfold
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.shapes import fit, silence_after
 
@@ -226,7 +227,7 @@ def _filter_blocks(
 def _toeplitz(response: Tensor) -> Tensor:
     """Make matrices that convolve rows of samples with (group, sample) responses as long."""
     block = response.shape[1]
-    return nnf.pad(response, (block - 1, 0)).unfold(1, block, 1).flip(1)
+    return unfold(nnf.pad(response, (block - 1, 0)), 1, block, 1).flip(1)
 
 
 def _is_on_device(tensor: Tensor) -> bool:

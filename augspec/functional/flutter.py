@@ -11,6 +11,7 @@ from torch.nn import functional as nnf
 from augspec._chunks import by_examples, in_chunks
 from augspec._compile import compiled, floor_divide
 from augspec._constants import constant
+from augspec._torch import unfold
 from augspec.functional.checks import check_parameters
 from augspec.functional.shapes import ends_of, silence_after
 from augspec.functional.sinc import windowed_sinc
@@ -158,7 +159,7 @@ def _read(sound: Tensor, place: Tensor, offset: Tensor) -> Tensor:
 
     def read(some: slice) -> Tensor:
         padded = nnf.pad(sound[some], (left, width - left - time))
-        rows = padded.unfold(-1, matrix.shape[0], _BLOCK)
+        rows = unfold(padded, -1, matrix.shape[0], _BLOCK)
         filtered = (rows @ matrix).reshape(-1, _POWERS)
         count = padded.shape[0] * channels
         first = torch.arange(count, device=sound.device).view(-1, channels, 1) * (blocks * _BLOCK)

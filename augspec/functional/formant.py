@@ -11,6 +11,7 @@ from torch.nn import functional as nnf
 from augspec._chunks import in_chunks
 from augspec._compile import compiled
 from augspec._constants import constant
+from augspec._torch import unfold
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.frame_size import choose_n_fft
 from augspec.functional.linked import sum_channels
@@ -178,7 +179,7 @@ def _move_chunk(sound: Tensor, source: Tensor, n_fft: int) -> Tensor:
     # As many frames over the first sample as over any other, and over the last.
     padded = nnf.pad(sound, (n_fft - hop, n_fft - hop + -time % hop))
     window = constant(torch.hann_window, n_fft, dtype=sound.dtype, device=sound.device)
-    spectrum = torch.fft.rfft(padded.unfold(-1, n_fft, hop) * window)
+    spectrum = torch.fft.rfft(unfold(padded, -1, n_fft, hop) * window)
     magnitude = _magnitude(spectrum.real.contiguous(), spectrum.imag.contiguous())
     with torch.no_grad():
         period = _period(torch.fft.irfft(_weigh(magnitude), n=n_fft))

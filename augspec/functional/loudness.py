@@ -15,6 +15,7 @@ from torch import Tensor
 
 from augspec._constants import constant, tensor_of
 from augspec._precision import widest
+from augspec._torch import unfold
 from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.filter import sosfilt
 from augspec.functional.level import scale_to
@@ -140,7 +141,7 @@ def _block_powers(power: Tensor, sample_rate: int, ends: Tensor) -> tuple[Tensor
     inside = (index < steps[1:, None]) & (index < time)
     index = index.clamp(max=time - 1).flatten()
     parts = torch.where(inside, power[:, index].unflatten(1, (-1, size)), 0.0).sum(-1)
-    sums = parts.unfold(1, 4, 1).sum(-1)
+    sums = unfold(parts, 1, 4, 1).sum(-1)
 
     # An example that is shorter than a block is one: nothing but zeros lies behind it.
     first = torch.arange(count, device=power.device) == 0

@@ -12,6 +12,7 @@ from augspec import native
 from augspec._chunks import chunks
 from augspec._compile import compiled, launches_cost
 from augspec._constants import add_scaled, constant, where_else
+from augspec._torch import unfold
 from augspec.functional.linked import sum_channels
 
 _BANDS = 16
@@ -133,7 +134,7 @@ def _band_power(padded: Tensor, bands: Tensor) -> Tensor:
     """Return the power in bands every half a frame, ``(example, frame, band)``."""
     width = len(bands) - 2
     window = constant(torch.hann_window, width, dtype=padded.dtype, device=padded.device)
-    specgram = torch.fft.rfft(padded.unfold(-1, width, width // 2) * window)
+    specgram = torch.fft.rfft(unfold(padded, -1, width, width // 2) * window)
     # Squares in place and summed by the bands: the cheapest way to a power.
     power: Tensor = torch.view_as_real(specgram).square_().flatten(-2) @ bands
     return sum_channels(power)

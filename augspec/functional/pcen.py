@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from augspec._torch import is_exporting
+
 __all__ = ["pcen"]
 
 _SMALL_BIAS = 1e-6
@@ -44,9 +46,10 @@ def exponential_average(
     """
     frames = specgram.shape[-1]
     # Exported, the number of frames may be left open.
-    size = _EXPORTED if torch.compiler.is_exporting() else math.ceil(math.sqrt(frames))
+    size = _EXPORTED if is_exporting() else math.ceil(math.sqrt(frames))
     blocks = (frames + size - 1) // size
-    padded = torch.nn.functional.pad(specgram, (0, blocks * size - frames))
+    # Contiguous: the compiler of torch 2.6 takes what is padded by nothing for that.
+    padded = torch.nn.functional.pad(specgram.contiguous(), (0, blocks * size - frames))
     dtype, device = specgram.dtype, specgram.device
     weight = coefficient[:, None, None] if isinstance(coefficient, Tensor) else coefficient
     decay = 1.0 - weight

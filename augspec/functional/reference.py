@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._constants import constant
+from augspec._torch import unfold
 from augspec.functional.checks import compute_dtype
 from augspec.functional.loudness import gated_power
 from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
@@ -140,7 +141,7 @@ def _a_weighted_norm(
     sound = nnf.pad(sound, (size // 2, size + -sound.shape[-1] % (size // 2)))
     window = constant(_root_of_hann, size, dtype=sound.dtype, device=sound.device)
     weights = constant(_a_curve, size, sample_rate, dtype=sound.dtype, device=sound.device)
-    frames = torch.fft.rfft(sound.unfold(-1, size, size // 2) * window)
+    frames = torch.fft.rfft(unfold(sound, -1, size, size // 2) * window)
     power = torch.view_as_real(frames).square().sum(-1)
     dims = (1, 2, 3) if parameter.ndim == 1 else (2, 3)
     total = (power * weights).sum(dims)

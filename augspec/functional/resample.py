@@ -21,6 +21,7 @@ from augspec import native
 from augspec._chunks import in_chunks
 from augspec._compile import compiled, floor_divide, is_launched, launches_cost
 from augspec._constants import constant, count_up, where_else
+from augspec._torch import GRADIENT_COMPILES, graph_break
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
 from augspec.functional.sinc import BETA, ONE, ORDERS, TAPS, interpolation_matrix, windowed_sinc
@@ -33,8 +34,6 @@ _DELAY_TAPS, _DELAY_BETA = 34, 8.0
 _BLOCK = 32  # output samples a block: fewer cost more delayed samples, more cost a larger matrix
 # Fractions tabulated by the delay filter; linear interpolation between them: -104 dB.
 _PHASE_BITS = 8
-# torch 2.11 clears the gradient of `_delay` after summing it, if that is part of a larger graph.
-_GRADIENT_COMPILES = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 12)
 
 
 def resample(
@@ -267,8 +266,8 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
     """Filter ``width`` samples from each ``start`` (row,) by its own ``weights`` (row, tap)."""
     outer = width + _DELAY_TAPS - 1
     if torch.is_grad_enabled() and source.requires_grad:
-        if torch.compiler.is_dynamo_compiling() and not _GRADIENT_COMPILES:
-            torch._dynamo.graph_break(msg="torch 2.11 compiles the gradient of resampling wrongly")
+        if torch.compiler.is_dynamo_compiling() and not GRADIENT_COMPILES:
+            graph_break("before torch 2.12 the gradient of resampling is compiled wrongly")
         # The gradient of the strided view would hold every window of the source.
         frames = source[start[:, None] + torch.arange(outer, device=source.device)]
     else:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from augspec._torch import is_exporting, unfold
+
 PAD_MODES = ("reflect", "constant", "replicate")
 
 
@@ -88,7 +90,7 @@ def frame(
             f"`waveform` must have at least n_fft = {n_fft} samples without `center`, "
             f"got {waveform.shape[-1]}"
         )
-    return waveform.unfold(-1, n_fft, hop_length)
+    return unfold(waveform, -1, n_fft, hop_length)
 
 
 def _pad(waveform: Tensor, width: int, mode: str, lengths: Tensor | None) -> Tensor:
@@ -144,7 +146,7 @@ def spectrum(frames: Tensor, window: Tensor | None) -> Tensor:
     """
     windowed = frames if window is None else frames * window
     # What is exported must run where augspec is not.
-    if torch.compiler.is_exporting():
+    if is_exporting():
         return torch.view_as_real(torch.fft.rfft(windowed))
     # Inductor has no code for complex numbers; behind an operator of our own it sees none.
     if torch.compiler.is_compiling():

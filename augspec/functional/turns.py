@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
+
+from augspec._torch import has_triton
 
 __all__ = ["accumulate_turns"]
 
@@ -29,15 +28,10 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
         ``gain`` and ``origin``: (example, frame, slot); the output is (example, frame + 1, slot).
     """
     wants_gradient = torch.is_grad_enabled() and gain.requires_grad
-    if gain.device.type == "cuda" and _has_triton() and not wants_gradient:
+    if gain.device.type == "cuda" and has_triton() and not wants_gradient:
         turns: Tensor = torch.ops.augspec.accumulate_turns(gain, origin)
         return turns
     return _by_doubling(gain, origin)
-
-
-@functools.cache
-def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
 
 
 # An operation of torch: a graph takes it as it is, and fake tensors know its shape.

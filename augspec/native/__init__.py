@@ -25,7 +25,6 @@ import ctypes
 import functools
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,8 +180,11 @@ def _cached(name: str) -> Path:
         return path
     if _build.compiler() is None:
         raise _build.BuildError("there is no C++ compiler")
+    from filelock import FileLock  # torch itself needs it
+
     failed = path.with_suffix(".failed")
-    with _alone(folder):  # the first of several processes compiles, the others wait for it
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):  # the first of several processes compiles, others wait for it
         if path.exists():
             return path
         if failed.exists():  # not once more in each process
@@ -200,15 +202,3 @@ def _cached(name: str) -> Path:
 def _cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "augspec" / "native"
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    if sys.platform == "win32":
-        raise _build.BuildError("Windows has none yet")
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

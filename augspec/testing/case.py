@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from augspec._torch import COUNTS_LAUNCHES
 from augspec.config import is_known
 from augspec.random import example_keys
 from augspec.transforms.base import RandomTransform
@@ -96,6 +97,8 @@ class Check:
         """Whether ``module`` has to pass the check."""
         if self.unless and getattr(module, self.unless, False):
             return False
+        if self.only == "counted":
+            return COUNTS_LAUNCHES and bool(getattr(module, "compilable", True))
         if self.only == "compilable" or self.only == "differentiable":
             return bool(getattr(module, self.only, True))
         if self.only == "picks":
@@ -114,7 +117,8 @@ def check(*, only: str = "", unless: str = "") -> Callable[[Function], Function]
 
     Args:
         only: ``"transform"`` for random transforms only, ``"picks"`` for those with a probability,
-            ``"known"`` for what configs can name, or the name of a class attribute that says that
+            ``"known"`` for what configs can name, ``"counted"`` for what compiles, where torch can
+            count what a GPU would do, or the name of a class attribute that says that
             the check applies.
         unless: Name of a class attribute that exempts a class.
     """

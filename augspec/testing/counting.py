@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from augspec._torch import COUNTS_LAUNCHES
 from augspec.testing import _fake
 
 __all__ = ["DeviceWork", "DeviceWorkError", "device_work"]
@@ -84,7 +85,7 @@ def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -
     Raises:
         RuntimeError: If the function waits for the device, with ``.item()``, ``.tolist()``,
             ``.cpu()``, ``if tensor:``, ``nonzero`` or a boolean index, or mixes tensors of two
-            devices. The message begins with the file and the line.
+            devices. The message begins with the file and the line. Also before torch 2.11.
 
     Example:
         >>> from augspec import transforms as T
@@ -95,6 +96,8 @@ def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -
         >>> round(work.peak_bytes / (4 * waveform.numel()), 2)
         3.0
     """
+    if not COUNTS_LAUNCHES:
+        raise RuntimeError(f"device_work needs torch 2.11 or later, this is {torch.__version__}")
     mode = _fake.fake_tensors()
     there = _Device(mode)
     function, arguments = there.take(function), there.take(arguments)

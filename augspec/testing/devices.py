@@ -14,7 +14,7 @@ _MOST = 200  # launches of a class, about a millisecond's worth on a fast GPU
 _MOST_TOGETHER = 300  # of one that is made of others, at least
 
 
-@check(only="compilable")
+@check(only="counted")
 def nothing_waits_for_a_gpu(case: Case) -> None:
     """It asks the GPU for no number, and neither mixes devices nor copies from the host."""
     for ragged in (False, True):
@@ -27,7 +27,7 @@ def nothing_waits_for_a_gpu(case: Case) -> None:
         )
 
 
-@check(only="compilable")
+@check(only="counted")
 def it_needs_no_float64(case: Case) -> None:
     """It makes no tensor of float64 on a device that lacks it, as MPS does."""
     with without_float64("cuda"):
@@ -38,7 +38,7 @@ def it_needs_no_float64(case: Case) -> None:
     )
 
 
-@check(only="compilable")
+@check(only="counted")
 def launches_are_few(case: Case) -> None:
     """It launches at most ``max_launches`` operations on a GPU, as many for any batch."""
     most = max_launches(case.module)
@@ -61,11 +61,11 @@ def max_launches(module: nn.Module) -> int:
     What is made of others runs each of them: it may launch what they may.
     """
     own = getattr(module, "max_launches", None)
-    if own is not None:
-        return int(own)
     if isinstance(module, Composite):
-        return max(_MOST_TOGETHER, sum(map(max_launches, module)))
-    return _MOST
+        together = max(_MOST_TOGETHER, sum(map(max_launches, module)))
+        return together if own is None else int(own)
+    inside = [part for part in module.children() if isinstance(part, RandomTransform)]
+    return (_MOST if own is None else int(own)) + sum(map(max_launches, inside))
 
 
 def _work(case: Case, *, ragged: bool = False) -> DeviceWork:

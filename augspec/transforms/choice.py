@@ -202,7 +202,7 @@ class SomeOf(Choice):
 
     def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
         may_pass = self.k[0] < len(self) or self.p < 1.0
-        for place, transform in enumerate(self):
+        for place, transform in enumerate(self._members()):
             picked = params["applied"] & (params["choice"][:, place] == 1)
             choice = torch.where(picked, 0, NOTHING)
             own = params["options"][place]

@@ -100,10 +100,18 @@ class Composite(RandomTransform, ABC):
         """Give what a batch goes through, one step after the other."""
 
     def __iter__(self) -> Iterator[RandomTransform]:
-        return (t for t in self.transforms if isinstance(t, RandomTransform))
+        return iter(self._members())
 
     def __len__(self) -> int:
         return len(self.transforms)
+
+    def _members(self) -> list[RandomTransform]:
+        """Give the transforms as a list: not every compiler iterates over a module."""
+        return [t for t in self.transforms if isinstance(t, RandomTransform)]
+
+    def _named(self) -> list[tuple[str, RandomTransform]]:
+        """Give each transform with its name."""
+        return list(zip(self._names, self._members(), strict=True))
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
         """Raise a clear error if the input does not suit the first transform."""
@@ -142,27 +150,24 @@ class Composite(RandomTransform, ABC):
 
     def _draw_options(self, draw: Draw) -> list[Any]:
         """Draw the params of every transform: what is not chosen costs little."""
-        return [
-            transform.draw_params(draw.child(name))
-            for name, transform in zip(self._names, self, strict=True)
-        ]
+        return [transform.draw_params(draw.child(name)) for name, transform in self._named()]
 
     def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
         """Name the draws of every transform."""
-        for name, transform in zip(self._names, self, strict=True):
+        for name, transform in self._named():
             yield from transform.places_drawn(f"{path}/{name}")
 
     def _scale_options(self, options: Sequence[Any], magnitude: Tensor) -> list[Any]:
         return [
             transform.scale_params(params, magnitude)
-            for transform, params in zip(self, options, strict=True)
+            for transform, params in zip(self._members(), options, strict=True)
         ]
 
     def _options(
         self, params: Sequence[Any], choice: Tensor, *, by_mode: bool, may_pass: bool
     ) -> Step:
         """Make a step in which each example takes one of the transforms, or none."""
-        return Options(type(self).__name__, list(self), params, choice, by_mode, may_pass).walk
+        return Options(type(self).__name__, self._members(), params, choice, by_mode, may_pass).walk
 
     def make_room_for_neutral(self) -> None:
         """Leave room in each of the transforms."""
@@ -218,7 +223,7 @@ class Chain(Composite):
     def draw_params(self, draw: Draw) -> Params:
         """Draw the params of each transform: a list in their order."""
         params = []
-        for name, transform in zip(self._names, self, strict=True):
+        for name, transform in self._named():
             params.append(transform.draw_params(draw.child(name)))
             channels = transform.out_channels(draw.channels)
             if channels != draw.channels:
@@ -236,7 +241,7 @@ class Chain(Composite):
         return self._scale_options(params, magnitude)
 
     def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
-        for transform, own in zip(self, params, strict=True):
+        for transform, own in zip(self._members(), params, strict=True):
             yield partial(transform.walk, params=own, by_mode=by_mode)
 
     def check_params(self, params: Any) -> None:

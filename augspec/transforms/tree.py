@@ -82,7 +82,14 @@ class Batch(NamedTuple):
 
     def carry(self, **changes: Any) -> Batch:
         """Give a batch with some parts replaced."""
-        return self._replace(**changes)
+        # Not `_replace`, which compilers before torch 2.11 do not take, nor a loop over `_fields`.
+        return Batch(
+            changes.get("signal", self.signal),
+            changes.get("time", self.time),
+            changes.get("lengths", self.lengths),
+            changes.get("targets", self.targets),
+            changes.get("relative", self.relative),
+        )
 
 
 class RandomTransform(nn.Module, ABC):

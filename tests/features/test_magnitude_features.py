@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+import releases
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -85,11 +86,12 @@ def test_neighbours_and_channels_change_nothing(make):
 
 
 @pytest.mark.xfail(
-    torch.__version__.startswith("2.11."),
-    reason="torch 2.11: compiled, the gradient of an empty batch fails inside of MKL's FFT",
+    (2, 7) <= releases.RELEASE < (2, 12),
+    reason="torch 2.7 to 2.11: compiled, the gradient of an empty batch fails inside of MKL's FFT",
 )
 @each_feature
 def test_empty_batch(make):
+    torch._dynamo.reset()  # or the graphs of all features count as variants of one
     waveform = torch.zeros(0, 2, 300)
     expected = (0, *make()(torch.zeros(1, 2, 300)).shape[1:])
     assert make()(waveform).shape == expected

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from augspec import _chunks, functional
+from augspec._torch import GRADIENT_COMPILES
 from augspec.functional.resample import (
-    _GRADIENT_COMPILES,
     _delay,
     _delay_weights,
     resample,
@@ -325,7 +325,7 @@ def test_it_is_part_of_a_compiled_graph(gradient):
 
     waveform, ratio = torch.randn(3, 1, 1000), torch.tensor([0.8, 1.0, 1.25])
     outputs = []
-    whole = not gradient or _GRADIENT_COMPILES
+    whole = not gradient or GRADIENT_COMPILES
     for call in (function, torch.compile(function, fullgraph=whole)):
         x = waveform.clone().requires_grad_(gradient)
         out = call(x, ratio)

@@ -9,11 +9,17 @@ import subprocess
 import sys
 
 import pytest
+import releases
 import torch
 from peers import import_or_skip
 
+from augspec._torch import has_triton
 from augspec.functional import phase_lock, turns
 from augspec.testing import device_work
+
+needs_gather = pytest.mark.skipif(
+    releases.RELEASE < (2, 7), reason="the Triton of torch 2.6 has no `gather`"
+)
 
 
 def links(examples, frames, slots, seed=0):
@@ -67,6 +73,7 @@ for dtype in (torch.float32, torch.float64):
 """
 
 
+@needs_gather
 def test_the_kernel_in_the_interpreter_is_the_recurrence():
     import_or_skip("triton")
     done = subprocess.run(
@@ -79,6 +86,12 @@ def test_the_kernel_in_the_interpreter_is_the_recurrence():
     assert done.returncode == 0, done.stderr
 
 
+def test_triton_is_used_where_it_has_what_the_kernel_needs():
+    triton = import_or_skip("triton")
+    assert has_triton() == hasattr(triton.language, "gather")
+
+
+@needs_gather
 @pytest.mark.parametrize("capability", [80, 90])
 @pytest.mark.parametrize("block", [256, 2048])
 def test_the_kernel_compiles_for_gpus_and_spills_nothing(capability, block):
@@ -106,6 +119,7 @@ def test_the_kernel_compiles_for_gpus_and_spills_nothing(capability, block):
     assert built.metadata.shared <= 48 * 1024
 
 
+@releases.counts_launches
 @pytest.mark.usefixtures("eager_kernels")
 def test_on_a_gpu_it_is_one_launch():
     import_or_skip("triton")

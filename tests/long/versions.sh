@@ -1,37 +1,69 @@
 #!/usr/bin/env bash
-# The suite with the oldest torch that augspec supports and with the newest, each in a fresh
+# The tests of kernels, transforms, features, front ends, loaders and configs with each release of
+# torch that is looked after, from the oldest that augspec supports to the newest, each in a fresh
 # environment; and the README's training loop from the wheel and from the source archive, away from
 # the clone.
 #
-#     tests/long/versions.sh [oldest|newest|wheel]...
+#     tests/long/versions.sh [2.6|2.8|2.11|newest|wheel]...
 #
-# PYTEST_ADDOPTS='-m "not slow"' leaves the slow tests out. An environment takes 7 GB.
+# For each release it prints two rows of the table in docs/reliability.md: with eager kernels, and
+# what is about compiled ones. PYTHON=python3.13 takes another Python, WHOLE=1 runs the whole suite
+# with all that a contributor installs (torch 2.11 and later), and PYTEST_ADDOPTS reaches pytest. An
+# environment takes 7 GB.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-(($#)) || set -- oldest newest wheel
+(($#)) || set -- 2.6 2.8 2.11 newest wheel
 if (($# > 1)); then  # one that fails does not keep the others from being run
     status=0
     for one; do bash tests/long/versions.sh "$one" || status=1; done
     exit $status
 fi
+unset CI  # there a test that lacks a package may be skipped
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-environment() { python3 -m venv "$work/$1" && "$work/$1/bin/python" -m pip install -q "${@:2}"; }
+PARTS=(
+    tests/functional tests/transforms tests/features tests/test_native.py tests/test_frontend.py
+    tests/test_fusion.py tests/test_loader.py tests/test_loader_input.py tests/test_loader_state.py
+    tests/test_config.py tests/test_random.py tests/test_params.py
+)
+COMPILED=(
+    tests/test_compile.py tests/functional/test_resample.py tests/functional/test_stretch.py
+    tests/functional/test_timemap.py
+)
+# What those tests compare with.
+PEERS=(
+    audiomentations hypothesis kaldi-native-fbank librosa lightning matplotlib onnx onnxruntime
+    onnxscript pandas pyloudnorm pyroomacoustics pytest pytest-xdist scikit-learn scipy timm
+    torchdata torchlibrosa webdataset
+)
 
-suite() {
-    "$work/$1/bin/python" -m pip list | grep -E "^(torch|torchaudio|torchvision|timm|soundfile|numpy) "
-    "$work/$1/bin/python" -m pytest -q
+environment() {
+    "${PYTHON:-python3}" -m venv "$work/$1" && "$work/$1/bin/python" -m pip install -q "${@:2}"
 }
 
-oldest() {
-    environment oldest "torch==2.11.*" "torchaudio==2.11.*" "timm==1.0.11" "soundfile==0.13.0" -e '.[dev]'
-    suite oldest
+# How many tests of the last line of a log passed, failed, were skipped.
+count() { tail -n 1 "$1" | grep -oE "[0-9]+ $2" | cut -d " " -f 1 || echo 0; }
+
+row() {  # the kernels' mode, then what pytest is given
+    local torch log=$work/log status=0
+    torch=$("$work/env/bin/python" -c 'import torch; print(torch.__version__.split("+")[0])')
+    "$work/env/bin/python" -m pytest -q -n 2 "${@:2}" | tee "$log" || status=1
+    echo "| $torch | $1 | $(count "$log" passed) | $(count "$log" failed) | $(count "$log" skipped) |"
+    return $status
 }
 
-newest() {
-    environment newest --upgrade -e '.[dev]'
-    suite newest
+release() {  # what pip is given
+    if [[ ${WHOLE:-} ]]; then
+        environment env -e '.[dev]' "$@"
+        row "whole suite"
+        return
+    fi
+    environment env -e . "${PEERS[@]}" "$@"
+    local status=0
+    AUGSPEC_COMPILE=0 row eager -m "not slow" "${PARTS[@]}" || status=1
+    row compiled -m "not slow" "${COMPILED[@]}" || status=1
+    return $status
 }
 
 wheel() {
@@ -61,4 +93,9 @@ quickstart() {
 }
 
 echo "== $1 =="
-"$1"
+case $1 in
+    2.6 | 2.8 | 2.11) release "torch==$1.*" "torchaudio==$1.*" torchvision ;;
+    newest) release --upgrade torch torchaudio torchvision ;;
+    wheel) wheel ;;
+    *) echo "no such release: $1" >&2 && exit 2 ;;
+esac

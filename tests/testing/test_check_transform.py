@@ -1,6 +1,7 @@
 """The checks themselves: a good transform passes them, and each kind of fault is caught."""
 
 import pytest
+import releases
 import torch
 
 from augspec import testing
@@ -239,16 +240,16 @@ def test_a_transform_of_a_user_passes():
         (ForgetsSetting, "settings_are_attributes"),
         (WidensDtype, "dtype_and_device_are_kept"),
         (WidensDtype, "half_precision_is_computed_in_float32"),
-        (BreaksGraph, "it_compiles_whole"),
+        pytest.param(BreaksGraph, "it_compiles_whole", marks=releases.compiles_whole),
         (DividesByLevel, "silence_gives_finite_values"),
         (DividesByLevel, "gradients_are_finite"),
         (WrongGradient, "gradients_are_right"),
         (CutsGradient, "gradients_are_finite"),
-        (AsksForTheLevel, "nothing_waits_for_a_gpu"),
-        (MixesDevices, "nothing_waits_for_a_gpu"),
-        (CopiesAList, "nothing_waits_for_a_gpu"),
-        (LoopsOverExamples, "launches_are_few"),
-        (LaunchesMuch, "launches_are_few"),
+        pytest.param(AsksForTheLevel, "nothing_waits_for_a_gpu", marks=releases.counts_launches),
+        pytest.param(MixesDevices, "nothing_waits_for_a_gpu", marks=releases.counts_launches),
+        pytest.param(CopiesAList, "nothing_waits_for_a_gpu", marks=releases.counts_launches),
+        pytest.param(LoopsOverExamples, "launches_are_few", marks=releases.counts_launches),
+        pytest.param(LaunchesMuch, "launches_are_few", marks=releases.counts_launches),
         (DrawsByTime, "params_are_data"),
         (IgnoresP, "p_is_per_example"),
         (IgnoresP, "p_0_is_the_identity"),
@@ -267,7 +268,7 @@ def test_a_fault_is_caught(kind, caught_by):
         # A fault that is a class's own leaves the checks that have nothing to do with it.
         (LandsInPadding, {"padding_stays_silent"}),
         (KeepsState, {"it_has_no_state"}),
-        (
+        pytest.param(
             BreaksGraph,
             {
                 "it_compiles_whole",
@@ -275,9 +276,10 @@ def test_a_fault_is_caught(kind, caught_by):
                 "nothing_waits_for_a_gpu",
                 "launches_are_few",
             },
+            marks=releases.compiles_whole,
         ),
-        (CopiesAList, {"nothing_waits_for_a_gpu"}),
-        (LaunchesMuch, {"launches_are_few"}),
+        pytest.param(CopiesAList, {"nothing_waits_for_a_gpu"}, marks=releases.counts_launches),
+        pytest.param(LaunchesMuch, {"launches_are_few"}, marks=releases.counts_launches),
         (AdmitsLaunches, set()),
         (WrongGradient, {"gradients_are_right"}),
     ],
@@ -286,6 +288,7 @@ def test_only_what_is_at_fault_is_caught(kind, failed):
     assert failures(kind()) == failed
 
 
+@releases.counts_launches
 def test_class_attributes_exempt_from_exactly_their_checks():
     every = set(testing.checks_for(Mine()))
     assert every - set(testing.checks_for(AdmitsMixing())) == {
@@ -306,6 +309,7 @@ def test_class_attributes_exempt_from_exactly_their_checks():
     }
 
 
+@releases.counts_launches
 def test_what_would_make_a_gpu_wait_is_named_by_its_line():
     for kind, line in (
         (AsksForTheLevel, 'params["offset"].abs().max().item()'),

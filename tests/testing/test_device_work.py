@@ -4,6 +4,7 @@ import functools
 import inspect
 
 import pytest
+import releases
 import torch
 
 import augspec
@@ -13,6 +14,7 @@ from augspec import transforms as T
 from augspec.testing import _fake, device_work
 from augspec.testing.counting import DeviceWorkError
 
+pytestmark = releases.counts_launches
 WAVEFORM = torch.zeros(8, 1, 4000)
 KEYS = torch.arange(8)
 FLOATS = 4 * WAVEFORM.numel()

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import releases
 import torch
 from peers import import_or_skip
 
@@ -23,6 +24,7 @@ triton = import_or_skip("triton")
 from augspec.testing import _inductor  # noqa: E402
 
 pytestmark = [
+    releases.counts_launches,
     pytest.mark.usefixtures("eager_kernels"),
     pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex"),
 ]

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import releases
 import torch
 from torch.utils.data import DataLoader
 
@@ -56,6 +57,7 @@ def test_what_was_drawn_replays_at_any_epoch():
     assert not torch.equal(schedule(waveform, keys=KEYS[:8]), expected)
 
 
+@releases.compiles_whole
 def test_a_compiled_schedule_follows_the_epoch_without_compiling_again():
     schedule = T.Schedule(T.Gain(8.0), {"magnitude": [(0, 0.0), (10, 1.0)]})
     graphs = []

@@ -1,0 +1,18 @@
+"""What tests ask of torch beside them: older releases compile, export and count less."""
+
+import pytest
+import torch
+
+from augspec._torch import COMPILES_WHOLE, COUNTS_LAUNCHES
+
+RELEASE = tuple(map(int, torch.__version__.split(".")[:2]))
+
+compiles_whole = pytest.mark.skipif(
+    not COMPILES_WHOLE, reason="before torch 2.11 a graph may be in parts"
+)
+counts_launches = pytest.mark.skipif(
+    not COUNTS_LAUNCHES, reason="before torch 2.11 fake CUDA tensors ask for a driver"
+)
+exports_open_sizes = pytest.mark.skipif(
+    RELEASE < (2, 8), reason="before torch 2.8 exports of an open size fail inside of torch"
+)
