@@ -17,7 +17,7 @@ from augspec import features
 from augspec.ablation import report
 from augspec.ablation.data import open_data
 from augspec.ablation.images import Images
-from augspec.ablation.train import _train_epoch, targets_of
+from augspec.ablation.train import Training, _train_epoch, targets_of
 
 SCORED = ("labels", "predictions")
 
@@ -126,8 +126,9 @@ def test_accumulated_gradients_are_those_of_one_batch():
         each = zip(specgram.chunk(parts), label.chunk(parts), strict=True)
         batches = _Batches({"specgram": one, "label": of} for one, of in each)
         config = {"seed": 0, "accumulate": parts, "epochs": 1, "task": "family"}
+        training = Training(model, optimizer, schedule, None)
         loss = _train_epoch(
-            config, 3, batches, _Plain(), model, optimizer, schedule, lambda *_: None
+            config, 3, batches, _Plain(), model, optimizer, training, lambda *_: None
         )
         assert batches.epoch == 3
         found.append((loss, model.weight.detach()))
