@@ -16,7 +16,7 @@ __all__ = ["PLAIN", "Builder", "check_size"]
 _MAX_DEPTH = 50
 _MAX_VALUES = 100_000  # aliases let a short YAML file describe more than fits into memory
 # Arguments that hold transforms or features, where a name alone is a class and a list is a chain.
-_PARTS = ("waveform", "features", "specgram", "body")
+_PARTS = ("waveform", "features", "specgram", "body", "noise_transform")
 PLAIN = (bool, int, float, str, type(None))
 
 

@@ -23,7 +23,7 @@ P = ParamSpec("P")
 
 _CPU_VALUES = 2**21
 _DEVICE_VALUES = 2**25
-_DEVICE_PART = 3 * 2**23  # of a batch that does not fit into the budget
+_DEVICE_PART = 2**25  # of a batch that does not fit into the budget
 _EXAMPLES_VALUES = 2**26  # of plain operations, where nothing is larger than the audio
 _ROOM = 3  # times the audio: what examples that are worked on at a time may need beside it
 

@@ -8,6 +8,7 @@ rounded by ``module.half()``.
 from __future__ import annotations
 
 import functools
+import operator
 import threading
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -23,9 +24,10 @@ __all__ = [
     "add_scaled",
     "constant",
     "content",
-    "counted",
+    "count_up",
     "holds_no_numbers",
     "outside_modes",
+    "scaled",
     "tensor_of",
     "where_else",
 ]
@@ -71,7 +73,17 @@ def constant(
         >>> window
         tensor([0.0000, 0.5000, 1.0000, 0.5000], dtype=torch.float64)
     """
+    if torch.compiler.is_dynamo_compiling():
+        arguments = tuple(map(_settled, arguments))
     return content(_kept(function, arguments, dtype, device))
+
+
+def _settled(argument: Hashable) -> Hashable:
+    """Bind a graph to a whole number that it holds open, for the constant follows from it.
+
+    A number that has changed between two calls is a symbol in the graph of the second.
+    """
+    return operator.index(argument) if type(argument) is int else argument
 
 
 @constant_in_graphs
@@ -151,9 +163,26 @@ def add_scaled(number: float, values: Tensor, scale: float) -> Tensor:
     return torch.add(first, values, alpha=scale)
 
 
+def scaled(whole: Tensor, factor: float) -> Tensor:
+    """Give ``factor * whole`` in float32: whole numbers alone would give the default dtype.
+
+    On a GPU in one operation.
+    """
+    if not is_launched(whole):
+        return whole.float() * factor
+    return whole * constant(tensor_of, factor, dtype=torch.float32, device=whole.device)
+
+
 def counted(first: int, last: int, *, dtype: torch.dtype) -> Tensor:
     """Count from ``first`` up to and without ``last``: a function for `constant`."""
     return torch.arange(first, last, dtype=dtype)
+
+
+def count_up(first: int, last: int, device: torch.device) -> Tensor:
+    """Count as `counted` does, in int64: in a graph, where it costs nothing, for any numbers."""
+    if torch.compiler.is_compiling():
+        return torch.arange(first, last, device=device)
+    return constant(counted, first, last, dtype=torch.int64, device=device)
 
 
 def tensor_of(values: Any, *, dtype: torch.dtype) -> Tensor:

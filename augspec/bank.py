@@ -26,6 +26,8 @@ from augspec.functional.shapes import span_start
 
 __all__ = ["Bank"]
 
+# A config names the responses of made devices by this; it cannot hold waveforms.
+MADE_DEVICES = "made:devices"
 _SEAM = 0.005  # seconds
 _CHUNK = 64  # samples read at a time
 _MOST_PLACES = 2048  # at which a cut of a sound is looked at
@@ -41,8 +43,8 @@ class Bank(nn.Module):
 
     Args:
         sounds: A folder, which stands for its audio files and those of its folders in sorted order;
-            a list of files; or a list of waveforms ``(time,)`` or ``(channel, time)``, at
-            ``sample_rate``.
+            a list of files; a list of waveforms ``(time,)`` or ``(channel, time)``, at
+            ``sample_rate``; or ``"made:devices"``, the ten of `from_devices`, for configs.
         sample_rate: Sample rate in Hz at which the sounds are kept: that of the audio they are for.
         max_duration: Seconds after which a sound is cut; None keeps all. Impulse responses that end
             in silence cost less when cut.
@@ -83,8 +85,11 @@ class Bank(nn.Module):
         self.mono = check_flag("mono", mono)
         self._double = False
         self._copies: dict[tuple[str, torch.device], Kept] = {}
-        if isinstance(sounds, str | os.PathLike):
-            self._source: str | list[str] | None = os.fspath(sounds)
+        if isinstance(sounds, str) and sounds == MADE_DEVICES:
+            self._source: str | list[str] | None = MADE_DEVICES
+            sounds = device_responses(self.sample_rate)
+        elif isinstance(sounds, str | os.PathLike):
+            self._source = os.fspath(sounds)
             sounds = list(_audio_files(Path(sounds)))
         elif sounds and not any(isinstance(sound, Tensor) for sound in sounds):
             self._source = [os.fspath(sound) for sound in sounds if not isinstance(sound, Tensor)]
@@ -261,7 +266,10 @@ class Bank(nn.Module):
             seam = content(_held(self, "_seams", device))[sound][..., None]
             origin = torch.where(joins, seam, origin)
         flat = content(_held(self, "_flat", device))
-        return self._values(flat.unfold(0, _CHUNK, 1)[origin + begin]).flatten(-2)[..., :size]
+        place = origin + begin
+        # A row is copied as a whole: on a CPU in less than half the time that indexing takes.
+        taken = flat.unfold(0, _CHUNK, 1).index_select(0, place.flatten())
+        return self._values(taken).view(*place.shape, _CHUNK).flatten(-2)[..., :size]
 
     def find_place(
         self,

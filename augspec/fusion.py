@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from augspec import native
 from augspec._compile import floor_divide
-from augspec._constants import constant, counted, where_else
+from augspec._constants import count_up, where_else
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.onset import find_onsets, has_kernel, kernel_arguments, resample_onsets
@@ -275,7 +275,7 @@ class WarpedFrames(FrameSource):
         sound, (batch, channels, _) = self.waveform.detach(), self.waveform.shape
         units = channels if self.shifts_channels_apart else 1
         sound = sound.flatten(0, 1) if units > 1 else sound
-        one = torch.ones(batch * units, 1, device=sound.device)
+        one = torch.ones(batch * units, 1, dtype=torch.float32, device=sound.device)
         pitch = one if self.ratio is None else self.ratio[:, :units].reshape(-1, 1)
         tempo, offset = one, torch.zeros_like(one, dtype=torch.int64)
         if warp.rate is not None:
@@ -359,7 +359,7 @@ class Edges:
         frame = torch.cat([left.expand(len(ends), -1), right], dim=1)
 
         shift = half + 1 - middle[frame][..., None]
-        place = constant(counted, 1, n_fft + 1, dtype=torch.int64, device=ends.device) - shift
+        place = count_up(1, n_fft + 1, ends.device) - shift
         end = ends[:, None, None]
         source, sounds = place, (place >= 0) & (place < end)
         if framing.pad_mode == "replicate":

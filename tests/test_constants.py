@@ -11,7 +11,7 @@ from torch._subclasses import FakeTensorMode
 from augspec import features as F
 from augspec import functional
 from augspec import transforms as T
-from augspec._constants import _made, constant
+from augspec._constants import _made, constant, count_up
 
 CPU = torch.device("cpu")
 FEATURES = [getattr(F, name) for name in F.__all__ if hasattr(getattr(F, name), "example")]
@@ -110,6 +110,19 @@ def test_a_constant_is_one_of_graphs_too(strict):
     assert torch.equal(program.module()(x), Scaled()(x))
     assert not any("arange" in str(node.target) for node in program.graph.nodes)
     assert made() == 3
+
+
+def test_a_graph_takes_numbers_that_change_from_call_to_call():
+    """Torch makes a number a symbol of the graph once it has changed."""
+    torch.compiler.reset()
+    whole = torch.compile(scaled_and_counted, fullgraph=True, backend="eager")
+    for size in (5, 6, 9, 6):
+        assert torch.equal(whole(torch.ones(size), size), torch.arange(size) ** 2.0)
+
+
+def scaled_and_counted(x, size):
+    # Arithmetic on it makes it a symbol for certain.
+    return x * get(size + 1 - 1) * count_up(2 * size, 3 * size, CPU).sub(2 * size)
 
 
 @by_name

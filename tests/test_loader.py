@@ -232,6 +232,21 @@ def test_len_and_a_loader_without_one(frontend):
         len(augspec.DeviceLoader((x for x in ()), frontend, "cpu"))
 
 
+def test_the_front_end_is_told_the_epoch_at_each_batch():
+    schedule = T.Schedule(T.Gain(-60.0), {"p": [(0, 0.0), (1, 1.0)]})
+    frontend = augspec.Frontend(schedule, F.Spectrogram(n_fft=256))
+    plain = augspec.Frontend(features=F.Spectrogram(n_fft=256))
+    loaders = [
+        augspec.DeviceLoader(DataLoader(Notes(), batch_size=5), one, "cpu")
+        for one in (frontend, frontend, plain)
+    ]
+    loaders[1].set_epoch(1)
+    # Two loaders take turns with one front end: the one is in epoch 0 and the other in epoch 1.
+    for early, late, unchanged in zip(*loaders, strict=True):
+        torch.testing.assert_close(early["specgram"], unchanged["specgram"])
+        torch.testing.assert_close(late["specgram"], 1e-6 * unchanged["specgram"])
+
+
 class Told(Notes):
     epoch = None
 

@@ -44,6 +44,18 @@ def test_phrases_get_a_column_for_each_peer() -> None:
     assert laid.splitlines()[2] == "| solo pitch | 1.000 / 2.000 | 1.000 / 2.000 |"
 
 
+def test_a_figure_in_a_sentence_is_that_of_the_record() -> None:
+    said, tables = record.parse(PRINTED)
+    kept = {"some": {"said": said, "tables": tables}}
+    marks = '<!-- figure some 0 "ours" "ratio" -->{}<!-- end figure -->'
+    other = '<!-- figure some 0 "torchaudio" / "ours" "ms" -->{}<!-- end figure -->'
+    text = f"It takes {marks.format('?')} of it, {other.format(9)} times as fast."
+    expected = f"It takes {marks.format('0.20')} of it, {other.format('5.00')} times as fast."
+    assert record.with_tables(text, kept) == expected
+    with pytest.raises(ValueError, match="unpack"):  # a row that is not there
+        record.with_tables(text.replace("ours", "mine"), kept)
+
+
 @pytest.mark.parametrize("page", record.PAGES, ids=lambda page: page.name)
 def test_the_docs_show_the_figures_of_the_record(page: Path) -> None:
     kept = json.loads(record.FILE.read_text(encoding="utf-8"))

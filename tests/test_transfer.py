@@ -17,9 +17,10 @@ class Stream:
 
     def __init__(self, device=None):
         Stream.made += 1
+        self.waited_for = []
 
     def wait_stream(self, other):
-        pass
+        self.waited_for.append(other)
 
     def wait_event(self, event):
         pass
@@ -53,6 +54,14 @@ def test_a_batch_that_is_done_is_given_before_the_next_one_raises():
         next(made)
     assert list(one_ahead([dict] * 3, torch.device("cuda"), Stream())) == [{}] * 3
     assert list(one_ahead([], torch.device("cuda"), Stream())) == []
+
+
+@pytest.mark.usefixtures("streams")
+def test_the_first_batch_waits_for_what_was_moved_to_the_gpu_before():
+    side, waited = Stream(), []
+    first = next(one_ahead([lambda: waited.extend(side.waited_for) or {}], "cuda", side))
+    assert first == {}
+    assert waited == [torch.cuda.current_stream("cuda")]
 
 
 @pytest.mark.usefixtures("streams")

@@ -26,6 +26,30 @@ ROBUST: list[T.RandomTransform] = [
     T.RoomReverb((0.2, 0.6), (0.0, 15.0), sample_rate=16_000, p=0.5),
     T.ColoredNoise((5.0, 40.0)),
 ]
+# How recordings differ by their devices, and a way to make a network deaf to it.
+DEVICES: dict[str, Any] = {
+    "ImpulseResponse": {
+        "bank": {"Bank": {"sounds": "made:devices", "sample_rate": 16_000}},
+        "p": 0.5,
+    }
+}
+MIX_STYLE: dict[str, Any] = {"FreqMixStyle": {"alpha": 0.4, "p": 0.6}}  # the published values
+EQUALIZER = T.RandomEQ(gain_db=(-9.0, 9.0), sample_rate=16_000)
+# Leads of the search for what helps under conditions, each asked for by its name.
+BY_NAME: dict[str, Any] = {
+    # Level and spectrum as wide as between recordings, and half as wide in dB.
+    "gain-eq": [T.Gain((-18.0, 6.0)), EQUALIZER],
+    "gain-eq-narrow": [T.Gain((-9.0, 3.0)), T.RandomEQ(gain_db=(-4.5, 4.5), sample_rate=16_000)],
+    "mix-style": {"specgram": [MIX_STYLE]},
+    "devices": [DEVICES],
+    "devices-mix-style": {"waveform": [DEVICES], "specgram": [MIX_STYLE]},
+    # Noise that is to cost less on clean notes: milder, for half of the notes, or more from epoch
+    # to epoch (it is full in the ninth).
+    "noise": [T.ColoredNoise((5.0, 40.0))],
+    "noise-mild": [T.ColoredNoise((15.0, 40.0))],
+    "noise-half": [T.ColoredNoise((5.0, 40.0), p=0.5)],
+    "noise-rising": [T.Schedule(T.ColoredNoise((5.0, 40.0)), {"p": [(0, 0.0), (8, 1.0)]})],
+}
 ARMS: dict[str, Any] = {
     "none": [],
     # Level says little about the family; the notes differ by about this much in it already.
@@ -41,8 +65,9 @@ ARMS: dict[str, Any] = {
     "all-unfused": {"waveform": ALL, "fuse": "never"},
     # For sounds that are recorded otherwise than those of training; only when it is asked for.
     "robust": ROBUST,
+    **BY_NAME,
 }
-ONLY_BY_NAME = ("all-unfused", "robust")
+ONLY_BY_NAME = ("all-unfused", "robust", *BY_NAME)
 # What is asked for by name with --preset: settings as in a study's file.
 PRESETS: dict[str, dict[str, Any]] = {
     # The article of 2018: mel pictures written beforehand, or spectrograms made in training?

@@ -28,6 +28,7 @@ from augspec.ablation.processes import end_with_parent, side_by_side
 from augspec.ablation.report import ON_SCREEN, Robustness, cells, describe, headings, report
 from augspec.ablation.runs import (
     compare,
+    lacking,
     make_place,
     make_plan,
     read_prefixes,
@@ -36,7 +37,7 @@ from augspec.ablation.runs import (
 )
 from augspec.ablation.sequential import FIRST
 from augspec.ablation.study import Study, settle
-from augspec.ablation.until import do_until_decided, saved
+from augspec.ablation.until import do_until_decided, not_needed, saved
 
 GROUPS = {"what": "what is compared", "how": "how it is computed"}
 
@@ -144,11 +145,14 @@ def print_table(title: str, rows: list[Row], out: Path) -> None:
     print(f"Figure: {out / 'figure.png'}")
 
 
-def print_status(planned: Sequence[Planned], place: Place) -> None:
+def print_status(
+    planned: Sequence[Planned], place: Place, unneeded: Sequence[Planned] = ()
+) -> None:
     """Say of every run where it stands."""
     counts: Counter[str] = Counter()
     for one in planned:
         state = state_of(one.config, place)
+        state = "not needed" if state == "waiting" and one in unneeded else state
         counts[state] += 1
         print(f"{state:8} {plan.title(one.config, one.row)}: {place.record(one.config)}")
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
@@ -157,15 +161,15 @@ def print_status(planned: Sequence[Planned], place: Place) -> None:
 def ablate(study: Study) -> int:
     """Do a study, and report it."""
     planned, place = make_plan(study), make_place(study)
+    until = study.until is not None and study.only is None and study.seeds > FIRST
     if study.status:
-        print_status(planned, place)
+        print_status(planned, place, not_needed(planned, place, study.across) if until else ())
         return 0
     if study.only is not None:
         planned = [one for one in planned if plan.run_name(one.config) == study.only]
     else:  # a process of --jobs is started by one that has checked
         preflight.check(study, planned, place)
     (place.out / "runs").mkdir(parents=True, exist_ok=True)
-    until = study.until is not None and study.only is None and study.seeds > FIRST
     if until:
         states = do_until_decided(
             planned, place, study.across, lambda configs: do_all(configs, place, study)
@@ -181,11 +185,12 @@ def ablate(study: Study) -> int:
     rows = compare(planned, runs, study.across, study.seeds if until else None)
     folds = f", folds: {len(study.scored_folds)}" if len(study.scored_folds) > 1 else ""
     title = f"{study.data}, epochs: {study.epochs}, seeds: {rows[0]['seeds']}{folds}"
-    missing: list[str] = []
+    unneeded = not_needed(planned, place, study.across) if until else []
+    missing = lacking([one for one in planned if one not in unneeded], place)
     # Of which a few are read again.
     notes = optional(missing, "the notes to listen to", scored_notes, planned, place)
     robustness = _robustness(planned, place, runs, study.across) if place.conditions else None
-    less = saved(planned, place) if until else None
+    less = saved(planned, place, unneeded) if until else None
     report(title, runs, rows, notes, place.out, robustness, missing, less)
     print_table(title, rows, place.out)
     return 0 if states["failed"] == 0 else 1

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 import augspec
 from augspec.ablation.folder import FolderNotes
 from augspec.ablation.plan import SOUNDS, TAGS, Config
 from augspec.ablation.table import TableNotes
+from augspec.samplers import BalancedSampler
 
 PRELOAD = 8_000  # notes that are held in memory at most, 2 GB; beyond that workers read files
 VELOCITIES = (25, 50, 75, 100, 127)  # those of NSynth
@@ -55,6 +56,11 @@ class Notes(Dataset[Batch]):
     def held(self) -> bool:
         """Whether the notes are in memory."""
         return self._held is not None
+
+
+def labels_of(notes: Notes) -> np.ndarray[Any, Any]:
+    """Give the label of each note, or the tags: ``(note, tag)``."""
+    return np.asarray(notes.notes.labels)[notes.chosen]
 
 
 def join(parts: Sequence[Notes]) -> Notes:
@@ -174,16 +180,25 @@ def make_loader(
     whole: int = 1,
     rank: int = 0,
     world: int = 1,
+    labels: np.ndarray[Any, Any] | None = None,
 ) -> DataLoader[Batch]:
     """Batch notes: all in their order, or, with a seed, in a new order every epoch.
+
+    With labels every class comes equally often, drawn with replacement.
 
     Every process of several gets its part of each batch, so that the batches, taken together, are
     those of one process. What is left after batches of ``whole`` notes is left out.
     """
+    sampler: Sampler[Any] | None = None
+    if seed is not None and labels is None:
+        sampler = _Shuffled(notes, whole, rank, world, seed)
+    elif seed is not None:
+        size = len(labels) // whole * whole  # type: ignore[arg-type]
+        sampler = BalancedSampler(labels, size, num_replicas=world, rank=rank, seed=seed)  # type: ignore[arg-type]
     return DataLoader(
         notes,
         batch_size=batch_size,
-        sampler=None if seed is None else _Shuffled(notes, whole, rank, world, seed),
+        sampler=sampler,
         num_workers=0 if getattr(notes, "held", False) else min(8, os.cpu_count() or 1),
         pin_memory=torch.cuda.is_available(),
     )

@@ -32,7 +32,9 @@ OURS = ("kind", "mean", "std", "to_db")  # the other settings of features are ar
 AUTO = "auto"  # a mean or std that is measured on the training notes
 # What says how sounds of a user's own are read, in this order.
 SOUNDS = ("seconds", "group", "separator", "table", "path", "label", "split", "scored")
-AXES = ("backbone", "pretrained", "features", "share", "task")
+# What of a checkpoint goes together: its network, its file (random weights without one), features.
+OF_CHECKPOINT = ("backbone", "pretrained", "features")
+AXES = (*OF_CHECKPOINT, "share", "task", "checkpoint", "epochs", "average", "sampling")
 
 
 def make_arm(chain: Any, name: str) -> dict[str, list[T.RandomTransform]]:
@@ -183,7 +185,7 @@ class Planned(NamedTuple):
 
 
 def cells(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """List every combination of the axes' values.
+    """List every combination of the axes' values; a checkpoint brings those that go with it.
 
     Raises:
         ValueError: If an axis is not known or has no value.
@@ -193,17 +195,29 @@ def cells(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
             raise ValueError(f"`axes` must be among {', '.join(AXES)}, got {name!r}")
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ValueError(f"`axes`: {name} must be a list of values, got {values!r}")
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    every = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    return [{**cell, **_of_checkpoint(cell.get("checkpoint"))} for cell in every]
+
+
+def _of_checkpoint(one: Mapping[str, Any] | None) -> dict[str, Any]:
+    if one is None:
+        return {}
+    return {"pretrained": None, **{name: one[name] for name in OF_CHECKPOINT if name in one}}
 
 
 def name_cells(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name each cell by the axes that differ between cells; one cell alone has no name."""
     texts = [{axis: _short(value) for axis, value in cell.items()} for cell in found]
-    differ = [axis for axis in texts[0] if len({text[axis] for text in texts}) > 1]
+    named = OF_CHECKPOINT if "checkpoint" in texts[0] else ()  # they differ as their checkpoint
+    differ = [
+        axis for axis in texts[0] if axis not in named and len({text[axis] for text in texts}) > 1
+    ]
     return [", ".join(f"{axis}={text[axis]}" for axis in differ) for text in texts]
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, Mapping) and "name" in value:
+        return str(value["name"])
     if isinstance(value, Mapping):
         return " ".join(f"{key}:{entry}" for key, entry in value.items())
     return Path(value).stem if isinstance(value, str) and "/" in value else str(value)

@@ -102,6 +102,25 @@ def mapping(what: str) -> Reader:
     return read
 
 
+def checkpoint(value: Any) -> dict[str, Any]:
+    """Read a value of the axis `checkpoint`: a name, a network, its weights and its features."""
+    known = {"name": text, "backbone": text, "pretrained": text, "features": mapping("settings")}
+    if not isinstance(value, Mapping) or not {"name", "backbone"} <= value.keys() <= known.keys():
+        raise ValueError(
+            "must be a mapping of name, backbone, and perhaps pretrained (a file; weights are "
+            f"random without one) and features, got {value!r:.80}"
+        )
+    return {name: known[name](own) for name, own in value.items()}
+
+
+def average(value: Any) -> str:
+    """Read how weights are averaged: ``ema``, or ``last-K``, the last K epochs."""
+    kind, _, count = str(value).partition("-")
+    if value != "ema" and not (kind == "last" and count.isdecimal() and int(count) >= 2):
+        raise ValueError(f"must be ema, or last-K such as last-3, got {value!r}")
+    return str(value)
+
+
 def fold(value: Any) -> tuple[int, int]:
     """Read ``K/N``: the K-th of N folds."""
     one, _, total = str(value).partition("/")

@@ -98,6 +98,8 @@ def means(
 ) -> list[dict[str, Any]]:
     """Make a row an arm: its mean over all conditions, and over those it has not trained with.
 
+    Conditions that any row lacks are in no mean: means of other conditions are not comparable.
+
     ``relative_error`` is the mCE of Hendrycks and Dietterich: for each condition the errors of all
     severities together, divided by the baseline's, then the mean over conditions.
 
@@ -109,7 +111,7 @@ def means(
     rows = []
     for arm, runs in scored.items():
         base = scored[baselines[arm]]
-        names = [name for name in runs if name in base]
+        names = [name for name in runs if all(name in own for own in scored.values())]
         seen = trained_with(transforms[arm])
         unseen = [name for name in names if name.rpartition("-")[0] not in seen]
         if not names:

@@ -9,14 +9,16 @@ from typing import Any
 
 from augspec.ablation import plan
 from augspec.ablation.analyse import Row, Run, pool, summarise
+from augspec.ablation.conditions import missing_of
 from augspec.ablation.data import Notes, join, open_data
 from augspec.ablation.execute import Place
 from augspec.ablation.plan import Config, Planned
 from augspec.ablation.study import Study
 
+SHOWN = 6  # runs without a result that are named
 # What of a study is in the config of a run as it stands.
 SETTINGS = (
-    "data", "epochs", "batch_size", "accumulate", "learning_rate", "weight_decay", "warm_up",
+    "data", "batch_size", "accumulate", "learning_rate", "weight_decay", "warm_up",
     "precision", "smoke",
 )  # fmt: skip
 
@@ -53,10 +55,18 @@ def make_config(
         ),
         "share": cell["share"],
         "task": cell["task"],
+        "epochs": cell["epochs"],
         "fold": fold,
+        **_more_of(cell),
         **{name: getattr(study, name) for name in SETTINGS},
         **sounds_of(study),
     }
+
+
+def _more_of(cell: dict[str, Any]) -> Config:
+    """Write down settings that runs of earlier versions did not have, unless they are as then."""
+    found = {"average": cell["average"], "sampling": cell["sampling"]}
+    return {name: own for name, own in found.items() if own not in (None, "plain")}
 
 
 def sounds_of(study: Study) -> Config:
@@ -84,12 +94,11 @@ def _listed(names: tuple[str, ...] | None) -> list[str] | None:
 
 def make_place(study: Study) -> Place:
     """Say where it is computed."""
-    files = [file for file in study.all_axes["pretrained"] if file is not None]
     return Place(
         out=study.place,
         root=None if study.root is None else str(study.root),
         table=None if study.table is None else str(study.table),
-        weights=tuple((plan.weights_of(file)["sha256"], file) for file in files),  # type: ignore[index]
+        weights=tuple((plan.weights_of(file)["sha256"], file) for file in study.files),  # type: ignore[index]
         accelerator=study.device,
         devices=study.devices,
         nodes=study.num_nodes,
@@ -140,6 +149,30 @@ def read_prefixes(planned: Sequence[Planned], place: Place) -> dict[str, list[Ru
         ]
         for row, seeds in paths.items()
     }
+
+
+def lacking(needed: Sequence[Planned], place: Place) -> list[str]:
+    """Say which runs, and which scores under conditions, are needed and not there.
+
+    Tables hold what all arms have. A result that is not there must not read as one that nobody
+    wanted.
+    """
+    absent = [one for one in needed if not place.record(one.config).exists()]
+    unscored = [
+        one
+        for one in needed
+        if one not in absent and missing_of(place.folder(one.config), place.conditions)
+    ]
+    found = []
+    for own, what in ((absent, "no result"), (unscored, "no score under some conditions")):
+        if own:
+            names = ", ".join(plan.title(one.config, one.row) for one in own[:SHOWN])
+            more = f" and {len(own) - SHOWN} more" if len(own) > SHOWN else ""
+            found.append(
+                f"{len(own)} of {len(needed)} runs have {what} (they failed, or are not done), "
+                f"and tables are without: {names}{more}"
+            )
+    return found
 
 
 def cells_of(planned: Sequence[Planned], across: bool) -> dict[str, dict[str, str]]:

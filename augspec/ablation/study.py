@@ -29,6 +29,7 @@ PRECISIONS: tuple[str, ...] = (
     "64-true",
 )
 PRECISIONS += ("32", "16", "bf16", "64")  # Lightning's short names
+CAN_BE_NONE = ("pretrained", "average")  # values of an axis
 DEVICES = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")
 
 
@@ -153,6 +154,16 @@ class Study:
             readers.number(0.0, 1.0), "share of the steps in which the learning rate rises"
         ),
     )
+    average: str | None = field(
+        default=None,
+        metadata=_what(readers.average, "score an average of the weights: ema, or last-3 (epochs)"),
+    )
+    sampling: str = field(
+        default="plain",
+        metadata=_what(
+            readers.one_of("plain", "balanced"), "plain, or balanced: every class equally often"
+        ),
+    )
     precision: str = field(
         default="32-true",
         metadata=_what(readers.one_of(*PRECISIONS), "such as 32-true or bf16-mixed"),
@@ -242,6 +253,9 @@ class Study:
             )
         if (self.data == "table") != (self.table is not None):
             problems.append("--data table and --table FILE go together")
+        samplings = {self.sampling, *(self.axes or {}).get("sampling", ())}
+        if "balanced" in samplings and not tasks <= {"family", TAGS}:
+            problems.append("--sampling balanced is of labels: --task must be family or tags")
         if self.until is not None and self.seeds < 3 and not self.smoke:
             problems.append(
                 "--until decided needs --seeds 3 or more, the most that an arm may take: after 2 "
@@ -269,7 +283,8 @@ class Study:
             arms = dict(PLANS[self.plan](parts))
         arms = {BASELINE: [], **arms}
         # An arm that a recipe or a file leaves out can still be asked for by name.
-        known = {**arms, "robust": arms.get("robust", ARMS["robust"])}
+        by_name = {name: ARMS[name] for name in ONLY_BY_NAME if name != "all-unfused"}
+        known = {**arms, **{name: own for name, own in by_name.items() if name not in arms}}
         if self.chosen is None:
             own = self.arms or {}
             return {
@@ -303,20 +318,30 @@ class Study:
             "features": [{}],
             "share": [self.share],
             "task": [self.task],
+            "epochs": [self.epochs],
+            "average": [self.average],
+            "sampling": [self.sampling],
             **(self.axes or {}),
         }
         cells(axes)
         read = {one.name: one.metadata["read"] for one in fields(self)}
+        read["checkpoint"] = readers.checkpoint
         made = {}
         for name, values in axes.items():
             try:
                 made[name] = [
-                    None if name == "pretrained" and value is None else read[name](value)
+                    None if name in CAN_BE_NONE and value is None else read[name](value)
                     for value in values
                 ]
             except ValueError as error:
                 raise ValueError(f"`axes`: {name} {error}") from error
         return made
+
+    @functools.cached_property
+    def files(self) -> list[str]:
+        """List the files of weights that runs start from."""
+        found = [cell["pretrained"] for cell in cells(self.all_axes)]
+        return list(dict.fromkeys(file for file in found if file is not None))
 
     @functools.cached_property
     def scored_folds(self) -> list[list[int] | None]:

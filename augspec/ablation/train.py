@@ -21,8 +21,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import augspec
+from augspec.ablation import musicnn  # noqa: F401 -- timm knows the network by its name from here on
 from augspec.ablation.analyse import score
-from augspec.ablation.data import Batch, Data, Notes, Progress, make_loader
+from augspec.ablation.average import Average
+from augspec.ablation.data import Batch, Data, Notes, Progress, labels_of, make_loader
 from augspec.ablation.files import write_whole
 from augspec.ablation.images import ImageLoader, Images, split_features
 from augspec.ablation.plan import IMAGES, TAGS, Config, make_frontend
@@ -41,8 +43,14 @@ class Training:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
+    average: Average | None = None
     losses: list[float] = field(default_factory=list)  # a mean an epoch
     seconds: list[float] = field(default_factory=list)
+
+    @property
+    def scored(self) -> nn.Module:
+        """What is scored and kept: the network, or the average of its weights."""
+        return self.model if self.average is None else self.average.model
 
     def save(self, path: Path) -> None:
         """Write a checkpoint whole or not at all."""
@@ -53,6 +61,8 @@ class Training:
             "losses": self.losses,
             "seconds": self.seconds,
         }
+        if self.average is not None:
+            state["average"] = self.average.held.state_dict()
         write_whole(path, lambda part: torch.save(state, part))
 
     def load(self, path: Path) -> bool:
@@ -71,6 +81,8 @@ class Training:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
+            if self.average is not None:
+                self.average.held.load_state_dict(state["average"])
             self.losses, self.seconds = state["losses"], state["seconds"]
         except (OSError, MemoryError, torch.OutOfMemoryError):
             raise  # of the machine: the checkpoint may be whole
@@ -120,7 +132,7 @@ def train(
         batches, scored, more = _use_images(config, data, fabric, frontend, folder, progress)
     else:
         batches = augspec.DeviceLoader(
-            _make_loader(config, data.train, fabric),
+            _make_loader(config, data, data.train, fabric),
             frontend,
             device=fabric.device,
             seed=config["seed"],
@@ -134,9 +146,9 @@ def train(
     frontend.train()
     for epoch in range(len(training.losses), config["epochs"]):
         started = time.perf_counter()
-        loss = _train_epoch(
-            config, epoch, batches, fabric, model, optimizer, training.schedule, progress
-        )
+        loss = _train_epoch(config, epoch, batches, fabric, model, optimizer, training, progress)
+        if training.average is not None:
+            training.average.after_epoch(training.model, epoch)
         mean: Any = fabric.all_reduce(loss, reduce_op="mean")
         if not math.isfinite(float(mean)):
             raise ValueError(
@@ -153,9 +165,9 @@ def train(
     started = time.perf_counter()
     # Scored once, at the end: with no choice made on the scored notes, none can flatter.
     frontend.eval()
-    scores = evaluate(training.model, scored, data.classes, config["task"])
+    scores = evaluate(training.scored, scored, data.classes, config["task"])
     scoring = time.perf_counter() - started
-    save_weights(training.model, config, data.classes, folder / "model.safetensors")
+    save_weights(training.scored, config, data.classes, folder / "model.safetensors")
     (folder / "checkpoint.pt").unlink(missing_ok=True)
     return {
         "config": config,
@@ -168,7 +180,9 @@ def train(
     }
 
 
-def _make_loader(config: Config, notes: Notes | Images, fabric: Fabric) -> DataLoader[Batch]:
+def _make_loader(
+    config: Config, data: Data, notes: Notes | Images, fabric: Fabric
+) -> DataLoader[Batch]:
     whole = config["batch_size"]
     parts = fabric.world_size * config["accumulate"]
     if whole % parts or whole > len(notes):
@@ -183,6 +197,7 @@ def _make_loader(config: Config, notes: Notes | Images, fabric: Fabric) -> DataL
         whole=whole,
         rank=fabric.global_rank,
         world=fabric.world_size,
+        labels=labels_of(data.train) if config.get("sampling") == "balanced" else None,
     )
 
 
@@ -200,7 +215,7 @@ def _use_images(
         Images(notes, feature, folder / "images" / part, progress)
         for part, notes in (("train", data.train), ("valid", data.valid))
     )
-    batches = ImageLoader(_make_loader(config, train, fabric), normalize, fabric.device)
+    batches = ImageLoader(_make_loader(config, data, train, fabric), normalize, fabric.device)
     scored = ImageLoader(make_loader(valid, 64), normalize, fabric.device)
     cost = {
         "seconds_writing": train.seconds + valid.seconds,
@@ -223,7 +238,9 @@ def _make_training(config: Config, classes: int, batches: int, weights: str | No
         total_steps=steps,
         pct_start=_rise(config["warm_up"], steps),
     )
-    return Training(model, optimizer, schedule)
+    kind = config.get("average")
+    average = None if kind is None else Average(kind, model, config["epochs"])
+    return Training(model, optimizer, schedule, average)
 
 
 def _rise(warm_up: float, steps: int) -> float:
@@ -244,7 +261,7 @@ def _train_epoch(
     fabric: Fabric,
     model: Any,
     optimizer: Any,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
+    training: Training,
     progress: Progress,
 ) -> Tensor:
     """Go through the notes once, and return the mean loss."""
@@ -262,7 +279,9 @@ def _train_epoch(
         if last:
             optimizer.step()
             optimizer.zero_grad()
-            schedule.step()
+            training.schedule.step()
+            if training.average is not None:
+                training.average.after_step(training.model)
         progress(
             f"epoch {epoch + 1}", epoch * len(batches) + number, config["epochs"] * len(batches)
         )

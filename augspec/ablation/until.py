@@ -30,40 +30,38 @@ def do_until_decided(
         do: Does runs.
     """
     states: Counter[str] = Counter()
-    seeds = sorted({one.config["seed"] for one in planned})
-    open_ = {one.row for one in planned}
-    for seed in seeds:
+    for seed in sorted({one.config["seed"] for one in planned}):
+        less = not_needed(planned, place, across) if seed >= FIRST else []
         states += do(
-            [one.config for one in planned if one.config["seed"] == seed and one.row in open_]
+            [one.config for one in planned if one.config["seed"] == seed and one not in less]
         )
-        if FIRST <= seed + 1 < len(seeds):
-            open_ = undecided(planned, place, across)
     return states
 
 
-def undecided(planned: Sequence[Planned], place: Place, across: bool) -> set[str]:
-    """Name the rows that need more seeds; a baseline does as long as one of its arms does."""
-    runs, most = read_prefixes(planned, place), _seeds(planned)
-    found: set[str] = set()
+def not_needed(planned: Sequence[Planned], place: Place, across: bool) -> list[Planned]:
+    """List the runs after the one that decided their arm, whether or not somebody trained them.
+
+    A run that failed, or is not done yet, decides nothing: it is still needed. A baseline is needed
+    as long as one of its arms is.
+    """
+    runs, most = read_prefixes(planned, place), len({one.config["seed"] for one in planned})
+    needed: dict[str, int] = {}  # seeds of each row
     for rows in cells_of(planned, across).values():
         base, *arms = rows.values()
+        needed.setdefault(base, FIRST)
         for row in arms:
-            seeds = min(len(runs[row]), len(runs[base]))
+            seeds, needed[row] = min(len(runs[row]), len(runs[base])), most
             if seeds >= FIRST:
                 groups = groups_of(runs[base][0])[0]
-                if decide(groups, runs[row][:seeds], runs[base][:seeds], most).final:
-                    continue
-            found |= {base, row}
-    return found
+                decision = decide(groups, runs[row][:seeds], runs[base][:seeds], most)
+                needed[row] = decision.seeds if decision.final else most
+            needed[base] = max(needed[base], needed[row])
+    return [one for one in planned if one.config["seed"] >= needed[one.row]]
 
 
-def _seeds(planned: Sequence[Planned]) -> int:
-    return len({one.config["seed"] for one in planned})
-
-
-def saved(planned: Sequence[Planned], place: Place) -> str:
-    """Say in words how many runs were not needed."""
-    less = sum(not place.record(one.config).exists() for one in planned)
+def saved(planned: Sequence[Planned], place: Place, unneeded: Sequence[Planned]) -> str:
+    """Say in words how many runs were not needed, and nobody has done them."""
+    less = sum(not place.record(one.config).exists() for one in unneeded)
     return (
         f"Stopped as soon as decided: {less} of {len(planned)} runs were not needed "
         f"({100 * less / len(planned):.0f} %)."

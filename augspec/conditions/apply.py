@@ -23,8 +23,8 @@ def parse_names(names: str | Sequence[str]) -> list[tuple[str, int]]:
     """List conditions with their severities.
 
     Args:
-        names: ``"all"``, or names with commas between or in a list: ``"noise"`` has all five
-            severities, ``"noise-3"`` one.
+        names: Names with commas between or in a list: ``"noise"`` has all five severities,
+            ``"noise-3"`` one, ``"all"`` and ``"all-3"`` are of every condition.
 
     Returns:
         Pairs of name and severity, each once, in the order of ``CONDITIONS``.
@@ -41,12 +41,12 @@ def parse_names(names: str | Sequence[str]) -> list[tuple[str, int]]:
     for text in filter(None, map(str.strip, asked)):
         match = re.fullmatch(r"(.+?)(?:-([1-5]))?", text)
         name, severity = match.groups() if match else (text, None)
-        if text != "all" and name not in CONDITIONS:
+        if name != "all" and name not in CONDITIONS:
             raise ValueError(
                 f"a condition must be among {', '.join(CONDITIONS)}, perhaps with a severity such "
-                f"as noise-3, or all, got {text!r}"
+                f"as noise-3, or all or all-3, got {text!r}"
             )
-        chosen = list(CONDITIONS) if text == "all" else [name]
+        chosen = list(CONDITIONS) if name == "all" else [name]
         severities = SEVERITIES if severity is None else (int(severity),)
         found |= {(one, level) for one in chosen for level in severities}
     return [(name, level) for name in CONDITIONS for level in SEVERITIES if (name, level) in found]

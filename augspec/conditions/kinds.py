@@ -215,7 +215,16 @@ CONDITIONS: Mapping[str, Condition] = {
         "the colour of a device, up to {:g} dB",
         (4.0, 8.0, 12.0, 16.0, 20.0),
         device,
-        ("RandomEQ", "PeakingEQ", "TiltEQ", "LowShelf", "HighShelf", "FilterAugment"),
+        (
+            "RandomEQ",
+            "PeakingEQ",
+            "TiltEQ",
+            "LowShelf",
+            "HighShelf",
+            "FilterAugment",
+            "ImpulseResponse",
+            "FreqMixStyle",
+        ),
     ),
     "low-pass": Condition(
         "nothing above {:g} Hz",

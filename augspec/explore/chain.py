@@ -51,6 +51,8 @@ class Step:
                 value = [step.config(rate, sounds) for step in value]
                 if control.name == "body" and len(value) == 1:
                     value = value[0]
+                elif control.optional and not value:
+                    value = None
             elif control.kind == "bank":
                 value = _bank(value, rate, sounds)
             elif control.kind == "text":
@@ -217,6 +219,8 @@ def new_step(kind: type[T.RandomTransform], stage: Stage, sounds: Sounds, rate: 
 
 
 def _first_steps(control: Control, stage: Stage, sounds: Sounds, rate: int) -> list[Step]:
+    if control.optional:
+        return []
     kinds: list[type[T.RandomTransform]] = [T.TimeMask, T.FrequencyMask]
     if stage == "waveform":
         kinds = [T.PitchShift, T.WhiteNoise]

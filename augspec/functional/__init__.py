@@ -30,6 +30,7 @@ from augspec.functional.reverb import *
 from augspec.functional.scale import *
 from augspec.functional.stretch import *
 from augspec.functional.telephone import *
+from augspec.functional.tempo import *
 
 __all__ = [name for _, names in families.members() for name in names]
 

@@ -34,8 +34,10 @@ FORMATS = {
     "mp3": ("MP3", "MPEG_LAYER_III"),
     "vorbis": ("OGG", "VORBIS"),
     "opus": ("OGG", "OPUS"),
+    "gsm": ("WAV", "GSM610"),
 }
 _RATES = {
+    "gsm": (8000,),
     "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
     "opus": (8000, 12000, 16000, 24000, 48000),
 }
@@ -91,15 +93,17 @@ def codec(
 ) -> Tensor:
     """Encode and decode each example; the result is aligned with the input.
 
-    One or two channels are encoded together, more of them one by one. An example that holds NaN or
-    an infinity stays as it is; one that goes beyond 40 dB over full scale is encoded at full scale.
+    One or two channels are encoded together, more of them one by one; GSM has one channel. An
+    example that holds NaN or an infinity stays as it is; one that goes beyond 40 dB over full scale
+    is encoded at full scale.
 
     Args:
-        waveform: Audio, nominally in [-1, 1]; Opus may clip what lies beyond.
+        waveform: Audio, nominally in [-1, 1]; Opus may clip what lies beyond, GSM clips it.
         format: Index into ``formats``, int64; a negative one leaves the example as it is.
         compression_level: Of libsndfile, 0 (best) to 1 (smallest): see `augspec.transforms.Codec`.
+            GSM has one bitrate, whatever it is.
         sample_rate: In Hz.
-        formats: Names from ``mp3``, ``vorbis`` and ``opus``.
+        formats: Names from ``mp3``, ``vorbis``, ``opus`` and ``gsm``.
         lengths: Valid samples of each example: only those are encoded.
 
     Shape:
@@ -131,7 +135,7 @@ def codec(
         sound = example[:, :end]
         if place < 0 or end == 0 or not np.isfinite(sound).all():
             return
-        step = 2 if len(sound) <= 2 else 1
+        step = 2 if len(sound) <= 2 and formats[place] != "gsm" else 1
         peak = np.abs(sound).max()
         # Encoders end the process over numbers far beyond full scale.
         scale = peak if peak > _LOUDEST else sound.dtype.type(1.0)
@@ -150,7 +154,11 @@ def _round_trip(samples: _Samples, name: str, level: float, sample_rate: int) ->
     """Encode and decode ``(time, channel)`` samples; the result has the same shape and place."""
     container, subtype = FORMATS[name]
     settings: dict[str, Any] = {"compression_level": level}
-    if name == "mp3":
+    if name == "gsm":
+        settings = {}
+        # libsndfile makes 16-bit numbers of them, and those beyond full scale would wrap around.
+        samples = samples.clip(-1.0, 1.0)
+    elif name == "mp3":
         settings = {"compression_level": min(level, _MP3_LEVELS), "bitrate_mode": "CONSTANT"}
     memory = io.BytesIO()
     with soundfile.SoundFile(
@@ -166,7 +174,7 @@ def _round_trip(samples: _Samples, name: str, level: float, sample_rate: int) ->
             file.write(samples[start : start + _BLOCK])
     memory.seek(0)
     decoded, _ = soundfile.read(memory, dtype=str(samples.dtype), always_2d=True)
-    if len(decoded) > len(samples):  # an MP3 without LAME's header
+    if name == "mp3" and len(decoded) > len(samples):  # without LAME's header
         decoded = decoded[_MP3_DELAY:]
     result = np.zeros_like(samples)
     size = min(len(decoded), len(samples))

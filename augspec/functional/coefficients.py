@@ -39,19 +39,23 @@ def butterworth(cutoff_freq: Tensor, sample_rate: int, order: int, *, low: bool)
     """Make a Butterworth low-pass or high-pass by the bilinear transform, exact at the cut-off."""
     if (as_whole(order) or 0) < 1:
         raise ValueError(f"`order` must be a positive integer, got {order!r}")
-    angle = wide(cutoff_freq) * (2 * math.pi / sample_rate)
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    half = (1 - cos) / 2 if low else (1 + cos) / 2
+    angle = (wide(cutoff_freq) * (2 * math.pi / sample_rate)).unsqueeze(-1)
     sign = 1 if low else -1
     sections = []
-    for i in range(order // 2):
-        alpha = sin * math.sin((2 * i + 1) * math.pi / (2 * order))
-        sections.append((half, sign * 2 * half, half, 1 + alpha, -2 * cos, 1 - alpha))
+    if order > 1:  # all sections of two poles at once
+        damping = tuple(math.sin((2 * i + 1) * math.pi / (2 * order)) for i in range(order // 2))
+        dampings = constant(tensor_of, damping, dtype=angle.dtype, device=angle.device)
+        cos, alpha = angle.cos(), angle.sin() * dampings
+        twice = 1 - sign * cos
+        half = twice / 2
+        b_and_a1 = (half, sign * twice, half, -2 * cos)
+        b0, b1, b2, a1 = (value.expand_as(alpha) for value in b_and_a1)
+        sections.append(torch.stack([b0, b1, b2, 1 + alpha, a1, 1 - alpha], -1))
     if order % 2:
-        tan = (angle / 2).tan()
+        tan, zero = (angle / 2).tan(), torch.zeros_like(angle)
         gain = tan if low else zero + 1
-        sections.append((gain, sign * gain, zero, 1 + tan, tan - 1, zero))
-    return torch.stack([torch.stack(section, -1) for section in sections], -2)
+        sections.append(torch.stack([gain, sign * gain, zero, 1 + tan, tan - 1, zero], -1))
+    return torch.cat(sections, -2) if len(sections) > 1 else sections[0]
 
 
 def band(center_freq: Tensor, q: Tensor, sample_rate: int, *, keep: bool) -> Tensor:

@@ -200,10 +200,15 @@ def a_law(waveform: Tensor) -> Tensor:
         tensor([[[0.0000, 0.0100, 0.5156]]])
     """
     check_parameters(waveform)
-    size = waveform.abs().clamp_(max=_LARGEST_CODE)
+    return _a_law(waveform)
+
+
+@compiled
+def _a_law(waveform: Tensor) -> Tensor:
+    size = waveform.abs().clamp(max=_LARGEST_CODE)
     # The octave as a power of two: exact, where a logarithm would round.
     mantissa, _ = torch.frexp(size)
-    step = (size / mantissa * 2.0**-5).nan_to_num_(nan=0.0).clamp_(min=2.0**-11)
+    step = torch.where(size > 0, size / mantissa * 2.0**-5, 0.0).clamp(min=2.0**-11)
     loud = (torch.floor(size / step) + 0.5) * step
     return torch.where(size > 0, torch.copysign(loud, waveform), waveform)
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from augspec._chunks import by_examples
-from augspec._torch import views_overlap
 from augspec.functional.checks import (
     check_parameter,
     check_parameters,
@@ -97,8 +96,10 @@ def shift(
         raise ValueError(f"`fade` must be at least 0 samples, got {fade}")
     size = waveform.shape[-1]
     samples, end = like(samples, waveform), like(ends_of(waveform, lengths), waveform)
-    if rollover and lengths is None and samples.shape[1] == 1 and views_overlap(waveform):
-        # Whole rows of twice the example are copied in a third of the time of single samples.
+    in_rows = rollover and lengths is None and samples.shape[1] == 1
+    if in_rows and not waveform.requires_grad:
+        # Whole rows of twice the example are copied in a third of the time of single samples. The
+        # gradient of these views would take the memory of the audio times its number of samples.
         rows = torch.cat([waveform, waveform], dim=-1).unfold(-1, size, 1)
         example = torch.arange(len(waveform), device=waveform.device)
         out = rows[example, :, torch.remainder(-samples, size).flatten()]

@@ -15,7 +15,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Level": ("level", "loudness", "dynamics"),
     "Distortion and codecs": ("distortion", "codec", "telephone"),
     "Time": ("crop", "edit"),
-    "Pitch, tempo and formants": ("stretch", "flutter", "formant"),
+    "Pitch, tempo and formants": ("stretch", "tempo", "flutter", "formant"),
     "Resampling": ("resample",),
     "Filters and equalisers": ("equalizer", "filter"),
     "Noise and rooms": ("noise", "reverb"),

@@ -19,6 +19,8 @@ References:
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
@@ -119,6 +121,8 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
 def _sections(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Write sections (..., 6) as systems of two states that white noise drives to unit power.
 
+    The result is transition (..., 2, 2), input (..., 2), output (..., 2) and direct gain (...).
+
     The states are the scaled sum and difference of the two delayed values of the direct form: the
     covariance of these is a symmetric Toeplitz matrix, whose eigenvectors are (1, 1) and (1, -1).
     """
@@ -132,20 +136,44 @@ def _sections(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     scale = (ends * (0.5 - a2 / 2)).sqrt()
     after_b, after_a = (sos[..., i : i + 1] + sign * sos[..., i + 1 : i + 2] for i in (1, 4))
     leave = torch.addcmul(after_b, b0, after_a, value=-1.0) / (2 * scale)
-    return transition.unflatten(-1, (2, 2)), scale[..., None], leave[..., None, :], b0[..., None]
+    return transition.unflatten(-1, (2, 2)), scale, leave, b0.squeeze(-1)
 
 
 def _state_space(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Join the sections of (row, section, 6) to one system: transition, input, output, direct."""
-    first, *others = zip(*(part.unbind(1) for part in _sections(sos)), strict=True)
-    transition, enter, leave, direct = first
-    for a, b, c, d in others:
-        above = nnf.pad(transition, (0, 2))
-        transition = torch.cat([above, torch.cat([b @ leave, a], 2)], 1)
-        enter = torch.cat([enter, b @ direct], 1)
-        leave = torch.cat([d @ leave, c], 2)
-        direct = d @ direct
-    return transition, enter, leave, direct
+    """Join the sections of (row, section, 6) to one system: transition, input, output, direct.
+
+    A section hears those before it through the direct gains of all that lie between. So the whole
+    system follows from products of these gains, in a few operations for any number of sections.
+    """
+    within, enter, leave, direct = _sections(sos)
+    if sos.shape[1] == 1:
+        return within[:, 0], enter.transpose(1, 2), leave, direct[:, None]
+    fixed = partial(constant, device=sos.device)
+    is_passed = fixed(_is_passed, sos.shape[1], dtype=torch.bool)
+    factor = fixed(_comes_before, sos.shape[1], dtype=sos.dtype)
+    gain = torch.where(is_passed, direct[:, None, None], factor).prod(-1)  # (row, to, from)
+
+    heard = enter[..., None, None] * gain[:, :-1, None, 1:, None] * leave[:, None, None]
+    own = fixed(_identity, sos.shape[1], dtype=sos.dtype)[:, None, :, None]
+    transition = torch.addcmul(heard, own, within.unsqueeze(-2)).flatten(3).flatten(1, 2)
+    enter = (enter * gain[:, :-1, :1]).flatten(1).unsqueeze(2)
+    leave = (leave * gain[:, -1, 1:, None]).flatten(1).unsqueeze(1)
+    return transition, enter, leave, gain[:, -1:, :1]
+
+
+def _is_passed(sections: int, *, dtype: torch.dtype) -> Tensor:
+    """Say which sections a sound passes, (to, from, section), on its way through the cascade.
+
+    It goes ``to`` a section, the last being the output, ``from`` the input, which is 0, or from the
+    states of a section, counted from 1.
+    """
+    to, section = torch.arange(sections + 1)[:, None, None], torch.arange(sections)
+    return ((section >= to.transpose(0, 1)) & (section < to)).to(dtype)
+
+
+def _comes_before(sections: int, *, dtype: torch.dtype) -> Tensor:
+    """Give 1 where there is a way, as in `_is_passed`, and 0 where it would lead back."""
+    return torch.ones(sections + 1, sections + 1, dtype=dtype).tril().unsqueeze(-1)
 
 
 def _powers(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -159,11 +187,12 @@ def _powers(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
         The powers, one below the other, (group, count * state, state), and the last.
     """
     states = matrix.shape[1]
-    powers = matrix  # from 1 on, the highest last
+    powers = highest = matrix  # from 1 on
     while powers.shape[1] < count * states:
-        powers = torch.cat([powers, powers @ powers[:, -states:]], 1)
+        higher = powers @ highest
+        powers, highest = torch.cat([powers, higher], 1), higher[:, -states:]
     one = constant(_identity, states, dtype=matrix.dtype, device=matrix.device)
-    return torch.cat([one.expand_as(matrix), powers[:, :-states]], 1), powers[:, -states:]
+    return torch.cat([one.expand_as(matrix), powers[:, :-states]], 1), highest
 
 
 def _identity(size: int, *, dtype: torch.dtype) -> Tensor:
@@ -183,12 +212,12 @@ def _filter_blocks(
     powers, power = _powers(transition, block)
     # Rows: the output n samples after a state, and the state after a block by the inputs in it.
     observe = (leave.transpose(1, 2)[:, None] * powers.unflatten(1, (block, states))).sum(2)
-    reach = (powers @ enter).view(groups, block, states).flip(1)
-    response = torch.cat([direct, observe[:, :-1] @ enter], 1).squeeze(2).to(x.dtype)
+    reach = (powers @ enter).view(groups, block, states)
+    response = torch.cat([direct.squeeze(2), (reach * leave).sum(2)[:, :-1]], 1).to(x.dtype)
 
     out = torch.bmm(x, _toeplitz(response))
     if blocks > 1:
-        ahead = torch.bmm(x, reach.to(x.dtype))
+        ahead = torch.bmm(x, reach.flip(1).to(x.dtype))
         state = _states(ahead.view(groups, -1, blocks, states), power.transpose(1, 2))
         state = state.reshape(groups, -1, states)
         out = out.baddbmm_(state, observe.transpose(1, 2).to(x.dtype))
@@ -209,40 +238,44 @@ def _is_on_device(tensor: Tensor) -> bool:
 def _states(ahead: Tensor, power: Tensor) -> Tensor:
     """Solve ``s[k + 1] = s[k] @ power + ahead[k]`` from ``s[0] = 0``.
 
-    Blocks are joined to larger ones, as samples were to blocks, until one is left.
+    Blocks are joined to larger ones, as samples were to blocks, until one matrix product takes all
+    that are left.
 
     Args:
-        ahead: What each block adds to the state after it, (group, row, block, state).
+        ahead: What each block adds to the state after it, (group, row, block, state); of two
+            blocks or more.
         power: Transition over a block, float64, (group, state, state), for states as rows.
 
     Returns:
         The state before each block, in the shape of ``ahead``.
     """
     groups, rows, blocks, states = ahead.shape
-    if blocks == 1:
-        return torch.zeros_like(ahead)
-    joined = _joined(blocks, states, ahead)
-    powers, power = _powers(power, joined)
-    powers = powers.to(ahead.dtype).view(groups, joined, states, states)
+    most = _most_joined(states, ahead)
+    joined = min(most, blocks)
+    # The last of all blocks lies ``blocks - 2`` transitions behind the first state that is not 0.
+    count = most if blocks > most else 1 << (blocks - 2).bit_length()
+    powers, power = _powers(power, count)
+    powers = powers.to(ahead.dtype).view(groups, count, states, states)
 
     # Within the larger block: power ** (to - of - 1) leads from one block to another after it.
-    places = constant(_lower_triangle, joined, states, dtype=torch.int64, device=ahead.device)
-    within = nnf.pad(powers.flatten(1), (1, 0))[:, places]
-    over = powers.flip(1).reshape(groups, joined * states, states)
-    onward = powers.transpose(1, 2).reshape(groups, states, joined * states)
-
-    ahead = nnf.pad(ahead, (0, 0, 0, -blocks % joined)).reshape(groups, -1, joined * states)
+    places = constant(_lower_triangle, most, states, dtype=torch.int64, device=ahead.device)
+    size = joined * states
+    within = nnf.pad(powers.flatten(1), (1, 0))[:, places[:size, :size]]
+    if blocks <= most:
+        return torch.bmm(ahead.reshape(groups, rows, size), within).view(ahead.shape)
+    over = powers.flip(1).reshape(groups, size, states)
+    onward = powers.transpose(1, 2).reshape(groups, states, size)
+    ahead = nnf.pad(ahead, (0, 0, 0, -blocks % joined)).reshape(groups, -1, size)
     larger = torch.bmm(ahead, over).view(groups, rows, -1, states)
     before = _states(larger, power).reshape(groups, -1, states)
     state = torch.bmm(ahead, within).baddbmm_(before, onward)
     return state.view(groups, rows, -1, states)[:, :, :blocks]
 
 
-def _joined(blocks: int, states: int, ahead: Tensor) -> int:
-    """Say how many blocks become one: a power of two."""
+def _most_joined(states: int, ahead: Tensor) -> int:
+    """Say how many blocks become one, at most: a power of two."""
     most = _JOINED_ON_DEVICES if _is_on_device(ahead) else _JOINED_STATES
-    joined = 1 << max(1, (most // states).bit_length() - 1)
-    return min(joined, 1 << (blocks - 1).bit_length())
+    return 1 << max(1, (most // states).bit_length() - 1)
 
 
 def _lower_triangle(joined: int, states: int, *, dtype: torch.dtype) -> Tensor:

@@ -56,5 +56,5 @@ def band_gain(edges: Tensor, gain_db: Tensor, freq: int, mode: str) -> Tensor:
     if mode == "step":
         return gain
     low, high = edges.gather(1, band), edges.gather(1, band + 1)
-    part = (bins - low) / (high - 1 - low).clamp(min=1)
-    return torch.lerp(gain, gain_db.gather(1, band + 1), part.to(gain.dtype))
+    part = (bins - low).to(gain.dtype) / (high - 1 - low).clamp(min=1)
+    return torch.lerp(gain, gain_db.gather(1, band + 1), part)

@@ -120,8 +120,9 @@ def rms(waveform: Tensor, dims: tuple[int, ...], lengths: Tensor | None = None) 
     # The root of zero has no gradient; where there is no power, zero is put back.
     heard = power > 0
     root = torch.where(heard, power, 1.0).sqrt()
-    part = like(ends_of(waveform, lengths).clamp(min=1), waveform) / waveform.shape[-1]
-    return torch.where(heard, root, 0.0) / part.to(waveform.dtype).sqrt()
+    ends = like(ends_of(waveform, lengths).clamp(min=1), waveform)
+    part = ends.to(waveform.dtype) / waveform.shape[-1]
+    return torch.where(heard, root, 0.0) / part.sqrt()
 
 
 def scale_to(waveform: Tensor, level_db: Tensor, level: Tensor) -> Tensor:

@@ -197,7 +197,7 @@ def short_noises(
     bursts = window[:, :, None] * noise
     sound = silence_after(waveform, lengths)
     level = energy(sound, ends, lengths, reference=reference, sample_rate=sample_rate)
-    level = level / ends.clamp(min=1).sqrt()
+    level = level / ends.clamp(min=1).to(level.dtype).sqrt()
     wanted = torch.linalg.vector_norm(window, dim=-1) * level[:, None]
     scale = safe_ratio(wanted, torch.linalg.vector_norm(bursts, dim=(2, 3)))
     scale = scale * amplitude(-snr_db.to(scale.dtype))

@@ -59,16 +59,18 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
             heard = torch.cat([heard, heard[..., -1:].expand(-1, -1, rest)], dim=-1)
         energy = _slope_energy(heard, block)
         parts.append((_band_power(padded, bands), energy))
-    power, energy = (torch.cat(part) for part in zip(*parts, strict=True))
+    power, energy = (
+        part[0] if len(part) == 1 else torch.cat(part) for part in zip(*parts, strict=True)
+    )
     novelty = _novelty(power)
     # Attacks closer than a vocoder frame share one reset: the clearest.
     summit = nnf.pad(novelty, (4, 4), value=-math.inf).unfold(-1, 9, 1).amax(-1)
-    found = (novelty == summit) & (novelty > _RISE_DB)
+    found = nnf.threshold(novelty, _RISE_DB, math.nan) == summit  # what is lower is no number
     jump = _jump(energy)
     # The frame shows the attack from its second half on: look from 10 blocks before to 6 after.
     around = nnf.pad(jump, (10, 6 + hop * novelty.shape[-1]), value=-1.0)
-    best = around.unfold(-1, 17, hop)[:, : novelty.shape[-1]].argmax(-1) - 10
-    best = best + torch.arange(0, hop * novelty.shape[-1], hop, device=sound.device)
+    best = around.unfold(-1, 17, hop)[:, : novelty.shape[-1]].argmax(-1)
+    best = best + torch.arange(-10, hop * novelty.shape[-1] - 10, hop, device=sound.device)
     blocks = jump.shape[-1]
     best = where_else(found, best.clamp(0, blocks - 1), blocks)
     marked = torch.zeros(len(sound), blocks + 1, dtype=torch.bool, device=sound.device)
@@ -174,8 +176,9 @@ def _slope_energy(sound: Tensor, block: int) -> Tensor:
 def _jump(energy: Tensor) -> Tensor:
     """Return the energy in 4 blocks over that in the 8 blocks before."""
     floor = add_scaled(1e-30, energy.amax(-1, keepdim=True), 1e-6)
-    after = nnf.avg_pool1d(nnf.pad(energy, (0, 3)), 4, stride=1)
-    before = nnf.avg_pool1d(nnf.pad(energy, (8, 0)), 8, stride=1)[:, :-1]
+    padded = nnf.pad(energy, (8, 3))
+    after = nnf.avg_pool1d(padded, 4, stride=1)[:, 8:]
+    before = nnf.avg_pool1d(padded, 8, stride=1)[:, : energy.shape[-1]]
     return (after + floor) / (before + floor)
 
 

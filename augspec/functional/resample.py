@@ -20,7 +20,7 @@ from torch.nn import functional as nnf
 from augspec import native
 from augspec._chunks import in_chunks
 from augspec._compile import compiled, floor_divide, is_launched, launches_cost
-from augspec._constants import constant, counted, where_else
+from augspec._constants import constant, count_up, where_else
 from augspec._torch import GRADIENT_COMPILES, graph_break
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
 from augspec.functional.rates import LONGEST_PERIOD, by_period
@@ -208,7 +208,7 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
     valid = (-floor_divide(ends * -ONE, step)).clamp(max=size)
     silence = rows.shape[1] + left  # the padded row is zero from here on
     start = where_else(first < valid[:, None], position >> 32, silence).clamp(0, silence)
-    block = constant(counted, 0, _BLOCK, dtype=torch.int64, device=rows.device)
+    block = count_up(0, _BLOCK, rows.device)
     offset = block * step[:, None]
     ratio = step.to(rows.dtype) / ONE
     matrix = interpolation_matrix(offset, ratio, reach, width, max_ratio)

@@ -127,7 +127,7 @@ def resize_places(
     """
     for name, part in (("scale", scale), ("start", start)):
         check_parameter(name, part, sizes, "batch")
-    canvas = (sizes * virtual_scale).long()
+    canvas = (sizes.float() * virtual_scale).long()
     part = torch.minimum((sizes * scale).long(), canvas).clamp(min=1)
     first = span_start(start, (canvas - part).clamp(min=0)) - (canvas - sizes) // 2
     step = (part - 1).to(dtype) / (sizes - 1).clamp(min=1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import compiled, launches_cost
-from augspec._constants import constant, counted, where_else
+from augspec._constants import count_up, where_else
 
 # Taps and Kaiser beta, at the lower of the two rates; two more would no longer fit whole vectors.
 TAPS, BETA = 32, 7.5
@@ -54,7 +54,7 @@ def interpolation_matrix(
     stretch = ratio.clamp(min=1.0)[:, None, None]
     least, most = torch.finfo(ratio.dtype).tiny, max_ratio * (1 + 1e-6)  # rounding may exceed
     known = (ratio == ratio.clamp(least, most))[:, None, None]
-    sample = constant(counted, -reach, width - reach, dtype=torch.int64, device=ratio.device)
+    sample = count_up(-reach, width - reach, ratio.device)
     fraction = (offset & (ONE - 1)).to(ratio.dtype) / ONE
     distance = (sample[:, None] - (offset >> 32)[:, None, :]).to(ratio.dtype) - fraction[:, None, :]
     return windowed_sinc(distance / stretch, TAPS, BETA) / where_else(known, stretch, torch.nan)

@@ -13,6 +13,7 @@ from augspec.functional.formant import formant_shift
 from augspec.functional.frame_size import choose_n_fft
 from augspec.functional.linked import split_units
 from augspec.functional.onset import find_onsets, resample_onsets
+from augspec.functional.pace import SteadyPace
 from augspec.functional.resample import resample, resampled_lengths
 from augspec.functional.vocoder import stretch_examples
 from augspec.native.vocoder import Pitch, stretch_units
@@ -268,7 +269,7 @@ def _stretch(
         return waveform.new_zeros(batch, channels, size)
     valid = rate.new_full((batch,), time, dtype=torch.int64) if lengths is None else lengths
     sound = waveform.to(compute_dtype(waveform))
-    ratio = torch.ones_like(rate) if pitch is None else pitch.ratio
+    ratio = rate if pitch is None else pitch.ratio
     sound, (rate, ratio) = split_units(sound, rate, ratio)
     if len(sound) > batch:
         valid = valid.repeat_interleave(len(sound) // batch)
@@ -306,7 +307,8 @@ def _stretch_units(
     if pitch is not None:
         onsets = resample_onsets(onsets, pitch.ratio.unsqueeze(-1), pitch.size, n_fft)
         source = partial(_resample_some, sound, valid, pitch)
-    return stretch_examples(source, rate, onsets, source_ends, ends, size, n_fft, sound.shape[1])
+    pace, channels = SteadyPace.of(rate), sound.shape[1]
+    return stretch_examples(source, pace, onsets, source_ends, ends, size, n_fft, channels)
 
 
 def _resample_some(sound: Tensor, valid: Tensor | None, pitch: Pitch, some: slice) -> Tensor:

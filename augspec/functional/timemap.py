@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled, floor_divide
-from augspec._constants import constant, counted, where_else
+from augspec._constants import constant, counted, scaled
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
@@ -46,10 +46,9 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     Returns:
         Centers, ``(row, frame)`` int64, and how many output samples ahead the next onset is.
     """
-    reach = n_fft // 2
     step = step.unsqueeze(-1)
     plain = (position + ONE // 2) >> 32
-    before, after = _onsets_around(plain, onsets, n_fft)
+    before, after = onsets_around(plain, onsets, n_fft)
     # To the nearest output sample. One operation each: a product that is added on the way.
     half = step // 2
     both = (
@@ -57,22 +56,43 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
         torch.add(half - position, after, alpha=ONE),
     )
     since, until = floor_divide(torch.stack(both), step)
+    return copy_attacks(plain, (before, after), (since, until), step, n_fft), until
+
+
+def copy_attacks(
+    plain: Tensor, around: Grid, distances: tuple[Tensor, Tensor], step: Tensor, n_fft: int
+) -> Tensor:
+    """Move frames that are near an onset so that the onset is copied: see `map_time`.
+
+    Args:
+        plain: Where the plain stretch has each frame, in input samples, ``(row, frame)`` int64.
+        around: The onset before and the one after each frame, in input samples, of this shape.
+        distances: How many output samples lie between the frame and each of these two.
+        step: Input samples for an output sample, on the way to the nearest onset, in units of
+            2**-32: int64, ``(row, 1)`` or ``(row, frame)``.
+        n_fft: Samples of a frame.
+
+    Returns:
+        Centers, ``(row, frame)`` int64.
+    """
+    reach = n_fft // 2
+    (before, after), (since, until) = around, distances
     distance, gap = torch.minimum(since, until), since + until
     is_since = since < until
     copy = torch.where(is_since, before + since, after - until)
-    rate = step * (1.0 / ONE)
-    lean = 1 - rate
-    slope = (0.5 * rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
+    half_rate = scaled(step, 0.5 / ONE)  # doubled without rounding
+    lean = torch.rsub(half_rate, 1.0, alpha=2.0)
+    slope = (half_rate / lean.abs().clamp(min=1e-3)).clamp(max=_STEEPEST)
     returning = reach - slope * (distance - reach)
-    shared = slope * (gap / 2 - distance)
+    shared = slope * (scaled(gap, 0.5) - distance)
     copied = distance <= shared.clamp(max=reach)
     excess = torch.minimum(torch.minimum(distance, shared), returning).clamp(min=0)
     moved = plain + torch.round(excess * torch.where(is_since, lean, -lean)).to(torch.int64)
     # The first term of the minimum in whole numbers, exact far from the beginning too.
-    return torch.where(copied, copy, moved), until
+    return torch.where(copied, copy, moved)
 
 
-def _onsets_around(sample: Tensor, onsets: Grid, n_fft: int) -> Grid:
+def onsets_around(sample: Tensor, onsets: Grid, n_fft: int) -> Grid:
     """Look up the last onset up to, and the first after, the block that each sample is in."""
     last, first = onsets
     block = torch.div(sample, n_fft // 32, rounding_mode="floor").clamp(0, last.shape[-1] - 1)
@@ -106,11 +126,12 @@ def take_frames(
     # behind the mirror image too, or padding would change what comes out.
     padded = nnf.pad(rows, (n_fft, n_fft if ends is None else 2 * n_fft))
     if ends is not None:
-        count = partial(constant, counted, dtype=torch.int64, device=rows.device)
-        behind = ends.unsqueeze(-1) + count(n_fft, 2 * n_fft)  # in `padded`
-        source = ends.unsqueeze(-1) - count(1, n_fft + 1)
-        mirrored = where_else(source >= 0, rows.gather(1, source.clamp(min=0)), 0.0)
-        padded = padded.scatter_(1, behind, mirrored)
+        fixed = partial(constant, dtype=torch.int64, device=rows.device)
+        behind = ends.unsqueeze(-1) + fixed(counted, n_fft, 2 * n_fft)  # in `padded`
+        mirrored = padded.gather(1, ends.unsqueeze(-1) + fixed(_counted_down, n_fft))
+        # The gradient of what was gathered needs the padded rows as they were.
+        scatter = padded.scatter if padded.requires_grad else padded.scatter_
+        padded = scatter(1, behind, mirrored)
     time = padded.shape[-1]
     start = (start + n_fft).clamp(0, time - n_fft)
     if rows.requires_grad or torch.compiler.is_compiling():
@@ -123,6 +144,10 @@ def take_frames(
     if window is None:
         return nnf.embedding(start, padded.flatten().unfold(0, n_fft, 1))
     return _take(start.flatten(), padded.flatten(), window).reshape(*start.shape, n_fft)
+
+
+def _counted_down(count: int, *, dtype: torch.dtype) -> Tensor:
+    return torch.arange(count - 1, -1, -1, dtype=dtype)
 
 
 @compiled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -12,15 +11,15 @@ from augspec._chunks import in_chunks
 from augspec._compile import compiled, launches_cost
 from augspec._constants import constant, where_else
 from augspec.functional.onset import Grid
+from augspec.functional.pace import Pace
 from augspec.functional.phase_lock import HEARD, LOOKAHEAD, OVERLAP, lock_phases
-from augspec.functional.sinc import ONE
-from augspec.functional.timemap import map_time, take_frames
+from augspec.functional.timemap import take_frames
 from augspec.functional.unchanged import keep_unchanged
 
 
 def stretch_examples(
     source: Callable[[slice], Tensor],
-    rate: Tensor,
+    pace: Pace,
     onsets: Grid,
     source_ends: Tensor,
     ends: Tensor,
@@ -28,7 +27,7 @@ def stretch_examples(
     n_fft: int,
     channels: int,
 ) -> Tensor:
-    """Stretch each example by its own rate: output ``n`` is the input around ``n * rate``.
+    """Stretch each example at its own pace: output ``n`` is the input around ``n * rate``.
 
     Where frames are taken, which bins are peaks and how they turn is decided once for all channels
     of an example, so that what channels share they still share afterwards. A rate of exactly 1
@@ -38,7 +37,8 @@ def stretch_examples(
         source: Gives some examples, ``(example, channel, time)``, float32 or float64; beyond their
             end is silence. A function, so that audio that has to be made first need not leave the
             cache.
-        rate: Speed of each example, ``(example,)``; NaN comes out where it is not positive.
+        pace: Speed of each example, all the time or from place to place; NaN comes out where it is
+            not positive.
         onsets: Where attacks are, from `augspec.functional.onset.find_onsets`.
         source_ends: Samples of each example of the input before silence, ``(example,)`` int64.
         ends: Samples of each example of the output before silence, ``(example,)`` int64.
@@ -49,22 +49,21 @@ def stretch_examples(
     Returns:
         ``(example, channel, size)``.
     """
-    rate = where_else(rate > 0, rate, math.nan)
     last, first = onsets
 
     def stretch(some: slice) -> Tensor:
         grid = last[some], first[some]
         both_ends = source_ends[some], ends[some]
-        return _stretch_chunk(source(some), rate[some], grid, both_ends, size, n_fft)
+        return _stretch_chunk(source(some), pace.some(some), grid, both_ends, size, n_fft)
 
-    return in_chunks(stretch, len(rate), OVERLAP * channels * size, rate.device)
+    return in_chunks(stretch, len(ends), OVERLAP * channels * size, ends.device)
 
 
 def _stretch_chunk(
-    sound: Tensor, rate: Tensor, onsets: Grid, ends: tuple[Tensor, Tensor], size: int, n_fft: int
+    sound: Tensor, pace: Pace, onsets: Grid, ends: tuple[Tensor, Tensor], size: int, n_fft: int
 ) -> Tensor:
     channels, (source_ends, ends_) = sound.shape[1], ends
-    centers, attacks = _place_frames(rate, onsets, size, n_fft)
+    centers, attacks = _place_frames(pace, onsets, size, n_fft)
     window = constant(torch.hann_window, n_fft, dtype=sound.dtype, device=sound.device)
     start, row_ends = centers - n_fft // 2, source_ends
     if channels > 1:
@@ -76,10 +75,10 @@ def _stretch_chunk(
     heard = specgram[:, :, HEARD]
     in_place = channels == 1 and not phasor.requires_grad
     pieces = torch.fft.irfft(phasor.mul_(heard) if in_place else phasor * heard, n=n_fft)
-    nan_or_zero = (rate - rate).to(sound.dtype)  # NaN where the rate is no number
+    nan_or_zero = pace.nan_or_zero().to(sound.dtype)
     synthesis = constant(_synthesis_window, n_fft, dtype=sound.dtype, device=sound.device)
     stretched = _overlap_add(pieces, synthesis, nan_or_zero, ends_)[..., :size]
-    return keep_unchanged(stretched, sound, rate == 1)
+    return keep_unchanged(stretched, sound, pace.unchanged())
 
 
 def _synthesis_window(n_fft: int, *, dtype: torch.dtype) -> Tensor:
@@ -87,7 +86,7 @@ def _synthesis_window(n_fft: int, *, dtype: torch.dtype) -> Tensor:
     return torch.hann_window(n_fft, dtype=dtype) / (0.375 * OVERLAP)
 
 
-def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Tensor, Tensor]:
+def _place_frames(pace: Pace, onsets: Grid, size: int, n_fft: int) -> tuple[Tensor, Tensor]:
     """Choose the input sample at the center of each output frame, by the time map of `map_time`.
 
     Returns:
@@ -95,13 +94,19 @@ def _place_frames(rate: Tensor, onsets: Grid, size: int, n_fft: int) -> tuple[Te
         and the heard frames from which an attack is to be copied, bool.
     """
     hop, reach = n_fft // OVERLAP, n_fft // 2
-    blocks = -(-size // hop)
-    # Heard are frames -1 to blocks + 1: all that touch the output.
-    position = torch.arange(-2 * hop, (blocks + 2 + LOOKAHEAD) * hop, hop, device=rate.device)
-    step = (rate * ONE).to(torch.int64).clamp(min=1)
-    centers, until = map_time(position * step.unsqueeze(-1), step, onsets, n_fft)
+    centers, until = pace.place(frame_places(size, n_fft, onsets[0].device), onsets, n_fft)
     # The first frame that an attack touches, half a frame before it.
     return centers, ((until > reach - hop) & (until <= reach))[:, HEARD]
+
+
+def frame_places(size: int, n_fft: int, device: torch.device) -> Tensor:
+    """Give the samples of the output around which there are frames, int64.
+
+    Heard are the second to the third last: all that touch the output.
+    """
+    hop = n_fft // OVERLAP
+    blocks = -(-size // hop)
+    return torch.arange(-2 * hop, (blocks + 2 + LOOKAHEAD) * hop, hop, device=device)
 
 
 def _sum_by_part(windowed: Tensor, hop: int) -> Tensor:

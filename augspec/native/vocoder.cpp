@@ -29,6 +29,9 @@ struct Stretch {
     const float* rate;      // of what is resampled, (unit,); NaN where it is not positive
     const int64_t* step;    // the same in 32.32 fixed point, at least 1
     const int64_t* ends;    // samples of the output before silence, (unit,)
+    const int64_t* centers;  // where frames are taken if not by the rate, (unit, place), or null
+    const int64_t* until;    // output samples from these frames to the next onset, (unit, place)
+    int64_t places;
     const float* window;        // (n_fft,)
     const float* onset_window;  // (n_fft / 4,)
     const float* onset_bands;   // (n_fft / 8 + 1, 16)
@@ -38,6 +41,17 @@ struct Stretch {
 
 constexpr int OVERLAP = 4;    // frames over each sample of the output
 constexpr int LOOKAHEAD = 2;  // frames from the first that an attack touches to one that it fills
+
+// Frames at given places, the first around two hops before output sample 0.
+struct GivenPlaces {
+    const int64_t *centers, *until;
+    int64_t count, hop;
+
+    TimeMap::Place at(int64_t output) const {
+        const int64_t i = std::clamp<int64_t>(output / hop + LOOKAHEAD, 0, count - 1);
+        return {centers[i], until[i]};
+    }
+};
 
 class Vocoder {
   public:
@@ -64,6 +78,13 @@ class Vocoder {
         if (rate == 1.0f) return copy(unit, out);
         if (!(rate > 0.0f && rate <= 3.4028235e38f))
             return std::fill(out, out + channels_ * stretch_.size, NAN);
+        if (stretch_.centers) {
+            const int64_t first = unit * stretch_.places, valid = stretch_.valid[unit];
+            take_rows(unit, false, valid);
+            return stretch_unit(GivenPlaces{stretch_.centers + first, stretch_.until + first,
+                                            stretch_.places, hop_},
+                                valid, stretch_.ends[unit], out);
+        }
         const Pitch& pitch = stretch_.pitch;
         // Onsets are found before resampling: that costs less, and does not depend on the pitch.
         for (int channel = 0; channel < channels_; channel++)
@@ -73,12 +94,7 @@ class Vocoder {
         const int64_t end = pitch.ratio ? pitch.ends[unit] : stretch_.valid[unit];
         const TimeMap map(stretch_.step[unit], pitch.ratio ? pitch.ratio[unit] : 1.0f, time, n_fft_,
                           onsets);
-        for (int channel = 0; channel < channels_; channel++) {
-            float* row = take_row(unit, channel, n_fft_, pitch.ratio != nullptr, end);
-            // Near the end of the output some of the frames, which are moved, would hold silence.
-            for (int64_t i = 0; i < std::min<int64_t>(n_fft_, end); i++)
-                row[end + i] = row[end - 1 - i];
-        }
+        take_rows(unit, pitch.ratio != nullptr, end);
         stretch_unit(map, end, stretch_.ends[unit], out);
     }
 
@@ -124,7 +140,18 @@ class Vocoder {
         return row;
     }
 
-    void stretch_unit(const TimeMap& map, int64_t source_end, int64_t end, float* out) {
+    // Take the channels from which frames are taken.
+    void take_rows(int64_t unit, bool resampled, int64_t end) {
+        for (int channel = 0; channel < channels_; channel++) {
+            float* row = take_row(unit, channel, n_fft_, resampled, end);
+            // Near the end of the output some of the frames, which are moved, would hold silence.
+            for (int64_t i = 0; i < std::min<int64_t>(n_fft_, end); i++)
+                row[end + i] = row[end - 1 - i];
+        }
+    }
+
+    template <class Map>
+    void stretch_unit(const Map& map, int64_t source_end, int64_t end, float* out) {
         const float scale = 1.0f / (0.375f * OVERLAP);  // what both windows of 4 frames add up to
         for (int i = 0; i < n_fft_; i++) synthesis_[i] = stretch_.window[i] * scale;
         for (int64_t i = 0; i < channels_ * n_fft_; i++) pieces_[1][i] = Vec{};
@@ -147,7 +174,8 @@ class Vocoder {
     }
 
     // Take the spectra of frames `first` and on; frame 2 is around output sample 0.
-    void analyse(const TimeMap& map, int64_t first, int64_t which) {
+    template <class Map>
+    void analyse(const Map& map, int64_t first, int64_t which) {
         int64_t starts[LANES];
         for (int lane = 0; lane < LANES; lane++) {
             const TimeMap::Place place = map.at((first + lane - LOOKAHEAD) * hop_);
@@ -233,13 +261,13 @@ extern "C" __attribute__((visibility("default"))) void augspec_stretch(
     float max_ratio, const float* table, int64_t delay_taps, int64_t table_bits, int64_t taps,
     int64_t orders, float beta, const float* rate, const int64_t* step, const int64_t* ends,
     int64_t size, int64_t n_fft, const float* window, const float* onset_window,
-    const float* onset_bands, int64_t threads, float* out) {
+    const float* onset_bands, const int64_t* centers, const int64_t* until, int64_t places,
+    int64_t threads, float* out) {
     using namespace augspec;
     const Sinc sinc{table, delay_taps, table_bits, taps, orders, beta};
     const Pitch pitch{ratio, ratio_step, source_ends, source_size, max_ratio, sinc};
-    const Stretch stretch{sound,        valid,       pitch, rate,     step, ends, window,
-                          onset_window, onset_bands, units, channels, time, size, n_fft,
-                          out};
+    const Stretch stretch{sound,  valid,        pitch,       rate,  step,     ends, centers, until, places,
+                          window, onset_window, onset_bands, units, channels, time, size,    n_fft, out};
     Arena counting(nullptr);
     Vocoder counted(stretch, counting);
     parallel_for(units, int(threads), [&](int64_t unit) {

@@ -1,10 +1,11 @@
 """The native kernel of time stretch and pitch shift: each unit on one thread, from start to end.
 
-``augspec/functional/stretch.py`` says what is computed and is the reference.
+``augspec/functional/stretch.py`` and ``tempo.py`` say what is computed and are the reference.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -36,6 +37,7 @@ def stretch_units(
     n_fft: int,
     source_ends: Tensor,
     pitch: Pitch | None,
+    place: Callable[[], tuple[Tensor, Tensor]] | None = None,
 ) -> Tensor | None:
     """Resample each unit by its ratio, then stretch it by its rate; None where torch has to.
 
@@ -48,6 +50,9 @@ def stretch_units(
         n_fft: Samples of a frame.
         source_ends: Samples of each unit before silence once it is resampled, ``(unit,)`` int64.
         pitch: How units are resampled; None is not at all.
+        place: Gives where frames are taken, as `augspec.functional.pace.Pace.place` does for
+            `augspec.functional.vocoder.frame_places`, of units that are not resampled; None is by
+            the rate. The rate then only says which units stay as they are, 1, and which are NaN.
 
     Returns:
         ``(unit, channel, size)``.
@@ -58,12 +63,14 @@ def stretch_units(
     if not native.applies(sound, rate, valid, ends, source_ends, ratio):
         return None
     out = sound.new_empty(len(sound), sound.shape[1], size)
+    centers, until = (None, None) if place is None else place()
     native.call(
         "augspec_stretch",
         sound, *sound.shape, valid.clamp(0, sound.shape[-1]),
         *_resampling(source_ends, pitch), *filter_constants(),
         rate, (rate * ONE).to(torch.int64).clamp(min=1), ends.clamp(min=0), size,
-        n_fft, *_tables(n_fft), native.threads(), out=out,
+        n_fft, *_tables(n_fft), centers, until, 0 if centers is None else centers.shape[1],
+        native.threads(), out=out,
     )  # fmt: skip
     return out
 

@@ -76,6 +76,7 @@ def _values(transform: Any, params: dict[str, Tensor]) -> list[str]:
     named = [
         f"{name} {', '.join(map(_number, values.flatten().tolist()))}"
         for name, values in params.items()
+        if isinstance(values, Tensor)  # not the params of a transform inside
         if values.is_floating_point() or (values.dtype == torch.int64 and not _is_key(values))
     ]
     return named or ["applied"]

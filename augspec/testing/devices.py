@@ -61,11 +61,11 @@ def max_launches(module: nn.Module) -> int:
     What is made of others runs each of them: it may launch what they may.
     """
     own = getattr(module, "max_launches", None)
-    if own is not None:
-        return int(own)
     if isinstance(module, Composite):
-        return max(_MOST_TOGETHER, sum(map(max_launches, module)))
-    return _MOST
+        together = max(_MOST_TOGETHER, sum(map(max_launches, module)))
+        return together if own is None else int(own)
+    inside = [part for part in module.children() if isinstance(part, RandomTransform)]
+    return (_MOST if own is None else int(own)) + sum(map(max_launches, inside))
 
 
 def _work(case: Case, *, ragged: bool = False) -> DeviceWork:

@@ -105,6 +105,8 @@ def parity(device: torch.device, *, time_: int) -> list[Report]:
             signal = signal * torch.linspace(0.5, 1.0, signal.shape[1])[:, None]
         if _takes_specgrams(module):
             signal = _sound(4, 64 * 60).reshape(4, 1, 64, 60).square()
+        elif (channels := getattr(module, "in_channels", 1)) > 1:  # a sound field has four
+            signal = _sound(4 * channels, time_).reshape(4, channels, time_)
         worst = _difference(module, signal, device)
         if worst > CLOSE and device.type != "mps":
             # Noise leaves some phases of a vocoder open: rounding decides them. Not so in float64.

@@ -36,6 +36,7 @@ from augspec.transforms.schedule import *
 from augspec.transforms.specaugment import *
 from augspec.transforms.stretch import *
 from augspec.transforms.telephone import *
+from augspec.transforms.tempo import *
 
 __all__ = ["RandomTransform", "WaveformTransform", "SpecgramTransform"]
 __all__ += [name for _, names in families.members() for name in names]

@@ -37,12 +37,15 @@ class Codec(WaveformTransform):
     ``compression_level`` is libsndfile's. For MP3, at a constant bitrate, it goes linearly from
     320 to 32 kbit/s from 32 kHz upwards, from 160 to 8 from 16 kHz, from 64 to 8 below (rounded to
     what the format has); for Opus from 256 to 6 kbit/s a channel; for Vorbis it is one minus the
-    quality, whose bitrate depends on the sound.
+    quality, whose bitrate depends on the sound. GSM 6.10, the full-rate codec of the first mobile
+    telephones, has 13 kbit/s at 8 kHz and no level. At another sample rate put `Resample` before
+    and behind.
 
     Args:
         sample_rate: In Hz. MP3 has 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100 and 48000;
-            Opus 8000, 12000, 16000, 24000 and 48000; Vorbis 8000 to 192000.
-        formats: Formats to draw from with equal chances: ``"mp3"``, ``"vorbis"``, ``"opus"``.
+            Opus 8000, 12000, 16000, 24000 and 48000; Vorbis 8000 to 192000; GSM 8000.
+        formats: Formats to draw from with equal chances: ``"mp3"``, ``"vorbis"``, ``"opus"``,
+            ``"gsm"``.
         compression_level: Range, uniform, in [0, 1]; 1 is the smallest file. A number is a
             constant.
         p: Probability that an example is changed.
@@ -56,7 +59,8 @@ class Codec(WaveformTransform):
         RuntimeError: If the installed libsndfile cannot write a format.
 
     References:
-        LAME technical FAQ, "encoder delay", https://lame.sourceforge.io/tech-FAQ.txt.
+        LAME technical FAQ, "encoder delay", https://lame.sourceforge.io/tech-FAQ.txt; ETSI
+        GSM 06.10, "Full rate speech transcoding", 1990.
 
     Example:
         >>> import torch

@@ -16,7 +16,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Level": ("level", "normalize", "dynamics"),
     "Distortion and codecs": ("distortion", "codec", "telephone"),
     "Time": ("crop", "pad", "edit"),
-    "Pitch, tempo and formants": ("stretch", "flutter", "formant", "resample"),
+    "Pitch, tempo and formants": ("stretch", "tempo", "flutter", "formant", "resample"),
     "Filters and equalisers": ("filter", "equalizer", "coloration", "mel_range"),
     "Noise and rooms": ("noise", "reverb"),
     "Channels": ("channels", "ambisonics"),

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from augspec.bank import Bank, check_bank, example_bank
 from augspec.functional import noise
-from augspec.functional.checks import check_range
+from augspec.functional.checks import check_flag, check_range
 from augspec.functional.reference import REFERENCES
 from augspec.functional.shapes import ends_of, like, span_start
-from augspec.params import Values
+from augspec.params import Values, select
 from augspec.random import Draw, as_integers
 from augspec.transforms.declare import (
     Drawn,
@@ -26,6 +26,7 @@ from augspec.transforms.declare import (
     check_rate,
     setting,
 )
+from augspec.transforms.noise_chain import TransformsNoise
 from augspec.transforms.vocoder import RateTransform
 
 __all__ = ["BackgroundNoise", "ColoredNoise", "ShortNoises", "WhiteNoise"]
@@ -147,7 +148,7 @@ class ColoredNoise(NoiseTransform):
     """
 
     # The noise, a filter of eight states, and the ratio of two powers.
-    max_launches: ClassVar[int] = 230
+    max_launches: ClassVar[int] = 220
 
     snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
     slope_db: Uniform = Uniform(
@@ -163,20 +164,26 @@ class ColoredNoise(NoiseTransform):
         return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
 
 
-class BackgroundNoise(NoiseTransform):
+class BackgroundNoise(TransformsNoise, NoiseTransform):
     """Add a random part of a random sound of a bank at a random signal-to-noise ratio.
 
     All channels get the same, unless the bank keeps the channels of its sounds (``mono=False``). A
-    sound that is longer than the example is cut at a random place; a
-    shorter one begins again where it ends, from a random place, and its end turns into its
-    beginning over 5 ms. Where a cut would hold less than half as much sound as another could, it is
-    made elsewhere: otherwise the little that it holds would be amplified to the level of all.
+    sound that is longer than the example is cut at a random place; a shorter one begins again where
+    it ends, from a random place, and its end turns into its beginning over 5 ms. With
+    ``loop=False`` a shorter one is heard once, at a random place. Where a cut would hold less than
+    half as much sound as another could, it is made elsewhere: otherwise the little that it holds
+    would be amplified to the level of all.
     Silence stays silent, and a silent part of a sound adds nothing.
 
     Args:
         bank: The sounds, at the sample rate of the audio.
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
+        loop: Whether a sound that is shorter than the example begins again. With False it is heard
+            once and the rest is silence, which counts in the noise's mean power unless
+            ``reference="active"``.
+        noise_transform: A transform, or a chain, that the noise goes through before it is added;
+            its draws are its own for each example. It must keep the shape.
         reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
             sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
             ``"a_weighted"`` by the A curve; ``"lufs"`` by ITU-R BS.1770. ``"full_scale"`` adds
@@ -189,9 +196,10 @@ class BackgroundNoise(NoiseTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        TypeError: If ``bank`` is no `augspec.Bank`.
-        ValueError: If the range is reversed or out of its bounds, ``reference`` is not known, or
-            ``p`` is not in [0, 1].
+        TypeError: If ``bank`` is no `augspec.Bank`, or ``noise_transform`` no transform.
+        ValueError: If the range is reversed or out of its bounds, ``reference`` is not known,
+            ``noise_transform`` takes spectrograms, mixes examples, has another sample rate or, in
+            use, changes the shape, or ``p`` is not in [0, 1].
 
     Example:
         >>> import torch
@@ -200,10 +208,14 @@ class BackgroundNoise(NoiseTransform):
         >>> bank = augspec.Bank([torch.randn(4000), torch.randn(300)], sample_rate=16000)
         >>> T.BackgroundNoise(bank, (5.0, 20.0))(torch.randn(4, 1, 800)).shape
         torch.Size([4, 1, 800])
+        >>> far = T.BackgroundNoise(bank, noise_transform=T.LowPass(2000.0, sample_rate=16_000))
+        >>> far(torch.randn(4, 1, 800)).shape
+        torch.Size([4, 1, 800])
     """
 
     bank: Bank = setting(check=lambda _, bank: check_bank(bank))
     snr_db: Uniform = Uniform(default=(3.0, 30.0), at_least=-100.0, at_most=200.0, unit="dB")
+    loop: bool = setting(default=True, check=check_flag, kw_only=True)
     sound = Sound()
     offset = Place()
 
@@ -212,21 +224,38 @@ class BackgroundNoise(NoiseTransform):
         """Give an instance with typical settings; two notes stand for the noise."""
         return cls(example_bank())
 
+    def _noise_channels(self, channels: int) -> int:
+        return channels if self.per_channel or self.bank.channels > 1 else 1
+
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
-        sound, size = params["sound"], signal.shape[-1]
+        added = self._cut(signal, params, lengths).to(signal.dtype)
+        added = added if added.dim() == 3 else added[:, None]
+        added = self._transform_noise(added, params, lengths).expand_as(signal)
+        return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
+
+    def _cut(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
+        """Take the parts of the sounds: (batch, size), or (batch, channel, size)."""
+        sound, offset, size = params["sound"], params["offset"], signal.shape[-1]
         used = like(ends_of(signal, lengths), sound).expand_as(sound)
         at_least = size if lengths is None else 0
         rows = self.bank.rows_of(sound, signal.shape[1], per_channel=self.per_channel)
         # One place for all channels of a sound: where the first of them sounds.
         first = self.bank.first_row_of(sound)
-        start = self.bank.find_place(first, params["offset"], used, at_least=at_least)
+        start = self.bank.find_place(first, offset, used, at_least=at_least)
+        length = self.bank.length_of(first)
+        begin = span_start(offset, (used - length).clamp(min=0))  # of a sound that is heard once
+        if not self.loop:
+            # Read from where the beginning comes at `begin`: what else is read is silenced.
+            start = torch.where(length < used, -begin % length, start)
         start, used = (like(one, rows).expand_as(rows) for one in (start, used))
-        added = self.bank.take(rows, start, size, smooth=True, used=used).to(signal.dtype)
-        added = added if added.dim() == 3 else added[:, None].expand_as(signal)
-        return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
+        taken = self.bank.take(rows, start, size, smooth=self.loop, used=used)
+        if self.loop:
+            return taken
+        since = torch.arange(size, device=taken.device) - like(begin, taken)
+        return torch.where((since >= 0) & (since < like(length, taken)), taken, 0.0)
 
 
-class ShortNoises(NoiseTransform):
+class ShortNoises(TransformsNoise, NoiseTransform):
     """Add several bursts of noise at random places, of random width and level.
 
     Each burst lies within the example as far as it fits, may overlap others, and fades in and out.
@@ -242,6 +271,8 @@ class ShortNoises(NoiseTransform):
         bank: Sounds from which bursts are cut, at any place; None makes white noise.
         fade: Seconds over which a burst fades in and out.
         sample_rate: Sample rate in Hz.
+        noise_transform: A transform, or a chain, that the noise goes through before it is added;
+            the bursts of an example share its draws. It must keep the shape.
         reference: ``"all"`` measures the level of the example over all valid samples; ``"active"``
             over those that sound: the blocks of 20 ms at most 30 dB below the mean power.
         p: Probability that an example gets bursts.
@@ -251,7 +282,9 @@ class ShortNoises(NoiseTransform):
 
     Raises:
         ValueError: If a range is reversed or out of its bounds, ``fade`` is out of its bounds,
-            ``reference`` is not known, ``sample_rate`` is not positive, or ``p`` is not in [0, 1].
+            ``reference`` is not known, ``noise_transform`` takes spectrograms, mixes examples, has
+            another sample rate or, in use, changes the shape, ``sample_rate`` is not positive, or
+            ``p`` is not in [0, 1].
 
     Example:
         >>> import torch
@@ -309,6 +342,9 @@ class ShortNoises(NoiseTransform):
         sound = as_integers(bits("sound"), 0, len(self.bank))
         return {**params, "sound": sound, "offset": each("offset")}
 
+    def _noise_channels(self, channels: int) -> int:
+        return 1 if self.bank is not None and self.bank.channels == 1 else channels
+
     def _bursts(self, params: Values, width: Tensor, channels: int, size: int) -> Tensor:
         """Give the noise of every burst: (batch, burst, channel, size)."""
         if self.bank is None:
@@ -319,9 +355,18 @@ class ShortNoises(NoiseTransform):
         start = self.bank.find_place(first, params["offset"], width, anywhere=True)
         start, used = (like(one, rows).expand_as(rows) for one in (start, width))
         bursts = self.bank.take(rows, start, size, smooth=True, used=used)
-        if bursts.dim() == 3:  # one channel for all
-            bursts = bursts[:, :, None].expand(-1, -1, channels, -1)
-        return bursts
+        return bursts[:, :, None] if bursts.dim() == 3 else bursts  # one channel for all
+
+    def _transform_bursts(self, bursts: Tensor, params: Values, width: Tensor) -> Tensor:
+        """Send each burst through the noise's transform, as an example of its own."""
+        if self.noise_transform is None:
+            return bursts
+        batch, count = width.shape
+        example = torch.arange(batch * count, device=width.device) // count
+        own: Any = params["noise_transform"]
+        own = {"noise_transform": select(own, example)}
+        out = self._transform_noise(bursts.flatten(0, 1), own, width.flatten())
+        return out.reshape(batch, count, *out.shape[1:])
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         longest = round(self.duration[1] * self.sample_rate)
@@ -329,7 +374,11 @@ class ShortNoises(NoiseTransform):
         silent = torch.arange(width.shape[1], device=width.device) >= params["count"][:, None]
         room = (ends_of(signal, lengths)[:, None] - width).clamp(min=0)
         heard = min(longest, signal.shape[-1])  # of the rest nothing would be
-        added = self._bursts(params, width, signal.shape[1], heard).to(signal.dtype)
+        # What a transform makes of a burst may depend on all of it.
+        size = heard if self.noise_transform is None else longest
+        added = self._bursts(params, width, signal.shape[1], size).to(signal.dtype)
+        added = self._transform_bursts(added, params, width)[..., :heard]
+        added = added.expand(-1, -1, signal.shape[1], -1)
         return noise.short_noises(
             signal,
             added,

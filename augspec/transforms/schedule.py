@@ -98,9 +98,9 @@ class Schedule(Composite):
     def _value(self, name: str) -> Tensor:
         """Interpolate a setting at the epoch."""
         points = self.settings.get(name, [(0, 1.0)])
-        value = torch.full((), points[0][1], device=self.epoch.device)
+        value = torch.full((), points[0][1], dtype=torch.float32, device=self.epoch.device)
         for (start, low), (stop, high) in pairwise(points):
-            passed = ((self.epoch - start) / (stop - start)).clamp(0.0, 1.0)
+            passed = ((self.epoch - start).float() / (stop - start)).clamp(0.0, 1.0)
             value = value + (high - low) * passed
         return value
 

@@ -171,7 +171,8 @@ class SpecAugment(SpecgramTransform):
 
     def _time_widths(self, drawn: Tensor, ends: Tensor) -> Tensor:
         """Say how wide the spans of frames are, ``(batch, count)``; the last may be 0."""
-        settings, widest = self.settings, (ends * self.settings["max_time_fraction"]).long()
+        settings = self.settings
+        widest = (ends.float() * settings["max_time_fraction"]).long()
         # As the paper has it: the width is drawn up to its largest, then cut to the fraction.
         most: Tensor | int = settings["max_time_width"]
         if self.adaptive_width is not None:

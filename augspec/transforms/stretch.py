@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
+from abc import ABC
 from typing import Any, ClassVar, Self
 
 import torch
@@ -14,53 +13,15 @@ from augspec.functional.checks import check_flag
 from augspec.functional.resample import resampled_lengths
 from augspec.params import Labels, Values
 from augspec.transforms.declare import Uniform, setting
+from augspec.transforms.tempo import TempoTransform
 from augspec.transforms.vocoder import VocoderTransform
 from augspec.transforms.warp import FusableTransform, Warp
 
 __all__ = ["PitchAndTempo", "PitchShift", "Speed", "TimeStretch"]
 
 
-class _TempoTransform(FusableTransform, ABC):
-    """A transform that makes examples longer or shorter, each by its own rate."""
-
-    keep_length: bool = setting(default=True, check=check_flag, kw_only=True)
-    per_channel: bool = setting(default=False, init=False)
-
-    scale_free = True
-    _has_room_for_neutral = False
-
-    @abstractmethod
-    def _lowest_rate(self) -> float:
-        """Give the lowest rate that is drawn."""
-
-    @abstractmethod
-    def _rate(self, params: Values) -> Tensor:
-        """Give the parameter that divides the duration."""
-
-    def make_room_for_neutral(self) -> None:
-        """Leave room for rates between the drawn ones and 1."""
-        self._has_room_for_neutral = True
-
-    def _size(self, time: int) -> int:
-        if self.keep_length:
-            return time
-        lowest = self._lowest_rate()
-        # An example that is not picked keeps its rate of 1: room for it too.
-        if self.p < 1.0 or self._has_room_for_neutral:
-            lowest = min(lowest, 1.0)
-        return math.ceil(time / lowest)
-
-    def _settings(self, time: int) -> dict[str, Any]:
-        return {**super()._settings(time), "size": self._size(time)}
-
-    def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor:
-        rate = self._rate(params)
-        if lengths is None:
-            lengths = torch.full(rate.shape, time, dtype=torch.int64, device=rate.device)
-        return resampled_lengths(lengths, rate, self._size(time))
-
-    def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
-        return (position * self._rate(params)[:, None]).to(torch.int64)
+class _FusableTempo(TempoTransform, FusableTransform, ABC):
+    """A transform that plays each example faster or slower by its own rate, the same all along."""
 
     def warp(self, warp: Warp, params: Values) -> Warp:
         """Take frames at another hop."""
@@ -106,7 +67,7 @@ def _shift_labels(targets: Labels, semitones: Tensor) -> Labels:
     return {**targets, "pitch": targets["pitch"] + semitones}
 
 
-class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch):
+class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
     """Change the tempo of each example by its own random rate; the pitch stays.
 
     A phase vocoder with a rate per example. ``lengths`` come out divided by the rate.
@@ -142,7 +103,7 @@ class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch
 
     # Phases are summed and peaks are found in many small steps, unless they are compiled; with
     # `per_channel` in some more.
-    max_launches: ClassVar[int] = 260
+    max_launches: ClassVar[int] = 250
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 
@@ -158,7 +119,7 @@ class TimeStretch(_TempoTransform, VocoderTransform, kernel=stretch.time_stretch
         return params["rate"]
 
 
-class Speed(_TempoTransform, kernel=stretch.speed):
+class Speed(_FusableTempo, kernel=stretch.speed):
     """Play each example faster or slower by its own factor: pitch and tempo change together.
 
     Resampling alone, by a windowed sinc: cheaper than a stretch or a shift, and free of artefacts.
@@ -257,7 +218,7 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
         return not self.preserve_formants
 
 
-class PitchAndTempo(_TempoTransform, _PitchTransform, kernel=stretch.pitch_and_tempo):
+class PitchAndTempo(_FusableTempo, _PitchTransform, kernel=stretch.pitch_and_tempo):
     """Change pitch and tempo of each example at once, at the cost of a pitch shift alone.
 
     As `PitchShift` and `TimeStretch` one after the other would, but with one vocoder. ``lengths``
@@ -312,4 +273,4 @@ class PitchAndTempo(_TempoTransform, _PitchTransform, kernel=stretch.pitch_and_t
     def warp(self, warp: Warp, params: Values) -> Warp:
         """Resample, and take frames at another hop."""
         transposed = _PitchTransform.warp(self, warp, params)
-        return _TempoTransform.warp(self, transposed, params)
+        return _FusableTempo.warp(self, transposed, params)

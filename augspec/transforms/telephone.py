@@ -31,8 +31,8 @@ class Telephone(RateTransform, kernel=telephone):
 
     Butterworth filters of the fourth order cut the band; at 8 kHz the samples take the steps of
     mu-law or A-law; the result has the sample rate of the input again. Codecs of mobile telephones
-    (GSM, AMR) are not among them: libsndfile's GSM 6.10 and FFmpeg's AMR encode an example at a
-    time on the CPU. `Codec` with Opus at a high level is the nearest. The gradient is zero.
+    are not among them, because they encode an example at a time on the CPU: `Codec` has GSM 6.10.
+    AMR is not offered: libsndfile lacks it. The gradient is zero.
 
     Args:
         low_freq: Range of the lower end of the band in Hz, uniform in octaves; a number is a
@@ -63,7 +63,7 @@ class Telephone(RateTransform, kernel=telephone):
 
     differentiable = False
     # A filter of four sections, two changes of rate, and both laws.
-    max_launches: ClassVar[int] = 300
+    max_launches: ClassVar[int] = 270
 
     low_freq: LogUniform = LogUniform(
         default=(200.0, 400.0), at_least=1.0, at_most=3999.0, unit="Hz"

@@ -75,3 +75,11 @@ show(voice, T.VTLP((0.85, 1.15)))
 # Strong here, to be heard; 0.1 to 1 % is what machines do.
 
 show(keys, T.WowFlutter(wow=(0.01, 0.02), flutter=(0.002, 0.005), sample_rate=16_000))
+
+# %%
+# TempoCurve
+# ----------
+# :class:`~augspec.transforms.TempoCurve`: a tempo that rises and falls within the example, as a
+# player's does; the pitch stays. Labels of frames follow the curve.
+
+show(keys, T.TempoCurve((0.7, 1.4), points=3))

@@ -36,10 +36,12 @@ show(guitar, T.ColoredNoise((5.0, 20.0), slope_db=(-6.0, 6.0)))
 # ---------------
 # :class:`~augspec.transforms.BackgroundNoise`: your own recordings: ``augspec.Bank("folder",
 # 16_000)``. Here two other notes stand for them. 10 to 30 dB for what is behind, 0 to 10 dB for
-# what competes.
+# what competes. ``noise_transform`` changes the noise before it is added: here it comes through
+# a wall. With ``loop=False`` a sound that is too short is heard once.
 
 bank = augspec.Bank([note("string", pitch=50), note("reed", pitch=70)], sample_rate=16_000)
-show(guitar, T.BackgroundNoise(bank, (3.0, 15.0)))
+wall = T.LowPass((300.0, 1000.0), sample_rate=16_000, p=0.5)
+show(guitar, T.BackgroundNoise(bank, (3.0, 15.0), noise_transform=wall))
 
 # %%
 # ShortNoises

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from augspec.ablation.instruments import Groups, interval, widened
+from augspec.ablation.instruments import Bootstrap, Groups, components
 
 STUDIES = 500  # the share that holds the truth is then good to 1 %
 # Instruments of a family, seeds, and whether families spread alike.
@@ -21,8 +21,8 @@ def study(rng, members, seeds, alike, families=10):
     hits = own + shift + 0.05 * rng.normal(size=(seeds, len(own)))
     labels = np.repeat(np.arange(families), members)
     names = [f"f{label}_{place}" for place, label in enumerate(labels)]
-    base = {"labels": labels, "instruments": names, "hits": np.zeros(len(own))}
-    return base, [{**base, "hits": one} for one in hits]
+    base = {"labels": labels, "instruments": names, "hits": np.zeros(len(own)), "macro_recall": 0.0}
+    return base, [{**base, "hits": one, "macro_recall": float(one.mean())} for one in hits]
 
 
 def covered(monkeypatch, members, seeds, alike):
@@ -33,14 +33,8 @@ def covered(monkeypatch, members, seeds, alike):
     held = 0
     for _ in range(STUDIES):
         base, arm = study(rng, members, seeds, alike)
-        groups = Groups(base)
-        weights = groups.resample(rng)
-        scores = groups.macro_recalls(arm, weights)
-        picks = rng.integers(seeds, size=(1000, seeds))
-        means = np.array([run["hits"].mean() for run in arm])
-        ends = interval(scores, picks)
-        low, high, _ = widened(ends, means, groups.parts(arm, [base] * seeds), groups)
-        held += low <= 0.0 <= high
+        found = Bootstrap(Groups(base), seeds).interval([(arm, [base] * seeds)])
+        held += found.low <= 0.0 <= found.high
     return held / STUDIES
 
 
@@ -62,3 +56,24 @@ def test_a_resample_varies_as_another_sample_would(members):
     weights = groups.resample(np.random.default_rng(0))
     found = (weights[:, groups.codes] * arm["hits"]).mean(axis=1).var()
     assert found == pytest.approx(expected, rel=0.1)
+
+
+def test_what_instruments_and_seeds_share_counts_once():
+    """Against the analysis of variance of two crossed factors, on a table of one family."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(4, 1)) + 2.0 * rng.normal(size=(1, 30)) + rng.normal(size=(4, 30))
+    seeds, count = table.shape
+    own = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+    residual = (own**2).sum() / (seeds - 1) / (count - 1) / seeds / count
+    draws = rng.multinomial(count - 1, np.full(count, 1 / count), size=20_000) / (count - 1)
+    found = components(draws @ table.T, table.mean(axis=1))
+    assert found.instruments == pytest.approx(table.mean(0).var(ddof=1) / count, rel=0.05)
+    assert found.seeds == pytest.approx(table.mean(1).var(ddof=1) / seeds)
+    assert found.both == pytest.approx(residual, rel=0.05)
+    assert found.total == found.instruments + found.seeds - found.both
+
+
+def test_one_seed_has_no_part_of_seeds():
+    found = components(np.random.default_rng(0).normal(size=(100, 1)), np.array([0.1]))
+    assert (found.seeds, found.both) == (0.0, 0.0)
+    assert found.total == found.instruments

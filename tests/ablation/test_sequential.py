@@ -139,7 +139,7 @@ def test_1000_studies_are_right_and_stop_early():
 
 @pytest.mark.slow
 def test_the_analysis_holds_in_1000_studies_of_no_effect():
-    """Type I at most 5 %, coverage at least 95 %, of studies that stop and of those that do not.
+    """Type I at most 5 %; coverage at least 95 % of studies that stop, 94 to 96 % of the others.
 
     The sign-flip test alone calls 13 % of the second world's arms different.
     """
@@ -150,7 +150,7 @@ def test_the_analysis_holds_in_1000_studies_of_no_effect():
     assert np.mean([found.p for found in every]) <= 0.05
     assert np.mean([found.seen for found in every]) <= 0.05
     assert np.mean([found.covered for found in every]) >= 0.95
-    assert np.mean([found.covered_whole for found in every]) >= 0.94
+    assert np.mean([found.covered_whole for found in every]) == pytest.approx(0.95, abs=0.01)
 
 
 def print_table(every):

@@ -128,6 +128,21 @@ def test_robust_is_there_by_name_in_any_study():
     assert kinds == ["Gain", "RandomEQ", "RoomReverb", "ColoredNoise"]
 
 
+def test_a_finished_study_is_told_again_though_an_arm_is_no_longer_taken(
+    root, tmp_path, monkeypatch
+):
+    words = small_arguments(root, tmp_path, "--arms", "gain", "--seeds", "1")
+    monkeypatch.setattr("sys.argv", ["ablation.py", *words])
+    assert command.main(words) == 0
+
+    def refuse(*_):
+        raise ValueError("`specgram` must transform specgrams")
+
+    monkeypatch.setattr(command.preflight, "make_frontend", refuse)
+    assert command.main(words) == 0
+    assert command.main([*words, "--seeds", "2"]) == 2  # what is to be trained is checked
+
+
 @pytest.mark.parametrize("epochs", [1, 5])
 def test_a_schedule_of_few_steps_trains(root, tmp_path, monkeypatch, epochs):
     """A batch of all 27 notes is a step an epoch; a rise of 0.2 of five was a division by zero."""

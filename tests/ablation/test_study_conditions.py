@@ -52,6 +52,36 @@ def test_one_training_many_scores(study, root, tmp_path, monkeypatch):
     assert study(*words, "--conditions", "noise-5,quiet") == 0  # nothing is scored again
 
 
+def test_a_condition_that_one_arm_lacks_is_in_no_mean_and_is_said(
+    study, root, tmp_path, monkeypatch
+):
+    score = execute.conditions.evaluate
+
+    def failing(model, batches, *rest):
+        held = batches.loader.dataset
+        if "quiet" in str(held.samples.filename) and failing.arm == "gain":
+            raise ValueError("no room on the disk")
+        return score(model, batches, *rest)
+
+    scored = execute.conditions.score_run
+
+    def watched(record, *rest):
+        failing.arm = record["config"]["arm"]
+        return scored(record, *rest)
+
+    monkeypatch.setattr(execute.conditions, "evaluate", failing)
+    monkeypatch.setattr(execute.conditions, "score_run", watched)
+    words = small_arguments(root, tmp_path, "--arms", "gain", "--seeds", "1")
+    assert study(*words, "--conditions", "noise-5,quiet-3") == 1
+    with (tmp_path / "conditions.csv").open(newline="") as file:
+        noise = {row["arm"]: row for row in csv.DictReader(file) if row["condition"] == "noise"}
+    html = (tmp_path / "report.html").read_text()
+    assert "1 of 2 runs have no score under some conditions" in html
+    assert "gain, seed 0" in html
+    mean = 100 * float(noise["none"]["macro_recall"])
+    assert f"none, under all conditions: {mean:.1f} %" in html
+
+
 def test_scores_are_those_of_the_corrupted_notes(study, root, tmp_path):
     """Against predictions made here, from weights and sounds."""
     from safetensors.torch import load_file

@@ -14,16 +14,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torchaudio
-from common import environment
+from common import busy_processes, environment
 from torch import Tensor, nn
 
 import augspec
 from augspec import features as F
+from augspec import functional
 from augspec import transforms as T
+from augspec.functional.onset import find_onsets
 
 SAMPLE_RATE = 16_000
 MEL = {"sample_rate": SAMPLE_RATE, "n_fft": 1024, "hop_length": 256, "n_mels": 64}
@@ -55,6 +57,8 @@ def contestants(waveform: Tensor) -> Contestants:
         torchaudio.transforms.MelSpectrogram(**MEL), torchaudio.transforms.AmplitudeToDB()
     )
     plain = F.LogMelSpectrogram(**MEL)
+    power = F.Spectrogram(n_fft=1024, hop_length=256)
+    ratio = torch.linspace(0.8, 1.25, len(waveform))
     stretch, pitch = T.TimeStretch((0.8, 1.25)), T.PitchShift((-4.0, 4.0))
 
     def fused(*chain: T.RandomTransform) -> Callable[[], object]:
@@ -70,6 +74,11 @@ def contestants(waveform: Tensor) -> Contestants:
         "stretch, pitch, crop and gain, fused": fused(stretch, pitch, T.RandomCrop(size), T.Gain()),
         "PitchShift of the waveform": lambda: pitch(waveform),
         "TimeStretch of the waveform": lambda: stretch(waveform),
+        # Parts of the rows above, by themselves: where their time goes.
+        "part: frames, window, transform and power": lambda: power(waveform),
+        "part: resampling, as for pitch": lambda: functional.resample(waveform, ratio),
+        "part: attacks found": lambda: find_onsets(waveform, 1024),
+        "part: a batch copied once (memory)": waveform.clone,
     }
     with contextlib.suppress(ImportError):
         import specux
@@ -117,18 +126,6 @@ def print_rows(seconds: dict[str, list[float]], threads: int, busy: int) -> None
             f"| {name} | {1e3 * here:.1f} | {1e3 * best:.1f} | {here / median:.3f} | "
             f"{best / fastest:.3f} |"
         )
-
-
-@contextlib.contextmanager
-def busy_processes(count: int) -> Iterator[None]:
-    """Let processes compute all the time within."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for process in others:
-            process.kill()
-            process.wait()
 
 
 def cold_seconds(program: str, threads: int) -> float:

@@ -108,7 +108,7 @@ def main() -> None:
         print_table(compare(quick, options.rounds, clock=clock), REFERENCE, title, packages)
         if not options.quick:
             timings = compare(slow, rounds=3, warmup=1, clock=clock)
-            print_table(timings, REFERENCE, title, packages)
+            print_table(timings, REFERENCE, f"{title}, 3 rounds", packages)
         if options.device == "cpu":
             print_memory({name: run for name, run in quick.items() if name != REFERENCE})
 

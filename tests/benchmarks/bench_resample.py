@@ -78,7 +78,8 @@ def main() -> None:
         ),
     }
     print_table(timings, "torchaudio log-mel", title, PACKAGES)
-    print_table(compare(slow, rounds=3, warmup=1), "torchaudio log-mel", title, PACKAGES)
+    timings = compare(slow, rounds=3, warmup=1)
+    print_table(timings, "torchaudio log-mel", f"{title}, 3 rounds", PACKAGES)
 
 
 if __name__ == "__main__":

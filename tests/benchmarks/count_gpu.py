@@ -153,9 +153,9 @@ def table(after: Counts, before: Counts, whole: Counts) -> str:
             _cell(old["memory"], new["memory"], "{:.1f}"),
             f"{new['bytes'] / BANDWIDTH * 1e6:,.0f}",
             f"{new['launches'] * LAUNCH * 1e6:,.0f}",
-            f"{whole[name]['launches']}, {whole[name]['bytes'] / 1e6:,.0f}"
+            f"{whole[name]['launches']} | {whole[name]['bytes'] / 1e6:,.0f}"
             if name in whole
-            else "",
+            else " |",
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)

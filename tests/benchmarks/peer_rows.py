@@ -103,6 +103,37 @@ def _nnaudio_cqt() -> Call:
     return lambda waveform: cqt(waveform.flatten(0, 1))
 
 
+def _kaldi_in_torch() -> Call:
+    from torchaudio.compliance.kaldi import fbank
+
+    settings = {"num_mel_bins": 80, "sample_frequency": RATE, "dither": 0.0}
+    return lambda waveform: [fbank(example, **settings) for example in waveform]
+
+
+def _kaldi_native() -> Call:
+    import kaldi_native_fbank
+
+    options = kaldi_native_fbank.FbankOptions()
+    options.frame_opts.dither = 0.0
+    options.mel_opts.num_bins = 80
+
+    def fbank(example: Any) -> Any:
+        found = kaldi_native_fbank.OnlineFbank(options)
+        found.accept_waveform(RATE, example)
+        found.input_finished()
+        return [found.get_frame(i) for i in range(found.num_frames_ready)]
+
+    return lambda waveform: [fbank(example) for example in waveform[:, 0].numpy()]
+
+
+def _librosa_pcen() -> Call:
+    import librosa
+
+    mel = tat.MelSpectrogram(RATE)
+    settings = {"sr": RATE, "hop_length": 200}
+    return lambda waveform: librosa.pcen(2.0**31 * mel(waveform).numpy(), **settings)
+
+
 _FILTER = {"sample_rate": RATE}
 _BAND = {"center_freq": (200.0, 4000.0), "q": 1.0, **_FILTER}
 _TA_BAND = {"min_bandwidth_fraction": 0.5, "max_bandwidth_fraction": 1.0}
@@ -222,6 +253,13 @@ ROWS: dict[str, Row] = {
         {"quantization_channels": 256},
         same(lambda: lambda x: taf.mu_law_decoding(taf.mu_law_encoding(x, 256), 256)),
     ),
+    "Fbank": Row(
+        {"n_mels": 80, **_FILTER},
+        same(_kaldi_in_torch, "torchaudio, a loop")
+        | same(_kaldi_native, "kaldi-native-fbank, a loop"),
+        note="no batched peer",
+    ),
+    "PCEN": Row(_FILTER, same(_librosa_pcen, "librosa of torchaudio's mel")),
     "Spectrogram": Row({}, same(tat.Spectrogram)),
     "MelSpectrogram": Row(_FILTER, same(lambda: tat.MelSpectrogram(RATE))),
     "MFCC": Row(_FILTER, same(lambda: tat.MFCC(RATE))),

@@ -2,9 +2,10 @@
 
 ``python tests/benchmarks/record.py frontend`` runs the command of that name on a machine at rest
 and writes ``docs/results/benchmarks.json`` and every table of `PAGES` between two marks such as
-``<!-- bench frontend 0 -->`` and ``<!-- end bench -->``. A command that takes hours can run first:
-``--from LOG`` reads what it printed, in one or more parts. Without a name only the tables are
-written.
+``<!-- bench frontend 0 -->`` and ``<!-- end bench -->``. One figure within a sentence stands
+between ``<!-- figure frontend 0 "row" "column" -->`` and ``<!-- end figure -->``; with a second row
+behind a slash it is the quotient of both. A command that takes hours can run first: ``--from LOG``
+reads what it printed, in one or more parts. Without a name only the tables are written.
 """
 
 import argparse
@@ -20,13 +21,25 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs" / "results" / "benchmarks.json"
-PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "README.md")
+PAGES = (
+    *(ROOT / "docs" / page for page in ("benchmarks.md", "fusion.md", "howto/speed.md")),
+    ROOT / "README.md",
+)
 _MIDI = "bench_stretch.py midi --quick"
 COMMANDS = {
     "stretch": "bench_stretch.py speed --slow",
     "resample": "bench_resample.py",
     "frontend": "bench_frontend.py",
     "catalogue": "bench_catalogue.py --rounds 5",
+    "compat": "bench_compat.py --rounds 7 --clock cpu --threads 1",
+    "new": (
+        "bench_catalogue.py ALaw MuLaw Telephone PacketLoss TempoCurve WowFlutter MelRange "
+        "FreqMixStyle LinearFade AmbisonicsRotation Fbank PCEN ToMultiple Gain Speed "
+        "BackgroundNoise Spectrogram --rounds 7 --clock cpu --threads 1"
+    ),
+    "cpu": "bench_cpu.py",
+    "cpu-busy": "bench_cpu.py --busy 2 --cold 0",
+    "epoch": "bench_epoch.py --workers 2 --busy 2",
     "ideal": "bench_stretch.py ideal --quick",
     "tones": "bench_stretch.py tones --quick",
     "clicks": "bench_stretch.py clicks --quick",
@@ -37,6 +50,9 @@ COMMANDS = {
     "speech": 'bench_stretch.py midi --quick --cells "speech stretch" "speech pitch"',
 }
 Table = dict[str, Any]  # "header": the titles of the columns; "rows": their cells
+_FIGURE = re.compile(
+    r'(<!-- figure (\S+) (\d+) "([^"]+)"(?: / "([^"]+)")? "([^"]+)" -->).*?(<!-- end figure -->)'
+)
 _MARKED = re.compile(r"(<!-- bench (\S+) (\d+) -->\n).*?(<!-- end bench -->)", re.DOTALL)
 
 
@@ -105,14 +121,32 @@ def write_pages(kept: dict[str, Any]) -> None:
 
 
 def with_tables(text: str, kept: dict[str, Any]) -> str:
-    """Give a page with the tables of the record between its marks."""
-    return _MARKED.sub(lambda mark: _fill(mark, kept), text)
+    """Give a page with the tables and figures of the record between its marks."""
+    text = _MARKED.sub(lambda mark: _fill(mark, kept), text)
+    return _FIGURE.sub(lambda mark: f"{mark[1]}{_figure(mark, kept)}{mark[7]}", text)
 
 
 def _fill(mark: re.Match[str], kept: dict[str, Any]) -> str:
     name, index = mark[2], int(mark[3])
     text = section(name, index, kept[name]) if name in kept else "Not recorded yet."
     return f"{mark[1]}{text}\n{mark[4]}"
+
+
+def _figure(mark: re.Match[str], kept: dict[str, Any]) -> str:
+    name, index, row, over, column = mark[2], int(mark[3]), mark[4], mark[5], mark[6]
+    if name not in kept:
+        return "?"
+    value = cell(kept[name]["tables"][index], row, column)
+    if over:
+        value /= cell(kept[name]["tables"][index], over, column)
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def cell(table: Table, row: str, column: str) -> float:
+    """Give the number in a cell by the titles of its row and its column."""
+    place = table["header"].index(column)
+    (found,) = (cells for cells in table["rows"] if cells[0] == row)
+    return float(found[place])
 
 
 def section(name: str, index: int, run: dict[str, Any]) -> str:

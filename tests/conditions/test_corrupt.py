@@ -222,7 +222,8 @@ def test_names_are_read():
     assert len(conditions.parse_names("all")) == 5 * len(CONDITIONS)
     assert conditions.parse_names(["noise-2", "noise-2"]) == [("noise", 2)]
     assert conditions.parse_names("low-pass-3,low-pass-1") == [("low-pass", 1), ("low-pass", 3)]
-    for wrong in ("loud", "noise-6", "noise-"):
+    assert conditions.parse_names("all-3") == [(name, 3) for name in CONDITIONS]
+    for wrong in ("loud", "noise-6", "noise-", "all-6"):
         with pytest.raises(ValueError, match="a condition must be among noise, background"):
             conditions.parse_names(wrong)
 

@@ -1,5 +1,6 @@
 """Audio files of every kind that people have: each is read right, or the error says what to do."""
 
+import io
 import os
 import struct
 
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 
 from augspec.datasets import AudioFolder
+from augspec.datasets._audio import is_cut
 
 RATE = 16_000
 TONE = 0.5 * np.sin(2 * np.pi * 440.0 * np.arange(4000) / RATE)
@@ -111,6 +113,28 @@ def test_a_header_that_promises_terabytes_is_refused(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=r"x\.flac (is cut|cannot be decoded)"):
         AudioFolder(tmp_path)[0]
+
+
+def test_a_file_of_one_sample_less_than_it_promises_is_cut(tmp_path, monkeypatch):
+    class Short(soundfile.SoundFile):
+        def read(self, *arguments, **options):
+            return super().read(*arguments, **options)[:-1]
+
+    put(tmp_path, "x.wav")
+    sounds = AudioFolder(tmp_path)
+    monkeypatch.setattr(soundfile, "SoundFile", Short)
+    with pytest.raises(ValueError, match=r"x\.wav is cut"):
+        sounds[0]
+
+
+def test_a_cut_file_is_found_behind_a_chunk_of_odd_size(tmp_path):
+    """A byte of padding follows such a chunk, which its size does not count."""
+    raw = put(tmp_path, "x.wav").read_bytes()
+    at = raw.index(b"data")
+    raw = raw[:at] + b"junk\x03\x00\x00\x00abc\x00" + raw[at:]
+    whole = io.BytesIO(raw)
+    assert not is_cut(whole, len(raw))
+    assert is_cut(whole, len(raw) - 1)
 
 
 def test_a_file_that_vanishes_is_named(tmp_path):

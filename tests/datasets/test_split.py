@@ -40,6 +40,14 @@ def test_folds_depend_on_names_and_seed_alone():
     assert any(set(a[1]) != set(b[1]) for a, b in zip(once, other, strict=True))
 
 
+@pytest.mark.parametrize(("valid", "held"), [(0.001, 1), (0.26, 2), (0.5, 4), (0.999, 7)])
+def test_each_label_has_a_group_on_both_sides_however_small_a_share_is(valid, held):
+    groups, labels = np.arange(24), np.arange(24) % 3
+    first, second = split_by_group(groups, labels, valid=valid)
+    assert np.bincount(labels[second]).tolist() == [held] * 3
+    assert np.bincount(labels[first]).tolist() == [8 - held] * 3
+
+
 def test_what_cannot_be_split_is_named():
     with pytest.raises(
         ValueError, match="`folds` must be from 2 to the number of groups, 2, got 3"

@@ -145,6 +145,18 @@ def test_a_config_keeps_its_bank(folder):
     assert len(made.build(NOTES).waveform.transforms[0].bank) == 1
 
 
+def test_a_config_keeps_what_the_noise_goes_through(folder):
+    bank = augspec.Bank(str(folder / "deep"), 16_000)
+    noisy = T.BackgroundNoise(bank, noise_transform=T.Chain([T.Gain(), T.TimeReverse()]))
+    for given in (noisy, T.BackgroundNoise(bank)):
+        made = setup_of(given, "guitar").build(NOTES).waveform.transforms[0]
+        (own,), (expected,) = (
+            [args for args in augspec.to_config(one).values() if isinstance(args, dict)]
+            for one in (made, given)
+        )
+        assert own["noise_transform"] == expected["noise_transform"]
+
+
 def test_what_is_no_transform_is_refused():
     with pytest.raises(ValueError, match="a config must be a front end or transforms, got str"):
         setup_of("x", "guitar")
@@ -185,6 +197,10 @@ def test_a_file_that_was_saved_brings_the_chain_back(folder):
         ("BackgroundNoise: {bank: {Bank: {sounds: [SECRET], sample_rate: 16000}}}", "of the list"),
         ("BackgroundNoise: {bank: {Bank: {sounds: SECRET, sample_rate: 16000}}}", "of the list"),
         ("BackgroundNoise: {bank: {Bank: {sounds: [link.wav]}}}", "of the list"),
+        (
+            "ShortNoises: {noise_transform: {ImpulseResponse: {bank: {Bank: {sounds: SECRET}}}}}",
+            "of the list",
+        ),
         ("OneOf: {transforms: [{ImpulseResponse: {bank: {Bank: {sounds: [3]}}}}]}", "list of path"),
         ("FromAudiomentations: {peer: {AddBackgroundNoise: {sounds_path: /}}}", "augspec's own"),
         ("Gain: {gain_db: [3, -3]}", "low <= high"),

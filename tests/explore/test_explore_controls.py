@@ -62,6 +62,7 @@ def test_hints_are_plain_sentences():
         (T.OneOf, "transforms", ("steps", False)),
         (T.Repeat, "body", ("steps", False)),
         (T.BackgroundNoise, "bank", ("bank", False)),
+        (T.BackgroundNoise, "noise_transform", ("steps", False)),
         (T.ShortNoises, "bank", ("bank", False)),
         (T.Resample, "orig_freq", ("rate", True)),
         (T.LowPass, "sample_rate", ("rate", True)),

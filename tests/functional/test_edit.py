@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from augspec import functional
 
@@ -210,3 +211,26 @@ def test_a_periodic_sound_stays_periodic_across_the_seams():
     tone = torch.sin(2 * math.pi * time / 40)[None, None]
     out = functional.repeat_part(tone, integers(400), integers(200), integers(3), integers(64))
     assert torch.allclose(out, tone, rtol=0, atol=1e-12)
+
+
+def test_the_gradient_of_a_shift_takes_no_more_than_some_copies_of_the_audio():
+    """That of all views of it, each a sample later, took 2 GB for a second of two sounds."""
+    largest = 0
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor):
+                largest = max(largest, out.untyped_storage().nbytes())
+            return out
+
+    waveform = torch.randn(2, 1, 1000, requires_grad=True)
+    with Sizes():
+        shifted = functional.shift(waveform, torch.tensor([100, -300]), fade=20)
+        shifted.backward(torch.randn(2, 1, 1000))
+    assert largest <= 4 * waveform.untyped_storage().nbytes()
+    places = torch.stack([torch.arange(1000.0).roll(100), torch.arange(1000.0).roll(-300)])
+    still = torch.arange(1000.0).expand(2, 1, -1).clone().requires_grad_()
+    assert torch.equal(functional.shift(still, torch.tensor([100, -300]))[:, 0], places)
+    assert torch.equal(functional.shift(still.detach(), torch.tensor([100, -300]))[:, 0], places)

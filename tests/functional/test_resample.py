@@ -281,11 +281,19 @@ def test_fixed_rates_respect_lengths():
 
 
 def test_the_kernels_compile_and_agree_with_eager(monkeypatch):
+    monkeypatch.setenv("AUGSPEC_NATIVE", "0")
     waveform, ratio = torch.randn(6, 1, 4000), torch.linspace(0.5, 2, 6)
     compiled = resample(waveform, ratio)
     assert [kernel.failure for kernel in KERNELS] == [None] * 3
     monkeypatch.setenv("AUGSPEC_COMPILE", "0")
     torch.testing.assert_close(resample(waveform, ratio), compiled, rtol=0, atol=1e-5)
+
+
+def test_the_kernels_compile_for_filters_of_any_width(monkeypatch):
+    monkeypatch.setenv("AUGSPEC_NATIVE", "0")
+    for max_ratio in (1.5, 2.0, 2.7, 4.0):
+        resample(torch.randn(6, 1, 4000), torch.linspace(0.5, max_ratio, 6), max_ratio=max_ratio)
+    assert [kernel.failure for kernel in KERNELS] == [None] * 3
 
 
 def test_new_batch_sizes_do_not_compile_again():

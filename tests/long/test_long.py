@@ -18,6 +18,21 @@ def test_properties():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager_kernels")
+@pytest.mark.filterwarnings("ignore:There is a performance drop", "ignore:.*fork")
+def test_circumstances():
+    import all_circumstances as long
+    import circumstances
+
+    rows = circumstances.several(2, 0) + long.ten_minutes()[:1]
+    met, broken = long.all_circumstances(rows[:2])
+    assert not broken, "\n".join(broken)
+    assert met.total() == 2 * len(circumstances.SUBJECTS)
+    _, broken = long.all_circumstances(rows[2:], ["Gain", "LogMelSpectrogram"])
+    assert not broken
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("fuse", ["auto", "never"])
 def test_memory_does_not_grow_and_nothing_is_compiled_again(fuse):
     from long_run import long_run

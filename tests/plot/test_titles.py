@@ -99,3 +99,9 @@ def test_a_choice_names_what_an_example_went_through():
     params = policy.make_params(batch, keys=keys) | {"choice": torch.tensor([[0, 0]])}
     params["options"][1][0]["gain_db"] = torch.tensor([1.0])  # each step has draws of its own
     assert describe_params(policy, params) == "Gain: gain_db 3\nGain: gain_db 1"
+
+
+def test_params_of_the_noise_itself_are_left_out():
+    noisy = T.ShortNoises(3.0, 1, 0.1, sample_rate=8000, noise_transform=T.Chain([T.Gain()]))
+    params = noisy.make_params(torch.zeros(1, 1, 9))
+    assert describe_params(noisy, params).startswith("ShortNoises: count 1, snr_db 3,")

@@ -81,7 +81,7 @@ def test_the_interval_over_seeds_is_as_wide_as_their_standard_error():
     seeds = rng.normal(0.05, 0.02, size=40)
     differences = np.tile(seeds, (instruments.RESAMPLES, 1))
     picks = rng.integers(40, size=differences.shape)
-    low, high = instruments.interval(differences, picks)
+    low, high, _ = instruments.interval(differences, picks)
     error = seeds.std(ddof=1) / np.sqrt(40)
     assert (high + low) / 2 == pytest.approx(seeds.mean(), abs=0.1 * error)
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.05)

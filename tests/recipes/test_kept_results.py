@@ -95,6 +95,17 @@ def test_the_page_has_the_figures_of_imagenet():
     check(analyse.summarise(paired), table_below("## ImageNet weights, or none"))
 
 
+def test_the_page_has_the_figures_of_weights_of_music():
+    files = (KEPT / "weights" / "runs").glob("*.json")
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    names = {None: "none", "mtt": "MagnaTagATune", "msd": "MSD", "efficientnet_lite0": "ImageNet"}
+    paired = {name: [] for name in names.values()}
+    for run in sorted(runs, key=lambda run: run["config"]["seed"]):
+        file = run["config"]["pretrained"]
+        paired[names[file and file["file"].removesuffix(".safetensors")]].append(run)
+    check(analyse.summarise(paired), table_below("## Weights of music, of photographs, or none"))
+
+
 def test_the_page_has_the_figures_of_the_probes(rows_of):
     text = PAGE.split("Dropped after one or two folds")[1].split("### Confirmed")[0]
     shown = re.findall(r"^\| (\d) \| ([\d.]+) % \| .* \| ([\d.]+) % \|$", text, re.MULTILINE)
@@ -119,6 +130,6 @@ def test_some_instruments_are_never_found():
 
 def test_records_name_no_folder_of_the_machine_that_made_them():
     records = list(KEPT.glob("*/runs/*.json"))
-    assert len(records) == 60 + 18 + 12 + 4 + 21 + 12
+    assert len(records) == 60 + 18 + 12 + 4 + 21 + 12 + 8
     for record in records:
         assert not re.search(r'"/|[ =]/', record.read_text(encoding="utf-8")), record.name

@@ -1,5 +1,6 @@
 """One run: its record, going on where it was killed, several processes."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from augspec import features
 from augspec.ablation import report
 from augspec.ablation.data import open_data
 from augspec.ablation.images import Images
-from augspec.ablation.train import targets_of
+from augspec.ablation.train import Training, _train_epoch, targets_of
 
 SCORED = ("labels", "predictions")
 
@@ -92,6 +93,46 @@ def test_two_processes_have_the_loss_curve_of_one(run, arguments, tmp_path):
         np.testing.assert_allclose(both[key]["losses"], record["losses"], rtol=1e-4)
         np.testing.assert_allclose(parts[key]["losses"], record["losses"], rtol=1e-4)
         assert both[key]["predictions"] == record["predictions"]
+
+
+class _Plain:
+    """What a training needs of Fabric, on this process alone."""
+
+    def no_backward_sync(self, model, enabled):
+        return contextlib.nullcontext()
+
+    def backward(self, loss):
+        loss.backward()
+
+
+class _Batches(list):
+    """Batches of features, as a loader gives them."""
+
+    device = "cpu"
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+
+def test_accumulated_gradients_are_those_of_one_batch():
+    """Adam does not tell: it divides by the size of the gradients."""
+    specgram, label = torch.randn(8, 5), torch.arange(8) % 3
+    found = []
+    for parts in (1, 4):
+        torch.manual_seed(0)
+        model = torch.nn.Linear(5, 3)
+        optimizer = torch.optim.SGD(model.parameters(), 0.5)
+        schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+        each = zip(specgram.chunk(parts), label.chunk(parts), strict=True)
+        batches = _Batches({"specgram": one, "label": of} for one, of in each)
+        config = {"seed": 0, "accumulate": parts, "epochs": 1, "task": "family"}
+        training = Training(model, optimizer, schedule, None)
+        loss = _train_epoch(
+            config, 3, batches, _Plain(), model, optimizer, training, lambda *_: None
+        )
+        assert batches.epoch == 3
+        found.append((loss, model.weight.detach()))
+    torch.testing.assert_close(found[0], found[1])
 
 
 def test_the_pitch_task_follows_the_shift():

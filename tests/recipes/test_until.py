@@ -36,6 +36,33 @@ def test_an_arm_that_is_decided_is_trained_no_more(run, words, tmp_path, monkeyp
     assert tables(tmp_path) == before
 
 
+def test_a_run_that_failed_is_not_one_that_was_not_needed(run, words, tmp_path, monkeypatch):
+    """Three runs of `same` are saved; four of `other` failed and would be needed."""
+    train = execute.train
+
+    def failing(config, *rest):
+        if config["arm"] == "other" and config["seed"] > 0:
+            raise ValueError("no room on the disk")
+        return train(config, *rest)
+
+    monkeypatch.setattr(execute, "train", failing)
+    assert run(tmp_path, *words) == 1
+    assert len(records(tmp_path)) == 5 + 2 + 1
+    text = (tmp_path / "report.html").read_text()
+    assert "3 of 15 runs were not needed (20 %)" in text
+    assert "4 of 12 runs have no result" in text
+    assert "other, seed 1, other, seed 2" in text
+
+
+def test_the_status_knows_what_is_not_needed(run, words, tmp_path, capsys):
+    assert run(tmp_path, *words) == 0
+    capsys.readouterr()
+    assert run(tmp_path, *words, "--status") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("not needed same, seed") for line in lines) == 3
+    assert "waiting" not in lines[-1]
+
+
 def test_a_study_goes_on_from_any_record_and_side_by_side(run, words, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert run(one, *words) == 0

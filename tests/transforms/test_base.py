@@ -91,3 +91,16 @@ def test_chains_refuse_what_is_no_transform_and_params_that_do_not_fit():
         T.Chain([T.Gain(), torch.nn.Linear(1, 1)])
     with pytest.raises(ValueError, match="`params` must be a list of 1 transforms' params, got 2"):
         T.Chain([T.Gain()]).transform(torch.zeros(1, 1, 9), [{}, {}])
+
+
+def test_nothing_is_copied_where_every_example_is_picked(monkeypatch):
+    """On a CPU a copy of all examples took a third of the time of `BackgroundNoise`."""
+    waveform, made = torch.randn(6, 1, 100), torch.randn(6, 1, 100)
+    transform = T.LowPass(500.0, sample_rate=8000, p=0.5)
+    monkeypatch.setattr(type(transform), "_transform", lambda *_: made)
+    params = transform.make_params(waveform, keys=KEYS)
+    assert 0 < params["applied"].sum() < 6
+    some = transform.transform(waveform, params)
+    expected = torch.where(params["applied"][:, None, None], made, waveform)
+    assert torch.equal(some, expected)
+    assert transform.transform(waveform, params | {"applied": torch.ones(6).bool()}) is made

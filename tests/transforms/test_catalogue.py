@@ -20,6 +20,7 @@ CATALOGUE |= {
     "PitchShift, formants kept": T.PitchShift((-3.0, 3.0), preserve_formants=True, n_fft=256),
     "PitchAndTempo, longer": T.PitchAndTempo((-3.0, 3.0), keep_length=False, n_fft=256, p=0.5),
     "TimeStretch, longer": T.TimeStretch((0.8, 1.25), keep_length=False, n_fft=256, p=0.5),
+    "TempoCurve, longer": T.TempoCurve((0.6, 1.5), 2, keep_length=False, n_fft=256, p=0.5),
     "Speed, longer": T.Speed((0.8, 1.25), keep_length=False, p=0.5),
     "Gain, per channel": T.Gain(p=0.5, per_channel=True),
     "PeakNormalize, per channel": T.PeakNormalize((-9.0, 0.0), per_channel=True, p=0.5),
@@ -81,6 +82,15 @@ CATALOGUE |= {
     "RandomEQ, per channel": T.RandomEQ(3, sample_rate=16_000, per_channel=True),
     "ColoredNoise, per channel": T.ColoredNoise(p=0.5, per_channel=True),
     "BackgroundNoise, per channel": T.BackgroundNoise(example_bank(), p=0.5, per_channel=True),
+    "BackgroundNoise, once and through a chain": T.BackgroundNoise(
+        example_bank(),
+        loop=False,
+        noise_transform=T.Chain([T.LowPass((300.0, 4000.0), sample_rate=16_000), T.Gain(p=0.5)]),
+        p=0.5,
+    ),
+    "ShortNoises, through a transform": T.ShortNoises(
+        sample_rate=16_000, noise_transform=T.HighPass((300.0, 4000.0), sample_rate=16_000), p=0.5
+    ),
     "ShortNoises, from a bank": T.ShortNoises(bank=example_bank(), sample_rate=16_000),
     "ImpulseResponse, as it is": T.ImpulseResponse(
         example_bank(), mix=(0.2, 0.8), align=False, keep_level=False, p=0.5, per_channel=True

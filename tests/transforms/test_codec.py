@@ -1,8 +1,10 @@
 """What codecs do: aligned, worse with compression, on the valid part only."""
 
+import io
 import pickle
 
 import pytest
+import soundfile
 import torch
 from scipy import signal
 
@@ -58,6 +60,45 @@ def test_mp3_is_aligned_where_it_has_no_header_that_says_the_delay():
     waveform = band_noise(low=0.02, high=0.1)
     aligned = T.Codec(16_000, "mp3", 1.0)(waveform)
     assert delay(aligned, waveform) == 0
+
+
+def speech_band(channels=1, time=8000):
+    return band_noise(channels=channels, low=0.08, high=0.25, time=time)
+
+
+def test_gsm_is_that_of_libsndfile_at_13_kbit_s_and_aligned():
+    waveform = speech_band()
+    out = functional.codec(waveform, torch.tensor([0]), torch.tensor([0.5]), 8000, formats=("gsm",))
+    file = io.BytesIO()
+    soundfile.write(file, waveform[0, 0].numpy(), 8000, format="WAV", subtype="GSM610")
+    assert abs(8 * len(file.getvalue()) - 13_000) < 1000  # a second, and a header
+    file.seek(0)
+    expected = torch.from_numpy(soundfile.read(file, dtype="float32")[0])[:8000]
+    assert torch.equal(out[0, 0], expected)
+    assert delay(out, waveform) == 0
+    assert 3.0 < snr_db(out, waveform).item() < 20.0
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_gsm_encodes_each_channel_by_itself_and_of_any_length(channels):
+    codec = T.Codec(8000, ("gsm", "opus"))
+    waveform, lengths = speech_band(channels, 1000).expand(6, -1, -1), [1000, 1, 161, 999, 0, 320]
+    out, _ = codec(waveform, torch.tensor(lengths), keys=KEYS)
+    places = codec.make_params(waveform, keys=KEYS)["format"].tolist()
+    assert set(places) == {0, 1}
+    for i, (end, place) in enumerate(zip(lengths, places, strict=True)):
+        assert torch.equal(out[i, :, end:], waveform[i, :, end:])
+        if place == 0 and end:
+            alone = T.Codec(8000, "gsm")(waveform[i, :, :end].unsqueeze(1))
+            assert torch.equal(out[i, :, :end], alone[:, 0])
+    loud = T.Codec(8000, "gsm")(20.0 * waveform)
+    clipped = T.Codec(8000, "gsm")((20.0 * waveform).clamp(-1.0, 1.0))
+    torch.testing.assert_close(loud, clipped)
+
+
+def test_gsm_has_one_rate():
+    with pytest.raises(ValueError, match="one that gsm has .8000 Hz., got 16000"):
+        T.Codec(16_000, "gsm")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -157,7 +198,7 @@ def test_compiled_code_breaks_its_graph_around_it():
         ((44_100, "opus"), r"one that opus has \(8000, 12000, 16000, 24000, 48000 Hz\), got 44100"),
         ((96_000, ("vorbis", "mp3")), "one that mp3 has .* got 96000; .* leave mp3 out"),
         ((400_000, "vorbis"), "one that vorbis has .8000 to 192000 Hz."),
-        ((16_000, "aac"), "`formats` must be one or more of mp3, vorbis, opus, got .'aac'"),
+        ((16_000, "aac"), "`formats` must be one or more of mp3, vorbis, opus, gsm, got .'aac'"),
         ((16_000, ()), "`formats` must be one or more of"),
         ((16_000, "mp3", (0.0, 1.1)), r"`compression_level` must lie in \[0, 1\]"),
     ],

@@ -265,12 +265,148 @@ def test_silence_stays_silent():
         assert not transform(silence, keys=KEYS[:3]).any()
 
 
+def test_a_sound_that_is_heard_once_lies_whole_at_a_random_place_within_the_example():
+    sound = torch.arange(1.0, 101.0)
+    transform = T.BackgroundNoise(augspec.Bank([sound], 8000), 0.0, loop=False)
+    waveform, lengths = torch.ones(64, 1, 700), torch.full((64,), 600)
+    added = (transform(waveform, lengths, keys=KEYS)[0] - waveform)[:, 0]
+    assert ((added != 0).sum(1) == 100).all()
+    begin = (added != 0).int().argmax(1)
+    assert begin.min() < 60
+    assert begin.max() > 440
+    assert begin.max() <= 500
+    for one, first in zip(added, begin.tolist(), strict=True):
+        heard = one[first : first + 100]
+        torch.testing.assert_close(heard / heard[-1] * 100, sound, rtol=1e-3, atol=1e-3)
+    power = added.square().sum(1) / 600  # of the silence, too
+    torch.testing.assert_close(power, torch.ones(64), rtol=1e-3, atol=0)
+
+
+def test_a_sound_as_long_as_the_example_or_longer_is_the_same_heard_once():
+    bank = augspec.Bank([torch.randn(900), torch.randn(5000)], 8000)
+    waveform, lengths = torch.randn(64, 2, 900), torch.randint(1, 901, (64,))
+    for each in (False, True):
+        once = T.BackgroundNoise(bank, loop=False, per_channel=each)
+        looped = T.BackgroundNoise(bank, per_channel=each)
+        expected = looped(waveform, lengths, keys=KEYS)[0]
+        assert torch.equal(once(waveform, lengths, keys=KEYS)[0], expected)
+
+
+def test_channels_of_a_sound_that_is_heard_once_stay_together():
+    sound = torch.stack([torch.ones(50), -2 * torch.ones(50)])
+    bank = augspec.Bank([sound], 8000, mono=False)
+    added = T.BackgroundNoise(bank, loop=False)(torch.ones(8, 2, 400), keys=KEYS[:8]) - 1.0
+    assert ((added != 0).sum(-1) == 50).all()
+    torch.testing.assert_close(added[:, 1], -2 * added[:, 0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_noise_goes_through_its_transform_before_it_is_added(per_channel):
+    shape = T.Chain([T.LowPass((200.0, 900.0), sample_rate=16_000), T.TimeReverse(p=0.5)])
+    plain = T.BackgroundNoise(LONG, 0.0, per_channel=per_channel)
+    shaped = T.BackgroundNoise(LONG, 0.0, per_channel=per_channel, noise_transform=shape)
+    waveform, lengths = torch.randn(8, 2, 2000), torch.tensor([2000, 700, 1999, 2000] * 2)
+    params = shaped.make_params(waveform, keys=KEYS[:8])
+    inside = params.pop("noise_transform")
+    same = plain.make_params(waveform, keys=KEYS[:8])  # its own draws stay
+    assert same.keys() == params.keys()
+    assert all(torch.equal(params[name], same[name]) for name in same)
+    assert len(inside[0]["cutoff_freq"].unique()) == 8
+    assert 0 < inside[1]["applied"].sum() < 8
+    noise = plain.transform(waveform, same, lengths)[0] - waveform
+    noise, _ = shape.transform(noise, inside, lengths)
+    expected = noise.double().square().sum((1, 2) if not per_channel else 2, keepdim=True)
+    power = waveform.double().square()
+    power = torch.where(torch.arange(2000) < lengths[:, None, None], power, 0.0)
+    power = power.sum((1, 2) if not per_channel else 2, keepdim=True)
+    noise = noise * (power / expected).sqrt()
+    out, _ = shaped.transform(waveform, {**params, "noise_transform": inside}, lengths)
+    torch.testing.assert_close((out - waveform).double(), noise, rtol=0, atol=1e-4)
+
+
+def test_params_of_the_noise_replay_from_json_and_by_examples():
+    tone = T.PeakingEQ((500.0, 2000.0), 12.0, sample_rate=16_000)
+    shaped = T.ShortNoises(0.0, (1, 3), bank=LONG, sample_rate=16_000, noise_transform=tone)
+    waveform = torch.randn(4, 1, 4000)
+    params = shaped.make_params(waveform, keys=KEYS[:4])
+    out = shaped(waveform, keys=KEYS[:4])
+    again = augspec.params_from_json(augspec.params_to_json(params))
+    assert torch.equal(shaped.transform(waveform, again), out)
+    some = augspec.select(params, [2, 0])
+    torch.testing.assert_close(shaped.transform(waveform[[2, 0]], some), out[[2, 0]])
+    plain = T.ShortNoises(0.0, (1, 3), bank=LONG, sample_rate=16_000)
+    assert not torch.equal(plain(waveform, keys=KEYS[:4]), out)
+
+
+def test_a_burst_goes_through_its_transform_as_a_sound_of_its_own_width():
+    # A fall from 1 to 0 in the sound; played backwards, each burst rises from its start to its end.
+    bank = augspec.Bank([torch.linspace(1.0, 0.01, 8000)], 8000)
+    settings = {"bank": bank, "fade": 0.0, "sample_rate": 8000}
+    reverse = T.ShortNoises(0.0, 1, (0.01, 0.1), **settings, noise_transform=T.TimeReverse())
+    waveform = torch.ones(64, 2, 4000)
+    added = reverse(waveform, keys=KEYS) - waveform
+    plain = T.ShortNoises(0.0, 1, (0.01, 0.1), **settings)(waveform, keys=KEYS) - waveform
+    for one, other in zip(added[:, 0], plain[:, 0], strict=True):
+        heard = one.abs() > 1e-4
+        torch.testing.assert_close(one[heard].flip(0), other[heard], rtol=0, atol=1e-5)
+
+
+def test_the_level_of_noise_is_that_after_its_transform():
+    """A gain of the noise changes nothing: it is scaled to its ratio afterwards."""
+    waveform = torch.randn(4, 2, 2000)
+    for make in (
+        lambda **more: T.BackgroundNoise(LONG, 3.0, **more),
+        lambda **more: T.ShortNoises(3.0, 2, sample_rate=16_000, **more),
+        lambda **more: T.ShortNoises(3.0, 2, bank=LONG, sample_rate=16_000, **more),
+    ):
+        louder = make(noise_transform=T.Gain((10.0, 20.0)))
+        expected = make()(waveform, keys=KEYS[:4])
+        torch.testing.assert_close(louder(waveform, keys=KEYS[:4]), expected)
+
+
+def test_the_noise_transform_has_the_rate_of_the_bank():
+    bank = augspec.Bank([torch.randn(4000)], 8000)
+    pitch = T.PitchShift()
+    T.BackgroundNoise(bank, noise_transform=T.Chain([pitch]))
+    assert pitch._effective_rate() == 8000
+    filtered = T.LowPass(500.0, sample_rate=16_000)
+    with pytest.raises(ValueError, match="sample rate of the noise, 8000, got 16000 in LowPass"):
+        T.BackgroundNoise(bank, noise_transform=filtered)
+
+
+def test_a_noise_transform_that_changes_the_shape_is_named():
+    cut = T.BackgroundNoise(LONG, noise_transform=T.RandomCrop(100))
+    with pytest.raises(ValueError, match="`noise_transform` must keep the shape of the noise"):
+        cut(torch.randn(2, 1, 400))
+
+
+def test_a_codec_of_the_noise_breaks_graphs():
+    shaped = T.BackgroundNoise(LONG, noise_transform=T.Codec(16_000))
+    assert not shaped.compilable
+    assert T.BackgroundNoise(LONG, noise_transform=T.Gain()).compilable
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
         (lambda: T.WhiteNoise((9.0, 3.0)), ValueError, "`snr_db` must be .low, high. with"),
         (lambda: T.ColoredNoise(9.0, 20.0), ValueError, r"`slope_db` must lie in \[-12, 12\]"),
         (lambda: T.WhiteNoise(reference="a"), ValueError, "`reference` must be .all., .active."),
+        (
+            lambda: T.BackgroundNoise(LONG, noise_transform=3),
+            TypeError,
+            "`noise_transform` must be a transform or a chain, got int",
+        ),
+        (
+            lambda: T.BackgroundNoise(LONG, noise_transform=T.Chain([T.TimeMask(9)])),
+            ValueError,
+            "`noise_transform` must take waveforms, got Chain",
+        ),
+        (
+            lambda: T.ShortNoises(sample_rate=9, noise_transform=T.Mixup()),
+            ValueError,
+            "`noise_transform` must not mix the examples of a batch, got Mixup",
+        ),
         (lambda: T.BackgroundNoise("a"), TypeError, "`bank` must be an augspec.Bank, got str"),
         (lambda: T.ShortNoises(count=0, sample_rate=9), ValueError, r"`count` must lie in \[1, 64"),
         (lambda: T.ShortNoises(duration=0.0, sample_rate=9), ValueError, "`duration` must lie in"),

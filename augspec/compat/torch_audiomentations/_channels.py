@@ -65,7 +65,8 @@ class ShuffleChannels(Transform):
         if samples.shape[1] == 1:
             warnings.warn("`samples` has one channel: there is nothing to shuffle", stacklevel=2)
         order = self.transform_parameters["permutations"]
-        samples = samples.take_along_dim(order[:, :, None], 1)
+        row = torch.arange(len(samples), device=samples.device)[:, None]
+        samples = samples[row, order]  # copies whole channels, where a gather copies samples
         if targets is not None:
-            targets = targets.take_along_dim(order[:, :, None, None], 1)
+            targets = targets[row, order]
         return self._move(samples, targets, sample_rate, target_rate)

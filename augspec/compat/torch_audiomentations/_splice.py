@@ -68,7 +68,7 @@ class SpliceOut(Transform):
         place = torch.arange(time, device=samples.device)
         heard = place.expand(len(samples), time)  # which sample is heard at each place
         left = torch.full((len(samples),), time, device=samples.device)
-        out = samples
+        out, moves_frames = samples, targets is not None and targets.shape[-2] > 1
         for half, start in zip(
             self.transform_parameters["splice_lengths"].unbind(1),
             self.transform_parameters["splice_starts"].unbind(1),
@@ -83,12 +83,13 @@ class SpliceOut(Transform):
             fade = torch.where(since < 0, 0.0, torch.where(since < width, fade, 1.0))
             fade = torch.where(width > 0, fade, 0.0).to(out.dtype)[:, None]
             out = torch.lerp(out, after, fade)
-            jump = (since >= width // 2) & (width > 0)
-            heard = torch.where(jump, heard.take_along_dim(later, -1), heard)
+            if moves_frames:
+                jump = (since >= width // 2) & (width > 0)
+                heard = torch.where(jump, heard.take_along_dim(later, -1), heard)
             left = left - half
         silent = place >= left[:, None]
         out = out.masked_fill(silent[:, None], 0.0)
-        if targets is not None and targets.shape[-2] > 1:
+        if targets is not None and moves_frames:
             targets = _move_frames(targets, heard, silent)
         return self._move(out, targets, sample_rate, target_rate)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from augspec.compat.torch_audiomentations._base import ObjectDict
 from augspec.compat.torch_audiomentations._transform import Transform
+from augspec.functional import edit
 from augspec.functional.checks import check_positive
 from augspec.functional.crop import crop
 from augspec.random import Draw, fresh_keys
@@ -123,7 +124,10 @@ class Shift(Transform):
             frames = shift.double() * targets.shape[-2] / samples.shape[-1]
             moved = _shift(targets.mT, frames.round().long(), self.rollover)
             targets = moved.mT
-        moved = _shift(samples, shift, self.rollover)
+        if samples.is_floating_point():
+            moved = edit.shift(samples, shift, rollover=self.rollover)
+        else:  # the kernel takes no whole numbers
+            moved = _shift(samples, shift, self.rollover)
         return self._move(moved, targets, sample_rate, target_rate)
 
 

@@ -1,0 +1,97 @@
+"""`augspec.compat.torch_audiomentations` beside torch-audiomentations: one import changed.
+
+Run ``python tests/benchmarks/bench_compat.py`` on a machine at rest; name classes to run only
+those. Both get the same arguments and the same batch. torch-audiomentations' background noise and
+impulse responses do not run beside torchaudio 2.9 and later, and its pitch shift, which takes
+seconds, is a row of ``bench_catalogue.py``: they are left out. On a busy machine ``--clock cpu
+--threads 1`` counts the time of the process alone.
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch_audiomentations
+from common import compare, environment
+
+from augspec.compat import torch_audiomentations as ours
+
+RATE = 16_000
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+#: Classes with the arguments of both; the rest are the defaults.
+ROWS: dict[str, dict[str, Any]] = {
+    "Gain": {},
+    "PeakNormalization": {},
+    "PolarityInversion": {},
+    "Shift": {},
+    "TimeInversion": {},
+    "SpliceOut": {},
+    "ShuffleChannels": {},
+    "LowPassFilter": {},
+    "HighPassFilter": {},
+    "BandPassFilter": {"max_bandwidth_fraction": 1.0},
+    "BandStopFilter": {"max_bandwidth_fraction": 1.0},
+    "AddColoredNoise": {},
+}
+_USUAL = ("Gain", "PolarityInversion", "AddColoredNoise", "LowPassFilter")
+
+
+def make(package: Any, name: str, arguments: dict[str, Any]) -> Any:
+    """Make a transform of a package that changes every example; ``Compose`` is four of them."""
+    if name == "Compose":
+        parts = [getattr(package, part)(p=0.5, output_type="dict") for part in _USUAL]
+        return package.Compose(parts, output_type="dict")
+    return getattr(package, name)(p=1.0, output_type="dict", **arguments)
+
+
+def bind(augment: Any, samples: torch.Tensor) -> Callable[[], Any]:
+    """Bind the input, without gradients."""
+
+    def run() -> Any:
+        with torch.no_grad():
+            return augment(samples, sample_rate=RATE)
+
+    return run
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="classes to run; all by default")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    warnings.simplefilter("ignore")
+    size = round(arguments.seconds * RATE)
+    mono = 0.1 * torch.randn(arguments.batch, 1, size)
+    stereo = 0.1 * torch.randn(arguments.batch // 2, 2, size)
+
+    print(
+        environment("torch-audiomentations", "torchaudio"), f", clock {arguments.clock}\n", sep=""
+    )
+    print("| | ours, ms | torch-audiomentations, ms | ratio |\n|---|---:|---:|---:|")
+    for name, given in {**ROWS, "Compose": {}}.items():
+        if arguments.names and name not in arguments.names:
+            continue
+        samples = stereo if name == "ShuffleChannels" else mono
+        packages = {"ours": ours, "theirs": torch_audiomentations}
+        timings = compare(
+            {who: bind(make(package, name, given), samples) for who, package in packages.items()},
+            rounds=arguments.rounds,
+            clock=CLOCKS[arguments.clock],
+        )
+        mine, theirs = (1e3 * timings[who].median for who in packages)
+        ratio = f"{mine / theirs:.2f}" + (" **loses**" if mine > theirs else "")
+        print(f"| {name} | {mine:.1f} | {theirs:.1f} | {ratio} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Ask any number of rows of the table of `circumstances`, of the whole product, of every class.
+
+    python tests/long/all_circumstances.py --rows 200 --seed 0 [--slow] [--ten-minutes]
+
+`--slow` adds kernels that compile, graphs of the caller's and 70,000 samples. `--ten-minutes` asks
+each class for one row of ten minutes instead. `--busy` keeps two processes busy beside two threads.
+"""
+
+import argparse
+import collections
+import dataclasses
+import multiprocessing
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from rich.progress import track
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import asked
+import circumstances as table
+
+
+def all_circumstances(rows, names=tuple(table.SUBJECTS), follow=iter):
+    """Ask each row of each class; give how often, and what broke."""
+    met, broken = collections.Counter(), []
+    for row in follow(rows):
+        for name in names:
+            met[row.way] += 1
+            try:
+                asked.ask(name, row)
+            except AssertionError as error:
+                broken.append(str(error))
+    return met, broken
+
+
+def ten_minutes():
+    """Give rows of ten minutes, one of each precision."""
+    one = table.Row(rate=8_000, shape="ten minutes", way="native")
+    return [dataclasses.replace(one, precision=name) for name in table.AXES["precision"]]
+
+
+def _work():
+    while True:
+        sum(range(10_000))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--ten-minutes", action="store_true")
+    parser.add_argument("--busy", action="store_true")
+    options = parser.parse_args()
+    os.environ["AUGSPEC_COMPILE"] = "0"
+    warnings.filterwarnings("ignore", "There is a performance drop|.*fork")
+    torch.set_num_threads(2 if options.busy else 1)
+    rows = table.several(options.rows, options.seed, *([table.SLOW] if options.slow else []))
+    if options.ten_minutes:
+        rows = ten_minutes()
+    if options.busy:
+        rows = [dataclasses.replace(row, way="beside two busy processes") for row in rows]
+    beside = [multiprocessing.Process(target=_work, daemon=True) for _ in range(2 * options.busy)]
+    for one in beside:
+        one.start()
+    started = time.monotonic()
+    met, broken = all_circumstances(rows, follow=track)
+    for one in beside:
+        one.terminate()
+    print(*broken, sep="\n")
+    for way, count in met.items():
+        print(f"{count:8,} {way}")
+    seconds = time.monotonic() - started
+    print(f"{met.total():8,} in {len(rows)} rows in {seconds:.0f} s, {len(broken)} broken")
+    return int(bool(broken))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
