@@ -18,7 +18,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 import torch
 from torch import Tensor
 
-from augspec._torch import compile_kernel
+from augspec._torch import MODULES_ARE_CONSTANTS, compile_kernel
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -315,6 +315,14 @@ def outside_graphs(function: Callable[P, R]) -> Callable[P, R]:
         return disabled(*args, **kwargs)
 
     return call
+
+
+def constant_of_module(function: Callable[P, R]) -> Callable[P, R]:
+    """Do what `constant_in_graphs` does, for a function of a module.
+
+    Where the compiler cannot, a graph ends at the call and goes on after it.
+    """
+    return constant_in_graphs(function) if MODULES_ARE_CONSTANTS else outside_graphs(function)
 
 
 def _with_dynamic_batch(value: object) -> object:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import torch
 
+from augspec._compile import constant_in_graphs
+
 __all__ = ["lacks_float64", "widest", "without_float64"]
 
 _lacking: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar(
@@ -25,6 +27,7 @@ def without_float64(device_type: str) -> Iterator[None]:
         _lacking.reset(token)
 
 
+@constant_in_graphs  # of the setting: not every compiler reads a context variable
 def lacks_float64(device: torch.device) -> bool:
     """Whether a tensor of float64 cannot be on a device."""
     return device.type in _lacking.get()

@@ -20,6 +20,7 @@ __all__ = [
     "COMPILES_WHOLE",
     "COUNTS_LAUNCHES",
     "GRADIENT_COMPILES",
+    "MODULES_ARE_CONSTANTS",
     "compile_kernel",
     "graph_break",
     "has_triton",
@@ -35,6 +36,9 @@ COMPILES_WHOLE = _RELEASE >= (2, 11)
 
 # Before 2.11 fake CUDA tensors ask for a driver, and `augspec.testing.device_work` has none.
 COUNTS_LAUNCHES = _RELEASE >= (2, 11)
+
+# Before 2.11 a function that is called while a graph is traced cannot take a module.
+MODULES_ARE_CONSTANTS = _RELEASE >= (2, 11)
 
 # Before 2.12 compilers clear the gradient of resampling after summing it, within a larger graph.
 GRADIENT_COMPILES = _RELEASE >= (2, 12)
@@ -97,11 +101,14 @@ def unfold(tensor: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 def compile_kernel(function: Callable[..., Any], backend: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function as one graph that may have many variants."""
-    compile_: Any = torch.compile  # its signature is another in each release
-    if "recompile_limit" in inspect.signature(compile_).parameters:
-        return compile_(function, fullgraph=True, backend=backend, recompile_limit=_VARIANTS)  # type: ignore[no-any-return]
+    limit: dict[str, Any] = {"recompile_limit": _VARIANTS}
+    if limit.keys() <= inspect.signature(torch.compile).parameters.keys():
+        graph: Callable[..., Any] = torch.compile(
+            function, fullgraph=True, backend=backend, **limit
+        )
+        return graph
     # Here the limit is a setting of the whole process, of 8: it is set for the call alone.
-    graph = compile_(function, fullgraph=True, backend=backend)
+    shared = torch.compile(function, fullgraph=True, backend=backend)
     name = (
         "recompile_limit"
         if hasattr(torch._dynamo.config, "recompile_limit")
@@ -110,6 +117,6 @@ def compile_kernel(function: Callable[..., Any], backend: Callable[..., Any]) ->
 
     def call(*arguments: Any, **settings: Any) -> Any:
         with torch._dynamo.config.patch({name: _VARIANTS}):
-            return graph(*arguments, **settings)
+            return shared(*arguments, **settings)
 
     return call

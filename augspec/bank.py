@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from augspec._compile import constant_in_graphs, eager_kernels
+from augspec._compile import constant_of_module, eager_kernels
 from augspec._constants import Kept, content, holds_no_numbers, outside_modes
 from augspec._responses import check_room_ranges, device_responses, room_responses
 from augspec._torch import is_exporting
@@ -468,7 +468,7 @@ class Bank(nn.Module):
         ]
 
 
-@constant_in_graphs
+@constant_of_module
 def _held(bank: Bank, name: str, device: torch.device) -> Kept:
     """Give a tensor of a bank on a device; a copy is made once, outside of the caller's modes."""
     home: Kept = getattr(bank, name)

@@ -180,7 +180,8 @@ def check_parameter(
 
 def _check_shape(name: str, values: Tensor, signal: Tensor, shapes: Sequence[str]) -> None:
     known = ("batch", "channel", "freq", "frame") if signal.ndim == 4 else _WAVEFORM_DIMS
-    sizes = dict(zip(known, signal.shape, strict=False))
+    # No `dict(zip())`, at which a graph in parts would have to end: torch 2.8 cannot.
+    sizes = {name: signal.shape[dim] for dim, name in enumerate(known[: signal.ndim])}
     allowed = [known[: signal.ndim] if shape == "..." else tuple(shape.split()) for shape in shapes]
     if not any(_fits(values.shape, dims, sizes) for dims in allowed):
         wanted = " or ".join(_say_shape(dims, sizes) for dims in allowed)
