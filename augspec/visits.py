@@ -6,7 +6,7 @@ loader and the bridges count them. The first coming is view 0, whichever process
 
 from __future__ import annotations
 
-import functools
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -188,7 +188,13 @@ def _processes() -> int:
     return distributed.get_world_size() if ready else 1
 
 
-@functools.lru_cache(maxsize=1)
-def _cpu_group(_world: Any) -> Any:
-    """Give a group that exchanges what lies on the CPU, one for each start of the processes."""
-    return distributed.new_group(backend="gloo")
+# One for each start of the processes. It goes with the world that it is of: a group that is left
+# when the program ends may abort it.
+_cpu_groups: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def _cpu_group(world: Any) -> Any:
+    """Give a group that exchanges what lies on the CPU."""
+    if world not in _cpu_groups:
+        _cpu_groups[world] = distributed.new_group(backend="gloo")
+    return _cpu_groups[world]

@@ -1,6 +1,7 @@
 """The n-th coming of an example in an epoch has draws of its own, and its first those of view 0."""
 
 import collections
+import weakref
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from torch.utils.data import (
 import augspec
 from augspec import features as F
 from augspec import transforms as T
+from augspec import visits
 from augspec.visits import Visits
 
 
@@ -183,6 +185,19 @@ def read_one_rank(rank, folder, kind):
     if rank == 0:
         torch.save(ranks, f"{folder}/found.pt")
     distributed.destroy_process_group()
+
+
+def test_the_group_of_processes_ends_with_them(tmp_path):
+    """One that is left at the end of the program aborted it now and then."""
+    for number in range(2):
+        store = f"file://{tmp_path}/{number}"
+        distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+        try:
+            group = weakref.ref(visits._cpu_group(distributed.group.WORLD))
+            assert visits._cpu_group(distributed.group.WORLD) is group()
+        finally:
+            distributed.destroy_process_group()
+        assert group() is None
 
 
 @pytest.mark.parametrize("kind", ["weighted", "own", "wrapped", "padded", "subset"])
