@@ -61,3 +61,10 @@ def test_the_docs_show_the_figures_of_the_record(page: Path) -> None:
     kept = json.loads(record.FILE.read_text(encoding="utf-8"))
     text = page.read_text(encoding="utf-8")
     assert record.with_tables(text, kept) == text
+
+
+@pytest.mark.parametrize("page", record.PAGES, ids=lambda page: page.name)
+def test_no_line_begins_with_a_figure(page: Path) -> None:
+    """A comment that begins a line ends the paragraph in Markdown."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if line.lstrip().startswith("<!-- figure")]
