@@ -65,7 +65,7 @@ def heat_map(rows: Sequence[Mapping[str, Any]], trained: Mapping[str, Sequence[s
     for (i, arm), (j, name) in itertools.product(enumerate(arms), enumerate(names)):
         own = [r["difference"] for r in rows if (r["arm"], r["condition"]) == (arm, name)]
         values[i, j] = 100 * np.mean(own) if own else np.nan
-    size = (2.5 + 0.7 * len(names), 1.8 + 0.4 * len(arms))
+    size = (max(7.0, 2.5 + 0.7 * len(names)), 1.8 + 0.4 * len(arms))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     most = max(5.0, float(np.nanmax(np.abs(values))))
