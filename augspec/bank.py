@@ -44,7 +44,7 @@ class Bank(nn.Module):
     Args:
         sounds: A folder, which stands for its audio files and those of its folders in sorted order;
             a list of files; a list of waveforms ``(time,)`` or ``(channel, time)``, at
-            ``sample_rate``; or ``"made:devices"``, the ten of `augspec.Bank.from_devices`, for
+            ``sample_rate``; or ``"made:devices"``, the ten of ``Bank.from_devices``, for
             configs.
         sample_rate: Sample rate in Hz at which the sounds are kept: that of the audio they are for.
         max_duration: Seconds after which a sound is cut; None keeps all. Impulse responses that end
