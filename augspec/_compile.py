@@ -187,6 +187,21 @@ def launches_cost(tensor: Tensor) -> bool:
     return _as_on_gpu.get() or not compiles
 
 
+def nobody_watches() -> bool:
+    """Whether operations are run and no more: nothing traces, transforms or counts them.
+
+    Only then may a number be read, or a pointer handed on: under ``vmap`` there is none.
+    """
+    return (
+        not torch.compiler.is_compiling()
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._len_torch_function_stack() == 0
+        and torch._C._get_tracing_state() is None
+        and torch.autograd.forward_ad._current_level < 0
+    )
+
+
 class _CompiledKernel(Generic[P, R]):
     """Callable of `compiled`; ``eager`` is the plain function, ``failure`` why it stays eager."""
 

@@ -31,6 +31,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from augspec._compile import nobody_watches
 from augspec.native import _build
 
 __all__ = ["answers", "applies", "call", "describes", "in_torch", "instruction_set", "threads"]
@@ -62,7 +63,7 @@ def applies(*tensors: Tensor | None) -> bool:
     graphs, ``torch.func`` transforms and modes that see operations. None is left out.
     """
     given = (tensor for tensor in tensors if tensor is not None)
-    return _nobody_watches() and all(map(_is_plain, given)) and _is_there()
+    return nobody_watches() and all(map(_is_plain, given)) and _is_there()
 
 
 def call(
@@ -87,7 +88,7 @@ def call(
 
 def answers(name: str, number: int) -> bool:
     """Ask a function of the library about a number, such as whether it has a kernel for a size."""
-    library = _library() if _nobody_watches() else None
+    library = _library() if nobody_watches() else None
     if library is None:
         return False
     function = library[name]
@@ -112,17 +113,6 @@ def threads() -> int:
 def instruction_set() -> str:
     """Name the instruction set of the kernels in use, or say "no"."""
     return "no" if _library() is None else _best_set()
-
-
-def _nobody_watches() -> bool:
-    return (
-        not torch.compiler.is_compiling()
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and torch._C._len_torch_dispatch_stack() == 0
-        and torch._C._len_torch_function_stack() == 0
-        and torch._C._get_tracing_state() is None
-        and torch.autograd.forward_ad._current_level < 0
-    )
 
 
 def _is_plain(tensor: Tensor) -> bool:

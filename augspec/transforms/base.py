@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from augspec._compile import is_launched
+from augspec._compile import is_launched, nobody_watches
 from augspec._constants import where_else
 from augspec.functional.checks import check_flag, check_specgram, check_waveform
 from augspec.functional.frames import (
@@ -319,9 +319,10 @@ def _all_picked(applied: Tensor, out: Tensor) -> bool:
     """Whether a look says that every example is picked: a copy of all of them is saved then.
 
     The copy takes a third of the time of a simple transform on a CPU. Nothing is looked at in a
-    graph, and on a GPU, which a look would stall: where it is not known, the answer is no.
+    graph, under ``vmap``, and on a GPU, which a look would stall: where it is not known, the answer
+    is no.
     """
-    return not (is_launched(out) or torch.compiler.is_compiling()) and bool(applied.all())
+    return not is_launched(out) and nobody_watches() and bool(applied.all())
 
 
 def ends_at(time: int, params: Values, lengths: Tensor | None) -> Tensor:
