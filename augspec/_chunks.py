@@ -23,7 +23,6 @@ P = ParamSpec("P")
 
 _CPU_VALUES = 2**21
 _DEVICE_VALUES = 2**25
-_DEVICE_PART = 2**25  # of a batch that does not fit into the budget
 _EXAMPLES_VALUES = 2**26  # of plain operations, where nothing is larger than the audio
 _ROOM = 3  # times the audio: what examples that are worked on at a time may need beside it
 
@@ -47,14 +46,12 @@ def chunks(count: int, values: int, device: torch.device) -> list[slice]:
     """
     if torch.compiler.is_compiling():
         return [slice(None)]
-    on_cpu, values = device.type == "cpu", max(1, values)
-    if count <= max(1, (_CPU_VALUES if on_cpu else _DEVICE_VALUES) // values):
-        return [slice(None)]
-    return _parts(count, (_CPU_VALUES if on_cpu else _DEVICE_PART) // values)
+    budget = _CPU_VALUES if device.type == "cpu" else _DEVICE_VALUES
+    size = max(1, budget // max(1, values))
+    return [slice(None)] if count <= size else _parts(count, size)
 
 
 def _parts(count: int, size: int) -> list[slice]:
-    size = max(1, size)
     return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
@@ -121,8 +118,8 @@ def _some_examples(signal: Tensor, times: int) -> list[slice]:
     if fits or torch.compiler.is_compiling() or not _is_bounded(signal.device):
         return [slice(None)]
     count = len(signal)
-    enough = _DEVICE_PART * count // (times * signal.numel())
-    return _parts(count, max(enough, _ROOM * count // times))
+    enough = _DEVICE_VALUES * count // (times * signal.numel())
+    return _parts(count, max(1, enough, _ROOM * count // times))
 
 
 def _is_bounded(device: torch.device) -> bool:

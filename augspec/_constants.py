@@ -173,16 +173,18 @@ def scaled(whole: Tensor, factor: float) -> Tensor:
     return whole * constant(tensor_of, factor, dtype=torch.float32, device=whole.device)
 
 
-def counted(first: int, last: int, *, dtype: torch.dtype) -> Tensor:
-    """Count from ``first`` up to and without ``last``: a function for `constant`."""
-    return torch.arange(first, last, dtype=dtype)
-
-
 def count_up(first: int, last: int, device: torch.device) -> Tensor:
-    """Count as `counted` does, in int64: in a graph, where it costs nothing, for any numbers."""
+    """Count from ``first`` up to and without ``last`` in int64.
+
+    In a graph that costs nothing, and the numbers may change from call to call.
+    """
     if torch.compiler.is_compiling():
         return torch.arange(first, last, device=device)
-    return constant(counted, first, last, dtype=torch.int64, device=device)
+    return constant(_counted, first, last, dtype=torch.int64, device=device)
+
+
+def _counted(first: int, last: int, *, dtype: torch.dtype) -> Tensor:
+    return torch.arange(first, last, dtype=dtype)
 
 
 def tensor_of(values: Any, *, dtype: torch.dtype) -> Tensor:

@@ -68,7 +68,7 @@ def test_a_kernel_works_on_some_examples_at_a_time_where_memory_is_short(monkeyp
     assert torch.equal(kernel(waveform, gain, offset=offset, scale=2.0), expected)
     assert seen[1:] == [20]  # all fits
     monkeypatch.setattr(_chunks, "_EXAMPLES_VALUES", 100)
-    monkeypatch.setattr(_chunks, "_DEVICE_PART", 75)
+    monkeypatch.setattr(_chunks, "_DEVICE_VALUES", 75)
     assert torch.equal(kernel(waveform, gain, offset=offset, scale=2.0), expected)
     assert seen[2:] == [5, 5, 5, 5]  # 12 tensors of 5 examples are 3 of all
 

@@ -18,11 +18,12 @@ ALL: list[T.RandomTransform] = [
     T.RandomCrop(56_000),
     T.Gain((-6.0, 6.0)),
 ]
+EQUALIZER = T.RandomEQ(gain_db=(-9.0, 9.0), sample_rate=16_000)
 # Level, spectrum, room and noise: what differs between recordings of one sound. Half of the notes
 # stay out of the room, and noise begins at 5 dB, so that clean notes are learned as well.
 ROBUST: list[T.RandomTransform] = [
     T.Gain((-18.0, 6.0)),
-    T.RandomEQ(gain_db=(-9.0, 9.0), sample_rate=16_000),
+    EQUALIZER,
     T.RoomReverb((0.2, 0.6), (0.0, 15.0), sample_rate=16_000, p=0.5),
     T.ColoredNoise((5.0, 40.0)),
 ]
@@ -34,7 +35,6 @@ DEVICES: dict[str, Any] = {
     }
 }
 MIX_STYLE: dict[str, Any] = {"FreqMixStyle": {"alpha": 0.4, "p": 0.6}}  # the published values
-EQUALIZER = T.RandomEQ(gain_db=(-9.0, 9.0), sample_rate=16_000)
 # Leads of the search for what helps under conditions, each asked for by its name.
 BY_NAME: dict[str, Any] = {
     # Level and spectrum as wide as between recordings, and half as wide in dB.

@@ -190,11 +190,11 @@ def make_loader(
     those of one process. What is left after batches of ``whole`` notes is left out.
     """
     sampler: Sampler[Any] | None = None
-    if seed is not None and labels is None:
-        sampler = _Shuffled(notes, whole, rank, world, seed)
+    if seed is not None and labels is not None:
+        size = len(labels) // whole * whole
+        sampler = BalancedSampler(labels, size, num_replicas=world, rank=rank, seed=seed)
     elif seed is not None:
-        size = len(labels) // whole * whole  # type: ignore[arg-type]
-        sampler = BalancedSampler(labels, size, num_replicas=world, rank=rank, seed=seed)  # type: ignore[arg-type]
+        sampler = _Shuffled(notes, whole, rank, world, seed)
     return DataLoader(
         notes,
         batch_size=batch_size,

@@ -325,6 +325,14 @@ def check_size(name: str, size: int) -> int:
     return whole
 
 
+def output_size(size: int | None, waveform: Tensor) -> int:
+    """Give the time of a result in samples: ``size``, or that of the waveform."""
+    size = waveform.shape[-1] if size is None else size
+    if size < 1:
+        raise ValueError(f"`size` must be at least 1, got {size}")
+    return size
+
+
 def check_sample_rate(sample_rate: int, name: str = "sample_rate") -> int:
     """Check that a sample rate is a positive whole number of Hz and give it back."""
     whole = as_whole(sample_rate)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._constants import constant, counted, tensor_of
+from augspec._constants import constant, count_up, tensor_of
 from augspec.functional.linked import sum_channels
 
 _NEAR = (0, -1, 1, -2, 2)  # of bins that are equally strong the first is taken
@@ -43,7 +43,7 @@ def find_peaks(
     padded = nnf.pad(power, (2, 2 + slots * slot_bins - bins), value=-1.0)
     around = [padded[:, heard, 2 + offset : 2 + offset + bins] for offset in _NEAR]
     which = torch.stack(around).argmax(0)
-    uphill = fixed(_slots_near, bins, slot_bins)[which, fixed(counted, 0, bins)]
+    uphill = fixed(_slots_near, bins, slot_bins)[which, count_up(0, bins, power.device)]
     in_slots = padded[:, heard, 2 : 2 + slots * slot_bins].unflatten(-1, (slots, slot_bins))
     index = in_slots.argmax(-1) + fixed(_first_bins, slots, slot_bins)
     later = padded[:, 1 + ahead :, 2:].gather(-1, index)

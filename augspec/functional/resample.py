@@ -22,7 +22,7 @@ from augspec._chunks import in_chunks
 from augspec._compile import compiled, floor_divide, is_launched, launches_cost
 from augspec._constants import constant, count_up, where_else
 from augspec._torch import GRADIENT_COMPILES, graph_break
-from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.checks import check_parameter, check_waveform, compute_dtype, output_size
 from augspec.functional.rates import LONGEST_PERIOD, by_period
 from augspec.functional.sinc import BETA, ONE, ORDERS, TAPS, interpolation_matrix, windowed_sinc
 from augspec.functional.unchanged import keep_unchanged
@@ -76,9 +76,7 @@ def resample(
     """
     check_waveform(waveform, lengths)
     check_parameter("ratio", ratio, waveform)
-    size = waveform.shape[-1] if size is None else size
-    if size < 1:
-        raise ValueError(f"`size` must be at least 1, got {size}")
+    size = output_size(size, waveform)
     if not 0 < max_ratio < math.inf:
         raise ValueError(f"`max_ratio` must be positive, got {max_ratio}")
     step = fixed_point(ratio)

@@ -8,7 +8,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.checks import (
+    check_parameter,
+    check_waveform,
+    compute_dtype,
+    output_size,
+)
 from augspec.functional.formant import formant_shift
 from augspec.functional.frame_size import choose_n_fft
 from augspec.functional.linked import split_units
@@ -249,10 +254,7 @@ def _check(
     """Check the arguments that all functions share; return the output time."""
     check_waveform(waveform, lengths)
     check_parameter(name, values, waveform)
-    size = waveform.shape[-1] if size is None else size
-    if size < 1:
-        raise ValueError(f"`size` must be at least 1, got {size}")
-    return size
+    return output_size(size, waveform)
 
 
 def _stretch(

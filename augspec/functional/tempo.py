@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from augspec.functional.checks import check_parameter, check_waveform, compute_dtype
+from augspec.functional.checks import check_parameter, check_waveform, compute_dtype, output_size
 from augspec.functional.frame_size import choose_n_fft
 from augspec.functional.onset import find_onsets
 from augspec.functional.pace import CurvedPace, mean_rate
@@ -64,9 +64,7 @@ def tempo_curve(
     """
     check_waveform(waveform, lengths)
     _check_points(rate, waveform)
-    size = waveform.shape[-1] if size is None else size
-    if size < 1:
-        raise ValueError(f"`size` must be at least 1, got {size}")
+    size = output_size(size, waveform)
     n_fft = choose_n_fft(n_fft, sample_rate)
     batch, channels, _ = waveform.shape
     if batch * channels == 0:

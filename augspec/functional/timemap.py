@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled, floor_divide
-from augspec._constants import constant, counted, scaled
+from augspec._constants import constant, count_up, scaled
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
@@ -126,9 +124,9 @@ def take_frames(
     # behind the mirror image too, or padding would change what comes out.
     padded = nnf.pad(rows, (n_fft, n_fft if ends is None else 2 * n_fft))
     if ends is not None:
-        fixed = partial(constant, dtype=torch.int64, device=rows.device)
-        behind = ends.unsqueeze(-1) + fixed(counted, n_fft, 2 * n_fft)  # in `padded`
-        mirrored = padded.gather(1, ends.unsqueeze(-1) + fixed(_counted_down, n_fft))
+        behind = ends.unsqueeze(-1) + count_up(n_fft, 2 * n_fft, rows.device)  # in `padded`
+        before = constant(_counted_down, n_fft, dtype=torch.int64, device=rows.device)
+        mirrored = padded.gather(1, ends.unsqueeze(-1) + before)
         # The gradient of what was gathered needs the padded rows as they were.
         scatter = padded.scatter if padded.requires_grad else padded.scatter_
         padded = scatter(1, behind, mirrored)

@@ -24,6 +24,7 @@ Kind: TypeAlias = Literal["waveform", "specgram"]
 # Units of time a frame of labels, where the number of samples is not known: the middle of a frame
 # and its edges are then whole numbers.
 _UNITS = 4096
+_KEPT: Any = ...  # a constant that every compiler knows: the part stays as it is
 _ANY_TIME = 2**24  # units where there are no frames either
 
 
@@ -80,15 +81,23 @@ class Batch(NamedTuple):
         """Whether ``lengths``, or ``time``, says where examples end."""
         return self.time is not None or self.lengths is not None
 
-    def carry(self, **changes: Any) -> Batch:
+    def carry(
+        self,
+        *,
+        signal: Any = _KEPT,
+        time: Any = _KEPT,
+        lengths: Any = _KEPT,
+        targets: Any = _KEPT,
+        relative: Any = _KEPT,
+    ) -> Batch:
         """Give a batch with some parts replaced."""
         # Not `_replace`, which compilers before torch 2.11 do not take, nor a loop over `_fields`.
         return Batch(
-            changes.get("signal", self.signal),
-            changes.get("time", self.time),
-            changes.get("lengths", self.lengths),
-            changes.get("targets", self.targets),
-            changes.get("relative", self.relative),
+            self.signal if signal is _KEPT else signal,
+            self.time if time is _KEPT else time,
+            self.lengths if lengths is _KEPT else lengths,
+            self.targets if targets is _KEPT else targets,
+            self.relative if relative is _KEPT else relative,
         )
 
 

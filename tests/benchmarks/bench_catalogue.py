@@ -7,22 +7,17 @@ and draws nothing: two columns. audiomentations, in a loop, is for information. 
 ``--clock cpu --threads 1`` counts the time of the process alone.
 """
 
-import argparse
 import inspect
-import time
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from common import Timing, compare, environment
+from common import CLOCKS, Timing, compare, environment, parse_rows
 from peer_rows import FIXED, RATE, ROWS, Row
 from torch import Tensor, nn
 
 from augspec import features as F
 from augspec import transforms as T
-
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def classes() -> Iterator[tuple[str, Any]]:
@@ -118,17 +113,7 @@ def ms(timing: Timing) -> str:
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="classes to run; all by default")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    warnings.simplefilter("ignore")
+    arguments = parse_rows(__doc__)
     data = inputs(arguments.batch, arguments.seconds)
     settings = {"rounds": arguments.rounds, "clock": CLOCKS[arguments.clock]}
     picked = {n: c for n, c in classes() if not arguments.names or n in arguments.names}

@@ -7,20 +7,16 @@ seconds, is a row of ``bench_catalogue.py``: they are left out. On a busy machin
 --threads 1`` counts the time of the process alone.
 """
 
-import argparse
-import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch_audiomentations
-from common import compare, environment
+from common import CLOCKS, compare, environment, parse_rows
 
 from augspec.compat import torch_audiomentations as ours
 
 RATE = 16_000
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 #: Classes with the arguments of both; the rest are the defaults.
 ROWS: dict[str, dict[str, Any]] = {
     "Gain": {},
@@ -59,17 +55,7 @@ def bind(augment: Any, samples: torch.Tensor) -> Callable[[], Any]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="classes to run; all by default")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    warnings.simplefilter("ignore")
+    arguments = parse_rows(__doc__)
     size = round(arguments.seconds * RATE)
     mono = 0.1 * torch.randn(arguments.batch, 1, size)
     stereo = 0.1 * torch.randn(arguments.batch // 2, 2, size)

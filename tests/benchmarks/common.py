@@ -3,6 +3,7 @@
 Absolute times on a shared machine mean little; ratios of medians from interleaved rounds do.
 """
 
+import argparse
 import contextlib
 import os
 import platform
@@ -10,12 +11,31 @@ import statistics
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def parse_rows(description: str | None) -> argparse.Namespace:
+    """Read the command line of a benchmark that has a row a class, and set threads and seed."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("names", nargs="*", help="classes to run; all by default")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    warnings.simplefilter("ignore")
+    return arguments
 
 
 @dataclass(frozen=True)
