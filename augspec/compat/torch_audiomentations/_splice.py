@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as nnf
 
 from augspec.compat.torch_audiomentations._base import ObjectDict
 from augspec.compat.torch_audiomentations._transform import Transform
@@ -47,7 +48,7 @@ class SpliceOut(Transform):
         target_rate: int | None = None,
     ) -> None:
         """Draw half of each width in samples, and places."""
-        most = max(1, int((sample_rate or 0) * self.max_width * 1e-3) // 2)
+        most = self._most(sample_rate)
         draw = self.draw(len(samples))
         pieces = range(self.num_time_intervals)
         halves = [draw.integers(f"width_{i}", 0, most) for i in pieces]
@@ -55,6 +56,10 @@ class SpliceOut(Transform):
         for name, values in (("splice_lengths", halves), ("splice_starts", starts)):
             drawn = torch.stack(values, 1) if values else torch.zeros(len(samples), 0)
             self.transform_parameters[name] = drawn.to(samples.device, non_blocking=True)
+
+    def _most(self, sample_rate: int | None) -> int:
+        """Say below which width, in samples, half of a piece is drawn."""
+        return max(1, int((sample_rate or 0) * self.max_width * 1e-3) // 2)
 
     def apply_transform(
         self,
@@ -64,8 +69,9 @@ class SpliceOut(Transform):
         target_rate: int | None = None,
     ) -> ObjectDict:
         """Take the pieces out, one after the other, in all rows at once."""
-        time = samples.shape[-1]
+        time, most = samples.shape[-1], self._most(sample_rate)
         place = torch.arange(time, device=samples.device)
+        row, near = torch.arange(len(samples), device=samples.device), place[:most]
         heard = place.expand(len(samples), time)  # which sample is heard at each place
         left = torch.full((len(samples),), time, device=samples.device)
         out, moves_frames = samples, targets is not None and targets.shape[-2] > 1
@@ -74,17 +80,19 @@ class SpliceOut(Transform):
             self.transform_parameters["splice_starts"].unbind(1),
             strict=True,
         ):
-            half = torch.minimum(half, left // 2)
-            first = span_start(start, left - 2 * half)[:, None]
-            since, width = place - first, half[:, None]
-            later = (place + width).clamp(max=time - 1)
-            after = out.take_along_dim(later[:, None], -1)
-            fade = 0.5 - 0.5 * torch.cos(torch.pi * since / width.clamp(min=1))
-            fade = torch.where(since < 0, 0.0, torch.where(since < width, fade, 1.0))
-            fade = torch.where(width > 0, fade, 0.0).to(out.dtype)[:, None]
-            out = torch.lerp(out, after, fade)
+            half = torch.minimum(half, left // 2).clamp(max=most)
+            first, width = span_start(start, left - 2 * half)[:, None], half[:, None]
+            # Whole rows are moved up, and what fades is computed around the seam alone.
+            after = nnf.pad(out, (0, most)).unfold(-1, time, 1)[row, :, half]
+            seam = (first + near).clamp(max=time - 1)[:, None].expand(-1, samples.shape[1], -1)
+            fade = 0.5 - 0.5 * torch.cos(torch.pi * near / width.clamp(min=1))
+            fade = torch.where(near < width, fade, 1.0).to(out.dtype)[:, None]
+            joined = torch.lerp(out.gather(-1, seam), after.gather(-1, seam), fade)
+            is_before = place < first
+            out = torch.where(is_before[:, None], out, after.scatter(-1, seam, joined))
             if moves_frames:
-                jump = (since >= width // 2) & (width > 0)
+                jump = (place - first >= width // 2) & (width > 0)
+                later = (place + width).clamp(max=time - 1)
                 heard = torch.where(jump, heard.take_along_dim(later, -1), heard)
             left = left - half
         silent = place >= left[:, None]
