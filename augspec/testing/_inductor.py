@@ -144,10 +144,14 @@ def trace(function: Callable[..., Any], tensors: list[Tensor]) -> torch.fx.Graph
     """
     compiling = mock.patch("torch.compiler.is_compiling", return_value=True)
     with compiling, torch.no_grad():
-        graph: torch.fx.GraphModule = make_fx(function, decomposition_table=select_decomp_table())(
+        graph = make_fx(function)(*tensors)
+        # The compiler lowers only operations that change no tensor. This is a step of its own, as
+        # constants are made while the first one runs.
+        pure = torch.func.functionalize(graph)
+        made: torch.fx.GraphModule = make_fx(pure, decomposition_table=select_decomp_table())(
             *tensors
         )
-    return graph
+    return made
 
 
 def lower(function: Callable[..., Any], tensors: list[Tensor], mode: FakeTensorMode) -> Lowered:

@@ -91,11 +91,20 @@ def nan_stays_in_its_example(case: Case) -> None:
 
 @check()
 def an_empty_batch_gives_an_empty_result(case: Case) -> None:
-    """Batch 0 gives batch 0, in the shape of other batches."""
+    """Batch 0 gives batch 0, in the shape of other batches, and labels of no example."""
     out, ends = case.take(slice(0, 0)).run_ragged()
     expected = (0, *case.run().shape[1:])
     require(out.shape == expected, f"an empty batch gives {tuple(out.shape)}, not {expected}")
     require(ends.shape == (0,), f"an empty batch gives lengths of shape {tuple(ends.shape)}")
+    if isinstance(case.module, RandomTransform):
+        none = case.take(slice(0, 0))
+        params = case.module.make_params(none.batch, keys=none.keys)
+        labels = {"label": none.batch.new_ones(0, 3)}
+        if not getattr(case.module, "per_channel", False):  # whose channels may move apart
+            labels["frames"] = none.batch.new_ones(0, 3, 8)
+        time = none.batch.shape[-1]
+        for name, made in case.module.targets(labels, params, none.lengths, time=time).items():
+            require(len(made) == 0, f"an empty batch gives `{name}` of {len(made)} examples")
 
 
 @check()

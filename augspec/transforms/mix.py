@@ -103,7 +103,7 @@ class _MixingTransform(WaveformTransform, ABC):
         """
         self._refuse_other_labels(targets, len(partner))
         union = getattr(self, "labels", "") == "union"
-        columns = partner.reshape(len(partner), -1).unbind(1)
+        columns = partner[:, None].flatten(1).unbind(1)
         rests = [1.0 - weight] if share is None else ((1.0 - weight)[:, None] * share).unbind(1)
         mixed = dict(targets)
         for name in names:
