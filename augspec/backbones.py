@@ -1,9 +1,8 @@
 """timm image models as backbones for spectrograms: the pretrained stem adapted to one channel.
 
-A pretrained stem is a convolution over R, G and B. A spectrogram has one channel, and the RGB
-model would see it as a grey picture: the same values in all three channels. Because a convolution
-is linear, the kernel *summed* over its input channels gives exactly that response from the one
-channel alone.
+A pretrained stem is a convolution over R, G and B. A spectrogram has one channel. To the RGB model
+it is a grey picture, with the same values in all three channels. Because a convolution is linear,
+the kernel *summed* over its input channels gives exactly that response from the one channel alone.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ def create_backbone(
     """Create a timm model that takes spectrograms.
 
     Without weights to load this is ``timm.create_model`` with ``in_chans``. Weights, downloaded or
-    from a file, keep their meaning when their stem has another number of channels: see
-    `adapt_input` for the rule and for what it asks of the normalisation.
+    from a file, are adapted if their stem has another number of channels: see `adapt_input` for the
+    rule and the normalisation that it needs.
 
     Vision transformers (timm's ``vision_transformer``, ``deit`` and ``eva`` modules) are built
     with ``dynamic_img_size=True`` and ``dynamic_img_pad=True``, so that any spectrogram goes in:
@@ -58,26 +57,26 @@ def create_backbone(
     stem. Pass ``img_size=(64, 256)`` to learn positions on the spectrogram's own grid, or
     ``dynamic_img_size=False`` for a fixed size.
 
-    Other models take pictures of one size only (Swin, BEiT, MaxViT, LeViT, Hiera and their like):
-    the spectrogram is resized to it (bilinear, antialiased) before the forward pass, which is what
-    pretrained positions and windows were made for. With ``img_size=(freq, frames)`` the model is
-    built for the spectrogram's own grid, and what is smaller is padded with zeros at the right and
-    at the top frequencies, not resized. Models that want multiples of a number (HRNet and DLA: 32;
-    `augspec.features.ToMultiple` is the same for other networks), or a least size (Inception: 96),
-    get zeros there too. One that takes R, G and B alone (CSATv2) is shown the mean of the channels
-    as a grey picture. That is done where the model is called: ``model.forward_features`` takes what
-    timm's takes.
+    Some models take pictures of one size only (Swin, BEiT, MaxViT, LeViT, Hiera and similar ones):
+    the spectrogram is resized to it (bilinear, antialiased) before the forward pass, because
+    pretrained positions and windows expect that size. With ``img_size=(freq, frames)`` the model is
+    built for the spectrogram's own grid, and smaller input is padded with zeros at the right and at
+    the top frequencies instead. Models that need multiples of a number (HRNet and DLA: 32;
+    `augspec.features.ToMultiple` does the same for other networks), or a minimum size (Inception:
+    96), are padded in the same way. A model that only takes R, G and B (CSATv2) gets the mean of
+    the channels as a grey picture. This happens when the model is called;
+    ``model.forward_features`` takes the same input as timm's.
 
     Args:
         name: Name of a timm model, ``"resnet18"`` or ``"resnet18.a1_in1k"`` for example.
-        num_classes: Outputs of the classifier; 0 leaves it out and the model gives pooled
+        num_classes: Outputs of the classifier; 0 leaves it out and the model returns pooled
             features.
         in_chans: Channels of the input, 1 or more.
         pretrained: Whether timm downloads its weights.
         checkpoint: File of weights for this model, ``.safetensors`` or a torch file (read with
             ``weights_only=True``); bare, or under ``state_dict`` or ``model``. Its stem may be RGB
-            or have ``in_chans`` channels already. A classifier that is absent or of another shape
-            is left freshly initialised, and logged at level INFO; every other difference is an
+            or have ``in_chans`` channels already. A classifier that is absent or has another shape
+            is initialised at random, with a log entry at level INFO; every other difference is an
             error.
         **timm_arguments: Passed on to ``timm.create_model`` (``drop_rate``, ``img_size``, ...).
 
@@ -104,7 +103,7 @@ def create_backbone(
     if pretrained and checkpoint is not None:
         raise ValueError(
             f"`checkpoint` must be None when `pretrained` is True, got {str(checkpoint)!r}: "
-            "weights come from one place"
+            "choose one source of weights"
         )
     hosted = name.startswith(("hf-hub:", "hf_hub:", "local-dir:"))
     if not hosted and not timm.is_model(name):
@@ -117,8 +116,8 @@ def create_backbone(
         timm_arguments = _DYNAMIC_ARGUMENTS | timm_arguments
     rgb = not hosted and takes_rgb_only(name)
     if pretrained:
-        # timm's own in_chans repeats and cuts RGB for 2 channels or more, which changes what grey
-        # gives, so the model is built as it was trained and adapted here.
+        # For 2 or more channels timm's in_chans repeats and cuts RGB, which changes the response to
+        # grey. So the model is built with its trained channels and adapted here.
         model = timm.create_model(name, pretrained=True, num_classes=num_classes, **timm_arguments)
         model = model if rgb else adapt_input(model, in_chans)
     else:
@@ -142,21 +141,21 @@ def _check_timm() -> None:
 
 
 def adapt_input(model: ModelT, in_chans: int = 1) -> ModelT:
-    """Give a copy of a timm model whose stem takes another number of channels.
+    """Return a copy of a timm model whose stem takes another number of channels.
 
     Every new channel gets the sum of the stem's kernel over its old input channels, divided by
-    ``in_chans``. A grey input, the same signal in every channel, then gives the response that it
-    gave before: ``adapted(x) == model(x.expand(-1, 3, -1, -1))`` for one channel, and the same
-    with ``x`` copied to each of several. (timm sums for one channel too, but for other counts it
-    repeats R, G, B, cuts and rescales: with two channels the blue kernel is lost.) A model that
-    has ``in_chans`` channels already is copied as it is.
+    ``in_chans``. A grey input, with the same signal in every channel, then gives the same response
+    as before: ``adapted(x) == model(x.expand(-1, 3, -1, -1))`` for one channel, and also with ``x``
+    copied to each of several. (timm also sums for one channel, but for other counts it repeats R,
+    G, B, cuts and rescales: with two channels the blue kernel is lost.) A model that already has
+    ``in_chans`` channels is only copied.
 
     This holds for values that are equal in all channels *as the stem sees them*. ImageNet models
     were trained on pixels in [0, 1] normalised with a mean and standard deviation *per channel*
-    (``model.pretrained_cfg["mean"]`` and ``["std"]``). A grey picture normalised so differs a
-    little between its channels, so its RGB response is not reproduced exactly unless all three
-    share one mean and standard deviation. For spectrograms there is nothing to reproduce:
-    normalise them to mean 0 and standard deviation 1, the range that the pretrained stem expects.
+    (``model.pretrained_cfg["mean"]`` and ``["std"]``). After this normalisation the channels of a
+    grey picture differ a little, so its RGB response is reproduced exactly only if all three have
+    the same mean and standard deviation. For spectrograms, normalise to mean 0 and standard
+    deviation 1, the range that the pretrained stem expects.
 
     Args:
         model: A model made by timm, or by `create_backbone`; it is not changed.
@@ -192,7 +191,7 @@ def adapt_input(model: ModelT, in_chans: int = 1) -> ModelT:
 
 
 def _sum_input(weight: Tensor, in_chans: int) -> Tensor:
-    """Sum ``(out, in, height, width)`` over ``in``, shared among ``in_chans`` channels."""
+    """Sum ``(out, in, height, width)`` over ``in``, divided among ``in_chans`` channels."""
     total = weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight
     total = total.sum(dim=1, keepdim=True) / in_chans
     return total.to(weight.dtype).repeat(1, in_chans, 1, 1)
@@ -222,7 +221,7 @@ def _stems(model: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:
 
 
 def _check_stem(model: nn.Module, name: str, stem: nn.Conv2d) -> None:
-    """Refuse stems that are not linear in their weight, or do not see the input itself."""
+    """Raise for stems that are not linear in their weight, or do not get the input directly."""
     from timm.layers.std_conv import (
         ScaledStdConv2d,
         ScaledStdConv2dSame,
@@ -231,7 +230,7 @@ def _check_stem(model: nn.Module, name: str, stem: nn.Conv2d) -> None:
     )
 
     standardised = (ScaledStdConv2d, ScaledStdConv2dSame, StdConv2d, StdConv2dSame)
-    # Older models do not say how many channels they take, but for what they were trained on.
+    # Older models have no number of input channels; take that of their training.
     trained = model.pretrained_cfg["input_size"][0]  # type: ignore[index]
     taken = getattr(model, "in_chans", min(stem.in_channels, trained))
     if isinstance(stem, standardised) or stem.groups != 1 or stem.in_channels != taken:
@@ -242,7 +241,7 @@ def _check_stem(model: nn.Module, name: str, stem: nn.Conv2d) -> None:
 
 
 def _load_checkpoint(model: nn.Module, path: Path) -> None:
-    """Load weights strictly, but for a stem to be summed and a classifier to be left fresh."""
+    """Load weights strictly, except a stem to be summed and a new classifier."""
     state = _read_checkpoint(path)
     expected = model.state_dict()
     if _names(model, "first_conv"):
@@ -266,7 +265,7 @@ def _load_checkpoint(model: nn.Module, path: Path) -> None:
 
 
 def _differences(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
-    """Say in a few lines how tensors differ from those that a model has."""
+    """Describe in a few lines how tensors differ from those of a model."""
     missing = [name for name in expected if name not in given]
     strange = [name for name in given if name not in expected]
     shapes = [
@@ -277,7 +276,7 @@ def _differences(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) ->
     found = []
     for what, names in (
         (f"{len(missing)} of {len(expected)} tensors are missing", missing),
-        (f"{len(strange)} tensors are not the model's", strange),
+        (f"{len(strange)} tensors are not part of the model", strange),
         (f"{len(shapes)} tensors have another shape", shapes),
     ):
         if names:
@@ -286,7 +285,7 @@ def _differences(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) ->
     prefixes = {name.partition(".")[0] for name in strange}
     prefix = f"{min(prefixes, default='')}."
     if len(prefixes) == 1 and any(name.removeprefix(prefix) in expected for name in strange):
-        found.append(f"without the prefix {prefix!r} names would fit: take it off, save again")
+        found.append(f"without the prefix {prefix!r} the names would fit: remove it and save again")
     return found
 
 
@@ -297,9 +296,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"`checkpoint` must be an existing file, got {str(path)!r}")
     try:
         state = dict(load_state_dict(str(path), weights_only=True))
-    except (
-        Exception
-    ) as error:  # each format has its own errors for a file that is not what it seems
+    except Exception as error:  # each format raises its own errors for a file of another format
         raise ValueError(
             "`checkpoint` must be a safetensors or torch file of tensors, "
             f"got {str(path)!r}: {error}"

@@ -1,4 +1,4 @@
-"""Sounds kept on the device for transforms to take from: background noise, impulse responses."""
+"""Banks of sounds for transforms: background noise, impulse responses."""
 
 from __future__ import annotations
 
@@ -26,34 +26,35 @@ from augspec.functional.shapes import span_start
 
 __all__ = ["Bank"]
 
-# A config names the responses of made devices by this; it cannot hold waveforms.
+# A config refers to the synthetic device responses by this name, as it cannot hold waveforms.
 MADE_DEVICES = "made:devices"
 _SEAM = 0.005  # seconds
 _CHUNK = 64  # samples read at a time
-_MOST_PLACES = 2048  # at which a cut of a sound is looked at
+_MOST_PLACES = 2048  # positions at which a cut of a sound is tested
 
 
 class Bank(nn.Module):
     """Hold many sounds of any length in one tensor.
 
-    Files are decoded once, when the bank is made, mixed down to one channel unless ``mono`` is
-    False, and resampled. The tensor lies in the CPU's memory. Audio on another device makes a copy
-    there, once, at its first use. The sounds are no buffer: ``DistributedDataParallel`` does not
-    send them round, ``.half()`` does not round them, and a ``state_dict`` does not hold them.
+    When the bank is made, files are decoded once, mixed down to one channel unless ``mono`` is
+    False, and resampled. The tensor is in the CPU's memory. A copy is made on another device when
+    audio on that device first uses the bank. The sounds are not a buffer:
+    ``DistributedDataParallel`` does not broadcast them, ``.half()`` does not round them, and a
+    ``state_dict`` does not hold them.
 
     Args:
-        sounds: A folder, which stands for its audio files and those of its folders in sorted order;
-            a list of files; a list of waveforms ``(time,)`` or ``(channel, time)``, at
-            ``sample_rate``; or ``"made:devices"``, the ten of ``Bank.from_devices``, for
+        sounds: A folder, whose audio files are read in sorted order, also those in its folders; a
+            list of files; a list of waveforms ``(time,)`` or ``(channel, time)``, at
+            ``sample_rate``; or ``"made:devices"``, the ten responses of ``Bank.from_devices``, for
             configs.
-        sample_rate: Sample rate in Hz at which the sounds are kept: that of the audio they are for.
+        sample_rate: Sample rate of the bank in Hz, that of the audio which will use it.
         max_duration: Seconds after which a sound is cut; None keeps all. Impulse responses that end
             in silence cost less when cut.
-        dtype: ``"float32"``, or ``"float16"`` for half of the memory and errors near -70 dB of each
-            sample.
-        mono: Whether sounds are mixed down to one channel, which all channels of an example get.
-            With False each keeps its channels, and all must have as many, those of the audio: a
-            room's response for each microphone, or a background in stereo.
+        dtype: ``"float32"``, or ``"float16"``, which takes half of the memory and has errors of
+            about -70 dB relative to each sample.
+        mono: Whether sounds are mixed down to one channel, which is used for all channels of an
+            example. With False each sound keeps its channels, and its number of channels must be
+            that of the audio: a room's response for each microphone, or a background in stereo.
 
     Raises:
         FileNotFoundError: If a file or the folder is not there.
@@ -98,7 +99,8 @@ class Bank(nn.Module):
             self._source = None
         if not sounds:
             raise ValueError("`sounds` must hold at least one sound, got none")
-        # Each length would compile the resampler again. What is kept serves training too.
+        # Keep kernels eager, because each length would compile the resampler again. Cached filters
+        # also serve training.
         with eager_kernels(), torch.inference_mode(False):
             self._fill(self._rows([self._read(sound, i) for i, sound in enumerate(sounds)]))
 
@@ -112,7 +114,7 @@ class Bank(nn.Module):
         dtype: Literal["float32", "float16"] = "float32",
         mono: bool = True,
     ) -> Self:
-        """Read all audio files of a folder and of the folders within it; see the class."""
+        """Read all audio files of a folder and its subfolders; see the class."""
         return cls(path, sample_rate, max_duration=max_duration, dtype=dtype, mono=mono)
 
     @classmethod
@@ -130,15 +132,15 @@ class Bank(nn.Module):
 
     @classmethod
     def from_devices(cls, sample_rate: int) -> Self:
-        """Make ten responses of cheap devices, for `augspec.transforms.ImpulseResponse`.
+        """Make ten synthetic responses of cheap devices, for `augspec.transforms.ImpulseResponse`.
 
         A smartphone's speaker, a laptop's speakers and microphone, a headset, an earpiece, a
         kitchen radio, a television, a megaphone, an intercom and an old ribbon microphone:
-        minimum-phase filters of 64 ms after curves that we drew, not measured on any device. They
-        come with augspec, under its licence.
+        they are minimum-phase filters of 64 ms from curves that we drew; no device was measured.
+        They are part of augspec, under its licence.
 
         Args:
-            sample_rate: In Hz.
+            sample_rate: Sample rate in Hz.
 
         Example:
             >>> len(Bank.from_devices(16_000))
@@ -159,22 +161,22 @@ class Bank(nn.Module):
         channels: int = 1,
         spacing: float = 0.05,
     ) -> Self:
-        """Make responses of box-shaped rooms by image sources, with pyroomacoustics.
+        """Make responses of box-shaped rooms by the image-source method, with pyroomacoustics.
 
-        Each room has a size, walls, a source and a row of microphones of its own, drawn uniformly;
-        all stand at least half a metre from the walls. A room takes from 10 ms to a few seconds to
-        make: the longer it reverberates and the smaller it is, the longer.
+        Size, walls, source and a row of microphones are drawn uniformly for each room; source and
+        microphones are at least half a metre from the walls. A room takes from 10 ms to a few
+        seconds to compute; small rooms with long reverberation take longest.
 
         Args:
             count: Number of rooms.
-            sample_rate: In Hz.
-            seed: Of the draws: the same rooms again.
+            sample_rate: Sample rate in Hz.
+            seed: Seed of the draws; the same seed gives the same rooms.
             size: Range of length and width in metres, 1.5 to 100.
             height: Range of the height in metres, 1.5 to 30.
-            rt60: Range of the reverberation time in seconds, 0.05 to 5, by Sabine's formula. A
-                small room whose walls cannot absorb as much takes longer.
+            rt60: Range of the reverberation time in seconds, 0.05 to 5, by Sabine's formula. In a
+                small room, whose walls cannot absorb enough, it becomes longer.
             channels: Microphones; with more than one the bank keeps them (``mono=False``).
-            spacing: Metres between them.
+            spacing: Metres between microphones.
 
         Raises:
             ImportError: If pyroomacoustics is not installed.
@@ -193,42 +195,42 @@ class Bank(nn.Module):
 
     @property
     def sounds(self) -> str | list[str] | list[Tensor]:
-        """Say what the bank was made from, the folder, the files or the waveforms."""
+        """The argument ``sounds``: the folder, the files or the waveforms."""
         return self._tensors() if self._source is None else self._source
 
     def __len__(self) -> int:
         return len(self._lengths.tensor) // self.channels
 
     def rows_of(self, sound: Tensor, channels: int, *, per_channel: bool = False) -> Tensor:
-        """Say which rows of the bank are the channels of sounds: what other methods take.
+        """Return the rows of the bank that hold the channels of sounds, for other methods.
 
         In a bank of one channel the sounds themselves are the rows, and all channels share them.
 
         Args:
-            sound: Place of the sound in the bank, int64, any shape.
+            sound: Index of the sound in the bank, int64, any shape.
             channels: Channels of the audio.
-            per_channel: Whether the last dimension of ``sound`` is the channel already: each then
-                takes its own channel of its own sound.
+            per_channel: Whether the last dimension of ``sound`` is the channel: each channel then
+                takes that channel of its own sound.
 
         Returns:
-            int64, in the shape of ``sound``, with a dimension of channels more if the bank has
-            some and ``per_channel`` is not set.
+            int64, in the shape of ``sound``, plus a dimension of channels if the bank has channels
+            and ``per_channel`` is not set.
 
         Raises:
-            ValueError: If the bank's sounds have channels, and not those of the audio.
+            ValueError: If the number of channels of the bank differs from that of the audio.
         """
         if self.channels == 1:
             return sound
         if self.channels != channels:
             raise ValueError(
                 f"`bank` holds sounds of {self.channels} channels, and `waveform` has {channels}: "
-                "give audio of as many channels, or a bank with mono=True"
+                "pass audio with the same number of channels, or a bank with mono=True"
             )
         each = torch.arange(channels, device=sound.device)
         return (sound if per_channel else sound[..., None]) * channels + each
 
     def first_row_of(self, sound: Tensor) -> Tensor:
-        """Say which row of the bank is the first channel of sounds; see ``rows_of``."""
+        """Return the row of the bank with the first channel of sounds; see ``rows_of``."""
         return sound if self.channels == 1 else sound * self.channels
 
     def take(
@@ -240,21 +242,21 @@ class Bank(nn.Module):
         smooth: bool = False,
         used: Tensor | None = None,
     ) -> Tensor:
-        """Cut ``size`` samples out of sounds, which begin again where they end.
+        """Cut ``size`` samples out of sounds, which are looped.
 
         Args:
-            sound: Row of the bank, int64, any shape: the sound's place, or see ``rows_of``.
+            sound: Row of the bank, int64, any shape: the sound's index, or see ``rows_of``.
             start: First sample within the sound, int64, of that shape.
             size: Samples to take.
-            smooth: Whether the end of a sound that begins again turns into its beginning, played
-                backwards, over 5 ms and at most half of the sound: there is no step at the seam
-                then, and the sound keeps its length. Without it the two are joined as they are.
-            used: Samples that will be heard of those taken, int64, of that shape; all by default.
-                A sound that lasts longer ends as it is.
+            smooth: Whether to crossfade the end of a looped sound into its reversed beginning over
+                5 ms, at most half of the sound. This avoids a step at the seam, and the sound keeps
+                its length. With False the two are joined without a fade.
+            used: Number of taken samples that are used, int64, of that shape; all by default. A
+                sound that is longer gets no fade at its end.
 
         Shape:
-            That of ``sound`` with one more dimension, ``size``; float32, or float64 in a bank put
-            to ``.double()``.
+            That of ``sound`` with one more dimension, ``size``; float32, or float64 after
+            ``.double()``.
         """
         device = sound.device
         chunk = torch.arange(0, size, _CHUNK, device=device)
@@ -268,7 +270,7 @@ class Bank(nn.Module):
             origin = torch.where(joins, seam, origin)
         flat = content(_held(self, "_flat", device))
         place = origin + begin
-        # A row is copied as a whole: on a CPU in less than half the time that indexing takes.
+        # Copy whole rows: on a CPU this takes less than half the time of indexing.
         taken = flat.unfold(0, _CHUNK, 1).index_select(0, place.flatten())
         return self._values(taken).view(*place.shape, _CHUNK).flatten(-2)[..., :size]
 
@@ -281,21 +283,21 @@ class Bank(nn.Module):
         anywhere: bool = False,
         at_least: int = 0,
     ) -> Tensor:
-        """Choose where to cut a sound, so that the cut holds about as much of it as others would.
+        """Choose where to cut a sound, so that the cut is not mostly silence.
 
-        The place is that of ``offset``, all places being equally likely, unless the cut there would
-        hold less than half of the sounding blocks that the fullest cut holds; then it is one of
-        those that do not, all again equally likely. A block of 20 ms sounds if its power is at most
-        30 dB below the mean of the sound.
+        ``offset`` gives the place, with all places equally likely. If the cut there holds less than
+        half as many active blocks as the fullest cut, another place that holds enough is taken,
+        again with equal chances. A block of 20 ms is active if its power is at most 30 dB below the
+        mean of the sound.
 
         Args:
-            sound: Place of the sound in the bank, int64, any shape.
-            offset: Place in [0, 1), of that shape. A sound that is shorter than the cut begins
-                again, and any of its samples may be the first.
+            sound: Index of the sound in the bank, int64, any shape.
+            offset: Place in [0, 1), of that shape. A sound that is shorter than the cut is looped,
+                and may start at any of its samples.
             size: Samples of the cut, int64, of that shape.
-            anywhere: Whether a cut may begin anywhere in a sound that is longer, too.
-            at_least: Samples that every cut has, if that is known: one that holds the whole of any
-                sound is as good as another, and none is looked for.
+            anywhere: Whether a cut may also begin anywhere in a longer sound.
+            at_least: Lower bound of ``size``, if known: if every cut holds the whole of any sound,
+                no search is needed.
 
         Returns:
             First sample within the sound, int64, in that shape.
@@ -314,7 +316,8 @@ class Bank(nn.Module):
         inside = first <= room[..., None]
         most = torch.where(inside, fullness, 0).amax(-1, keepdim=True)
         good = inside & (2 * fullness >= most)
-        # The lower half of the draw's 24 bits has had no say about which block it is.
+        # The choice of the block used only the upper half of the draw's 24 bits; the lower half is
+        # still random.
         again = torch.frac(offset * 4096.0)
         wanted = span_start(again, good.sum(-1) - 1)
         found = ((good.cumsum(-1) - 1) < wanted[..., None]).sum(-1) * step
@@ -322,7 +325,7 @@ class Bank(nn.Module):
         return torch.where(2 * here[..., 0] >= most[..., 0], place, found)
 
     def _fullness(self, sound: Tensor, first: Tensor, size: Tensor) -> Tensor:
-        """Count the sounding blocks that cuts touch, the sound beginning again where it ends."""
+        """Count the active blocks in cuts of looped sounds."""
         block = block_size(self.sample_rate)
         counts = content(_held(self, "_sounding", sound.device))
 
@@ -339,7 +342,7 @@ class Bank(nn.Module):
         return (length // 2).clamp(max=round(_SEAM * self.sample_rate))
 
     def _seam(self, sound: Tensor) -> tuple[Tensor, int]:
-        """Make the part of a sound that is read where it begins again, and say where it begins."""
+        """Make the crossfaded part of a looped sound, and return where it begins."""
         length = len(sound)
         width = int(self._width_of_seam(torch.tensor(length)))
         gain = 0.5 - 0.5 * torch.cos(math.pi * torch.arange(1, width + 1) / (width + 1))
@@ -350,14 +353,14 @@ class Bank(nn.Module):
         return joined.repeat(2 + _CHUNK // length)[first : length + _CHUNK], first
 
     def whole(self, sound: Tensor) -> Tensor:
-        """Give sounds from their beginning, with zeros up to ``max_length`` behind them.
+        """Return sounds from their beginning, padded with zeros to ``max_length``.
 
         Args:
-            sound: Place of the sound in the bank, int64, any shape.
+            sound: Index of the sound in the bank, int64, any shape.
 
         Shape:
-            That of ``sound`` with one more dimension, ``max_length``; float32, or float64 in a bank
-            put to ``.double()``.
+            That of ``sound`` with one more dimension, ``max_length``; float32, or float64 after
+            ``.double()``.
         """
         device = sound.device
         sample = torch.arange(self.max_length, device=device)
@@ -367,11 +370,11 @@ class Bank(nn.Module):
         return torch.where(inside, self._values(values), 0.0)
 
     def length_of(self, sound: Tensor) -> Tensor:
-        """Count the samples of sounds, int64, in the shape of ``sound``."""
+        """Return the lengths of sounds in samples, int64, in the shape of ``sound``."""
         return content(_held(self, "_lengths", sound.device))[sound]
 
     def extra_repr(self) -> str:
-        """Show how much the bank holds."""
+        """Show the number of sounds and their duration."""
         seconds = int(self._lengths.tensor.sum()) / (self.sample_rate * self.channels)
         settings = f"sample_rate={self.sample_rate}, max_duration={self.max_duration}"
         settings += "" if self.mono else f", mono=False ({self.channels} channels)"
@@ -381,13 +384,13 @@ class Bank(nn.Module):
         return values.double() if self._double else values.float()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Take note of ``.double()``; where the sounds lie is up to the audio."""
+        """Apply ``.double()``; a move has no effect: sounds follow the audio's device."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._double = fn(torch.empty(0)).dtype == torch.float64
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickled or copied bank makes copies of its own where it is used.
+        # A pickled or copied bank makes new copies on the devices that use it.
         return {**self.__dict__, "_copies": {}}
 
     def _read(self, sound: str | os.PathLike[str] | Tensor, place: int) -> Tensor:
@@ -404,16 +407,14 @@ class Bank(nn.Module):
         else:
             path = Path(sound)
             if not path.is_file():
-                raise FileNotFoundError(
-                    f"`sounds[{place}]` must be a file, but {path} is not there"
-                )
+                raise FileNotFoundError(f"`sounds[{place}]` must be an existing file, got {path}")
             rate, name = audio_info(path).sample_rate, str(path)
             waveform = self._mixed(read_audio(path, rate))
             waveform = resample_rate(waveform[None], rate, self.sample_rate)[0]
         if self.max_duration is not None:
             waveform = waveform[:, : max(1, round(self.max_duration * self.sample_rate))]
         if not waveform.numel() or not waveform.isfinite().all():
-            raise ValueError(f"{name} must hold finite samples, and at least one")
+            raise ValueError(f"{name} must hold at least one sample, and only finite ones")
         return self._mixed(waveform)
 
     def _mixed(self, waveform: Tensor) -> Tensor:
@@ -425,7 +426,8 @@ class Bank(nn.Module):
         for place, waveform in enumerate(waveforms):
             if len(waveform) != self.channels:
                 raise ValueError(
-                    f"with mono=False all sounds must have as many channels; `sounds[0]` has "
+                    f"with mono=False all sounds must have the same number of channels; "
+                    f"`sounds[0]` has "
                     f"{self.channels} and `sounds[{place}]` has {len(waveform)}"
                 )
         return [row for waveform in waveforms for row in waveform]
@@ -433,7 +435,8 @@ class Bank(nn.Module):
     def _fill(self, waveforms: list[Tensor]) -> None:
         lengths = torch.tensor([len(waveform) for waveform in waveforms])
         self.max_length = int(lengths.max())
-        # Behind each sound its beginning: a chunk can be read from any sample at once.
+        # Store the beginning of each sound again after its end, so that a chunk from any sample is
+        # contiguous.
         looped = [sound.repeat(2 + _CHUNK // len(sound)) for sound in waveforms]
         kept = [sound[: len(own) + _CHUNK] for sound, own in zip(looped, waveforms, strict=True)]
         held = lengths + _CHUNK
@@ -441,13 +444,14 @@ class Bank(nn.Module):
         sizes = torch.tensor([len(seam) for seam in seams])
         self._flat = Kept(torch.cat([*kept, *seams]).to(getattr(torch, self.dtype)))
         self._starts = Kept(held.cumsum(0) - held)
-        # Where the beginning of each sound would be, if its seam were the end of it.
+        # Where the beginning of each sound is, counted from the seam as its end.
         self._seams = Kept(held.sum() + sizes.cumsum(0) - sizes - torch.tensor(firsts))
         self._lengths = Kept(lengths)
         sounding = [self._sounding_blocks(sound) for sound in waveforms]
         self._steady = all(bool(one.all()) for one in sounding)
         most = max(map(len, sounding))
-        # Blocks up to each, behind the end of a sound as many as in all of it.
+        # Number of active blocks up to each block; after the end of a sound, the number in all of
+        # it.
         counts = [nnf.pad(one.long().cumsum(0), (1, most - len(one))) for one in sounding]
         self._sounding = Kept(torch.stack(counts).cummax(-1).values)
 
@@ -456,7 +460,7 @@ class Bank(nn.Module):
         blocks = nnf.pad(sound, (0, -len(sound) % size)).view(-1, size)
         ends = len(sound) - torch.arange(len(blocks)) * size
         sounds = active_blocks(blocks.square().sum(-1), ends.clamp(max=size))
-        # Silence has no better place than another.
+        # In silence all places are equal.
         return sounds if sounds.any() else torch.ones_like(sounds)
 
     def _tensors(self) -> list[Tensor]:
@@ -471,7 +475,7 @@ class Bank(nn.Module):
 
 @constant_of_module
 def _held(bank: Bank, name: str, device: torch.device) -> Kept:
-    """Give a tensor of a bank on a device; a copy is made once, outside of the caller's modes."""
+    """Return a tensor of a bank on a device; it is copied once, outside the caller's modes."""
     home: Kept = getattr(bank, name)
     if not is_exporting() and holds_no_numbers():
         shape, dtype = home.tensor.shape, home.tensor.dtype
@@ -485,7 +489,7 @@ def _held(bank: Bank, name: str, device: torch.device) -> Kept:
 
 def _audio_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise FileNotFoundError(f"`sounds` must be a folder or a list, but {folder} is no folder")
+        raise FileNotFoundError(f"`sounds` must be an existing folder or a list, got {folder}")
     found = audio_files(folder, ALL_SUFFIXES).files
     if not found:
         raise ValueError(f"`sounds` must be a folder with audio files, got {folder} with none")
@@ -493,14 +497,14 @@ def _audio_files(folder: Path) -> list[Path]:
 
 
 def check_bank(bank: Bank) -> Bank:
-    """Check that a transform was given a bank and give it back."""
+    """Check that a transform's argument is a bank and return it."""
     if not isinstance(bank, Bank):
         raise TypeError(f"`bank` must be an augspec.Bank, got {type(bank).__name__}")
     return bank
 
 
 def example_bank() -> Bank:
-    """Give a bank of two short notes that come with the package."""
+    """Return a bank of two short notes that are part of the package."""
     folder = resources.files("augspec.datasets") / "gm_notes_data"
     files = [str(folder / name) for name in ("guitar_fluid_024.ogg", "mallet_fluid_012.ogg")]
     return Bank.from_files(files, 16_000, max_duration=0.25)

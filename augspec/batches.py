@@ -1,4 +1,4 @@
-"""Batches as dictionaries: padding ragged examples into one, and adding the spectrogram."""
+"""Batches as dictionaries: padding examples of several lengths, and adding the spectrogram."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Batch: TypeAlias = dict[str, Any]
 
 
 def collate(examples: Sequence[Mapping[str, Any]], size: int | None = None) -> Batch:
-    """Collate examples of several lengths: pad with zeros and say where each one ends.
+    """Collate examples of several lengths: pad them with zeros and add their ``lengths``.
 
-    Give it to a ``DataLoader`` as ``collate_fn``, as it is or with a ``size``:
-    ``functools.partial(augspec.collate, size=64_000)``. Transforms and features respect the
-    ``lengths``, so that the padding changes nothing in an example. What all examples have beside
-    the waveform is collated as PyTorch does by default.
+    Pass it to a ``DataLoader`` as ``collate_fn``, directly or with a ``size``:
+    ``functools.partial(augspec.collate, size=64_000)``. Transforms and features respect
+    ``lengths``, so that padding does not change the result of an example. Other keys are collated
+    as PyTorch does by default.
 
     Args:
-        examples: Dictionaries with the same keys, among them ``waveform`` ``(channel, time)``.
-            Their own ``lengths``, if there are any, are kept.
-        size: Samples to pad to, at least the longest example's; ``None`` takes the longest. One
-            size for every batch spares a compiled front end from compiling anew.
+        examples: Dictionaries with the same keys, including ``waveform`` ``(channel, time)``.
+            Existing ``lengths`` are kept.
+        size: Samples to pad to, at least as many as the longest example has; ``None`` takes the
+            longest. With one size for every batch, a compiled front end does not compile again.
 
     Returns:
         A batch of ``waveform`` ``(batch, channel, time)``, ``lengths`` ``(batch,)`` int64 and the
@@ -55,7 +55,7 @@ def collate(examples: Sequence[Mapping[str, Any]], size: int | None = None) -> B
     for name in dict.fromkeys(["waveform", *names]):
         lacking = [place for place, example in enumerate(examples) if name not in example]
         if lacking:
-            raise KeyError(f"`examples` must all have `{name}`, number {lacking[0]} has not")
+            raise KeyError(f"`examples` must all have `{name}`, but number {lacking[0]} lacks it")
     waveforms = [example["waveform"] for example in examples]
     batch = {"waveform": _pad(waveforms, size)}
     batch["lengths"] = torch.tensor([waveform.shape[-1] for waveform in waveforms])
@@ -77,30 +77,30 @@ def _pad(waveforms: list[Tensor], size: int | None) -> Tensor:
     if size is not None and size < longest:
         raise ValueError(
             f"`size` must be at least the longest example's {longest} samples, got {size}; "
-            "cut in the data set, or pad to a larger size and crop with T.RandomCrop"
+            "cut examples in the data set, or pad to a larger size and crop with T.RandomCrop"
         )
     return torch.stack([fit(waveform, size or longest) for waveform in waveforms])
 
 
 def _collate_key(name: str, values: list[Any]) -> Any:
     if name in ("label", "frames") and all(isinstance(value, list | tuple) for value in values):
-        # PyTorch's collate would turn a list of classes the other way round.
+        # PyTorch's collate would transpose a list of classes.
         values = [torch.as_tensor(value) for value in values]
     try:
         return default_collate(values)
     except (TypeError, RuntimeError, KeyError, ValueError) as error:
         raise TypeError(
-            f"`{name}` cannot be collated: {error}; leave it out of the examples, or give it one "
-            "type and one shape"
+            f"`{name}` cannot be collated: {error}; remove it from the examples, or give it the "
+            f"same type and shape in all of them"
         ) from error
 
 
 def check_batch(batch: Any, source: str, *, index: bool = True) -> None:
-    """Raise unless ``batch``, which ``source`` gave, has what a spectrogram is made from.
+    """Raise unless ``batch``, from ``source``, has the keys for a spectrogram.
 
     Args:
-        batch: What came.
-        source: The argument that gave it, for the message.
+        batch: The batch.
+        source: Name of the argument that yielded it, for the message.
         index: Whether draws need the ``index`` of the examples.
     """
     if not isinstance(batch, dict):
@@ -142,8 +142,8 @@ def _remedy(batch: Any) -> str:
         parts = [*batch, *(nested.values() if isinstance(nested, dict) else nested)]
     if isinstance(parts, Iterable) and _holds_batches(parts):
         return (
-            "these are batches of several loaders, as a CombinedLoader gives them; put an "
-            "augspec.DeviceLoader around each of its loaders"
+            "a CombinedLoader yields batches of several loaders; wrap each of its loaders in an "
+            "augspec.DeviceLoader"
         )
     return (
         "name the parts of an item, augspec.datasets.Indexed(dataset, names=('waveform', 'label'))"
@@ -151,7 +151,7 @@ def _remedy(batch: Any) -> str:
 
 
 def draws(frontend: Frontend) -> bool:
-    """Whether anything random acts in the present mode, for which examples need their keys."""
+    """Whether a random transform acts in the present mode, so that examples need keys."""
     return frontend.acts() and any(
         module.training for module in frontend.modules() if isinstance(module, LeafTransform)
     )
@@ -160,14 +160,14 @@ def draws(frontend: Frontend) -> bool:
 def add_specgram(
     batch: Batch, frontend: Frontend, keys: Tensor | None, *, num_classes: int | None = None
 ) -> Batch:
-    """Give a copy of a batch with ``specgram`` and the labels that belong to it.
+    """Return a copy of a batch with ``specgram`` and its transformed labels.
 
     Args:
-        batch: As `DeviceLoader` takes it, on the device of ``frontend``.
-        frontend: Makes the spectrogram, in its own mode; of float64 waveforms in float32 too,
-            which models are made of.
-        keys: Key of each example; None will do where `draws` is false.
-        num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32.
+        batch: A batch as for `DeviceLoader`, on the device of ``frontend``.
+        frontend: Computes the spectrogram, in its own mode; in float32 also for float64 waveforms,
+            because models are float32.
+        keys: Key of each example; may be None if `draws` is false.
+        num_classes: If given, ``label`` is returned as ``(batch, num_classes)`` float32.
     """
     batch = dict(batch)
     waveform, lengths = _single(batch["waveform"]), batch.get("lengths")
@@ -182,7 +182,7 @@ def add_specgram(
     acts = frontend.acts()
     with torch.no_grad():
         if acts:
-            # Class numbers where they came: 0 is then known to be the negative class.
+            # Pass class numbers if the batch has them, so that 0 is known to be the negative class.
             own = given if isinstance(given, Tensor) else batch.get("label")
             own = own if isinstance(own, Tensor) and _looks_at_labels(frontend) else None
             made, params = frontend.draw_and_run(waveform, lengths, keys=keys, label=own)
@@ -198,7 +198,7 @@ def add_specgram(
 
 
 def _looks_at_labels(frontend: Frontend) -> bool:
-    """Whether draws depend on labels; a graph is not compiled for labels that nothing looks at."""
+    """Whether draws depend on labels; otherwise they stay out of the compiled graph."""
     return any(getattr(part, "partners", "any") != "any" for part in frontend.modules())
 
 
@@ -207,9 +207,9 @@ def _single(tensor: Tensor) -> Tensor:
 
 
 def _check_label(label: Any, num_classes: int | None, *, needed: bool) -> Any:
-    """Give labels as one tensor, as class weights where ``num_classes`` is given."""
+    """Return labels as one tensor, as class weights if ``num_classes`` is given."""
     if isinstance(label, list | tuple) and label and all(isinstance(x, Tensor) for x in label):
-        # PyTorch's collate makes of lists of classes a list of classes of examples.
+        # PyTorch's collate transposes lists of classes.
         label = torch.stack(list(label), dim=1)
     if isinstance(label, Tensor):
         return label if num_classes is None else _class_weights(label, num_classes)
@@ -225,7 +225,7 @@ def _check_label(label: Any, num_classes: int | None, *, needed: bool) -> Any:
 
 @contextmanager
 def augmenting(frontend: nn.Module, wanted: bool) -> Iterator[None]:
-    """Keep ``frontend`` from augmenting unless ``wanted``; afterwards its modes are as before."""
+    """Switch augmentation of ``frontend`` off unless ``wanted``; restore its modes afterwards."""
     modes = {module: module.training for module in frontend.modules()}
     try:
         if not wanted:

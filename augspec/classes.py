@@ -13,12 +13,12 @@ __all__ = ["as_count", "check_classes", "check_num_classes", "classes_of"]
 
 
 def classes_of(dataset: Any) -> list[str] | None:
-    """Give the ``classes`` of a data set, or of what a ``Subset`` or the like is made from.
+    """Return the ``classes`` of a data set, or of the data set inside a ``Subset`` or similar.
 
     A ``datasets.Dataset`` of Hugging Face has them in the feature ``label``.
 
     Returns:
-        The names in the order of their numbers; None if the data set does not tell them.
+        The names in the order of their numbers; None if the data set has none.
 
     Raises:
         ValueError: If the data sets of a ``ConcatDataset`` number their classes differently.
@@ -58,17 +58,16 @@ def check_num_classes(dataset: Any, num_classes: int | None) -> None:
     if names is not None and len(names) != num_classes:
         raise ValueError(
             f"`num_classes` must be the number of classes of the data set, {len(names)} "
-            f"({', '.join(names[:5])}{', ...' if len(names) > 5 else ''}), got {num_classes}; a "
-            "data set that lacks some of them needs classes=train.classes to number the others "
-            "alike"
+            f"({', '.join(names[:5])}{', ...' if len(names) > 5 else ''}), got {num_classes}; if "
+            f"the data set lacks some classes, open it with classes=train.classes"
         )
 
 
 def as_count(name: str, value: Any, at_least: int = 0) -> int:
-    """Give an integer of Python, NumPy or torch as a plain one.
+    """Convert an integer of Python, NumPy or torch to a Python int.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is not an integer.
         ValueError: If it is less than ``at_least``.
     """
     number = as_whole(value)

@@ -1,11 +1,10 @@
 """Transforms, features and front ends as plain data, for files that a reader can edit.
 
-An object is a mapping of its class to its arguments, by the names that the constructor has. In a
-file that is written by hand, what is left out has its default, and a class without arguments may be
-a name alone. `to_config` writes all values and the version of the format: a default that is another
-in a later release does not change what such a config means. Where a front end wants
-transforms or features, a list stands for a chain of transforms or for features one after the
-other:
+An object is a mapping of its class to the arguments of its constructor. In a hand-written file,
+arguments may be left out and get their defaults, and a class without arguments may be its name
+alone. `to_config` writes all values and the version of the format, so that changed defaults of a
+later release do not change the meaning of a config. For the transforms or features of a front end,
+a list is a chain of transforms or a sequence of features:
 
 .. code-block:: yaml
 
@@ -27,11 +26,11 @@ A peer's transform is named inside of its wrapper, ``FromAudiomentations``,
 
     - FromAudiomentations: {peer: {Gain: {min_gain_db: -6.0, p: 1.0}}, sample_rate: 16000}
 
-The version, ``version: 1``, stands beside the class. A config without one is read as version 1. A
+The version, ``version: 1``, is a key beside the class. A config without it is read as version 1. A
 version that this release does not know is an error.
 
-Only classes of augspec, those given to `augspec.config.register`, and in a wrapper the public
-transforms of its library can be named: a file never runs code.
+A file never runs code. It can only name classes of augspec, classes that were passed to
+`augspec.config.register`, and, in a wrapper, the public transforms of its library.
 """
 
 from __future__ import annotations
@@ -53,8 +52,8 @@ __all__ = ["from_config", "load", "register", "to_config"]
 
 Class = TypeVar("Class", bound=type)
 
-#: The format's version. It grows when an argument or a value comes to mean something else;
-#: `_TRANSLATIONS` then says how a config of the version before is written today.
+#: The format's version. It is increased when the meaning of an argument or a value changes;
+#: `_TRANSLATIONS` then holds the translation from the previous version.
 VERSION = 1
 _TRANSLATIONS: dict[int, Callable[[Any], Any]] = {}
 
@@ -62,9 +61,9 @@ _registered: dict[str, type] = {}
 
 
 def register(kind: Class) -> Class:
-    """Let configs name a class of your own; usable as a decorator.
+    """Let configs name your own class; usable as a decorator.
 
-    The class keeps each argument of its constructor as an attribute of the same name.
+    The class must store each argument of its constructor as an attribute of the same name.
 
     Args:
         kind: The class; configs call it by its name.
@@ -81,18 +80,18 @@ def register(kind: Class) -> Class:
         {'version': 1, 'QuietGain': {'gain_db': [-6.0, -6.0], 'p': 1.0, 'per_channel': False}}
     """
     if kind.__name__ in WRAPPERS:
-        raise ValueError(f"`kind` must have a name of its own, but {kind.__name__} wraps a peer")
+        raise ValueError(f"`kind` must have a unique name, but {kind.__name__} wraps a peer")
     taken = _classes().get(kind.__name__, kind)
-    # A module that is imported again, as a notebook does, may define its class again.
+    # A module that is imported again, as in a notebook, may define its class again.
     if (taken.__module__, taken.__qualname__) != (kind.__module__, kind.__qualname__):
-        raise ValueError(f"`kind` must have a name of its own, but {taken!r} is {kind.__name__}")
+        raise ValueError(f"`kind` must have a unique name, but {taken!r} is {kind.__name__}")
     _registered[kind.__name__] = kind
     return kind
 
 
 def _classes() -> dict[str, type]:
-    """List what configs can name."""
-    # Not at the top: classes of these modules may register themselves while they are imported.
+    """List the classes that configs can name."""
+    # Imported here, because these modules may register classes while they are imported.
     from augspec import features, transforms
     from augspec.bank import Bank
     from augspec.features.presets import CLASSES
@@ -115,7 +114,7 @@ def is_known(kind: type) -> bool:
 
 def _wraps(obj: Any) -> bool:
     """Say whether an object is a peer's transform in a wrapper of ours."""
-    # A peer's module that is not imported yet has no object.
+    # If a peer's module is not imported, no object of it can exist.
     return type(obj).__name__ in WRAPPERS and type(obj).__module__.startswith("augspec.interop.")
 
 
@@ -128,8 +127,8 @@ def to_config(obj: Any) -> dict[str, Any]:
             by `from_config`.
 
     Returns:
-        What JSON and YAML can hold, and of which `from_config` makes an equal object: the class
-        with all its arguments, and the version of the format.
+        Plain data for JSON and YAML: the class with all its arguments, and the version of the
+            format. `from_config` makes an equal object of it.
 
     Raises:
         TypeError: If a part or an argument cannot be described.
@@ -143,16 +142,16 @@ def to_config(obj: Any) -> dict[str, Any]:
 
 
 def describe(obj: Any, *, defaults: bool = True) -> dict[str, Any]:
-    """Describe an object without the version, and without what has its default if that is asked."""
+    """Describe an object without the version and, on request, without defaults."""
     kind = type(obj)
     wraps = _wraps(obj)
     if wraps and obj._peer_config is None:
         raise TypeError(
             f"`obj` holds a {kind.__name__} of a transform that was made in Python: to describe "
-            "it, make it of a config"
+            f"it, make the wrapper with from_config"
         )
     if not wraps and not is_known(kind):
-        raise TypeError(f"`obj` holds a {kind.__name__}, which is not given to `config.register`")
+        raise TypeError(f"`obj` holds a {kind.__name__}, which was not passed to `config.register`")
     if isinstance(obj, nn.Sequential):
         return {"Sequential": [describe(part, defaults=defaults) for part in obj]}
     arguments = {}
@@ -209,8 +208,8 @@ def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
             chain.
 
     Raises:
-        ValueError: If a class or an argument is not known or not right; the message says where,
-            and which known names are nearest. If the version is not known.
+        ValueError: If a class, an argument or the version is not known, or a value is wrong; the
+            message names the place and the nearest known names.
 
     Example:
         >>> from_config({"Gain": {"gain_db": [-3.0, 3.0]}})
@@ -224,13 +223,13 @@ def from_config(config: Mapping[str, Any] | list[Any] | str) -> Any:
 
 
 def _without_version(config: Any) -> Any:
-    """Translate a config, or the parts of a list, to this version, and take the number away."""
+    """Translate a config, or the parts of a list, to this version, and remove the number."""
     if isinstance(config, list):
         return [_without_version(part) for part in config]
     if not isinstance(config, Mapping):
         return config
     config = {name: _without_version(own) for name, own in config.items()}
-    # Beside a class, which has a capital: an argument of that name stays.
+    # Only beside a class, whose name has a capital; an argument called `version` stays.
     if "version" not in config or not any(str(name)[:1].isupper() for name in config):
         return config
     version = config.pop("version")
@@ -248,11 +247,11 @@ def parse_yaml(text: str) -> Any:
     """Read YAML as plain data.
 
     Raises:
-        ValueError: If it is none, whatever the parser makes of it.
+        ValueError: If it is not YAML, for any error of the parser.
     """
     try:
         return yaml.safe_load(text)
-    # The latter two are of a tag on a value of another kind, such as `!!int ""`.
+    # The last two come from a tag on a value of another type, such as `!!int ""`.
     except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as error:
         raise ValueError(str(error)) from error
 
@@ -264,7 +263,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         path: A file that ends in ``.yaml``, ``.yml`` or ``.json``.
 
     Raises:
-        ValueError: If the file is neither, cannot be parsed, or describes nothing known.
+        ValueError: If the file has another suffix, cannot be parsed, or describes no known class.
         OSError: If it cannot be read.
     """
     path = Path(path)

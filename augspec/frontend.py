@@ -1,4 +1,4 @@
-"""The front end: augmented waveforms into augmented features, one parameter record for both."""
+"""The front end: transforms of the waveform, the features and transforms of the spectrogram."""
 
 from __future__ import annotations
 
@@ -51,25 +51,26 @@ def _as_chain(name: Literal["waveform", "specgram"], transforms: RandomTransform
 class Frontend(nn.Module):
     """Turn raw waveforms into augmented, training-ready spectrograms.
 
-    In ``train()`` it augments; in ``eval()`` it gives the plain features, save for transforms that
-    act there too, such as `augspec.transforms.CenterCrop`.
-
-    Transforms that need a sample rate and were given none, such as
-    `augspec.transforms.PitchShift`, take the one of the features.
+    In ``train()`` it augments. In ``eval()`` it computes the plain features and applies only
+    transforms that also act there, such as `augspec.transforms.CenterCrop`. Transforms that need a
+    sample rate and were given none, such as `augspec.transforms.PitchShift`, take the one of the
+    features.
 
     Args:
         waveform: Transforms of the waveform: a chain or a single one.
-        features: What makes the spectrogram, from `augspec.features`: a feature, or an
-            ``nn.Sequential`` of one and what follows it, such as `augspec.features.Normalize`.
+        features: The module that computes the spectrogram: a feature of `augspec.features`, or an
+            ``nn.Sequential`` of a feature and the stages after it, such as
+            `augspec.features.Normalize`.
         specgram: Transforms of the spectrogram.
-        fuse: ``"auto"`` computes inside the spectrogram what can be computed there; ``"never"``
-            runs stage by stage. `plan` says what is done.
+        fuse: ``"auto"`` computes transforms inside the spectrogram where possible; ``"never"`` runs
+            stage by stage. `plan` shows the steps.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, freq, frame)``.
 
     Raises:
-        TypeError: If ``waveform`` or ``specgram`` is no transform, or ``features`` no module.
+        TypeError: If ``waveform`` or ``specgram`` is not a transform, or ``features`` is not a
+            module.
         ValueError: If ``fuse`` is not known, or ``waveform`` holds a transform of spectrograms or
             ``specgram`` one of waveforms, or if two parts have different sample rates.
 
@@ -138,7 +139,7 @@ class Frontend(nn.Module):
         }
 
     def transform(self, waveform: Tensor, params: Params, lengths: Tensor | None = None) -> Result:
-        """Make the features that ``params`` describe: deterministic, whatever the mode.
+        """Compute the features with ``params``: deterministic, in ``train()`` and ``eval()``.
 
         Returns:
             The spectrogram, or ``(specgram, lengths)``, in frames, when ``lengths`` was passed.
@@ -154,7 +155,7 @@ class Frontend(nn.Module):
         generator: torch.Generator | None = None,
         label: Tensor | None = None,
     ) -> Result:
-        """Draw parameters and make the features; in ``eval()`` the plain features.
+        """Draw parameters and compute the features; in ``eval()`` the plain features.
 
         Returns:
             The spectrogram, or ``(specgram, lengths)``, in frames, when ``lengths`` was passed.
@@ -178,12 +179,12 @@ class Frontend(nn.Module):
         generator: torch.Generator | None = None,
         label: Tensor | None = None,
     ) -> tuple[Result, Params]:
-        """Do as `forward` in ``train()``, and give the parameters too, which `targets` needs.
+        """Run `forward` as in ``train()``, and also return the parameters, for `targets`.
 
-        On a GPU draws, transforms and features are compiled as one graph at the first batch.
+        On a GPU the draws, transforms and features are compiled as one graph at the first batch.
 
         Returns:
-            The result of `forward`, and what `make_params` gives.
+            The result of `forward`, and the params as `make_params` returns them.
         """
         check_waveform(waveform, lengths)
         keys = resolve_keys(waveform, keys, generator)
@@ -193,9 +194,9 @@ class Frontend(nn.Module):
         return specgram if lengths is None or frames is None else (specgram, frames), params
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell every `augspec.transforms.Schedule` inside at which epoch it is.
+        """Set the epoch of every `augspec.transforms.Schedule` inside.
 
-        A `augspec.DeviceLoader` does so by itself.
+        `augspec.DeviceLoader` calls it.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -215,7 +216,7 @@ class Frontend(nn.Module):
         *,
         time: int | None = None,
     ) -> dict[str, Any]:
-        """Say what becomes of labels under ``params``.
+        """Return the labels after all transforms with ``params``.
 
         See `augspec.transforms.RandomTransform.targets`.
         """
@@ -238,7 +239,7 @@ class Frontend(nn.Module):
         return self.specgram.walk(batch, params["specgram"], by_mode=by_mode).targets
 
     def _to_frames(self, batch: Batch) -> Batch:
-        """Say where examples end in frames; nobody knows if the feature does not say."""
+        """Return where examples end in frames; None if the feature cannot tell."""
         if batch.relative:
             return batch
         first, *others = self._stages()
@@ -250,7 +251,7 @@ class Frontend(nn.Module):
         return batch.carry(time=frames, lengths=ends)
 
     def plan(self, waveform: Tensor) -> str:
-        """Say in words, a line a step, how a batch of this shape is computed."""
+        """Describe how a batch of this shape is computed, one step per line."""
         keys = example_keys(0, 0, torch.arange(waveform.shape[0]))
         params: Any = self.make_params(waveform, keys=keys)
         before, fused = self._split(params["waveform"], by_mode=False)
@@ -272,7 +273,7 @@ class Frontend(nn.Module):
     def run(
         self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
     ) -> Result:
-        """Make the features; ``by_mode`` leaves out what does not act in the present mode."""
+        """Compute the features; ``by_mode`` skips transforms that do not act in this mode."""
         check_waveform(waveform, lengths)
         _check_params(params)
         specgram, frames = enter(self._run, waveform, params, lengths, by_mode=by_mode)
@@ -285,8 +286,8 @@ class Frontend(nn.Module):
         batch = Batch.of(waveform, lengths)
         for transform, own in before:
             batch = transform.walk(batch, own, by_mode=by_mode)
-        # Lengths that a chain tracks by itself stay inside: unless some were passed, the features
-        # are those of the whole tensor.
+        # Lengths that only the chain tracks are not used here: without ``lengths`` from the caller,
+        # the features are those of the whole tensor.
         ragged = lengths is not None
         specgram, frames = self._features(batch.sound, batch.lengths, fused, ragged=ragged)
         out = self.specgram.walk(Batch.of(specgram, frames), params["specgram"], by_mode=by_mode)
@@ -339,7 +340,7 @@ _augment_whole = one_graph(_augment)
 
 
 def _out_channels(stage: nn.Module, channels: int) -> int:
-    """Say how many channels a stage of the features gives; one that says nothing keeps them."""
+    """Return the number of output channels of a stage; by default the number of its input."""
     count: Any = getattr(stage, "out_channels", None)
     return channels if count is None else int(count(channels))
 

@@ -1,11 +1,10 @@
-"""Augmentation inside the spectrogram: what is fused, and how it is computed.
+"""Augmentation inside the spectrogram: which transforms are fused, and how they are computed.
 
-The run of transforms that stands last before a magnitude feature, as far as its transforms can be
-written as a `Warp`, needs neither a vocoder nor a waveform of its own. Each example is resampled by
-its ratio of pitch, its frames are taken at a hop of its own from the offset of its crop, and gain
-is a factor on the magnitudes. With ratio 1, rate 1 and offset 0 that is the plain feature.
-
-A transform takes part by being a `FusableTransform`; nothing here knows a transform by its name.
+The last transforms before a magnitude feature can be fused if they can be written as a `Warp`. They
+then need neither a vocoder nor an intermediate waveform. Each example is resampled by its ratio of
+pitch; its frames are cut at its own hop from the offset of its crop; gain is a factor on the
+magnitudes. With ratio 1, rate 1 and offset 0 the result is the plain feature. Every
+`FusableTransform` can be fused; no transform is named here.
 """
 
 from __future__ import annotations
@@ -53,12 +52,12 @@ class FusablePart(NamedTuple):
 def split_chain(
     chain: Chain, params: Any, *, by_mode: bool
 ) -> tuple[list[Part], list[FusablePart]]:
-    """Split a chain into what runs on the waveform and the run at its end that can be fused.
+    """Split a chain into transforms that run on the waveform and the last ones, which are fused.
 
     Args:
         chain: The chain; chains inside it are opened.
         params: Its params.
-        by_mode: Leave out what does not act in the present mode.
+        by_mode: Skip transforms that do not act in the present mode.
 
     Returns:
         Two lists of transforms with their params.
@@ -70,7 +69,7 @@ def split_chain(
         if not (isinstance(last, FusableTransform) and last.fusable):
             break
         fused.insert(0, FusablePart(last, before.pop().params))
-    # A crop that comes first is exact on the waveform, and leaves less to resample.
+    # If a crop comes first, run it on the waveform: it is exact and leaves less to resample.
     while fused and fused[0].transform.sets_shape and not _keep_samples(fused):
         before.append(Part(*fused.pop(0)))
     late = [
@@ -81,12 +80,12 @@ def split_chain(
 
 
 def belongs_into_feature(transform: nn.Module) -> TypeGuard[FusableTransform]:
-    """Say whether a transform does nothing to the waveform, wherever in a chain it stands."""
+    """Return whether only the feature computes a transform, at any place in a chain."""
     return isinstance(transform, FusableTransform) and transform.in_feature_only
 
 
 def check_parts_of_features(chain: Chain, feature: nn.Module) -> None:
-    """Raise unless what only a feature can compute is in a place where the feature finds it."""
+    """Raise if a transform that only a feature can compute is inside another transform."""
     inside = [part for part in chain.modules() if belongs_into_feature(part)]
     if not inside:
         return
@@ -94,8 +93,8 @@ def check_parts_of_features(chain: Chain, feature: nn.Module) -> None:
     found = [part.transform for part in _leaves(chain, _no_params(chain))]
     if any(all(part is not one for one in found) for part in inside):
         raise ValueError(
-            f"`waveform` must have {name} in a chain, not in another transform such as OneOf or "
-            "Schedule: it is computed in the features"
+            f"`waveform` must have {name} directly in a chain, not inside a transform such as "
+            f"OneOf or Schedule: the features compute it"
         )
     for part in inside:
         part.check_feature(feature)
@@ -126,12 +125,12 @@ def fused_features(
     *,
     ragged: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Compute the feature of what a run of transforms would make of a batch.
+    """Compute the feature of a batch after the fused transforms.
 
     Args:
         waveform: The batch, ``(batch, channel, time)``, float32 or float64.
-        lengths: Valid samples per example, as far as they are known.
-        fused: The run with its params.
+        lengths: Valid samples per example, or None if they are not known.
+        fused: The fused transforms with their params.
         feature: The feature.
         ragged: Whether each example is padded at its own end, as features do with lengths.
 
@@ -145,7 +144,7 @@ def fused_features(
     for transform, params in fused:
         warp = transform.warp(warp, transform.neutralise(params))
     if warp.mel_range is not None and all(belongs_into_feature(part.transform) for part in fused):
-        # The feature is its own, with all that it does to the waveform before.
+        # Without a change of frames, call the feature itself, which may do more to the waveform.
         specgram = feature.within(waveform, lengths if ragged else None, warp.mel_range)
         return specgram, feature.frame_lengths(warp.ends)
     source = _source_of(waveform, warp, feature, ragged=ragged)
@@ -156,7 +155,7 @@ def fused_features(
 def _source_of(
     waveform: Tensor, warp: Warp, feature: MagnitudeFeature, *, ragged: bool
 ) -> FrameSource:
-    """Choose the cheapest source of the frames that a warp asks for."""
+    """Choose the cheapest source of the frames that a warp needs."""
     framing, lengths = feature.framing, warp.ends if ragged else None
     batch, channels, _ = waveform.shape
     if batch == 0:
@@ -178,18 +177,18 @@ def _source_of(
 
 
 class WarpedFrames(FrameSource):
-    """Frames of examples whose pitch and tempo are moved: resampled, and taken at another hop.
+    """Frames of examples with changed pitch and tempo: resampled, and cut at another hop.
 
     Args:
         waveform: The batch, ``(batch, channel, time)``, not empty.
-        warp: What happens to each example; pitch, tempo or both.
+        warp: The change of each example in pitch, tempo or both.
         framing: How the feature cuts frames.
         window: Window of a frame, ``(n_fft,)``.
         lengths: Valid samples of each result; with them, each is padded at its own end.
     """
 
     windowed = True
-    weight = 2  # the resampled waveform and what makes it beside the frames
+    weight = 2  # the resampled waveform and its temporaries, in addition to the frames
 
     def __init__(
         self,
@@ -215,7 +214,7 @@ class WarpedFrames(FrameSource):
         self.edges: Edges | None = None
 
     def _find_edges(self) -> Edges | None:
-        """Find the frames that are padded, once and when asked; None if none are."""
+        """Find the frames that are padded, once and only when needed; None if there are none."""
         if self.edges is None and self.framing.center:
             ends = self.lengths
             if ends is None:
@@ -242,7 +241,7 @@ class WarpedFrames(FrameSource):
         )
 
     def frames(self, some: slice) -> Tensor:
-        """Resample some examples, and take their frames where the tempo has them."""
+        """Resample some examples, and cut their frames at the positions given by the tempo."""
         rows, channels = self.waveform[some], self.waveform.shape[1]
         if self.ratio is not None:
             rows = resample(
@@ -262,16 +261,16 @@ class WarpedFrames(FrameSource):
         return by_example
 
     def _map_frames(self, warp: Warp, middle: Tensor) -> Tensor:
-        """Say around which sample, once resampled, each frame is taken.
+        """Return the middle sample of each frame in the resampled waveform.
 
-        Attacks are found before: that costs less, and does not depend on the pitch.
+        Onsets are found before resampling: this costs less and does not depend on the pitch.
 
         Returns:
             ``(batch, channel, frame)``, int64.
         """
         grid = 32 * math.ceil(self.framing.n_fft / 32)
-        # Channels of an example share their frames, and so their levels, unless they are shifted by
-        # intervals of their own.
+        # Channels of an example share their frame positions, and so their levels, unless each has
+        # its own shift.
         sound, (batch, channels, _) = self.waveform.detach(), self.waveform.shape
         units = channels if self.shifts_channels_apart else 1
         sound = sound.flatten(0, 1) if units > 1 else sound
@@ -283,7 +282,7 @@ class WarpedFrames(FrameSource):
         if warp.offset is not None:
             offset = warp.offset[:, None].expand(-1, units).reshape(-1, 1)
         if self.ratio is not None:
-            # Exact for the 24 bits that a ratio has.
+            # Exact, because a ratio has only 24 bits.
             offset = floor_divide(offset, (pitch * 2**24).to(torch.int64)) << 24
         step = ((tempo / pitch) * ONE).to(torch.int64).clamp(min=1)
         sound = sound if sound.ndim == 3 else sound.unsqueeze(1)
@@ -295,7 +294,7 @@ class WarpedFrames(FrameSource):
     def _place(
         self, sound: Tensor, grid: int, middle: Tensor, pitch: Tensor, step: Tensor, offset: Tensor
     ) -> Tensor:
-        """Place the frames of each unit, of which one has a row of each argument."""
+        """Place the frames of each unit; each argument has one row per unit."""
         onsets = find_onsets(sound, grid)
         if self.ratio is not None:
             onsets = resample_onsets(onsets, pitch, self.resampled_size, grid)
@@ -324,15 +323,15 @@ def _by_channel(values: Tensor, waveform: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Edges:
-    """The frames that reach over an end of the output, and how a feature would pad them.
+    """The frames that reach over an end of the output, and how the feature pads them.
 
-    They are taken once more, a sample early and a sample longer: in such a frame each sample of the
-    padding is to be found, mirrored or repeated.
+    They are cut once more, starting one sample earlier and one sample longer: such a frame contains
+    every sample that the padding mirrors or repeats.
 
     Args:
         frame: Which frames, ``(batch, edge)`` int64.
-        place: Where in the longer frame each sample of the frame is, ``(batch, edge, n_fft)``.
-        sounds: Whether it is heard; else it is zero.
+        place: Index in the longer frame of each sample of the frame, ``(batch, edge, n_fft)``.
+        sounds: Whether the sample is sound; otherwise it is zero.
     """
 
     frame: Tensor
@@ -353,7 +352,7 @@ class Edges:
         left = torch.arange(min(math.ceil(half / hop), count), device=ends.device)
         reach = min(math.ceil((n_fft - half) / hop) + 1, count - len(left))
         right = torch.div(ends - (n_fft - half), hop, rounding_mode="floor") + 1
-        # No frame is listed twice. One that does not reach over an end comes out as it is.
+        # No frame is listed twice. A frame that does not reach over an end stays as it is.
         right = right.clamp(len(left), count - reach)[:, None]
         right = right + torch.arange(reach, device=ends.device)
         frame = torch.cat([left.expand(len(ends), -1), right], dim=1)
@@ -373,14 +372,14 @@ class Edges:
         return Edges(frame, index.clamp(0, n_fft), sounds)
 
     def of(self, some: slice, channels: int) -> Edges:
-        """Give those of some examples, for each of their channels."""
+        """Return the edges of some examples, for each of their channels."""
         parts = (value[some] for value in (self.frame, self.place, self.sounds))
         if channels == 1:
             return Edges(*parts)
         return Edges(*(part.repeat_interleave(channels, 0) for part in parts))
 
     def pad(self, frames: Tensor, rows: Tensor, start: Tensor, window: Tensor) -> Tensor:
-        """Take the frames at the edges once more, and pad them.
+        """Cut the frames at the edges once more, and pad them.
 
         Args:
             frames: All frames, windowed, ``(row, frame, n_fft)``; a tensor that may be written to.

@@ -1,4 +1,4 @@
-"""Predicting: batches, windows of long files joined, test-time views averaged."""
+"""Prediction in batches, with averages over windows of long files and over test-time views."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from augspec.transfer import move
 
 __all__ = ["Predictions", "predict"]
 
-# Keys of an item that say which file a window is of.
+# Keys of an item that give the file of a window.
 _SOURCES = ("source", "recording")
 _ACTIVATIONS = {"softmax": lambda logits: logits.softmax(-1), "sigmoid": torch.sigmoid}
 
 
 class Predictions(NamedTuple):
-    """What `predict` found: a row of ``scores`` for each item or file.
+    """The result of `predict`: a row of ``scores`` for each item or file.
 
     Attributes:
         scores: ``(file, classes)`` float32, on the CPU.
-        source: ``(file,)`` int64, ascending: which item of the data set the row belongs to, or
-            which of the files that its windows are of.
+        source: ``(file,)`` int64, ascending: the item of the data set to which the row belongs, or
+            the file of its windows.
     """
 
     scores: Tensor
@@ -48,33 +48,33 @@ def predict(
 ) -> Predictions:
     """Predict the classes of every item of a data set.
 
-    The model sees plain features, in batches, without gradients. Items with one ``source``, or one
-    ``recording``, are windows of one file: their scores are averaged, and the file is one row. The
-    modes of ``model`` and ``frontend`` are as before afterwards.
+    The model gets plain features, in batches, without gradients. Items with the same ``source`` or
+    ``recording`` are windows of one file: their scores are averaged, and the file is one row. The
+    modes of ``model`` and ``frontend`` are restored afterwards.
 
-    Examples of several lengths are padded to the longest of their batch, which the model sees:
-    bring them to one length, with ``T.CenterCrop``, ``T.PadTo`` or windows, where that matters.
+    Examples of several lengths are padded to the longest of their batch, and the model sees the
+    padding: if that matters, use ``T.CenterCrop``, ``T.PadTo`` or windows of one length.
 
     Args:
-        model: Takes ``(batch, channel, freq, frame)`` and gives logits, or an output with
-            ``logits``. Its device is where everything is computed.
-        frontend: Makes the spectrograms; it is moved to that device.
+        model: Takes ``(batch, channel, freq, frame)`` and returns logits, or an output with
+            ``logits``. Everything is computed on its device.
+        frontend: Computes the spectrograms; it is moved to that device.
         data: A data set whose items have ``waveform``, a ``DataLoader`` of it, or any iterable of
             batches.
-        views: How many times each item is seen: once as it is, and else augmented by the front end.
-            The scores are averaged.
-        batch_size: Items in a batch, where ``data`` is a data set.
-        activation: What makes scores of logits before they are averaged: ``"softmax"`` for one
-            class an item, ``"sigmoid"`` for several at once, None leaves them.
+        views: Number of views of each item, whose scores are averaged: the first is the plain item,
+            the others are augmented by the front end.
+        batch_size: Items in a batch, if ``data`` is a data set.
+        activation: Function from logits to scores, before averaging: ``"softmax"`` for one class
+            per item, ``"sigmoid"`` for several, None for the logits.
         seed: Seed of the augmented views; they also depend on the item's ``index``.
 
     Returns:
-        ``scores`` and ``source``, which counts from 0 where items have no number.
+        ``scores`` and ``source``, which counts from 0 if items have no number.
 
     Raises:
         ValueError: If a count is less than 1, ``activation`` is not known, ``data`` is empty, or
             the front end mixes examples and ``views`` is more than 1.
-        TypeError: If a batch is no dictionary.
+        TypeError: If a batch is not a dictionary.
         KeyError: If a batch has no ``waveform``.
 
     Example:
@@ -89,7 +89,10 @@ def predict(
     if activation not in (None, *_ACTIVATIONS):
         raise ValueError(f'`activation` must be "softmax", "sigmoid" or None, got {activation!r}')
     if views > 1 and (frontend.waveform.mixes_examples or frontend.specgram.mixes_examples):
-        raise ValueError("`frontend` must not mix examples to make several views of them")
+        raise ValueError(
+            "`frontend` must not mix examples if `views` is more than 1: remove the "
+            "mixing transforms or set views=1"
+        )
     some = next(iter(model.parameters()), None)
     device = torch.device("cpu") if some is None else some.device
     frontend.to(device)
@@ -135,7 +138,7 @@ def _score(
 
 
 def _batches(data: Any, batch_size: int) -> Iterable[Batch]:
-    """Give batches: of the items of a data set, or as they are."""
+    """Yield batches: of the items of a data set, or the given ones."""
     items = isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
     if isinstance(data, list | tuple) and len(data) and isinstance(data[0], dict):
         items = getattr(data[0].get("waveform"), "ndim", 0) == 2
@@ -157,7 +160,7 @@ def _join(scores: Tensor, sources: Tensor) -> Predictions:
 
 @contextmanager
 def _mode(module: nn.Module, *, training: bool) -> Iterator[None]:
-    """Put a module and all inside it into a mode; afterwards their modes are as before."""
+    """Set the mode of a module and its submodules; restore their modes afterwards."""
     modes = {part: part.training for part in module.modules()}
     try:
         module.train(training)

@@ -1,4 +1,4 @@
-"""Batches from a data loader, moved to a device and turned into spectrograms there."""
+"""Batches of a data loader, moved to a device and converted to spectrograms there."""
 
 from __future__ import annotations
 
@@ -20,43 +20,45 @@ __all__ = ["DeviceLoader", "PerExample", "per_example"]
 
 
 class DeviceLoader:
-    """Iterate over a loader's batches with ``specgram`` made on the device.
+    """Iterate over a loader's batches and compute ``specgram`` on the device.
 
-    Every key of a batch is kept, ``waveform`` as it was loaded, and tensors are moved to
-    ``device``. Each example's augmentation depends on ``seed``, the epoch and its ``index`` alone:
-    not on the batch, the order, the number of workers or the rank. Where an example comes several
-    times in an epoch, each time has draws of its own: ``view`` in `augspec.example_keys`. Whether
-    it augments is the front end's mode. On a GPU the next batch is copied and computed on a stream
-    of its own while the current one is used.
+    All keys of a batch are kept, also the loaded ``waveform``, and tensors are moved to ``device``.
+    The augmentation of an example depends only on ``seed``, the epoch and its ``index``, not on the
+    batch, the order, the number of workers or the rank. If an example comes several times in an
+    epoch, each time has different draws: see ``view`` in `augspec.example_keys`. The mode of the
+    front end decides whether it augments. On a GPU the next batch is copied and computed on a side
+    stream while the current one is used.
 
-    Each ``iter`` is an epoch, counted from 0, also if it is left after a batch: `peek` looks at a
-    batch without that. The number is passed on to the sampler, the batch sampler and the data set,
-    as far as they have a ``set_epoch``. A loop that is left early leaves no workers behind, other
-    than those that the loader itself keeps with ``persistent_workers``.
+    Each ``iter`` is an epoch, counted from 0, even if the loop stops after one batch; `peek`
+    returns a batch without starting an epoch. The epoch is passed on to the sampler, the batch
+    sampler and the data set if they have ``set_epoch``. If a loop stops early, its workers end,
+    except those that the loader keeps with ``persistent_workers``.
 
-    `state_dict` and `load_state_dict` make a new process go on at the epoch of the old one, and at
-    its batch if the loader has them too, as torchdata's ``StatefulDataLoader`` has.
+    With `state_dict` and `load_state_dict` a new process resumes at the epoch of the old one. It
+    resumes at the batch if the loader also has these methods, as torchdata's ``StatefulDataLoader``
+    does.
 
     Args:
         loader: Yields dictionaries with ``waveform`` ``(batch, channel, time)`` and, to augment,
             ``index`` ``(batch,)``; may hold ``lengths``, ``label``, ``pitch``, ``frames`` and
             anything else. For a GPU give it ``pin_memory=True``.
-        frontend: Makes the spectrogram; it is moved to ``device``.
-        device: Where to; ``None`` takes the GPU if there is one, else the CPU.
+        frontend: Computes the spectrogram; it is moved to ``device``.
+        device: Device of the batches; ``None`` is the GPU if there is one, else the CPU.
         seed: Seed of the augmentation.
-        num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32, one-hot
-            unless a transform mixes examples. Labels may be ``(batch, num_classes)`` already.
-        classes: If given, the names that the data set must have as its ``classes``, such as those
-            of the training set for the loader of the validation set.
+        num_classes: If given, ``label`` is returned as ``(batch, num_classes)`` float32, one-hot
+            unless a transform mixes examples. Labels may already be ``(batch, num_classes)``.
+        classes: If given, the names that the ``classes`` of the data set must equal, such as those
+            of the training set for a validation loader.
 
     Raises:
-        TypeError: If ``frontend`` is no `augspec.Frontend`, or, while iterating, if a batch is no
-            dictionary.
-        ValueError: If the data set has other classes than ``classes``, or another number of them
-            than ``num_classes``; while iterating, if ``label`` does not suit ``num_classes``, if
-            the examples of a batch have several lengths and the loader's collate does not pad, or
-            if the data sets of a ``ConcatDataset`` share an ``index``.
-        KeyError: While iterating, if a batch has no ``waveform``, or no ``index`` to augment by.
+        TypeError: If ``frontend`` is not an `augspec.Frontend`, or, while iterating, if a batch is
+            not a dictionary.
+        ValueError: If the classes of the data set differ from ``classes``, or their number from
+            ``num_classes``; while iterating, if ``label`` does not fit ``num_classes``, if the
+            examples of a batch have several lengths and the loader's collate does not pad, or if
+            the data sets of a ``ConcatDataset`` share an ``index``.
+        KeyError: While iterating, if a batch has no ``waveform``, or no ``index``, which
+            augmentation needs.
 
     Example:
         >>> import augspec
@@ -104,7 +106,7 @@ class DeviceLoader:
         """Make the next iteration epoch number ``epoch``, for the draws and for the sampler."""
         self._epoch = int(epoch)
         self._run = None
-        # A loop that sets the epoch before each iteration names the one that was loaded, too.
+        # A loop that sets the epoch before each iteration also sets the epoch that was loaded.
         if self._resumed is not None and self._resumed["epoch"] != epoch:
             self._resumed = None
 
@@ -126,10 +128,10 @@ class DeviceLoader:
         return run.give(one_ahead(batches, self.device, self._side))
 
     def peek(self) -> Batch:
-        """Give the first batch of the next iteration, which stays the next one.
+        """Return the first batch of the next iteration without starting the iteration.
 
-        ``next(iter(loader))`` would use up an epoch. The loader itself is started for it: one that
-        shuffles by torch's default generator may begin with other examples when it is iterated.
+        ``next(iter(loader))`` would count as an epoch. `peek` iterates the loader itself: one that
+        shuffles with torch's default generator may then begin with other examples.
 
         Raises:
             ValueError: If the loader has no batch.
@@ -138,25 +140,25 @@ class DeviceLoader:
         try:
             for batch in self:
                 return batch
-            raise ValueError("`loader` must have a batch to look at, got none")
+            raise ValueError("`loader` must have at least one batch, got none")
         finally:
             self._epoch, self._run, self._resumed = kept
             if self._resumed is not None:
                 self.load_state_dict(self._resumed)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what `load_state_dict` needs to go on after the batch that was given last.
+        """Return the state from which `load_state_dict` resumes after the last returned batch.
 
-        Within an epoch that is a place only if the loader has a ``state_dict`` too; without one
-        the epoch is begun again. It holds numbers and tensors: ``torch.load`` reads it with
-        ``weights_only=True`` if that holds for the loader's own.
+        It resumes within an epoch only if the loader also has a ``state_dict``; otherwise the epoch
+        starts again. The state holds numbers and tensors: ``torch.load`` reads it with
+        ``weights_only=True`` if it can read the loader's state.
         """
         if self._run is None:
             return self._resumed or {"epoch": self._epoch, "loader": None, "visits": None}
         return self._run.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Make the next iteration go on where the loader was that gave ``state``."""
+        """Make the next iteration resume from ``state``."""
         self._resumed = None
         self.set_epoch(int(state["epoch"]))
         load = getattr(self.loader, "load_state_dict", None)
@@ -169,12 +171,13 @@ class DeviceLoader:
         check_batch(batch, "loader", index=needed)
         keys = None
         if needed:
-            # Counted before the move: reading an index from a GPU would wait for it.
+            # Count before the move: reading an index from a GPU would wait for it.
             views = run.visits.views(batch["index"])
             keys = example_keys(self.seed, run.epoch, batch["index"].cpu(), views)
             keys = move(keys, self.device)
         batch = move(batch, self.device)
-        # Here, not once an epoch: another loader may use the front end in between.
+        # Set it for each batch, not once per epoch: another loader may use the front end in
+        # between.
         self.frontend.set_epoch(run.epoch)
         return add_specgram(batch, self.frontend, keys, num_classes=self.num_classes)
 
@@ -187,20 +190,20 @@ def _now(batches: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
 def per_example(transform: RandomTransform | Frontend) -> PerExample:
     """Make a function for one ``(channel, time)`` example, for use inside a ``Dataset``.
 
-    The draws are those that the example has in any batch on any device, so that augmenting in the
-    workers of a ``DataLoader`` gives the same as augmenting on a GPU, within rounding. It can be
-    pickled, and serves in workers that are forked or spawned.
+    The draws are those of the example in any batch on any device. So augmenting in the workers of a
+    ``DataLoader`` gives the same result as augmenting on a GPU, within rounding. The function can
+    be pickled and works in forked and spawned workers.
 
     Args:
-        transform: A transform or a front end that does not mix examples. Draws are named by their
-            path: those of ``Frontend.waveform`` differ from those of the chain on its own.
+        transform: A transform or a front end that does not mix examples. Draws depend on the path
+            of a transform: those of ``Frontend.waveform`` differ from those of the chain alone.
 
     Returns:
-        ``apply(waveform, key=None)``: with a key from `augspec.example_keys` the result is the one
-        that the example has in any batch; without one torch's default generator decides.
+        ``apply(waveform, key=None)``: with a key from `augspec.example_keys` the result is that of
+        the example in any batch; without a key the draws come from torch's default generator.
 
     Raises:
-        ValueError: If ``transform`` mixes examples, which one alone cannot do.
+        ValueError: If ``transform`` mixes examples, which needs a batch.
 
     Example:
         >>> from augspec import transforms as T
@@ -208,7 +211,7 @@ def per_example(transform: RandomTransform | Frontend) -> PerExample:
         >>> crop(torch.randn(1, 400), key=example_keys(seed=0, epoch=0, index=7)).shape
         torch.Size([1, 100])
     """
-    for module in reversed([*transform.modules()]):  # a chain comes before what is in it
+    for module in reversed([*transform.modules()]):  # a chain comes before its parts
         if getattr(module, "mixes_examples", False):
             raise ValueError(
                 f"`transform` must not mix examples, got {type(module).__name__}, which needs a "
@@ -218,7 +221,7 @@ def per_example(transform: RandomTransform | Frontend) -> PerExample:
 
 
 class PerExample:
-    """What `per_example` returns; a class, because a closure could not be sent to a worker."""
+    """The result of `per_example`; it is a class, because a closure cannot be sent to a worker."""
 
     def __init__(self, transform: RandomTransform | Frontend) -> None:
         self.transform = transform

@@ -1,4 +1,4 @@
-"""Several views of each example, for training by contrast."""
+"""Several views of each example, for contrastive training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["views"]
 def views(
     frontend: Frontend, waveform: Tensor, n: int, lengths: Tensor | None = None, *, keys: Tensor
 ) -> list[Result]:
-    """Make several spectrograms of each example, each with draws of its own.
+    """Compute several spectrograms of each example, each with different draws.
 
-    View ``v`` is what ``example_keys(seed, epoch, index, view=v)`` gives, the first one what
-    ``keys`` give. So views do not depend on the batch or on how many are made. In ``eval()`` all
-    are the plain features.
+    View ``v`` uses the keys of ``example_keys(seed, epoch, index, view=v)``, and the first view
+    uses ``keys``. So views depend neither on the batch nor on ``n``. In ``eval()`` all views are
+    the plain features.
 
     Args:
-        frontend: Makes the spectrograms, in its own mode.
+        frontend: Computes the spectrograms, in its own mode.
         waveform: The batch.
         n: Number of views, 1 or more.
         lengths: Valid samples of each example.
@@ -36,7 +36,7 @@ def views(
         was passed.
 
     Raises:
-        TypeError: If ``n`` is no integer.
+        TypeError: If ``n`` is not an integer.
         ValueError: If ``n`` is less than 1.
 
     Example:

@@ -1,7 +1,7 @@
-"""Drawn parameters as data: JSON that round-trips exactly, and taking examples out.
+"""Drawn parameters as data: exact JSON, and selection of examples.
 
-Params are a tree: a transform's are a dictionary of tensors whose first dimension is the batch, a
-chain's a list, and a front end's a dictionary of the two.
+Params are a tree. Those of a transform are a dictionary of tensors whose first dimension is the
+batch; those of a chain are a list; those of a front end are a dictionary of the two.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from augspec.functional.checks import as_whole
 __all__ = ["Params", "params_from_json", "params_to_json", "select"]
 
 Params: TypeAlias = dict[str, Any] | list[Any]
-Values: TypeAlias = dict[str, Tensor]  # what one transform draws, by name
-Labels: TypeAlias = dict[str, Any]  # what is known of examples, by name
+Values: TypeAlias = dict[str, Tensor]  # draws of one transform, by name
+Labels: TypeAlias = dict[str, Any]  # labels of examples, by name
 
 _MAX_DEPTH = 100  # of lists and objects: a front end of nested choices has some ten
 _DTYPES = {"bool": torch.bool, "float32": torch.float32, "int64": torch.int64}
@@ -43,16 +43,16 @@ def _tensor_to_data(tensor: Tensor) -> dict[str, Any]:
 
 
 def params_to_json(params: Params, *, indent: int | None = None) -> str:
-    """Write params as JSON; every value comes back exactly from `params_from_json`.
+    """Write params as JSON; `params_from_json` restores every value exactly.
 
     Args:
-        params: What ``make_params`` gave.
+        params: The result of ``make_params``.
         indent: Spaces of indentation; None writes one line.
 
     Raises:
         TypeError: If ``params`` holds anything but dictionaries, lists and params tensors.
     """
-    # A float32 is written as the shortest decimal of its float64 value, which reads back the same.
+    # A float32 is written as the shortest decimal of its float64 value, which restores it exactly.
     return json.dumps(_map(_tensor_to_data, params), indent=indent)
 
 
@@ -74,11 +74,11 @@ def _from_data(data: Any, device: torch.device | str | None, place: str, depth: 
 
 
 def params_from_json(text: str, *, device: torch.device | str | None = None) -> Params:
-    """Read what `params_to_json` wrote.
+    """Read params from the JSON of `params_to_json`.
 
     Args:
         text: The JSON.
-        device: Where to put the tensors; None is torch's default device.
+        device: Device of the tensors; None is torch's default device.
 
     Raises:
         ValueError: If ``text`` is not JSON or not a record of params; the message says where.
@@ -92,10 +92,10 @@ def params_from_json(text: str, *, device: torch.device | str | None = None) -> 
 
 
 def select(params: Params, index: int | slice | Sequence[int] | Tensor) -> Params:
-    """Take examples out of a batch's params; the batch dimension stays.
+    """Select examples from a batch's params; the batch dimension stays.
 
     Args:
-        params: What ``make_params`` gave.
+        params: The result of ``make_params``.
         index: One example, a slice, or a sequence or tensor of examples.
 
     Example:

@@ -1,8 +1,8 @@
 """Counter-based randomness: every draw is a hash of (example key, path, parameter name).
 
-There is no random state. A draw for an example is the same whatever batch, worker, rank, device or
-order it is made in, and removing one transform from a chain leaves the draws of all others as they
-were. `Draw` is what transforms use; the functions below it work on tensors of keys.
+There is no random state. A draw for an example does not depend on the batch, worker, rank, device
+or order, and removing a transform from a chain does not change the draws of the others. Transforms
+use `Draw`; the functions above it work on tensors of keys.
 
 The hash is the finaliser of SplitMix64 in plain ``int64`` arithmetic, which wraps modulo 2**64 on
 every device, eager and compiled.
@@ -58,10 +58,10 @@ _MULTIPLIER_1, _MULTIPLIER_2 = map(_signed, _MULTIPLIERS)
 
 
 def _mix(x: Tensor, *, top: bool = False) -> Tensor:
-    """Hash each ``int64``: the finaliser of SplitMix64, a bijection in which each bit counts.
+    """Hash each ``int64`` with SplitMix64's finaliser, a bijection that mixes all bits.
 
-    ``>>`` keeps the sign in torch, so that the mask makes it a logical shift. The last step leaves
-    the top 31 bits as they are: with ``top`` it is left out.
+    ``>>`` keeps the sign in torch; the mask makes it a logical shift. The last step does not change
+    the top 31 bits: with ``top`` it is left out.
     """
     x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
     x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
@@ -83,7 +83,7 @@ def _mix_int(x: int) -> int:
 
 @constant_in_graphs
 def stream(path: str, name: str) -> int:
-    """Give the constant that tells the draw ``name`` of the transform at ``path`` from all others.
+    """Return a constant that is unique to the draw ``name`` of the transform at ``path``.
 
     Example:
         >>> stream("Chain/Gain#0", "gain_db") == stream("Chain/Gain#1", "gain_db")
@@ -105,10 +105,10 @@ def bits(keys: Tensor, path: str, name: str, counter: Tensor | None = None) -> T
 
     Args:
         keys: Example keys, ``int64``, any shape.
-        path: Where the drawing transform stands, such as ``"Chain/Gain#0"``.
+        path: Path of the drawing transform, such as ``"Chain/Gain#0"``.
         name: Name of the drawn parameter.
-        counter: ``int64``, broadcasts with ``keys``: which of several values of that name (a
-            channel, a sample of noise).
+        counter: ``int64``, broadcasts with ``keys``: number of the value if there are several of
+            that name (a channel, a sample of noise).
 
     Returns:
         ``int64`` of the broadcast shape; all 64 bits are random.
@@ -119,7 +119,7 @@ def bits(keys: Tensor, path: str, name: str, counter: Tensor | None = None) -> T
 def _hash(
     keys: Tensor, streams: int | Tensor, counter: Tensor | None, *, top: bool = False
 ) -> Tensor:
-    """Hash keys; ``top`` leaves the low 33 bits unfinished, which `_unit` does not look at."""
+    """Hash keys; ``top`` leaves the low 33 bits unfinished, which `_unit` does not use."""
     if counter is None:
         return _mix(keys ^ streams, top=top)
     return _mix(_mix(keys ^ streams) + counter * _signed(_GOLDEN), top=top)
@@ -176,7 +176,7 @@ def integers(
 ) -> Tensor:
     """Draw ``int64`` values uniform in ``[low, high)``, a span of at most 2**31.
 
-    The span times 32 random bits, shifted down: no modulo, and a bias below ``span / 2**32``.
+    The span is multiplied by 32 random bits and shifted down: the bias is below ``span / 2**32``.
     """
     return as_integers(bits(keys, path, name, counter), low, high)
 
@@ -193,7 +193,7 @@ def as_integers(random_bits: Tensor, low: int, high: int) -> Tensor:
 def bernoulli(
     keys: Tensor, path: str, name: str, p: float, *, counter: Tensor | None = None
 ) -> Tensor:
-    """Draw booleans that are true with probability ``p``: never at 0, always at 1."""
+    """Draw booleans that are True with probability ``p``: never for 0, always for 1."""
     return uniform(keys, path, name, counter=counter) < p
 
 
@@ -202,9 +202,9 @@ def beta(
 ) -> Tensor:
     """Draw float32 values from the symmetric beta distribution with both parameters ``alpha``.
 
-    Without rejection, from two 24-bit uniforms: with ``t`` of Student's distribution with ``2 *
-    alpha`` degrees of freedom, by Bailey's polar method, ``(1 + t / sqrt(2 * alpha + t * t)) / 2``
-    is symmetric beta.
+    It uses two 24-bit uniforms and no rejection. Bailey's polar method gives ``t`` of Student's
+    distribution with ``2 * alpha`` degrees of freedom; then ``(1 + t / sqrt(2 * alpha + t * t)) /
+    2`` is symmetric beta.
 
     References:
         Bailey, "Polar generation of random variates with the t-distribution", Mathematics of
@@ -218,7 +218,7 @@ def _as_beta(random_bits: Tensor, alpha: float) -> Tensor:
     cosine = torch.cos(angle)
     root = torch.log(1.0 - _unit(random_bits)) / alpha
     inner, outer = -torch.expm1(root) * cosine.square(), torch.exp(root)
-    # The distance from the nearer of 0 and 1, in a form that keeps its digits there.
+    # The distance to the nearer of 0 and 1, in a form that keeps precision near them.
     share = outer / (outer + inner).clamp(min=torch.finfo(torch.float32).tiny)
     distance = 0.5 * share / (1.0 + torch.sqrt(1.0 - share))
     return torch.where(cosine < 0.0, distance, 1.0 - distance)
@@ -263,14 +263,14 @@ def example_keys(
     index: int | Sequence[int] | Tensor,
     view: int | Sequence[int] | Tensor = 0,
 ) -> Tensor:
-    """Give each example of a data set its key for one epoch.
+    """Return the key of each example of a data set for one epoch.
 
     Args:
         seed: Seed of the run; any integer, taken modulo 2**64.
         epoch: Number of the epoch; any integer.
-        index: Place of each example in the data set: an integer, a sequence or an integer tensor.
-        view: Which draw of the example it is, from 0: the second time that an example comes in an
-            epoch is its view 1. One for all, or one for each ``index``.
+        index: Index of each example in the data set: an integer, a sequence or an integer tensor.
+        view: Number of the draw of the example, from 0: the second time that an example comes in an
+            epoch is view 1. One for all, or one for each ``index``.
 
     Returns:
         ``int64`` keys of the shape of ``index``, on its device.
@@ -291,7 +291,7 @@ def example_keys(
 
 
 def view_keys(keys: Tensor, view: int | Sequence[int] | Tensor) -> Tensor:
-    """Turn keys of examples into those of another ``view``; view 0 has the keys themselves."""
+    """Convert keys of examples to those of another ``view``; for view 0 they stay."""
     views = _as_int64("view", view, keys.device)
     return torch.where(views == 0, keys, bits(keys, "example_keys", "view", views))
 
@@ -301,8 +301,8 @@ def fresh_keys(
 ) -> Tensor:
     """Draw ``batch`` keys from ``generator``, or from torch's default CPU generator.
 
-    The default is the CPU's on every device, so that ``torch.manual_seed`` gives the same
-    augmentation on a CPU and on a GPU.
+    The default generator is the CPU's for every device, so that ``torch.manual_seed`` gives the
+    same augmentation on a CPU and on a GPU.
     """
     source = "cpu" if generator is None else generator.device
     keys = torch.randint(
@@ -321,9 +321,9 @@ class Draw:
     Args:
         keys: ``(batch,)`` ``int64`` example keys.
         path: Class names from the root, each with its ordinal among siblings of the same class.
-        channels: How many channels an example has.
+        channels: Number of channels of an example.
         by_channel: Draw one value per channel, ``(batch, channels)``, rather than per example.
-        label: Labels of the examples, where who is mixed with whom depends on them.
+        label: Labels of the examples, if the choice of partners depends on them.
 
     Example:
         >>> draw = Draw(example_keys(0, 0, range(4)), "Gain")
@@ -349,8 +349,8 @@ class Draw:
     def together(self, names: Iterable[str]) -> Draw:
         """Hash for several names at once.
 
-        Each of the draws is, bit for bit, what it is without; a GPU launches one hash for all names
-        in place of one for each.
+        Each draw is bit for bit the same as without this call; a GPU launches one hash for all
+        names instead of one for each.
 
         Args:
             names: Names that are drawn afterwards.
@@ -375,14 +375,14 @@ class Draw:
         keys, counter = self._source()
         numbers = tuple(stream(*place) for place in places)
         streams = constant(tensor_of, numbers, dtype=torch.int64, device=keys.device)
-        # Most draws look at the top bits alone: `key` finishes what it gives.
+        # Most draws use only the top bits; `key` does the last step of its hash.
         made = _hash(keys, streams.reshape(-1, *[1] * keys.ndim), counter, top=True)
         pairs = zip(made.unbind(0), _unit(made).unbind(0), strict=True)
         known = dict(zip((self._place(*place) for place in places), pairs, strict=True))
         return replace(self, _hashes={**self._hashes, **known})
 
     def _place(self, path: str, name: str) -> _Place:
-        """Name a draw: what is drawn for each of some channels is another one."""
+        """Return the cache key of a draw; draws per channel have their own."""
         return path, name, self.channels if self.by_channel else None
 
     def _source(self) -> tuple[Tensor, Tensor | None]:
@@ -411,7 +411,7 @@ class Draw:
 
     def bernoulli(self, name: str, p: float) -> Tensor:
         """Draw booleans, true with probability ``p``, one per example in every case."""
-        if p in (0.0, 1.0):  # nothing is left to chance
+        if p in (0.0, 1.0):  # the result is certain
             return torch.full(self.keys.shape, bool(p), device=self.keys.device)
         return self.per_channel(False)._unit(name) < p
 
@@ -424,7 +424,7 @@ class Draw:
         return _as_choice(self._unit(name), weights)
 
     def key(self, name: str) -> Tensor:
-        """Draw a key, ``int64``: a transform that makes noise stores it in place of the noise."""
+        """Draw a key, ``int64``: a transform that makes noise stores it instead of the noise."""
         known = self._hashes.get(self._place(self.path, name))
         if known is not None:
             return _finish(known[0])

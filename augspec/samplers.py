@@ -1,7 +1,7 @@
 """Samplers for rare classes, over any number of processes, and weights for a loss.
 
-Every process draws the same order from the seed and the epoch, and takes its share of it. An
-example that is drawn again has draws of its own each time: `augspec.DeviceLoader` counts.
+Every process draws the same order from the seed and the epoch, and takes its part of it. An example
+that is sampled again gets new draws each time, because `augspec.DeviceLoader` counts visits.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ __all__ = ["BalancedSampler", "WeightedSampler", "class_weights"]
 class WeightedSampler(Sampler[int]):
     """Draw examples with replacement, in proportion to their weights, over several processes.
 
-    ``torch.utils.data.WeightedRandomSampler`` for one process or many, and reproducible: the order
-    depends on the seed and the epoch, which `augspec.DeviceLoader` tells it.
+    It works like ``torch.utils.data.WeightedRandomSampler``, for one or several processes, and is
+    reproducible: the order depends on the seed and the epoch, which `augspec.DeviceLoader` sets.
 
     Args:
         weights: Weight of each example, not negative.
-        num_samples: Examples in an epoch of all processes together; None takes as many as there
-            are weights. It is rounded up, so that every process draws as many.
-        num_replicas: Number of processes; None asks ``torch.distributed``.
-        rank: Number of this process; None asks ``torch.distributed``.
+        num_samples: Examples in an epoch of all processes together; None takes the number of
+            weights. It is rounded up, so that all processes draw equally many.
+        num_replicas: Number of processes; None takes it from ``torch.distributed``.
+        rank: Number of this process; None takes it from ``torch.distributed``.
         seed: Seed of the order, the same in every process.
 
     Raises:
@@ -43,7 +43,7 @@ class WeightedSampler(Sampler[int]):
         (True, 6)
     """
 
-    #: What tells `augspec.DeviceLoader` that processes may draw the same example.
+    #: Tells `augspec.DeviceLoader` that processes may draw the same example.
     replacement = True
 
     def __init__(
@@ -74,7 +74,7 @@ class WeightedSampler(Sampler[int]):
         self._sums = values.cumsum(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the order of the epoch number ``epoch`` next."""
+        """Set the epoch of the next order."""
         self.epoch = int(epoch)
 
     def __len__(self) -> int:
@@ -84,7 +84,8 @@ class WeightedSampler(Sampler[int]):
         generator = torch.Generator().manual_seed((self.seed + 1_000_003 * self.epoch) % (1 << 63))
         count = self.num_samples * self.num_replicas
         places = torch.rand(count, generator=generator, dtype=torch.float64) * self._sums[-1]
-        # A place on a border belongs to the example above it: one of weight 0 is never drawn.
+        # A value on a border belongs to the example above it, so that an example of weight 0 is
+        # never drawn.
         drawn = torch.searchsorted(self._sums, places, right=True)
         drawn = drawn.clamp(max=int(torch.searchsorted(self._sums, self._sums[-1])))
         return iter(drawn[self.rank :: self.num_replicas].tolist())
@@ -93,8 +94,9 @@ class WeightedSampler(Sampler[int]):
 class BalancedSampler(WeightedSampler):
     """Draw examples so that every class comes equally often, over several processes.
 
-    With several classes at once an example has the mean weight of its classes, and one without any
-    the mean weight of all examples that have some; then classes are balanced as far as that goes.
+    With multi-hot labels an example gets the mean weight of its classes, and an example without a
+    class the mean weight of all examples with one; the classes are then balanced only
+    approximately.
 
     Args:
         labels: Class of each example, or ``(example, classes)`` with a 1 for each of its classes;
@@ -105,7 +107,7 @@ class BalancedSampler(WeightedSampler):
         seed: As in `WeightedSampler`.
 
     Raises:
-        ValueError: If ``labels`` are neither; and as `WeightedSampler`.
+        ValueError: If ``labels`` has neither form; and as in `WeightedSampler`.
 
     Example:
         >>> sampler = augspec.samplers.BalancedSampler([0] * 90 + [1] * 10, num_samples=1000)
@@ -129,9 +131,9 @@ class BalancedSampler(WeightedSampler):
 
 
 def class_weights(labels: ArrayLike | Tensor, num_classes: int | None = None) -> Tensor:
-    """Give each class a weight for a loss: the rarer, the larger, so that all count alike.
+    """Return class weights for a loss: rarer classes get larger weights.
 
-    Of ``n`` examples in ``c`` classes, a class of ``k`` examples has ``n / (c * k)``, which is
+    With ``n`` examples in ``c`` classes, a class of ``k`` examples gets ``n / (c * k)``, which is
     ``"balanced"`` in scikit-learn. The mean over the examples is 1.
 
     Args:
@@ -144,7 +146,7 @@ def class_weights(labels: ArrayLike | Tensor, num_classes: int | None = None) ->
         `augspec.interop.huggingface.AudioClassifier`.
 
     Raises:
-        ValueError: If ``labels`` are neither, or one is beyond ``num_classes``.
+        ValueError: If ``labels`` has neither form, or a label is not below ``num_classes``.
 
     Example:
         >>> augspec.samplers.class_weights([0, 0, 0, 1])
@@ -156,7 +158,7 @@ def class_weights(labels: ArrayLike | Tensor, num_classes: int | None = None) ->
 
 
 def _check_labels(labels: Any) -> Tensor:
-    """Give class numbers as int64, or ``(example, classes)`` with ones as bool."""
+    """Return class numbers as int64, or ``(example, classes)`` with ones as bool."""
     values = torch.as_tensor(np.asarray(labels))
     if values.ndim == 2:
         return values > 0
@@ -174,13 +176,13 @@ def _counts(labels: Tensor, num_classes: int | None = None) -> Tensor:
     counts = labels.bincount(minlength=least) if labels.ndim == 1 else labels.sum(0)
     if num_classes is not None and len(counts) != num_classes:
         raise ValueError(
-            f"`labels` must be of `num_classes` classes, {num_classes}, got {len(counts)}"
+            f"`labels` must have at most `num_classes` classes, {num_classes}, got {len(counts)}"
         )
     return counts.double()
 
 
 def _mean_of_classes(labels: Tensor, inverse: Tensor) -> Tensor:
-    """Give each example the mean weight of its classes; one without any gets the mean of all."""
+    """Return the mean weight of each example's classes; without a class, the mean of all."""
     own = labels.sum(1)
     weights = (labels.double() @ inverse) / own.clamp(min=1)
     if not bool((own > 0).any()):

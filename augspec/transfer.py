@@ -1,4 +1,4 @@
-"""Moving nested batches to a device, on a GPU one batch ahead of the one in use."""
+"""Moving nested batches to a device; on a GPU one batch ahead."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def move(value: Any, device: torch.device) -> Any:
 
     Args:
         value: A tensor, or dictionaries, lists, tuples and named tuples of them, to any depth;
-            whatever else is in there stays.
-        device: Where to. MPS has no float64: such tensors become float32 there.
+            other values stay.
+        device: Target device. On MPS, which has no float64, such tensors become float32.
     """
     return pytree.tree_map_only(
         Tensor, lambda own: storable(own, device).to(device, non_blocking=True), value
@@ -29,7 +29,7 @@ def move(value: Any, device: torch.device) -> Any:
 
 
 def storable(tensor: Tensor, device: torch.device) -> Tensor:
-    """Give a tensor in a type that ``device`` can hold."""
+    """Convert a tensor to a type that ``device`` supports."""
     if lacks_float64(device) and tensor.dtype == torch.float64:
         return tensor.to(torch.float32)
     return tensor
@@ -41,13 +41,13 @@ def one_ahead(
     """Make each batch on a side stream while the one before it is in use.
 
     Args:
-        batches: What makes each batch.
+        batches: Functions that make the batches.
         device: The GPU.
-        side: The stream. The allocator keeps memory apart for every stream that ever was: use one
-            for all epochs.
+        side: The stream. Use one for all epochs, because the allocator keeps separate memory for
+            every stream.
 
     Raises:
-        Exception: What making a batch raises, once the batch before it was given.
+        Exception: The exception of making a batch, after the batch before it was yielded.
     """
     # The front end may have been moved to the device a moment ago, on the current stream.
     side.wait_stream(torch.cuda.current_stream(device))
@@ -67,7 +67,7 @@ def one_ahead(
 def _make_next(
     coming: Iterator[Callable[[], Batch]], side: torch.cuda.Stream
 ) -> tuple[tuple[Batch, torch.cuda.Event] | None, Exception | None]:
-    """Make a batch on a stream: the batch, or nothing at the end, or what was raised."""
+    """Make a batch on a stream; return the batch, the end of the iteration or the exception."""
     try:
         with torch.cuda.stream(side):
             batch = next(coming)()

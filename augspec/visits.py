@@ -1,7 +1,7 @@
-"""How often an example has come in an epoch: the `view` of its key.
+"""The number of earlier visits of an example in an epoch, which is the `view` of its key.
 
-A sampler may give an example several times in an epoch. Each coming needs draws of its own, so the
-loader and the bridges count them. The first coming is view 0, whichever process it comes in.
+A sampler may yield an example several times in an epoch. Each visit needs new draws, so the loader
+and the bridges count visits. The first visit is view 0, in any process.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _DENSE = 1 << 27  # indices below it are counted in an array, others in a dictio
 
 
 class Visits:
-    """Count how often each example came in one epoch, in all processes together.
+    """Count the visits of each example in one epoch, over all processes.
 
-    Processes tell each other what they drew only where the sampler says that two of them may draw
-    the same example (`WeightedRandomSampler`, or any with a true ``replacement``), or where the
-    data set is a ``Subset`` that names an example twice. Then every process must make as many
-    batches as the others, as ``DistributedDataParallel`` needs it anyway.
+    Processes exchange their indices only if two of them may draw the same example: with
+    `WeightedRandomSampler`, another sampler with a true ``replacement``, or a ``Subset`` that lists
+    an example twice. Then every process must make the same number of batches, which
+    ``DistributedDataParallel`` needs as well.
 
     Args:
-        loader: What the batches come from; its sampler and data set are looked at.
+        loader: Loader of the batches; its sampler and data set are inspected.
 
     Example:
         >>> visits = Visits()
@@ -42,7 +42,7 @@ class Visits:
         self._counts = np.zeros(0, np.int32)
         self._others: dict[int, int] = {}
         self._seen = 0  # examples of this process
-        self._last: NDArray[np.int64] = np.zeros(0, np.int64)  # what the last batches drew
+        self._last: NDArray[np.int64] = np.zeros(0, np.int64)  # indices of the last batches
         self._last_seen = 0
         dataset = getattr(loader, "dataset", None)
         samplers = samplers_of(loader)
@@ -52,10 +52,10 @@ class Visits:
         self._padded = next((own for own in samplers if _pads(own, dataset)), None)
 
     def views(self, index: Tensor) -> Tensor:
-        """Give each example of a batch the number of times that it came before.
+        """Return for each example of a batch the number of its earlier visits.
 
         Args:
-            index: ``(batch,)`` integers, best on the CPU: elsewhere they are copied to it.
+            index: ``(batch,)`` integers, preferably on the CPU, because they are copied to it.
 
         Returns:
             int64 of the shape of ``index``, on its device.
@@ -66,7 +66,8 @@ class Visits:
         own: NDArray[np.int64] = index.detach().cpu().numpy().astype(np.int64).reshape(-1)
         found = self._of_all(own) if self._exchange else self._count(own)
         if self._padded is not None:
-            # The last examples of a DistributedSampler are its first again, of another process.
+            # A DistributedSampler pads its end with its first examples, which another process
+            # visited.
             places = self._seen + np.arange(len(own))
             places = places * self._padded.num_replicas + self._padded.rank
             found = found + places // len(self._padded.dataset)
@@ -81,7 +82,7 @@ class Visits:
         return torch.from_numpy(found).to(index.device).reshape(index.shape)
 
     def _of_all(self, own: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count what all processes drew, in the order of their ranks."""
+        """Count the indices of all processes, in the order of their ranks."""
         group = _cpu_group(distributed.group.WORLD)
         drawn: list[Any] = [None] * distributed.get_world_size()
         distributed.all_gather_object(drawn, own, group=group)
@@ -99,7 +100,7 @@ class Visits:
         return before
 
     def _add(self, values: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Add to the counts of distinct ``values`` and give what they were before."""
+        """Add to the counts of distinct ``values`` and return the previous counts."""
         before = np.zeros(len(values), np.int64)
         dense = (values >= 0) & (values < _DENSE)
         small = values[dense]
@@ -118,7 +119,7 @@ class Visits:
         """Give the counts, as a tensor and a dictionary.
 
         Args:
-            without_last: Leave out the batch of the last call: it was made ahead of its use.
+            without_last: Leave out the batch of the last call, which was made ahead of its use.
         """
         counts, others, seen = self._counts.copy(), dict(self._others), self._seen
         if without_last:
@@ -131,7 +132,7 @@ class Visits:
         return {"counts": torch.from_numpy(counts), "others": others, "seen": seen}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from the counts that `state_dict` gave."""
+        """Continue from the counts of `state_dict`."""
         self._counts = torch.as_tensor(state["counts"]).cpu().numpy().astype(np.int32)
         self._others = {int(value): int(count) for value, count in state["others"].items()}
         self._seen = int(state["seen"])
@@ -149,14 +150,14 @@ def samplers_of(loader: Any) -> list[Any]:
 
 
 def _draws_again(sampler: Any) -> bool:
-    """Whether two processes may draw one example, as far as the sampler says it."""
-    # Lightning wraps a sampler of one's own into one for several processes.
+    """Whether two processes may draw the same example, according to the sampler."""
+    # Lightning wraps a user's sampler into one for several processes.
     inner = getattr(getattr(sampler, "dataset", None), "_sampler", None)
     return any(bool(getattr(part, "replacement", False)) for part in (sampler, inner))
 
 
 def _pads(sampler: Any, dataset: Any) -> bool:
-    """Whether a sampler gives its first examples again, so that every process has as many."""
+    """Whether a sampler repeats its first examples, so that all processes get equally many."""
     if not isinstance(sampler, DistributedSampler) or sampler.dataset is not dataset:
         return False
     whole: Any = sampler.dataset
@@ -173,7 +174,7 @@ def _names_twice(dataset: Any) -> bool:
 
 
 def _concatenated(dataset: Any) -> Iterator[Any]:
-    """Give the data sets of a ``ConcatDataset``, or the one itself."""
+    """Return the data sets of a ``ConcatDataset``, or the data set itself in a list."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
     if isinstance(dataset, ConcatDataset):
@@ -188,13 +189,13 @@ def _processes() -> int:
     return distributed.get_world_size() if ready else 1
 
 
-# One for each start of the processes. It goes with the world that it is of: a group that is left
+# One group for each start of the processes. It is destroyed with its world: a group that is left
 # when the program ends may abort it.
 _cpu_groups: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 def _cpu_group(world: Any) -> Any:
-    """Give a group that exchanges what lies on the CPU."""
+    """Return a process group for CPU tensors."""
     if world not in _cpu_groups:
         _cpu_groups[world] = distributed.new_group(backend="gloo")
     return _cpu_groups[world]

@@ -323,13 +323,13 @@ def test_weights_of_another_network_are_told_in_few_lines(tmp_path):
     assert len(lines) <= 5
     assert max(map(len, lines)) < 500
     assert "tensors are missing: conv1.weight" in lines[1]
-    assert "tensors are not the model's: conv_stem.weight" in lines[2]
+    assert "tensors are not part of the model: conv_stem.weight" in lines[2]
 
 
 def test_a_prefix_that_is_too_much_and_a_shape_are_told(tmp_path):
     state = timm.create_model("resnet10t", num_classes=3).state_dict()
     torch.save({f"encoder.{name}": value for name, value in state.items()}, tmp_path / "encoder.pt")
-    with pytest.raises(ValueError, match="without the prefix 'encoder.' names would fit"):
+    with pytest.raises(ValueError, match="without the prefix 'encoder.' the names would fit"):
         augspec.create_backbone("resnet10t", num_classes=3, checkpoint=tmp_path / "encoder.pt")
     state["layer1.0.bn1.weight"] = torch.ones(7)
     torch.save(state, tmp_path / "shape.pt")

@@ -229,7 +229,7 @@ def test_what_is_nested_or_large_beyond_reason_is_refused(tmp_path):
 
 
 def test_only_known_classes_are_described():
-    with pytest.raises(TypeError, match="holds a Linear, which is not given to `config.register`"):
+    with pytest.raises(TypeError, match="a Linear, which was not passed to `config.register`"):
         augspec.to_config(torch.nn.Sequential(F.Spectrogram(), torch.nn.Linear(2, 2)))
     gain = T.Gain()
     gain.gain_db = torch.zeros(2)
@@ -265,5 +265,5 @@ def test_a_class_of_the_user_is_named_once_it_is_registered(monkeypatch):
     class Gain(T.Gain):
         pass
 
-    with pytest.raises(ValueError, match="`kind` must have a name of its own"):
+    with pytest.raises(ValueError, match="`kind` must have a unique name"):
         config.register(Gain)

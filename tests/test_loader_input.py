@@ -189,7 +189,7 @@ def test_several_loaders_in_one_name_the_remedy(frontend):
         loaders = {name: DataLoader(Notes(), batch_size=5) for name in "ab"}
         combined = CombinedLoader(loaders, mode)
         iter(combined)
-        with pytest.raises(TypeError, match="CombinedLoader .*DeviceLoader around each"):
+        with pytest.raises(TypeError, match="CombinedLoader .*in an augspec.DeviceLoader"):
             list(augspec.DeviceLoader(combined, frontend, "cpu"))
     own = {name: augspec.DeviceLoader(loader, frontend, "cpu") for name, loader in loaders.items()}
     batches, _, _ = next(iter(CombinedLoader(own, "min_size")))

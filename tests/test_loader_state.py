@@ -124,7 +124,7 @@ def test_a_look_at_a_batch_uses_up_no_epoch(frontend):
     assert seen(loader) == expected
     next(iter(loader))
     assert loader.state_dict()["epoch"] == 1, "an iteration that is left is one"
-    with pytest.raises(ValueError, match="`loader` must have a batch"):
+    with pytest.raises(ValueError, match="`loader` must have at least one batch"):
         augspec.DeviceLoader([], frontend, "cpu").peek()
 
 

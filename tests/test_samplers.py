@@ -73,7 +73,7 @@ def test_class_weights_are_those_of_scikit_learn():
         (lambda: samplers.WeightedSampler([1.0], 0), "`num_samples` must be 1 or more"),
         (lambda: samplers.BalancedSampler([0.5, 1.0]), "`labels` must be class numbers"),
         (lambda: samplers.class_weights([0, -1]), "`labels` must be class numbers"),
-        (lambda: samplers.class_weights([0, 3], 3), "`labels` must be of `num_classes` classes"),
+        (lambda: samplers.class_weights([0, 3], 3), "`labels` must have at most `num_classes`"),
     ],
 )
 def test_bad_input_is_named(call, message):

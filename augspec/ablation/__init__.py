@@ -1,10 +1,10 @@
-"""The engine of an ablation: what to run, running it, and what the runs say.
+"""The engine of an ablation: planning runs, doing them, and analysing their results.
 
-``python -m augspec.ablation`` is its command line; nothing of `augspec` imports it, and it needs
+``python -m augspec.ablation`` is its command line. No other part of `augspec` imports it. It needs
 ``pip install "augspec[recipes]"``.
 
-Read in this order: `study` has all settings and `arms` what is there by name, `runs` turns a study
-into one config a run, `plan` reads what a config holds, `preflight` asks the machine, `data` opens
+Read in this order: `study` has all settings and `arms` the named arms and presets, `runs` turns a
+study into one config per run, `plan` reads a config, `preflight` checks the machine, `data` opens
 the notes, `train` does one run, `execute` and `processes` do all of them, `analyse` compares the
-arms and `report` shows what came out; `command` puts it together.
+arms and `report` writes the results; `command` combines them.
 """

@@ -1,4 +1,4 @@
-"""What the runs say: differences from the baseline, how sure they are, and what they cost.
+"""The results of the runs: differences from the baseline, their intervals, and costs.
 
 An arm is compared with the baseline of the same cell, with the same seeds. Intervals and the test
 are those of `instruments`; the p-values are corrected for the number of arms.
@@ -35,20 +35,20 @@ from augspec.ablation.sequential import FIRST, decide
 from augspec.ablation.tags import MAP, MICRO, decisions, groups_of, score_tags
 from augspec.ablation.verdicts import instrument_variance, practical, shrunken, still_falling
 
-Run = dict[str, Any]  # one run: what OUT/runs/*.json holds
+Run = dict[str, Any]  # one run: the content of OUT/runs/*.json
 Row = dict[str, Any]  # one arm
 LEVEL = 0.05  # of the test, for all arms of a cell together
 SCORES = ("accuracy", "macro_recall", MAP, MICRO)  # the last two of tags alone
 OF_CLASSES = ("recall", "average_precision")
 WRITING = ("seconds_writing", "bytes_written")  # costs of runs that write pictures
 WORTH_SEEING = 0.02  # difference of the score for which the number of seeds is given
-# What a run has of each note.
+# The values of a run for each note.
 _NOTES = ("labels", "predictions", "scores", "confidences", "instruments", "indices")
 
 
 def score(labels: list[int], predictions: list[int], classes: list[str]) -> Run:
-    """Score predictions: accuracy, recall of each class that is there, their mean, confusions."""
-    confusion = np.zeros((len(classes), len(classes)), dtype=int)  # rows: what it is
+    """Score predictions: accuracy, recall of each class that occurs, their mean, confusions."""
+    confusion = np.zeros((len(classes), len(classes)), dtype=int)  # rows: the true class
     np.add.at(confusion, (labels, predictions), 1)
     present = confusion.sum(axis=1) > 0
     recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
@@ -62,7 +62,7 @@ def score(labels: list[int], predictions: list[int], classes: list[str]) -> Run:
 
 
 def pool(folds: Sequence[Run]) -> Run:
-    """Make one run of those of a cross-validation: all predictions together, the time of all."""
+    """Join the runs of a cross-validation: all predictions together, and the total time."""
     if len(folds) == 1:
         return folds[0]
     first = folds[0]
@@ -87,15 +87,15 @@ def pool(folds: Sequence[Run]) -> Run:
 
 
 def summarise(runs: Mapping[str, Sequence[Run]], most: int | None = None) -> list[Row]:
-    """Make a row an arm; ``runs`` holds each arm's runs of one cell, with the baseline's seeds.
+    """Make one row per arm; ``runs`` holds each arm's runs of one cell, with the baseline's seeds.
 
     Args:
-        runs: Of each arm.
-        most: Seeds at most, of a study that stops as soon as decided. Arms may then have the first
-            of the baseline's seeds alone, and intervals and p-values hold whenever one stops.
+        runs: The runs of each arm.
+        most: Largest number of seeds of a study that stops as soon as decided. Arms may then have
+            only the first of the baseline's seeds, and intervals and p-values hold at any stop.
 
     Raises:
-        ValueError: If arms have other seeds than the baseline, or were scored on other notes.
+        ValueError: If arms and baseline differ in their seeds, or were scored on different notes.
     """
     base = runs[BASELINE]
     for arm, of_arm in runs.items():
@@ -140,7 +140,7 @@ def summarise(runs: Mapping[str, Sequence[Run]], most: int | None = None) -> lis
                 "spread": spread,
                 "p": 1.0
                 if arm == BASELINE
-                # Each look is one more test: Bonferroni's bound holds for all of them.
+                # Each look is another test: Bonferroni's bound covers all of them.
                 else min(1.0, _looks(most) * p_value(groups, of_arm, base, sure)),
                 "seeds_needed": None
                 if arm == BASELINE
@@ -165,7 +165,7 @@ def summarise(runs: Mapping[str, Sequence[Run]], most: int | None = None) -> lis
 
 
 def compare_by(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> dict[str, float]:
-    """Give the difference of one score from the baseline's, and its interval."""
+    """Return the difference of one score from the baseline's, and its interval."""
     sure = Bootstrap(groups, len(base)).interval([(arm, base)])
     difference = _each(arm, groups.metric) - _each(base, groups.metric)
     return {
@@ -196,12 +196,12 @@ def _mean(runs: Sequence[Run], name: str) -> float:
 
 
 def _mean_of(runs: Sequence[Run], what: str) -> dict[str, float]:
-    """Give the mean over runs of what each class has."""
+    """Return the mean over runs of a score of each class."""
     return {name: float(np.mean([run[what][name] for run in runs])) for name in runs[0][what]}
 
 
 def _correct(rows: list[Row]) -> None:
-    """Correct the p-values for the number of arms, and say in words what they say."""
+    """Correct the p-values for the number of arms, and add their meaning in words."""
     arms = [row for row in rows if row["arm"] != BASELINE]
     corrected = multipletests([row["p"] for row in arms], method="holm")[1] if arms else []
     for row, p in zip(arms, corrected, strict=True):
@@ -217,9 +217,10 @@ def _correct(rows: list[Row]) -> None:
 
 
 def classes_of_one(runs: Sequence[Run]) -> list[str]:
-    """Name the classes of which the notes of one instrument only were scored.
+    """Name the classes for which notes of only one instrument were scored.
 
-    No resample can draw another instrument there: intervals say nothing about others.
+    No resample can draw another instrument of such a class, so its interval says nothing about
+    other instruments.
     """
     scored = {
         (int(label), run["instruments"][note])
@@ -249,7 +250,7 @@ def mean_calibration_error(runs: Sequence[Run]) -> float:
 
 
 def calibration_error(run: Run) -> float:
-    """Return the expected calibration error: how far confidence is from being right, 15 bins."""
+    """Return the expected calibration error: the gap of confidence and accuracy, in 15 bins."""
     if is_tagged(run):
         confidences, right = decisions(run)
     else:
@@ -261,10 +262,11 @@ def calibration_error(run: Run) -> float:
 
 
 def seeds_needed(spread: float | None, difference: float = WORTH_SEEING) -> int | None:
-    """Say with how many seeds a difference would be seen in 8 of 10 studies, given its spread.
+    """Return the number of seeds that detect a difference in 8 of 10 studies, given its spread.
 
-    A paired t-test over seeds at the 5 % level: of training alone, on these instruments. Without
-    any spread two seeds are enough, the fewest that a test takes; one seed has no spread to go by.
+    The test is a paired t-test over seeds at the 5 % level, for other trainings on these
+    instruments. Without any spread two seeds, the minimum of the test, are enough. One seed has no
+    spread.
     """
     if spread is None:
         return None

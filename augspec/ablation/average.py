@@ -1,4 +1,4 @@
-"""Averages of a network's weights over the end of its training, which are scored instead of it.
+"""Averages of a network's weights over the end of its training, for scoring.
 
 References:
     P. Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
@@ -12,17 +12,17 @@ from __future__ import annotations
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-DECAY = 0.98  # of "ema", a step: about the last fifty steps, an epoch or two of 1,000 notes
+DECAY = 0.98  # decay of "ema" per step: about the last fifty steps, an epoch or two of 1,000 notes
 
 
 class Average:
-    """Keep an average of the weights, and of the statistics of batch norm, beside a network.
+    """Keep an average of a network's weights and batch norm statistics.
 
     Args:
         kind: ``"ema"``, the exponential average over steps, or ``"last-K"``, the mean of the
             weights after each of the last K epochs.
         model: The network.
-        epochs: Of the training.
+        epochs: Number of epochs of the training.
     """
 
     def __init__(self, kind: str, model: nn.Module, epochs: int) -> None:
@@ -38,11 +38,11 @@ class Average:
         return module
 
     def after_step(self, model: nn.Module) -> None:
-        """Take in what a step has made of the weights."""
+        """Add the weights after a step to the average."""
         if self.every_step:
             self.held.update_parameters(model)
 
     def after_epoch(self, model: nn.Module, epoch: int) -> None:
-        """Take in what an epoch, counted from 0, has made of the weights."""
+        """Add the weights after an epoch, counted from 0, to the average."""
         if not self.every_step and epoch >= self.first:
             self.held.update_parameters(model)

@@ -1,4 +1,4 @@
-"""The command line of a study: what is asked for, doing it, and printing what came out."""
+"""The command line of a study: parsing, running, and printing the results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GROUPS = {"what": "what is compared", "how": "how it is computed"}
 
 
 def parse(arguments: list[str] | None = None) -> Study:
-    """Read the command line; what it leaves open a file, a preset or a default says."""
+    """Read the command line; other settings come from a file, a preset or the defaults."""
     parser = argparse.ArgumentParser(description="Compare augmentations of the waveform with none.")
     groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
     groups["what"].add_argument(
@@ -69,7 +69,7 @@ def parse(arguments: list[str] | None = None) -> Study:
 
 
 def command_line() -> str:
-    """Give the command that this process was started with, as a user would write it."""
+    """Return the command that started this process, as a user would write it."""
     script = Path(sys.argv[0])
     module = script.name == "__main__.py" and script.parent.name == "ablation"
     words = ["-m", "augspec.ablation"] if module else [sys.argv[0]]
@@ -125,11 +125,11 @@ def _run(
 
 
 def print_table(title: str, rows: list[Row], out: Path) -> None:
-    """Print what came out; the path of the figure comes last."""
+    """Print the results; the path of the figure comes last."""
     table = Table(title=title)
     names = headings(rows)
     for place in ON_SCREEN:
-        # A long name goes over lines, so that numbers stay whole on a narrow screen.
+        # Wrap long names, so that numbers stay on one line on a narrow screen.
         if place == 0:
             table.add_column(names[place], overflow="fold")
         else:
@@ -140,7 +140,7 @@ def print_table(title: str, rows: list[Row], out: Path) -> None:
     console = Console()
     console.print(describe(rows), highlight=False)
     console.print(table)
-    # Not through the console, which would break a long path into lines.
+    # Do not use the console, which would break a long path into lines.
     print(f"Report: {out / 'report.html'}")
     print(f"Figure: {out / 'figure.png'}")
 
@@ -148,7 +148,7 @@ def print_table(title: str, rows: list[Row], out: Path) -> None:
 def print_status(
     planned: Sequence[Planned], place: Place, unneeded: Sequence[Planned] = ()
 ) -> None:
-    """Say of every run where it stands."""
+    """Print the state of every run."""
     counts: Counter[str] = Counter()
     for one in planned:
         state = state_of(one.config, place)
@@ -187,7 +187,7 @@ def ablate(study: Study) -> int:
     title = f"{study.data}, epochs: {study.epochs}, seeds: {rows[0]['seeds']}{folds}"
     unneeded = not_needed(planned, place, study.across) if until else []
     missing = lacking([one for one in planned if one not in unneeded], place)
-    # Of which a few are read again.
+    # A few of these notes are read again.
     notes = optional(missing, "the notes to listen to", scored_notes, planned, place)
     robustness = _robustness(planned, place, runs, study.across) if place.conditions else None
     less = saved(planned, place, unneeded) if until else None
@@ -199,8 +199,8 @@ def ablate(study: Study) -> int:
 def _robustness(
     planned: Sequence[Planned], place: Place, runs: dict[str, list[Run]], across: bool
 ) -> Robustness:
-    """Compare the arms under the conditions that all their runs were scored under."""
-    # Of a study that stops early: the seeds that all arms have.
+    """Compare the arms under the conditions for which all their runs have scores."""
+    # In a study that stops early, only the seeds that all arms have.
     fewest = min(runs.values(), key=len)
     seeds = [run["config"]["seed"] for run in fewest]
     scored = robust.read_conditions(planned, place, seeds)
@@ -213,12 +213,12 @@ def _robustness(
 
 
 class Terminated(BaseException):
-    """The process was asked to end."""
+    """The process got SIGTERM."""
 
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that what was started is ended on the way out."""
+    """Turn SIGTERM into an exception, so that started processes are ended."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough

@@ -1,8 +1,8 @@
 """Scoring finished runs under conditions: one training, many scores.
 
-What a condition makes of the scored notes is the same for every run. It is written once, as 16-bit
-samples, to OUT/conditions, which may be deleted when a study is over. The scores of a run are in
-its folder, OUT/runs/NAME/conditions.json, so that conditions can be added to runs that are there.
+The corrupted notes are the same for every run. They are written once, as 16-bit samples, to
+OUT/conditions, which may be deleted after a study. The scores of a run are in its folder,
+OUT/runs/NAME/conditions.json, so that conditions can be added to finished runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from augspec.conditions import corrupt
 
 Wanted = tuple[tuple[str, int], ...]  # conditions and severities
 _KEPT = (*SCORES, "recall", "average_precision", "predictions", "scores")
-_STEPS = 32_768  # of 16 bits, either side of zero
+_STEPS = 32_768  # full scale of 16 bits
 
 
 def name_of(condition: str, severity: int) -> str:
@@ -38,13 +38,13 @@ def name_of(condition: str, severity: int) -> str:
 
 
 def read_scores(folder: Path) -> dict[str, Run]:
-    """Read what a run has scored under conditions so far."""
+    """Read the scores of a run under conditions so far."""
     path = folder / "conditions.json"
     return dict(read_json(path)) if path.exists() else {}
 
 
 def missing_of(folder: Path, wanted: Wanted) -> list[tuple[str, int]]:
-    """List the conditions that a run has not been scored under."""
+    """List the conditions for which a run has no score."""
     if not wanted:
         return []
     found = read_scores(folder)
@@ -63,16 +63,16 @@ def score_run(
     """Score a finished run under the conditions that are missing.
 
     Args:
-        record: Of the run.
-        folder: The run's, with its weights.
-        out: The study's, for the corrupted notes.
+        record: Record of the run.
+        folder: Folder of the run, with its weights.
+        out: Folder of the study, for the corrupted notes.
         wanted: Conditions and severities.
         data: The notes.
         device: Where to compute.
-        progress: Told of every step.
+        progress: Called at every step.
 
     Raises:
-        FileNotFoundError: If the weights of the run are gone.
+        FileNotFoundError: If the weights of the run are missing.
     """
     missing, config = missing_of(folder, wanted), record["config"]
     if not missing:
@@ -80,7 +80,7 @@ def score_run(
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise FileNotFoundError(
-            f"{weights} is gone, and conditions are scored with it: remove {folder}.json to train "
+            f"{weights} is missing and needed to score conditions: remove {folder}.json to train "
             "the run again"
         )
     model = augspec.create_backbone(config["backbone"], num_classes=len(data.classes))
@@ -98,7 +98,7 @@ def score_run(
 
 
 class _Stored(Dataset[dict[str, Any]]):
-    """The scored notes with the samples of a file."""
+    """The scored notes, with samples from a file."""
 
     held = True  # a file in memory needs no workers
 
@@ -118,11 +118,11 @@ class _Stored(Dataset[dict[str, Any]]):
 def corrupted_notes(
     out: Path, config: Config, notes: Notes, condition: str, severity: int, progress: Progress
 ) -> Dataset[dict[str, Any]]:
-    """Open the notes of a study under a condition, and write them first if they are not there."""
+    """Open the notes of a study under a condition; write them first if they do not exist."""
     kind = hashlib.sha256(json.dumps(data_of(config), sort_keys=True).encode()).hexdigest()[:8]
     path = out / "conditions" / kind / f"{name_of(condition, severity)}.s16"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(path.with_suffix(".lock")):  # runs side by side want the same file
+    with filelock.FileLock(path.with_suffix(".lock")):  # parallel runs need the same file
         if not path.exists():
             write_whole(path, lambda part: _write(part, notes, condition, severity, progress))
     return _Stored(notes, path)
@@ -145,6 +145,6 @@ def _write(part: Path, notes: Notes, condition: str, severity: int, progress: Pr
 
 
 def under(record: Run, folder: Path, name: str) -> Run:
-    """Give the record of a run as if it had been scored under a condition alone."""
+    """Return the record of a run with its scores under a condition as the scores."""
     found = read_scores(folder)[name]
     return {**record, **found, "confidences": [1.0] * len(found["predictions"])}

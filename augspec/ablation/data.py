@@ -1,4 +1,4 @@
-"""The notes of a run: a split or a fold, a share of it, and the class that the task asks for."""
+"""The notes of a run: a split or a fold, a fraction of it, and the class for the task."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from augspec.ablation.plan import SOUNDS, TAGS, Config
 from augspec.ablation.table import TableNotes
 from augspec.samplers import BalancedSampler
 
-PRELOAD = 8_000  # notes that are held in memory at most, 2 GB; beyond that workers read files
+PRELOAD = 8_000  # largest number of notes in memory, 2 GB; with more, workers read files
 VELOCITIES = (25, 50, 75, 100, 127)  # those of NSynth
 Batch = dict[str, Any]
-Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
+Progress = Callable[[str, int, int], None]  # the activity, the number done, the total
 
 
 class Notes(Dataset[Batch]):
-    """Notes of a data set whose ``label`` is what the task asks for."""
+    """Notes of a data set whose ``label`` is the class for the task."""
 
     def __init__(self, notes: Any, chosen: Sequence[int], task: str) -> None:
         self.notes, self.chosen, self.task = notes, list(chosen), task
@@ -59,19 +59,19 @@ class Notes(Dataset[Batch]):
 
 
 def labels_of(notes: Notes) -> np.ndarray[Any, Any]:
-    """Give the label of each note, or the tags: ``(note, tag)``."""
+    """Return the label of each note, or the tags: ``(note, tag)``."""
     return np.asarray(notes.notes.labels)[notes.chosen]
 
 
 def join(parts: Sequence[Notes]) -> Notes:
-    """Put parts of the same split and task one after the other."""
+    """Concatenate parts of the same split and task."""
     chosen = [index for part in parts for index in part.chosen]
     return Notes(parts[0].notes, chosen, parts[0].task)
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a run trains on, what it is scored on, and the classes."""
+    """The training notes, the scored notes and the classes of a run."""
 
     train: Notes
     valid: Notes
@@ -79,14 +79,14 @@ class Data:
 
 
 def open_data(config: Config, root: str | None, table: str | None = None) -> Data:
-    """Open the notes that a config speaks of.
+    """Open the notes of a config.
 
     With ``fold`` ``[k, n]`` both parts come from the training split: the instruments of each family
-    are dealt to ``n`` folds in the order of their names, and fold ``k`` is scored.
+    are assigned to ``n`` folds in the order of their names, and fold ``k`` is scored.
     """
     words = {name: config[name] for name in SOUNDS if name in config}
     if "table" in words:
-        words["table"] = table  # the config has only what is in it
+        words["table"] = table  # the config has only the settings that it needs
     more = tuple((n, tuple(v) if isinstance(v, list) else v) for n, v in words.items())
     train, valid = (_open(config["data"], root, split, more) for split in ("train", "valid"))
     check_task(train, config["task"])
@@ -106,7 +106,7 @@ def open_data(config: Config, root: str | None, table: str | None = None) -> Dat
 
 
 def class_names(notes: Any, task: str) -> list[str]:
-    """Name the classes of a task; pitches are those of MIDI, so that a shifted one has a class."""
+    """Name the classes of a task; pitches are all of MIDI's, so that shifted ones have a class."""
     if task == "pitch":
         return [str(pitch) for pitch in range(128)]
     if task == "velocity":
@@ -146,7 +146,7 @@ def _labels(notes: Any, chosen: Sequence[int]) -> list[str]:
 
 
 def _folds(notes: Any, count: int) -> np.ndarray[Any, np.dtype[np.int_]]:
-    """Deal instruments to folds within their family, so that each fold has every family."""
+    """Assign instruments to folds within their family, so that each fold has every family."""
     names = np.array(_labels(notes, range(len(notes))))
     family = np.array([name.split("_")[0] for name in names])
     fold = np.zeros(len(names), dtype=int)
@@ -158,11 +158,12 @@ def _folds(notes: Any, count: int) -> np.ndarray[Any, np.dtype[np.int_]]:
 
 
 def take_share(instruments: Sequence[str], chosen: Sequence[int], share: float) -> list[int]:
-    """Take the same share of every instrument's notes, spread over them, at least one of each."""
+    """Take the same fraction of every instrument's notes, evenly spread, at least one of each."""
     kept: list[int] = []
     names = np.array(instruments)
     if len(set(instruments)) == len(instruments):
-        # Where each is an instrument of its own, a share of each family's: all would be kept.
+        # If each note is its own instrument, take the fraction per family: otherwise all would be
+        # kept.
         names = np.array([name.split("_")[0] for name in instruments])
     for name in dict.fromkeys(names.tolist()):
         members = np.flatnonzero(names == name)
@@ -182,12 +183,12 @@ def make_loader(
     world: int = 1,
     labels: np.ndarray[Any, Any] | None = None,
 ) -> DataLoader[Batch]:
-    """Batch notes: all in their order, or, with a seed, in a new order every epoch.
+    """Batch notes: in their order, or, with a seed, in a new order every epoch.
 
     With labels every class comes equally often, drawn with replacement.
 
-    Every process of several gets its part of each batch, so that the batches, taken together, are
-    those of one process. What is left after batches of ``whole`` notes is left out.
+    Each of several processes gets its part of each batch, so that the joint batches are those of
+    one process. The rest after batches of ``whole`` notes is left out.
     """
     sampler: Sampler[Any] | None = None
     if seed is not None and labels is not None:
@@ -205,7 +206,7 @@ def make_loader(
 
 
 class _Shuffled(DistributedSampler[Batch]):
-    """A new order every epoch, cut to whole batches: batch norm does not like a last one of one."""
+    """A new order every epoch, cut to whole batches: batch norm fails on a last batch of one."""
 
     def __init__(self, notes: Any, whole: int, rank: int, world: int, seed: int) -> None:
         super().__init__(notes, num_replicas=world, rank=rank, seed=seed, drop_last=True)

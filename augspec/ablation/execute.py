@@ -1,8 +1,8 @@
-"""The runs of a study: one after the other, or over a cluster; and where they stand.
+"""Doing the runs of a study, one after the other or on a cluster, and their state.
 
-Each run has a folder, OUT/runs/NAME, and a record, OUT/runs/NAME.json, that is there only when the
-run is finished. A run is done by whoever holds the lock in its folder, which the operating system
-lets go when a process dies, however it dies.
+Each run has a folder, OUT/runs/NAME, and a record, OUT/runs/NAME.json, which exists only when the
+run is finished. The process that holds the lock in a run's folder does the run. The operating
+system releases the lock when the process dies for any reason.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ State = str  # "done", "running", "failed" or "waiting"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a study is computed, which no number of its results depends on."""
+    """Where a study is computed; the results do not depend on it."""
 
     out: Path
     root: str | None = None
@@ -56,18 +56,18 @@ class Place:
         return self.out / "runs" / f"{run_name(config)}.json"
 
     def is_done(self, config: Config) -> bool:
-        """Whether a run is finished, and scored under all conditions."""
+        """Whether a run is finished and scored under all conditions."""
         done = self.record(config).exists()
         return done and not conditions.missing_of(self.folder(config), self.conditions)
 
 
 def is_first() -> bool:
-    """Whether this process is the one of several that reports."""
+    """Whether this is the process that reports, of several."""
     return all(int(os.environ.get(name, "0")) == 0 for name in ("LOCAL_RANK", "NODE_RANK"))
 
 
 def versions() -> dict[str, str]:
-    """Name what the numbers may depend on."""
+    """Return the versions on which the numbers may depend."""
     found = {"python": platform.python_version()}
     for name in ("augspec", "torch", "timm", "numpy", "lightning"):
         try:
@@ -79,7 +79,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def commit() -> str | None:
-    """Name the commit of this clone, and say whether files were changed since; None without one."""
+    """Return the commit of this clone, and whether files were changed since; None without one."""
     git, clone = shutil.which("git"), Path(__file__).resolve().parents[2]
     if git is None:
         return None
@@ -90,7 +90,7 @@ def commit() -> str | None:
         )
         return done.stdout.strip() if done.returncode == 0 else None
 
-    # A copy of the package inside of another repository is not at that one's commit.
+    # A copy of the package inside another repository is not at that repository's commit.
     top, head = ask("rev-parse", "--show-toplevel"), ask("rev-parse", "HEAD")
     if not top or Path(top).resolve() != clone or not head:
         return None
@@ -98,7 +98,7 @@ def commit() -> str | None:
 
 
 class Runner:
-    """Do runs in this process, with notes that stay open between them."""
+    """Do runs in this process, and keep notes open between them."""
 
     def __init__(self, place: Place, command: str) -> None:
         self.place, self.command = place, command
@@ -124,7 +124,7 @@ class Runner:
         return self._fabrics[precision]
 
     def data(self, config: Config, progress: Progress) -> Data:
-        """Open and read the notes of a config, unless the last run had the same."""
+        """Open and read the notes of a config, or reuse those of the last run."""
         key = json.dumps(data_of(config))
         if key not in self._data:
             self._data.clear()
@@ -142,24 +142,24 @@ class Runner:
         return self._features[key]
 
     def do(self, config: Config, progress: Progress) -> State:
-        """Do one run, unless it is finished or somebody else is at it.
+        """Do one run, unless it is finished or another process does it.
 
         An error is kept in the run's folder and does not stop the others; Ctrl-C stops all.
         """
         folder = self.place.folder(config)
         folder.mkdir(parents=True, exist_ok=True)
         fabric = self.fabric(config)
-        lock = filelock.FileLock(folder / "lock", timeout=1)  # `state_of` tries it for an instant
-        # One process decides for all: the others would see a record a moment later, or no lock.
+        lock = filelock.FileLock(folder / "lock", timeout=1)  # `state_of` holds it for a moment
+        # One process decides for all: the others could see a newer record, or no lock.
         state = fabric.broadcast(self._claim(config, lock) if fabric.is_global_zero else None)
         if state is not None:
             return str(state)
         try:
-            # A file that is a moment old: all processes see it, or none.
+            # One process checks the file, so that all processes see the same.
             if not fabric.broadcast(self.place.record(config).exists()):
                 run = self._train(config, fabric, folder, progress)
                 if run is not None:
-                    # A score that is no number would make a file that is no JSON.
+                    # A NaN score would make an invalid JSON file.
                     write_text(self.place.record(config), json.dumps(run, allow_nan=False))
             if fabric.is_global_zero and self.place.conditions:
                 self._score(config, fabric, folder, progress)
@@ -174,7 +174,7 @@ class Runner:
         return "done"
 
     def _claim(self, config: Config, lock: filelock.BaseFileLock) -> State | None:
-        """Take the lock of a run that is to be done; say where it stands if it is not."""
+        """Take the lock of a run that must be done; otherwise return its state."""
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -207,7 +207,7 @@ class Runner:
 
 
 def state_of(config: Config, place: Place) -> State:
-    """Say where a run stands."""
+    """Return the state of a run."""
     folder = place.folder(config)
     if place.is_done(config):
         return "done"
@@ -227,7 +227,7 @@ def state_of(config: Config, place: Place) -> State:
 def over_cluster(
     configs: Sequence[Config], place: Place, address: str | None, command: str
 ) -> Iterator[tuple[Config, State]]:
-    """Spread runs over a Ray cluster that shares the folder ``place.out``; yield each as it ends.
+    """Distribute runs over a Ray cluster that shares ``place.out``; yield each at its end.
 
     A run whose node died is started again elsewhere, from its last checkpoint.
     """

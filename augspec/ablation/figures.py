@@ -27,7 +27,7 @@ def to_png(figure: Figure, dpi: int = 150) -> bytes:
 
 
 def plain(text: str) -> str:
-    """Write a name as it is: between two dollar signs matplotlib sets formulas."""
+    """Escape dollar signs in a name, because matplotlib sets formulas between them."""
     return text.replace("$", r"\$")
 
 
@@ -57,7 +57,7 @@ def heat_map(rows: Sequence[Mapping[str, Any]], trained: Mapping[str, Sequence[s
 
     Args:
         rows: Of conditions.csv.
-        trained: The conditions that each arm trained with: they have a dot.
+        trained: The conditions that each arm trained with; they are marked with a dot.
     """
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     names = list(dict.fromkeys(row["condition"] for row in rows))
@@ -105,7 +105,7 @@ def learning_curves(runs: Mapping[str, Sequence[Run]]) -> Figure:
 
 
 def confusions(base: Sequence[Run], best: Sequence[Run], name: str) -> Figure:
-    """Draw the confusions of the baseline and of another arm, in percent, and what changed."""
+    """Draw the confusions of the baseline and of another arm, in percent, and the change."""
     first, second = _shares(base), _shares(best)
     present = np.flatnonzero(np.isfinite(first).all(axis=1))
     classes = [plain(base[0]["classes"][i]) for i in present]

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever happens while they are written."""
+"""Atomic writing: a file is complete or does not exist, also after a crash."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from pathlib import Path
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place, make sure that it is on the disk, and then put it there.
+    """Write a file next to its final path, sync it to the disk, and then rename it.
 
-    Without the two syncs a power cut may leave the new name with nothing behind it: a system may
+    Without the two syncs a power cut may leave the new name without content, because a system may
     write the name before the content.
 
     Args:
-        path: Where the file is to be.
-        write: Writes a file at the path that it is given.
+        path: Final path of the file.
+        write: Function that writes a file at a given path.
     """
     part = path.with_name(path.name + ".part")
     write(part)
     _sync(part)
     part.replace(path)
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and names are written in order
+    if os.name == "posix":  # Windows cannot open a folder, and writes names in order
         _sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all."""
+    """Write a text atomically."""
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes whole or not at all."""
+    """Write bytes atomically."""
     write_whole(path, lambda part: part.write_bytes(content))
 
 

@@ -1,10 +1,10 @@
 """Any folder of sounds as the notes of a study: "does it help on *my* sounds?".
 
-Labels are the names of the folders that files lie in. With folders ``train`` and ``valid`` (or
-``val``, ``validation``, ``test``) at the top those are the split; else a fifth of the groups of
-each label is scored. A group is what belongs together (an instrument, a speaker, a recording) and
-must be on one side: say with a pattern how it is told from a path, or every file is its own group.
-With a separator the name of a folder has several labels, ``dog+rain``.
+Labels are the names of the files' folders. Top folders ``train`` and ``valid`` (or ``val``,
+``validation``, ``test``) are the split; without them a fifth of the groups of each label is scored.
+A group (an instrument, a speaker, a recording) must be in one part. A pattern finds the group in a
+path; without a pattern every file is its own group. With a separator the name of a folder has
+several labels, ``dog+rain``.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ SCORED = ("valid", "val", "validation", "test")
 
 
 class FolderNotes(Sounds):
-    """The sounds of a folder that are trained on or scored, mono, at 16 kHz, of one length.
+    """The training or scored sounds of a folder, mono, at 16 kHz, of one length.
 
     Args:
         root: The folder.
         split: ``"train"`` or ``"valid"``.
-        seconds: What is longer is cut at its end, what is shorter ends in zeros.
-        group: Pattern that is searched for in the path below ``root``; its group 1 (or all that it
-            finds) names what belongs together.
-        separator: What is between several labels in the name of a folder.
+        seconds: Length; longer sounds are cut at the end, shorter ones padded with zeros.
+        group: Pattern that is searched for in the path below ``root``; its group 1 (or the whole
+            match) names the group.
+        separator: Separator of several labels in the name of a folder.
 
     Raises:
         ValueError: If the pattern finds nothing in a path, or a label or a split has no sound.

@@ -1,7 +1,7 @@
 """Spectrograms as pictures on disk, written before training, as the article of 2018 did.
 
-Every note becomes an 8-bit grey PNG of its log-mel. Training then reads and decodes pictures, and
-no augmentation of the waveform is possible any more.
+Every note becomes an 8-bit grey PNG of its log-mel. Training then reads and decodes pictures, so
+that the waveform cannot be augmented any more.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ RANGE_DB = (-100.0, 40.0)  # of the log-mel, in 256 steps of half a dB
 
 
 class Images(Dataset[dict[str, Any]]):
-    """The notes of a data set as pictures; those that are not there yet are written.
+    """The notes of a data set as pictures; missing ones are written.
 
     Args:
         notes: The notes.
-        feature: Makes the log-mel.
-        folder: Where the pictures are.
-        progress: Told of every picture.
+        feature: Computes the log-mel.
+        folder: Folder of the pictures.
+        progress: Called at every picture.
 
     Attributes:
-        seconds: What writing took.
-        bytes: What the pictures take on the disk.
+        seconds: Time of writing.
+        bytes: Size of the pictures on the disk.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Images(Dataset[dict[str, Any]]):
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.notes, self.folder = notes, folder
-        # Kept with the pictures: a run that goes on after them has paid for them all the same.
+        # Stored with the pictures, so that a resumed run also counts the time of writing them.
         paid = folder / "seconds.txt"
         self.seconds = float(paid.read_text()) if paid.exists() else 0.0
         started = time.perf_counter()
@@ -78,7 +78,7 @@ class Images(Dataset[dict[str, Any]]):
 
 
 class ImageLoader:
-    """Batches of pictures where an `augspec.DeviceLoader` would make spectrograms."""
+    """Batches of pictures instead of the spectrograms of an `augspec.DeviceLoader`."""
 
     def __init__(
         self, loader: DataLoader[dict[str, Any]], normalize: torch.nn.Module, device: torch.device
@@ -106,7 +106,7 @@ class ImageLoader:
 
 
 def split_features(frontend: augspec.Frontend) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """Take a front end's feature and its normalisation apart.
+    """Separate a front end's feature and its normalisation.
 
     Raises:
         ValueError: If the feature is not the log-mel, whose decibels pictures hold.

@@ -1,8 +1,8 @@
-"""What another sample of the world would change: the instruments that were scored, and the seeds.
+"""Uncertainty from the scored instruments and from the seeds.
 
-What a new sample of the world would change is the instruments, and what a new training would change
-is the seed: intervals resample both. The test flips the signs of the instruments' differences,
-which holds without any assumption on their distribution.
+A new sample of sounds would have other instruments, and a new training another seed, so intervals
+resample both. The test flips the signs of the instruments' differences, which needs no assumption
+on their distribution.
 
 References:
     A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application", 1997.
@@ -22,44 +22,44 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Run = dict[str, Any]  # one run: what OUT/runs/*.json holds
+Run = dict[str, Any]  # one run: the content of OUT/runs/*.json
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int_]
 
-RESAMPLES = 10_000  # of the bootstrap: the ends of a 95 % interval are then good to 0.1 points
-# Seeds from which on an interval has each part of the variance once. Fewer know so little of what
-# trainings differ by that the surplus is needed: without it 7 to 11 of 100 arms without effect were
-# called different by two to four seeds, where instruments are many and alike.
+RESAMPLES = 10_000  # resamples: the ends of a 95 % interval are then accurate to 0.1 points
+# From this number of seeds on, an interval counts each part of the variance once. Fewer seeds
+# estimate the variance of trainings so badly that the surplus is needed: without it 7 to 11 of 100
+# arms without effect were called different with two to four seeds and many similar instruments.
 ENOUGH_SEEDS = 6
-_MOST_WEIGHTS = 20_000_000  # of instruments in all resamples
+_MOST_WEIGHTS = 20_000_000  # largest number of instruments in all resamples
 
 
 def is_tagged(run: Run) -> bool:
-    """Say whether the notes of a run may have several labels each."""
+    """Return whether the notes of a run may have several labels each."""
     return "scores" in run
 
 
 def pairs_of(run: Run) -> tuple[Ints, Ints]:
-    """Give each note with each label that it has: places of notes, and labels."""
+    """Return all pairs of a note and a label of it: indices of notes, and labels."""
     labels = run["labels"] if is_tagged(run) else [[label] for label in run["labels"]]
     notes = np.repeat(np.arange(len(labels)), [len(own) for own in labels])
     return notes, np.array([label for own in labels for label in own], int)
 
 
 class Groups:
-    """The instruments of the scored notes, in their classes: what is resampled."""
+    """The instruments of the scored notes by class, which are resampled."""
 
     #: The score that is resampled, as runs name it.
     metric = "macro_recall"
-    #: Fewer are made of many thousand instruments, which would fill the memory.
+    #: With many thousand instruments fewer are made, because they would fill the memory.
     resamples = RESAMPLES
 
     def __init__(self, run: Run) -> None:
         names, self.codes = np.unique(run["instruments"], return_inverse=True)
         self.note, self.label = pairs_of(run)
         classes, at = np.unique(self.label, return_inverse=True)
-        # A note counts by its instrument and its class: an instrument has one class in the task of
-        # families, many in those of pitches and tags.
+        # A cell is an instrument and a class: an instrument has one class in the task of families,
+        # and many in those of pitches and tags.
         self.cells, self.cell = np.unique(
             np.stack([self.codes[self.note], at], axis=1), axis=0, return_inverse=True
         )
@@ -70,10 +70,10 @@ class Groups:
         self.family = np.array([str(name).split("_")[0] for name in names])
 
     def resample(self, rng: np.random.Generator) -> Floats:
-        """Draw how much each instrument counts: in sum as many of each family as there are.
+        """Draw a weight for each instrument; the weights of a family sum to its size.
 
-        Of a family of n one less is drawn, and each draw counts n / (n - 1): n draws of n would
-        vary by (n - 1) / n of what another n instruments vary by, half of it in families of two.
+        From a family of n instruments n - 1 are drawn, and each draw counts n / (n - 1). With n
+        draws the variance would be only (n - 1) / n of the true one, half of it in families of two.
         A family of one cannot vary.
         """
         weights = np.ones((self.resamples, len(self.family)))
@@ -91,7 +91,7 @@ class Groups:
         return np.bincount(self.cell, self.credit(run)).astype(np.float64)
 
     def credit(self, run: Run) -> Floats:
-        """Give what each pair of a note and a label of it counts, 1 if the label is found."""
+        """Return the credit of each pair of a note and its label, 1 if the label is found."""
         if not is_tagged(run):
             right: Floats = np.equal(run["labels"], run["predictions"]).astype(np.float64)
             return right
@@ -106,7 +106,7 @@ class Groups:
     def macro_recalls(self, runs: Sequence[Run], weights: Floats) -> Floats:
         """Score each resample of the instruments and each run: (resample, run).
 
-        A class of which a resample has no note does not count in it.
+        A class without a note in a resample is ignored in it.
         """
         counted = weights[:, self.cells[:, 0]]
         notes = (counted * self.notes) @ self.members
@@ -118,7 +118,7 @@ class Groups:
         return np.stack(scores, axis=1)
 
     def parts(self, arm: Sequence[Run], base: Sequence[Run]) -> Floats:
-        """Give each instrument's part of the difference of the score, the mean over seeds."""
+        """Return each instrument's part of the difference of the score, the mean over seeds."""
         parts: Floats = self.parts_of_seeds(arm, base).mean(axis=0)
         return parts
 
@@ -137,7 +137,7 @@ class Groups:
 
 
 class Ends(NamedTuple):
-    """A percentile interval of a bootstrap, and the variance of what was drawn."""
+    """A percentile interval of a bootstrap, and the variance of the resamples."""
 
     low: float
     high: float
@@ -147,8 +147,8 @@ class Ends(NamedTuple):
 def interval(differences: Floats, picks: Ints) -> Ends:
     """Give the 95 % percentile interval over instruments and seeds.
 
-    A resample of n seeds varies too little by n - 1 in n; their deviations are widened by the root
-    of the inverse. One seed says nothing about seeds: the interval is then of instruments only.
+    The variance of a resample of n seeds is too small by the factor (n - 1) / n, so deviations are
+    multiplied by the root of the inverse. With one seed the interval covers instruments only.
     """
     seeds = differences.shape[1]
     mean = differences.mean(axis=1, keepdims=True)
@@ -159,19 +159,19 @@ def interval(differences: Floats, picks: Ints) -> Ends:
 
 
 class Components(NamedTuple):
-    """Variances of the mean difference, as an analysis of variance of two crossed factors has them.
+    """Variances of the mean difference, as in an analysis of variance with two crossed factors.
 
-    What a training adds to one instrument and not to the others is in the spread between
-    instruments *and* in that between seeds. A resample of both has it a third time.
+    An effect of one training on one instrument alone is in the spread between instruments *and* in
+    the spread between seeds. A resample of both contains it a third time.
     """
 
-    instruments: float  # what resampling them makes of the mean over seeds
-    seeds: float  # what seeds differ by, divided by their number
-    both: float  # the part of an instrument and a seed, which the two above each have
+    instruments: float  # variance of the mean over seeds when instruments are resampled
+    seeds: float  # variance between seeds, divided by their number
+    both: float  # interaction of instrument and seed, which both values above contain
 
     @property
     def total(self) -> float:
-        """The variance of the mean, each part once."""
+        """The variance of the mean, with each part once."""
         return self.instruments + self.seeds - self.both
 
 
@@ -179,7 +179,8 @@ def components(differences: Floats, seeds: Floats) -> Components:
     """Divide the variance of the mean difference.
 
     Args:
-        differences: Of each resample of the instruments and each seed: ``(resample, seed)``.
+        differences: Difference for each resample of the instruments and each seed: ``(resample,
+            seed)``.
         seeds: Each seed's difference of the score.
     """
     count = len(seeds)
@@ -189,23 +190,23 @@ def components(differences: Floats, seeds: Floats) -> Components:
         return Components(instruments, 0.0, 0.0)
     between = float(seeds.var(ddof=1)) / count
     own = float((differences - mean).var(axis=0, ddof=1).sum()) / (count - 1) / count
-    # An estimate of a part may be larger than that of what it is a part of.
+    # The estimate of a part may exceed the estimate of the whole.
     return Components(instruments, between, min(own, instruments, between))
 
 
 def degrees_of_freedom(seeds: Floats, parts: Floats, groups: Groups, both: float) -> float:
-    """Give the degrees of freedom of the variance that an interval is made of.
+    """Return the degrees of freedom of the variance of an interval.
 
-    Each family of n instruments gives n - 1, and so do seeds, but not all to the same weight.
-    Satterthwaite's number of them is too small on average where components have one or two, and its
-    unbiased form was too large in simulations of studies of this kind
-    (`tests/ablation/test_coverage.py`); this is the form between them.
+    Each family of n instruments has n - 1, and so have n seeds, with different weights.
+    Satterthwaite's number is too small on average if components have one or two degrees, and its
+    unbiased form was too large in simulations of such studies (`tests/ablation/test_coverage.py`);
+    this is a form between the two.
 
     Args:
         seeds: Each seed's difference of the score.
         parts: Each instrument's part of it.
         groups: The instruments.
-        both: The part of the variance that seeds and instruments both have: see `Components`.
+        both: The part of the variance that seeds and instruments have in common: see `Components`.
     """
     variances, degrees = [], []
     if len(seeds) > 1:
@@ -221,7 +222,7 @@ def degrees_of_freedom(seeds: Floats, parts: Floats, groups: Groups, both: float
 
 
 class Interval(NamedTuple):
-    """A 95 % interval, and the degrees of freedom of the spread that it is made of."""
+    """A 95 % interval, and the degrees of freedom of its variance."""
 
     low: float
     high: float
@@ -229,25 +230,26 @@ class Interval(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The standard error that an interval of Student's t of this width has."""
+        """The standard error of an interval of Student's t with this width."""
         return (self.high - self.low) / 2.0 / float(stats.t.ppf(0.975, self.df))
 
 
 def widened(
     ends: Ends, seeds: Floats, parts: Floats, groups: Groups, found: Components
 ) -> Interval:
-    """Bring a bootstrap interval to the width that it should have, about the difference.
+    """Correct the width of a bootstrap interval.
 
-    A bootstrap takes the spread of few instruments and seeds as if it were known exactly: Student's
-    t is wider than the normal. And what it draws has the part of `Components.both` three times: of
-    six seeds or more the interval is narrowed to the variance that has it once.
+    A bootstrap treats the spread of few instruments and seeds as known exactly; Student's t is
+    wider than the normal distribution. The resamples also contain the part of `Components.both`
+    three times: with six or more seeds the interval is narrowed to the variance that contains it
+    once.
 
     Args:
-        ends: Of the percentile interval.
+        ends: Ends of the percentile interval.
         seeds: Each seed's difference of the score.
         parts: Each instrument's part of it.
         groups: The instruments.
-        found: Of the variance.
+        found: Components of the variance.
     """
     middle, enough = float(seeds.mean()), len(seeds) >= ENOUGH_SEEDS
     df = degrees_of_freedom(seeds, parts, groups, found.both if enough else 0.0)
@@ -255,7 +257,7 @@ def widened(
     if enough and ends.variance > 0.0:
         factor *= min(1.0, math.sqrt(found.total / ends.variance))
     low, high = (middle + factor * (end - middle) for end in (ends.low, ends.high))
-    return Interval(max(-1.0, low), min(1.0, high), df)  # no difference of shares lies beyond
+    return Interval(max(-1.0, low), min(1.0, high), df)  # the limits of a difference
 
 
 class Bootstrap:
@@ -263,7 +265,7 @@ class Bootstrap:
 
     Args:
         groups: The instruments, and the score.
-        seeds: How many there are.
+        seeds: Number of seeds.
     """
 
     def __init__(self, groups: Groups, seeds: int) -> None:
@@ -276,8 +278,8 @@ class Bootstrap:
         """Give the 95 % interval of a difference of the score, a mean over pairs.
 
         Args:
-            pairs: The runs of an arm and those of its baseline, seed by seed; of several pairs
-                (conditions) it is the interval of their mean difference.
+            pairs: The runs of an arm and those of its baseline, seed by seed; for several pairs
+                (conditions) the interval is that of their mean difference.
         """
         scores, seeds, parts = [], [], []
         metric = self.groups.metric
@@ -298,15 +300,15 @@ class Bootstrap:
 
 
 def sign_flip_test(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> float:
-    """Test whether an arm differs: two-sided p-value over the signs of instruments' differences.
+    """Test whether an arm differs: two-sided p-value over signs of instruments' differences.
 
-    An instrument's part of the difference of the score, the mean over seeds, is as likely with
-    either sign if the arm changes nothing. All signs are tried, or 10,000 random ones.
+    If the arm changes nothing, both signs of an instrument's part of the difference, the mean over
+    seeds, are equally likely. All signs are tried, or 10,000 random ones.
     """
     parts = groups.parts(arm, base)
-    parts = parts[parts != 0]  # a sign makes no difference to them
+    parts = parts[parts != 0]  # a sign does not change zeros
     if len(parts) < 2:
-        return 1.0  # either sign is as far from zero
+        return 1.0  # both signs are equally far from zero
     result = stats.permutation_test(
         (parts,),
         lambda x, axis: np.sum(x, axis=axis),
@@ -319,17 +321,17 @@ def sign_flip_test(groups: Groups, arm: Sequence[Run], base: Sequence[Run]) -> f
 
 
 def p_value(groups: Groups, arm: Sequence[Run], base: Sequence[Run], sure: Interval) -> float:
-    """Test whether an arm differs, with other instruments and other trainings: a two-sided p-value.
+    """Test whether an arm differs, for other instruments and trainings: a two-sided p-value.
 
-    What a training adds to all instruments alike has one sign, and the sign-flip test takes it for
-    an effect: where instruments differ little it called 13 % of arms without effect different
-    (`tests/ablation/test_sequential.py`). So the larger of its p-value and that of Student's t with
-    the interval's standard error counts.
+    A random effect of a training on all instruments has one sign, so the sign-flip test takes it
+    for an effect: with similar instruments it called 13 % of arms without effect different
+    (`tests/ablation/test_sequential.py`). So the result is the larger of its p-value and that of
+    Student's t with the interval's standard error.
 
     Args:
         groups: The instruments, and the score.
         arm: Runs of the arm.
-        base: Those of the baseline, with the same seeds.
+        base: Runs of the baseline, with the same seeds.
         sure: The interval of the difference.
     """
     each = [a[groups.metric] - b[groups.metric] for a, b in zip(arm, base, strict=True)]

@@ -1,4 +1,4 @@
-"""The mean and standard deviation that features are normalised by, measured where a config asks."""
+"""Mean and standard deviation for normalisation, measured if a config requests it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from augspec.ablation.data import Notes, Progress
 from augspec.ablation.plan import AUTO, make_feature
 
-MOST = 2_000  # notes, spread over all: their mean is then known to a hundredth of a deviation
+MOST = 2_000  # notes, spread over all: the mean is accurate to 0.01 deviations
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The VGG tagger of musicnn, a network that was trained on music, as a backbone of timm's.
+"""The VGG tagger of musicnn, a network trained on music, as a timm backbone.
 
 Its weights are in the package of that name (ISC); `recipes/audio_weights.py` makes files of them.
 
@@ -20,31 +20,31 @@ from torch import Tensor, nn
 __all__ = ["FEATURES", "NAME", "Tagger", "convert", "musicnn_vgg"]
 
 NAME = "musicnn_vgg"
-# The features that it takes, as a study's `features`: librosa's mel spectrogram of musicnn's
-# settings. The network takes the logarithm.
+# Its input, as a study's `features`: librosa's mel spectrogram with musicnn's settings. The network
+# computes the logarithm.
 FEATURES = {
     "kind": "MelSpectrogram", "sample_rate": 16_000, "n_fft": 512, "hop_length": 256, "n_mels": 96,
     "norm": "slaney", "mel_scale": "slaney", "mean": 0.0, "std": 1.0,
 }  # fmt: skip
-FRAMES = 187  # 3 s, which its last layer is made for
+FRAMES = 187  # 3 s, the input size of its last layer
 WIDTH = 128
-# Of the pooling behind each convolution: bins and frames, and the steps.
+# The pooling after each convolution: bins and frames, and the strides.
 POOLS = [((1, 4), 2), ((2, 2), 2), ((2, 2), 2), ((2, 2), 2), ((4, 4), 4)]
 
 
 class Tagger(nn.Module):
     """Classify mel spectrograms with five convolutions, each with batch norm and pooling.
 
-    As published when it classifies, but that mel powers are not rounded to 16 bits. It is trained
-    with dropout before the last layer alone, and batch norm averages over tens of steps instead of
-    hundreds: fine-tuning is short.
+    Inference is as published, except that mel powers are not rounded to 16 bits. Training uses
+    dropout only before the last layer, and batch norm averages over tens of steps instead of
+    hundreds, because fine-tuning is short.
 
     Args:
         num_classes: Outputs.
         in_chans: Channels of the input; the network is made for 1.
 
     Shape:
-        ``(batch, 1, 96, frame)`` mel power to ``(batch, num_classes)``. Frames beyond 187 (3 s) are
+        ``(batch, 1, 96, frame)`` mel power to ``(batch, num_classes)``. Frames after 187 (3 s) are
         left out, missing ones are silence.
 
     Raises:
@@ -85,13 +85,13 @@ def musicnn_vgg(pretrained: bool = False, **words: Any) -> Tagger:
 
 
 def convert(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
-    """Give the tensors of a checkpoint of musicnn's the names and axes of `Tagger`.
+    """Convert the tensors of a musicnn checkpoint to the names and axes of `Tagger`.
 
-    A convolution has the axes time, frequency, input, output there, and output, input, frequency,
-    time here.
+    A convolution of the checkpoint has the axes time, frequency, input, output; `Tagger` has
+    output, input, frequency, time.
 
     Raises:
-        ValueError: If a tensor is not there, or has another shape.
+        ValueError: If a tensor is missing or has another shape.
     """
     found: dict[str, Tensor] = {}
     try:

@@ -1,4 +1,4 @@
-"""The one place where figures are computed that a report can do without."""
+"""Computing optional figures of a report."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ R = TypeVar("R")
 def optional(
     missing: list[str], what: str, compute: Callable[..., R | None], *arguments: Any
 ) -> R | None:
-    """Compute a figure, or say in words that it cannot be computed.
+    """Compute a figure, or record that it could not be computed.
 
-    A study may have taken days: no figure beside its result may cost the report. What fails, or is
-    no finite number, is None, an empty cell, and ``missing`` is told why.
+    A study may have taken days, so an optional figure must not stop the report. A figure that fails
+    or is not finite becomes None, an empty cell, and ``missing`` gets the reason.
 
     Args:
-        missing: Where a failure is written down.
+        missing: List that gets the failure in words.
         what: Name of the figure.
         compute: Computes it from the arguments.
-        arguments: Of ``compute``.
+        arguments: Arguments of ``compute``.
     """
     try:
         value = compute(*arguments)

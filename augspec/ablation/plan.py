@@ -1,8 +1,8 @@
-"""From a study to its runs: every arm in every cell of the axes with every seed, one config a run.
+"""The configs of runs: one for every arm, cell of the axes and seed.
 
-A config is plain data that decides a run: the hash of it names the run, so that a finished run is
-never repeated and any change of a setting makes a new one. Paths are not in it: a moved folder of
-notes changes nothing, and weights are named by what they hold.
+A config is plain data that determines a run. Its hash is the name of the run, so that a finished
+run is never repeated and any change of a setting makes a new one. It holds no paths: moving the
+folder of notes changes nothing, and weights are named by their content.
 """
 
 from __future__ import annotations
@@ -24,15 +24,20 @@ from augspec.config import describe
 
 Config = dict[str, Any]  # of one run
 BASELINE = "none"
-IMAGES = "images"  # an arm that trains on pictures written beforehand
-TAGS = "tags"  # several labels a sound
+IMAGES = "images"  # an arm that trains on pictures written before training
+TAGS = "tags"  # several labels per sound
 TASKS = ("family", "pitch", "velocity", TAGS)
 KINDS = ("LogMelSpectrogram", "PCEN", "MFCC", "CQT", "MelSpectrogram", "Spectrogram")
-OURS = ("kind", "mean", "std", "to_db")  # the other settings of features are arguments of the kind
+OURS = (
+    "kind",
+    "mean",
+    "std",
+    "to_db",
+)  # other settings are arguments of the feature class
 AUTO = "auto"  # a mean or std that is measured on the training notes
-# What says how sounds of a user's own are read, in this order.
+# Settings for reading a user's own sounds, in this order.
 SOUNDS = ("seconds", "group", "separator", "table", "path", "label", "split", "scored")
-# What of a checkpoint goes together: its network, its file (random weights without one), features.
+# Settings that belong to a checkpoint: its network, its file (random weights without it), features.
 OF_CHECKPOINT = ("backbone", "pretrained", "features")
 AXES = (*OF_CHECKPOINT, "share", "task", "checkpoint", "epochs", "average", "sampling")
 
@@ -47,7 +52,7 @@ def make_arm(chain: Any, name: str) -> dict[str, list[T.RandomTransform]]:
         name: The arm's name, for messages.
 
     Raises:
-        ValueError: If it is neither, or a config is not one.
+        ValueError: If it has neither form, or a config is not valid.
     """
     parts = {"waveform": chain} if isinstance(chain, Sequence) else chain
     known = {"waveform", "specgram", "fuse", "features"}
@@ -67,12 +72,12 @@ def make_arm(chain: Any, name: str) -> dict[str, list[T.RandomTransform]]:
 
 
 def arm_config(chain: Any, name: str) -> Any:
-    """Write an arm as plain data, or leave it if it is the one of pictures."""
+    """Convert an arm to plain data; the arm of pictures stays as it is."""
     if chain == IMAGES:
         return IMAGES
     made = make_arm(chain, name)
-    # A run is found by what is written here, so that it has neither defaults nor a version: records
-    # of earlier releases are found, too.
+    # This text identifies a run. It has neither defaults nor a version, so that records of earlier
+    # releases are found too.
     config: dict[str, Any] = {
         part: [describe(one, defaults=False) for one in own] for part, own in made.items()
     }
@@ -82,18 +87,18 @@ def arm_config(chain: Any, name: str) -> Any:
 
 
 def features_of(chain: Any, base: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the features of an arm: the study's, but for what the arm says itself."""
+    """Return the features of an arm: the study's, with the arm's own settings."""
     return complete_features(base, chain.get("features", {}) if isinstance(chain, Mapping) else {})
 
 
 def complete_features(base: Mapping[str, Any], given: Any) -> dict[str, Any]:
-    """Take from ``base`` what ``given`` leaves open.
+    """Complete ``given`` with settings of ``base``.
 
-    Another kind takes what it has an argument for; MFCC takes the rest as those of its mels. Its
-    values are of another size: their mean and standard deviation are then measured.
+    Another kind of feature takes the settings for which it has an argument; MFCC takes the rest for
+    its mels. Its values have another scale, so their mean and standard deviation are measured.
 
     Raises:
-        ValueError: If ``given`` is no mapping, or names no feature.
+        ValueError: If ``given`` is not a mapping, or names no feature.
     """
     if not isinstance(given, Mapping):
         raise ValueError(f"`features` must be a mapping of settings, got {given!r}")
@@ -111,7 +116,7 @@ def complete_features(base: Mapping[str, Any], given: Any) -> dict[str, Any]:
 
 
 def make_feature(features: Mapping[str, Any]) -> nn.Sequential:
-    """Make the feature of a config, before it is normalised."""
+    """Make the feature of a config, without normalisation."""
     arguments = {name: value for name, value in features.items() if name not in OURS}
     feature = augspec.from_config({features["kind"]: arguments})
     if not features.get("to_db", False):
@@ -120,12 +125,12 @@ def make_feature(features: Mapping[str, Any]) -> nn.Sequential:
 
 
 def make_frontend(chain: Any, features: Mapping[str, Any], name: str = "arm") -> augspec.Frontend:
-    """Make an arm's front end; in ``eval()`` all arms of a cell give the same plain features.
+    """Make an arm's front end; in ``eval()`` all arms of a cell return the same plain features.
 
     Args:
         chain: The arm: see `make_arm`.
-        features: ``kind``, the name of a class of `augspec.features`; ``mean`` and ``std`` that it
-            is normalised by; ``to_db``, whether decibels are taken of it; any other entry is an
+        features: ``kind``, the name of a class of `augspec.features`; ``mean`` and ``std`` for its
+            normalisation; ``to_db``, whether to convert it to decibels; any other entry is an
             argument of the class.
         name: The arm's name, for messages.
     """
@@ -172,7 +177,7 @@ def _names(parts: Iterable[T.RandomTransform]) -> list[str]:
 
 
 class Planned(NamedTuple):
-    """A run in its place of the table."""
+    """A run and its row of the table."""
 
     arm: str
     cell: str  # the axes that differ between cells, as text
@@ -185,7 +190,7 @@ class Planned(NamedTuple):
 
 
 def cells(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """List every combination of the axes' values; a checkpoint brings those that go with it.
+    """List every combination of the axes' values; a checkpoint also sets its own settings.
 
     Raises:
         ValueError: If an axis is not known or has no value.
@@ -206,9 +211,9 @@ def _of_checkpoint(one: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def name_cells(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name each cell by the axes that differ between cells; one cell alone has no name."""
+    """Name each cell by the axes that differ between cells; a single cell has no name."""
     texts = [{axis: _short(value) for axis, value in cell.items()} for cell in found]
-    named = OF_CHECKPOINT if "checkpoint" in texts[0] else ()  # they differ as their checkpoint
+    named = OF_CHECKPOINT if "checkpoint" in texts[0] else ()  # they follow from their checkpoint
     differ = [
         axis for axis in texts[0] if axis not in named and len({text[axis] for text in texts}) > 1
     ]
@@ -233,7 +238,7 @@ def weights_of(file: str | None) -> dict[str, str] | None:
 
 
 def named(path: Path, option: str) -> dict[str, str]:
-    """Name a file by what it is called and what it holds, so that it may be moved.
+    """Name a file by its file name and content, so that it may be moved.
 
     Raises:
         FileNotFoundError: If there is no such file; the message names the option.
@@ -245,7 +250,7 @@ def named(path: Path, option: str) -> dict[str, str]:
 
 
 def data_of(config: Config) -> Config:
-    """Give what of a config says which notes there are."""
+    """Return the settings of a config that select the notes."""
     names = ("data", "fold", "share", "smoke", "task", *SOUNDS)
     return {name: config[name] for name in names if name in config}
 

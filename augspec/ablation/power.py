@@ -12,11 +12,11 @@ import numpy as np
 from scipy import stats
 
 POINTS, WEIGHTS = np.polynomial.legendre.leggauss(400)
-MOST = 2**30  # pairs; a difference that needs more is none
+MOST = 2**30  # pairs; a difference that needs more is treated as none
 
 
 def t_power(shift: float, df: float, level: float = 0.05) -> float:
-    """Give the probability that a two-sided t-test sees an effect.
+    """Return the probability that a two-sided t-test detects an effect.
 
     The test's statistic is noncentral t: ``(Z + shift) / sqrt(V / df)`` with a normal ``Z`` and a
     chi-squared ``V``. This is the mean over ``V`` of the normal tails beyond the critical value.
@@ -25,7 +25,7 @@ def t_power(shift: float, df: float, level: float = 0.05) -> float:
     Args:
         shift: The effect in standard errors.
         df: Degrees of freedom of the standard error.
-        level: Of the test.
+        level: Level of the test.
     """
     critical = stats.t.ppf(1.0 - level / 2.0, df)
     scale = critical * np.sqrt(stats.chi2.ppf((POINTS + 1.0) / 2.0, df) / df)
@@ -34,23 +34,23 @@ def t_power(shift: float, df: float, level: float = 0.05) -> float:
 
 
 def paired_power(pairs: int, effect: float, level: float = 0.05) -> float:
-    """Give the probability that a two-sided paired t-test sees an effect.
+    """Return the probability that a two-sided paired t-test detects an effect.
 
     Args:
         pairs: Number of pairs, 2 or more.
         effect: Mean of the differences divided by their standard deviation.
-        level: Of the test.
+        level: Level of the test.
     """
     return t_power(math.sqrt(pairs) * effect, pairs - 1, level)
 
 
 def pairs_needed(effect: float, power: float = 0.8, level: float = 0.05) -> int:
-    """Give the smallest number of pairs, 2 or more, with which an effect is seen.
+    """Return the smallest number of pairs, 2 or more, that detects an effect.
 
-    Power grows with the number of pairs, so that it is found by doubling and then by halving.
+    Power grows with the number of pairs, so the number is found by doubling and bisection.
 
     Raises:
-        ValueError: If the effect is zero or no number, or asks for more than 2**30 pairs.
+        ValueError: If the effect is zero or not a number, or needs more than 2**30 pairs.
     """
     if math.isnan(effect) or effect == 0.0:
         raise ValueError(f"`effect` must be a number other than 0, got {effect}")
@@ -69,22 +69,22 @@ def pairs_needed(effect: float, power: float = 0.8, level: float = 0.05) -> int:
 
 
 def times_needed(effect: float, variance: float, df: float, power: float = 0.8) -> int:
-    """Say how many times as many instruments it takes to see an effect, however many seeds.
+    """Return by which factor to multiply the instruments to detect an effect, with any seeds.
 
-    With m times as many of each family the variance is an m-th, and its degrees of freedom are m
-    times as many.
+    With m times as many instruments of each family the variance is divided by m, and its degrees of
+    freedom are multiplied by m.
 
     Args:
-        effect: Difference that is to be seen.
-        variance: Of the difference, of the instruments alone.
+        effect: Difference to detect.
+        variance: Variance of the difference from the instruments alone.
         df: Its degrees of freedom.
-        power: With which probability.
+        power: Probability of detection.
 
     Returns:
-        The smallest whole number of times; 1 says that those that are there can be enough.
+        The smallest whole factor; 1 means that the present instruments can be enough.
 
     Raises:
-        ValueError: If it takes more than 2**20 times as many.
+        ValueError: If the factor is more than 2**20.
     """
     if variance <= 0.0:
         return 1

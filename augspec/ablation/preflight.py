@@ -1,7 +1,7 @@
-"""What only the machine can tell of a study, asked before the first epoch: notes, devices, models.
+"""Checks on the machine before the first epoch of a study: notes, devices, models.
 
-A study may take days. A fault that would end every run, or one of them on the third day, is said
-before the first one begins, with all others.
+A study may take days. So all faults that would end a run, also a later one, are reported before the
+first run begins.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from augspec.ablation.study import Study
 def check(study: Study, planned: Sequence[Planned], place: Place) -> None:
     """Check that all runs of a study that are not finished can be computed here.
 
-    What is finished needs no network and no transforms any more: its table can be made again, even
-    where this version of augspec refuses an arm that an earlier one took.
+    A finished run needs no network and no transforms: its table can be made again, even if this
+    version of augspec rejects an arm of an earlier version.
 
     Raises:
-        ValueError: If they cannot; a line for each fault.
+        ValueError: If they cannot; with one line per fault.
     """
     problems = [*_devices(study), *_batches(study)]
     missing = list(_root(study))
@@ -90,7 +90,7 @@ def _backbones(planned: Sequence[Planned]) -> Iterator[str]:
 
 
 def _frontends(planned: Sequence[Planned]) -> Iterator[str]:
-    """Make each arm's features once: a setting that a feature does not take is said here."""
+    """Make each arm's features once, to report settings that a feature does not take."""
     configs: dict[str, Config] = {
         str((one.config["transforms"], one.config["features"])): one.config for one in planned
     }

@@ -1,4 +1,4 @@
-"""Runs side by side, each in a process of its own; none is left behind, however this one ends."""
+"""Parallel runs, one process each; all end with this process, for any reason."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from augspec.ablation.execute import Place, State, state_of
 from augspec.ablation.files import write_text
 from augspec.ablation.plan import Config
 
-GRACE = 10.0  # seconds that a process has to end by itself
+GRACE = 10.0  # seconds for a process to end after SIGTERM
 Process = subprocess.Popen[bytes]
 
 
 def side_by_side(
     configs: Sequence[Config], place: Place, jobs: int, command: Callable[[Config], list[str]]
 ) -> Iterator[tuple[Config, State]]:
-    """Do runs in processes of their own, ``jobs`` at a time, and yield each as it ends.
+    """Do each run in its own process, ``jobs`` at a time, and yield each at its end.
 
-    A process that dies takes only its run with it; what it printed is in the run's folder. Each
-    leads a group of its own, with whatever it starts. Its input is a pipe that nothing is written
-    to: when this process is killed the pipe ends, and `end_with_parent` ends the group.
+    If a process dies, only its run fails; its output is in the run's folder. Each process leads its
+    own process group. Its input is a pipe to which nothing is written: when this process is killed,
+    the pipe ends and `end_with_parent` ends the group.
     """
     waiting = list(configs)
     running: list[tuple[Config, Process]] = []
@@ -58,7 +58,7 @@ def side_by_side(
 
 def _ended(config: Config, place: Place, status: int) -> State:
     state = state_of(config, place)
-    if state == "waiting":  # it died without a word
+    if state == "waiting":  # it died without a message
         log = (place.folder(config) / "log.txt").read_text(errors="replace")
         text = f"The process ended with status {status}.\n{log[-10_000:]}"
         write_text(place.folder(config) / "failed.txt", text)
@@ -67,14 +67,14 @@ def _ended(config: Config, place: Place, status: int) -> State:
 
 
 def _end(processes: Sequence[Process]) -> None:
-    """Ask processes to end, with all that they have started, and kill those that do not."""
+    """Terminate processes with their groups, and kill those that do not end."""
     for process in processes:
         _signal(process, signal.SIGTERM)
     end = time.monotonic() + GRACE
     for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, end - time.monotonic()))
-        _signal(process, signal.SIGKILL)  # what the process itself has left of its group
+        _signal(process, signal.SIGKILL)  # the rest of the process's group
         process.wait()
         _close(process)
 
@@ -90,10 +90,10 @@ def _close(process: Process) -> None:
 
 
 def end_with_parent() -> None:
-    """End this process and its group when its input ends: its parent is gone."""
+    """End this process and its group when its input ends, because its parent has died."""
 
     def wait(pipe: int) -> None:
-        # Not by `sys.stdin`, whose lock would be held when the interpreter ends.
+        # Do not use `sys.stdin`: its lock would be held when the interpreter ends.
         while os.read(pipe, 1024):
             pass
         if os.getpgrp() == os.getpid():

@@ -1,7 +1,8 @@
-"""Readers of settings: each takes what a command line or a YAML file gives, and checks it.
+"""Readers of settings: each checks a value from a command line or a YAML file.
 
-A command line gives text, and so does YAML for a number such as ``1e-3``; a reader makes the same
-value of ``1e-3``, ``"1e-3"`` and ``0.001``. It raises a `ValueError` that says what it must be.
+A command line gives text, and so does YAML for a number such as ``1e-3``; a reader returns the same
+value for ``1e-3``, ``"1e-3"`` and ``0.001``. For a wrong value it raises a `ValueError` that says
+what it must be.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def flag(value: Any) -> bool:
 
 
 def names(value: Any) -> tuple[str, ...]:
-    """Read names: a list, or text with commas between."""
+    """Read names: a list, or comma-separated text."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         raise ValueError(f"must be names with commas between, got {value!r}")
@@ -130,7 +131,7 @@ def fold(value: Any) -> tuple[int, int]:
 
 
 def conditions(value: Any) -> tuple[tuple[str, int], ...]:
-    """Read conditions: names with commas between or in a list, or pairs of name and severity."""
+    """Read conditions: comma-separated names, a list, or pairs of name and severity."""
     if isinstance(value, tuple) and all(isinstance(one, tuple) for one in value):
         value = [f"{name}-{severity}" for name, severity in value]
     if not isinstance(value, str | list):

@@ -1,4 +1,4 @@
-"""The files that a study leaves: tables for programs and for people, pictures, one page for all."""
+"""The result files of a study: tables, pictures, and one page with all of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from augspec.ablation.words import NAMES, sentences
 
 COLUMNS = ["arm", "seeds", "accuracy", "macro_recall"]
 COLUMNS += ["difference", "difference_low", "difference_high", "seconds"]
-# Of tags there is more, after what every study has.
+# Studies of tags have more columns, after those of every study.
 TAG_COLUMNS = [MAP, MICRO, "map_difference", "map_difference_low", "map_difference_high"]
 CONDITION_COLUMNS = ["arm", "condition", "severity", "seeds", "accuracy", "macro_recall"]
 CONDITION_COLUMNS += ["difference", "difference_low", "difference_high"]
@@ -35,12 +35,12 @@ HEADINGS = [
     "arm", "accuracy", "macro recall", "difference", "95 % interval", "p (Holm)",
     "", "ECE", "s", "s/epoch", "MB", "s writing", "MB on disk", "macro recall", "micro AP",
 ]  # fmt: skip
-ON_SCREEN = [0, 1, 2, 3, 4, 8]  # those that fit a terminal
-PLAYERS = 6  # worst confusions that can be looked at and listened to
+ON_SCREEN = [0, 1, 2, 3, 4, 8]  # columns that fit a terminal
+PLAYERS = 6  # worst confusions with picture and player
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Write one line an arm, fractions of one."""
+    """Write one line per arm, as fractions of one."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     columns = COLUMNS + _more_columns(rows)
@@ -56,7 +56,7 @@ def _more_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a row in which ``difference`` is of macro recall, whatever the study is about."""
+    """Return a row whose ``difference`` is of macro recall, for any score of the study."""
     if row["metric"] != MAP:
         return dict(row)
     names = ("difference", "difference_low", "difference_high")
@@ -64,14 +64,14 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Robustness(NamedTuple):
-    """What the arms of a study did under conditions: see `augspec.ablation.robust`."""
+    """The results of arms under conditions: see `augspec.ablation.robust`."""
 
     rows: list[dict[str, Any]]  # of conditions.csv
     means: list[dict[str, Any]]  # one an arm
 
 
 def write_conditions(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write one line an arm, condition and severity, fractions of one."""
+    """Write one line per arm, condition and severity, as fractions of one."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     columns = CONDITION_COLUMNS + _more_columns(rows)
@@ -83,7 +83,7 @@ def write_conditions(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def condition_table(robustness: Robustness) -> list[list[str]]:
-    """Format the score by arm and condition; a star marks what an arm trained with."""
+    """Format the score by arm and condition; a star marks conditions of an arm's training."""
     names = list(dict.fromkeys(row["condition"] for row in robustness.rows))
     lines = [["arm", *names, "mean", "relative error"]]
     for mean in robustness.means:
@@ -132,14 +132,14 @@ def headings(rows: Sequence[Row]) -> list[str]:
 
 
 def table(rows: Sequence[Row]) -> list[list[str]]:
-    """Format the headings and all rows, without columns in which nothing is said."""
+    """Format the headings and all rows, without empty columns."""
     texts = [cells(row) for row in rows]
     kept = [place for place in range(len(HEADINGS)) if any(text[place] for text in texts)]
     return [[text[place] for place in kept] for text in (headings(rows), *texts)]
 
 
 def recalls(rows: Sequence[Row]) -> list[list[str]]:
-    """Format the recall of each class by arm, of tags the average precision.
+    """Format the recall of each class by arm; for tags the average precision.
 
     A star marks classes of one scored instrument.
     """
@@ -154,7 +154,7 @@ def recalls(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def each_class(rows: Sequence[Row]) -> str:
-    """Say what `recalls` holds."""
+    """Return the title of `recalls`."""
     tags = rows[0]["metric"] == MAP
     return "Average precision of each tag" if tags else "Recall of each class"
 
@@ -164,7 +164,7 @@ def _alone(rows: Sequence[Row]) -> list[str]:
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """Say what the columns are, and what can be seen with so many seeds."""
+    """Describe the columns, and which differences so many seeds can detect."""
     score = NAMES[rows[0]["metric"]]
     text = (
         f"Difference: of {score} from the baseline in points, paired by seed, ± its standard "
@@ -218,14 +218,14 @@ def to_markdown(
 
 
 def _lines(texts: Sequence[Sequence[str]]) -> list[str]:
-    # Between bars a bar would be another cell, and an angle bracket could be a tag.
+    # Escape bars, which would begin a cell, and angle brackets, which could be a tag.
     escaped = [[cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in texts]
     lines = ["| " + " | ".join(row) + " |" for row in escaped]
     return [lines[0], "|---|" + "---:|" * (len(texts[0]) - 1), *lines[1:]]
 
 
 def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
-    """Take notes of the most frequent confusions: what they are, what they were taken for."""
+    """Select notes of the most frequent confusions, with true and predicted class."""
     wrong: Counter[tuple[int, int]] = Counter()
     first: dict[tuple[int, int], int] = {}
     for run in runs:
@@ -270,25 +270,25 @@ def _embed(content: bytes) -> str:
 
 
 def _each_once(found: Iterable[Any]) -> list[Any]:
-    """List what differs between runs, in their order: a study may go on with another version."""
+    """List the different values of runs, in order: a study may resume with another version."""
     return list(dict.fromkeys(found))
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """Give what of a run's config is not its arm's or its seed."""
+    """Return the settings of a run's config other than its arm and seed."""
     named = ("arm", "transforms", "seed")
     return {name: value for name, value in run["config"].items() if name not in named}
 
 
 def parameters(run: Run, first: Run) -> Any:
-    """Give an arm's transforms, and whatever else of its config is not as the first arm's."""
+    """Return an arm's transforms, and other settings that differ from the first arm's."""
     base, transforms = settings(first), run["config"]["transforms"]
     own = {name: value for name, value in settings(run).items() if value != base[name]}
     return {"transforms": transforms, **own} if own else transforms
 
 
 def _best(rows: Sequence[Row]) -> tuple[str, str]:
-    """Name the arm with the largest difference, behind the baseline that it is compared with."""
+    """Return the baseline and the arm with the largest difference from it."""
     base, pairs = "", []
     for row in rows:
         base = row["arm"] if row["verdict"] == "baseline" else base
@@ -308,19 +308,20 @@ def report(
 ) -> None:
     """Write summary.csv, summary.md, the figures and report.html into ``out``.
 
-    Pictures and players are figures that a report can do without: one that fails is said in words.
+    Pictures and players are optional: a failure is reported in words.
 
     Args:
-        title: Of the study.
+        title: Title of the study.
         runs: Each arm's runs.
-        rows: What `augspec.ablation.analyse.summarise` made of them, perhaps of several cells; a
-            baseline comes first.
+        rows: Rows of `augspec.ablation.analyse.summarise`, perhaps of several cells; a baseline
+            comes first.
         notes: The scored notes, for pictures and sound of the worst confusions; None leaves them
             out.
         out: The folder.
-        robustness: What the arms did under conditions; None leaves that out.
-        missing: What could not be computed, in words.
-        saved: How many runs were not needed, in words, of a study that stops as soon as decided.
+        robustness: Results of the arms under conditions; None leaves them out.
+        missing: Failures of optional figures, in words.
+        saved: Number of runs that were not needed, in words, for a study that stops as soon as
+            decided.
     """
     every = [run for of_arm in runs.values() for run in of_arm]
     first, lost = every[0], list(missing)
@@ -373,13 +374,13 @@ def _pictures(
     out: Path,
     lost: list[str],
 ) -> dict[str, str]:
-    """Draw what can be drawn, write it as PNG, and give it for the page."""
+    """Draw the pictures that can be drawn, write them as PNG, and return them for the page."""
     base, best = _best(rows)
     wanted: dict[str, tuple[Any, ...]] = {
         "figure": (figures.forest, rows, title),
         "curves": (figures.learning_curves, runs),
     }
-    if "confusion" in runs[base][0]:  # a sound with several tags is taken for none of them
+    if "confusion" in runs[base][0]:  # a sound with several tags has no single confusion
         wanted["confusions"] = (figures.confusions, runs[base], runs[best], best)
     if robustness:
         trained = {mean["arm"]: mean["trained_with"] for mean in robustness.means}

@@ -1,7 +1,7 @@
-"""What each arm does under conditions: the rows of conditions.csv, and their means.
+"""Results of each arm under conditions: the rows of conditions.csv, and their means.
 
-An arm that trains with noise is better under noise; that says that training works. What counts is
-the mean over the conditions that it has *not* trained with.
+An arm that trains with noise is better under noise, which only shows that training works. The
+important value is the mean over the conditions that it has *not* trained with.
 
 References:
     D. Hendrycks and T. Dietterich, "Benchmarking neural network robustness to common corruptions
@@ -23,11 +23,11 @@ from augspec.ablation.plan import BASELINE, Planned, read_json
 from augspec.ablation.tags import groups_of, metric_of
 from augspec.conditions import trained_with
 
-Scored = dict[str, dict[str, list[Run]]]  # by row of the table and condition, a run a seed
+Scored = dict[str, dict[str, list[Run]]]  # by row of the table and condition, one run per seed
 
 
 def read_conditions(planned: Sequence[Planned], place: Place, seeds: Sequence[int]) -> Scored:
-    """Read what the runs of each row have scored under every condition that all have."""
+    """Read the scores of each row's runs under every condition that all runs have."""
     wanted = [name_of(*one) for one in place.conditions]
     found: Scored = {}
     for row in dict.fromkeys(one.row for one in planned):
@@ -50,7 +50,7 @@ def compare_conditions(
 
     Args:
         scored: See `read_conditions`.
-        baselines: The row that each row is compared with.
+        baselines: The baseline row of each row.
         wanted: Conditions and severities.
     """
     rows = []
@@ -84,7 +84,7 @@ def _compared(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> dict[str,
 def _difference(
     groups: Groups, pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]
 ) -> dict[str, float]:
-    """Give the mean difference of one score from the baselines', and its interval."""
+    """Return the mean difference of one score from the baselines', and its interval."""
     low, high, _ = Bootstrap(groups, len(pairs[0][0])).interval(pairs)
     own, base = (
         float(np.mean([run[groups.metric] for pair in pairs for run in pair[side]]))
@@ -96,17 +96,18 @@ def _difference(
 def means(
     scored: Scored, baselines: Mapping[str, str], transforms: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Make a row an arm: its mean over all conditions, and over those it has not trained with.
+    """Make one row per arm: its mean over all conditions, and over those not in its training.
 
-    Conditions that any row lacks are in no mean: means of other conditions are not comparable.
+    Conditions that any row lacks are left out, because means over different conditions are not
+    comparable.
 
     ``relative_error`` is the mCE of Hendrycks and Dietterich: for each condition the errors of all
     severities together, divided by the baseline's, then the mean over conditions.
 
     Args:
         scored: See `read_conditions`.
-        baselines: The row that each row is compared with.
-        transforms: Of each row, as in its config.
+        baselines: The baseline row of each row.
+        transforms: Transforms of each row, as in its config.
     """
     rows = []
     for arm, runs in scored.items():
@@ -143,7 +144,7 @@ def _relative_error(runs: Mapping[str, Any], base: Mapping[str, Any], names: lis
 
 
 def baselines_of(planned: Sequence[Planned], across: bool) -> dict[str, str]:
-    """Name the row that each row is compared with."""
+    """Return the baseline row of each row."""
     if across:
         return {one.row: planned[0].row for one in planned}
     of_cell = {one.cell: one.row for one in planned if one.arm == BASELINE}

@@ -15,8 +15,8 @@ from augspec.ablation.execute import Place
 from augspec.ablation.plan import Config, Planned
 from augspec.ablation.study import Study
 
-SHOWN = 6  # runs without a result that are named
-# What of a study is in the config of a run as it stands.
+SHOWN = 6  # largest number of runs without a result to list
+# Settings of a study that are copied to the config of a run.
 SETTINGS = (
     "data", "batch_size", "accumulate", "learning_rate", "weight_decay", "warm_up",
     "precision", "smoke",
@@ -24,7 +24,7 @@ SETTINGS = (
 
 
 def make_plan(study: Study) -> list[Planned]:
-    """List all runs: seeds outside, so that all rows of the table grow alike."""
+    """List all runs, with seeds as the outer loop, so that all rows of the table grow evenly."""
     found = plan.cells(study.all_axes)
     return [
         Planned(arm, name, make_config(study, cell, arm, chain, seed, fold))
@@ -43,7 +43,7 @@ def make_config(
     seed: int,
     fold: list[int] | None,
 ) -> Config:
-    """Write down all that decides a run."""
+    """Make the config that determines a run."""
     return {
         "arm": arm,
         "transforms": plan.arm_config(chain, arm),
@@ -64,15 +64,15 @@ def make_config(
 
 
 def _more_of(cell: dict[str, Any]) -> Config:
-    """Write down settings that runs of earlier versions did not have, unless they are as then."""
+    """Add settings that are new since earlier versions, unless they have the old value."""
     found = {"average": cell["average"], "sampling": cell["sampling"]}
     return {name: own for name, own in found.items() if own not in (None, "plain")}
 
 
 def sounds_of(study: Study) -> Config:
-    """Write down how sounds of a user's own are read; what a folder need not say is left out.
+    """Add the settings for reading a user's own sounds; a folder omits those that it does not need.
 
-    So the runs of a folder keep the names that they had before there were tables.
+    So the runs of a folder keep their names from before tables were supported.
     """
     if study.data not in ("folder", "table"):
         return {}
@@ -88,12 +88,12 @@ def sounds_of(study: Study) -> Config:
 
 
 def _listed(names: tuple[str, ...] | None) -> list[str] | None:
-    """Give names as JSON has them, so that a config is the same when it is read again."""
+    """Convert names to JSON types, so that a config is equal after it is read again."""
     return None if names is None else list(names)
 
 
 def make_place(study: Study) -> Place:
-    """Say where it is computed."""
+    """Return where the study is computed."""
     return Place(
         out=study.place,
         root=None if study.root is None else str(study.root),
@@ -107,10 +107,10 @@ def make_place(study: Study) -> Place:
 
 
 def read_runs(planned: Sequence[Planned], place: Place) -> dict[str, list[Run]]:
-    """Read the finished runs of each row, of the seeds that all rows have: all are paired.
+    """Read the finished runs of each row for the seeds that all rows have, so that all are paired.
 
-    The folds of a row and seed make one run: each instrument is scored by a network that has not
-    seen it.
+    The folds of a row and seed are joined to one run: each instrument is scored by a network that
+    was not trained on it.
     """
     rows = list(dict.fromkeys(one.row for one in planned))
     records: dict[tuple[str, int], list[Path]] = {}
@@ -133,7 +133,7 @@ def read_prefixes(planned: Sequence[Planned], place: Place) -> dict[str, list[Ru
     """Read the finished runs of each row up to the first seed that it lacks.
 
     Rows of a study that stops early have different numbers of seeds; each is compared with the
-    baseline's runs of its own seeds.
+    baseline's runs of the same seeds.
     """
     paths: dict[str, dict[int, list[Path]]] = {}
     for one in planned:
@@ -152,10 +152,9 @@ def read_prefixes(planned: Sequence[Planned], place: Place) -> dict[str, list[Ru
 
 
 def lacking(needed: Sequence[Planned], place: Place) -> list[str]:
-    """Say which runs, and which scores under conditions, are needed and not there.
+    """Describe which needed runs, and scores under conditions, are missing.
 
-    Tables hold what all arms have. A result that is not there must not read as one that nobody
-    wanted.
+    Tables hold only results that all arms have. So missing results must be reported.
     """
     absent = [one for one in needed if not place.record(one.config).exists()]
     unscored = [
@@ -176,7 +175,7 @@ def lacking(needed: Sequence[Planned], place: Place) -> list[str]:
 
 
 def cells_of(planned: Sequence[Planned], across: bool) -> dict[str, dict[str, str]]:
-    """Give the rows that are compared with one another: by cell, the row of each arm."""
+    """Return the rows that are compared with one another: by cell, the row of each arm."""
     found: dict[str, dict[str, str]] = {}
     for one in planned:
         arm = one.arm if not across or one.row == planned[0].row else one.row
@@ -194,9 +193,9 @@ def compare(
 
     Args:
         planned: All runs.
-        runs: Those of each row.
+        runs: Runs of each row.
         across: Whether all rows are compared with the first one.
-        most: Seeds at most, of a study that stops as soon as decided.
+        most: Largest number of seeds of a study that stops as soon as decided.
     """
     return [
         {**result, "arm": rows[result["arm"]]}
@@ -206,7 +205,7 @@ def compare(
 
 
 def scored_notes(planned: Sequence[Planned], place: Place) -> Notes:
-    """Open the notes that every run was scored on, all folds in their order."""
+    """Open the scored notes of every run, all folds in their order."""
     first = planned[0]
     mine = [one for one in planned if (one.row, one.config["seed"]) == (first.row, 0)]
     return join([open_data(one.config, place.root, place.table).valid for one in mine])

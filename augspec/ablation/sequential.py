@@ -1,13 +1,13 @@
-"""Stopping early, honestly: an arm is trained with no more seeds once its verdict is decided.
+"""Valid early stopping: an arm gets no more seeds after its verdict is decided.
 
-A study that looks after every seed, and stops when an interval pleases, is wrong more often than
-its intervals say. Here every look has its own boundary, wider than that of a study that looks once,
-so that all looks together are wrong in 5 of 100 studies.
+A study that tests after every seed and stops at the first significant interval is wrong more often
+than its intervals say. Here every test (look) has its own boundary, wider than that of a single
+test, so that all looks together are wrong in 5 of 100 studies.
 
-The difference after s of S seeds has the variance ``I + T / s``, with I of instruments and T of
-trainings. Means after s and t > s seeds have the covariance of the later one's variance, which is
-what group-sequential tests ask for. The boundaries are those of ``I = 0``: instruments are the same
-at all looks, which makes looks more alike, and crossings of any of them rarer.
+The difference after s of S seeds has the variance ``I + T / s``, with I from instruments and T from
+trainings. The covariance of the means after s and t > s seeds is the variance of the later one, as
+group-sequential tests require. The boundaries are those of ``I = 0``. This is conservative:
+instruments are the same at all looks, which makes looks more alike and crossings rarer.
 
 References:
     K. K. G. Lan and D. L. DeMets, "Discrete sequential boundaries for clinical trials",
@@ -31,51 +31,51 @@ from scipy import stats
 from augspec.ablation.instruments import Bootstrap, Floats, Groups, Run
 from augspec.ablation.verdicts import REGION, SURE, instrument_variance
 
-FIRST = 2  # seeds of the first look: one says nothing about how trainings differ
-HOPELESS = 0.1  # probability of any verdict at the last look below which more seeds are not trained
+FIRST = 2  # seeds of the first look: one seed does not show how trainings differ
+HOPELESS = 0.1  # no more seeds are trained if a verdict at the last look is less probable than this
 UNDECIDED = "cannot tell"
 LEVEL = 0.05  # of the reported intervals
 _GRID = np.linspace(-7.0, 7.0, 701)  # of the statistic, in standard errors
 
 
 class Decision(NamedTuple):
-    """What is known of an arm when it is trained no more."""
+    """The result of an arm when its training stops."""
 
     verdict: str  # better, equal, worse or cannot tell
-    seeds: int  # with which it was decided
-    low: float  # of the interval that holds at every look
+    seeds: int  # number of seeds at the decision
+    low: float  # bounds of the interval that holds at every look
     high: float
-    level: float  # two-sided, at which Student's t stands for 5 % of all looks
-    planned: int  # seeds that it would have had
-    final: bool  # no more are trained
+    level: float  # two-sided level of Student's t that gives 5 % over all looks
+    planned: int  # planned number of seeds
+    final: bool  # training stopped for futility
 
 
 def spent(fraction: float, level: float) -> float:
-    """Give how much of the error may be spent by a fraction of the seeds: Pocock's in their form.
+    """Return the error that may be spent after a fraction of the seeds (Pocock's form).
 
-    Nearly as much at each look. O'Brien and Fleming's form keeps nearly all for the end, and it is
-    the first looks that save runs.
+    It spends nearly the same at each look. O'Brien and Fleming's form keeps nearly all for the end,
+    but the first looks save the most runs.
     """
     return level * math.log(1.0 + (math.e - 1.0) * fraction)
 
 
 @functools.cache
 def boundaries(planned: int, level: float = LEVEL) -> tuple[float, ...]:
-    """Give the two-sided boundary of each look, in standard errors of the normal distribution.
+    """Return the two-sided boundary of each look, in standard errors of the normal distribution.
 
     Looks are after 2, 3, ... ``planned`` seeds.
 
     Args:
-        planned: Seeds at most, 2 or more.
-        level: Probability that any look is beyond its boundary where there is no difference.
+        planned: Largest number of seeds, 2 or more.
+        level: Probability that any look exceeds its boundary without a true difference.
     """
     step = _GRID[1] - _GRID[0]
     found: list[float] = []
-    density = stats.norm.pdf(_GRID)  # of the statistic, in studies that have not stopped
+    density = stats.norm.pdf(_GRID)  # density of the statistic, in studies that have not stopped
     before = 0.0
     for seeds in range(FIRST, planned + 1):
         if found:  # z' sqrt(s) = z sqrt(s - 1) + one more seed
-            inside = (found[-1] - np.abs(_GRID)) / step + 0.5  # of each step of the grid
+            inside = (found[-1] - np.abs(_GRID)) / step + 0.5  # weight of each step of the grid
             kept = density * np.clip(inside, 0.0, 1.0)
             ends = _GRID[:, None] * math.sqrt(seeds) - _GRID[None, :] * math.sqrt(seeds - 1)
             density = stats.norm.pdf(ends) @ kept * step * math.sqrt(seeds)
@@ -94,18 +94,18 @@ def decide(
     planned: int,
     region: float = REGION,
 ) -> Decision:
-    """Look at an arm after 2, 3, ... seeds, and give the first look that decides it, or the last.
+    """Test an arm after 2, 3, ... seeds; return the first look that decides it, or the last.
 
-    An arm is decided when it is better, worse or equal, or when so many more seeds would hardly
-    decide it: what instruments differ by stays. What was trained beyond does not count, so that the
-    answer is the same however often a study was interrupted.
+    An arm is decided if it is better, worse or equal, or if the remaining seeds would hardly decide
+    it, because the variance of instruments stays. Later runs are ignored, so that the answer does
+    not depend on interruptions of the study.
 
     Args:
         groups: The instruments, and the score.
         arm: Its runs, two or more.
-        base: Those of the baseline, with the same seeds.
-        planned: Seeds at most.
-        region: Differences within it are as good as none.
+        base: Runs of the baseline, with the same seeds.
+        planned: Largest number of seeds.
+        region: Differences within it count as none.
     """
     for seeds in range(FIRST, len(arm) + 1):
         found = look(groups, arm[:seeds], base[:seeds], planned, region)
@@ -121,7 +121,7 @@ def look(
     planned: int,
     region: float = REGION,
 ) -> Decision:
-    """Say what the runs of an arm say at one look of a study; arguments as of `decide`."""
+    """Return the result of an arm at one look of a study; arguments as in `decide`."""
     seeds = len(arm)
     each = [a[groups.metric] - b[groups.metric] for a, b in zip(arm, base, strict=True)]
     sure = Bootstrap(groups, seeds).interval([(arm, base)])
@@ -141,13 +141,13 @@ def look(
 
 
 def _times(planned: int, seeds: int, df: float) -> float:
-    """Give how many standard errors a difference must be from the region: 5 % for either side."""
+    """Return the needed distance from the region in standard errors: 5 % on each side."""
     normal = boundaries(planned, 2.0 * (1.0 - SURE))[seeds - FIRST]
     return float(stats.t.isf(stats.norm.sf(normal), df))
 
 
 def verdict_of(middle: float, half: float, region: float) -> str:
-    """Say where an interval of a difference lies."""
+    """Return the verdict for an interval of a difference."""
     if middle - half > region:
         return "better"
     if middle + half < -region:
@@ -158,17 +158,17 @@ def verdict_of(middle: float, half: float, region: float) -> str:
 def chance_of_a_verdict(
     each: Floats, variance: float, df: float, planned: int, region: float
 ) -> float:
-    """Give the probability that the last look has a verdict, from what is known now.
+    """Return the probability of a verdict at the last look, from the present data.
 
-    The mean over all seeds is the present one, and Student's t by what trainings differ by. Its
-    standard error then is of the instruments, which stay, and of all seeds.
+    The future mean over all seeds is taken as Student's t about the present one, with the spread
+    between trainings. Its standard error is that of the instruments, which stay, and of all seeds.
 
     Args:
-        each: Differences of the seeds that are there.
-        variance: Of the instruments.
+        each: Differences of the present seeds.
+        variance: Variance of the instruments.
         df: Its degrees of freedom.
-        planned: Seeds at most.
-        region: Differences within it are as good as none.
+        planned: Largest number of seeds.
+        region: Differences within it count as none.
     """
     seeds, spread = len(each), float(each.var(ddof=1))
     half = _times(planned, planned, df + planned - 1) * math.sqrt(variance + spread / planned)

@@ -1,4 +1,4 @@
-"""Sounds of a user's own as the notes of a study: mono, at 16 kHz, of one length."""
+"""A user's own sounds as the notes of a study: mono, at 16 kHz, of one length."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch.utils.data import Dataset
 
 from augspec.datasets import AudioFolder, AudioTable
 
-SAMPLE_RATE = 16_000  # of the features of a study
-TAGGED = "sound"  # the family of sounds with several labels, which have none of their own
+SAMPLE_RATE = 16_000  # sample rate of a study's features
+TAGGED = "sound"  # family of sounds with several labels, which have no family
 
 
 class Sounds(Dataset[dict[str, Any]]):
-    """Some of the sounds of a data set, each with the instrument that it is of.
+    """Some of the sounds of a data set, each with its instrument.
 
     Args:
         sounds: All sounds, of 16 kHz, mono, and at most ``seconds`` long.
-        chosen: Places of those that there are.
-        groups: What each of ``sounds`` belongs to, such as a speaker or a recording.
-        seconds: What is shorter ends in zeros.
+        chosen: Indices of the selected sounds.
+        groups: Group of each of ``sounds``, such as a speaker or a recording.
+        seconds: Length; shorter sounds are padded with zeros.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Sounds(Dataset[dict[str, Any]]):
         )
 
     def _families(self) -> list[str]:
-        """Name what stands before the first underscore, as in NSynth's names."""
+        """Return the part before the first underscore, as in NSynth's names."""
         if self.labels.ndim == 2:
             return [TAGGED] * len(self.labels)
         return [self.classes[label].replace("_", "-") for label in self.labels]
@@ -64,7 +64,7 @@ class Sounds(Dataset[dict[str, Any]]):
 
 
 def reading(seconds: float) -> dict[str, Any]:
-    """Give the arguments that a data set of sounds is opened with."""
+    """Return the arguments for opening a data set of sounds."""
     return {
         "sample_rate": SAMPLE_RATE,
         "mono": True,

@@ -1,9 +1,9 @@
-"""A study: everything that can be set, from the command line, a YAML file, a preset or by default.
+"""A study: all settings, from the command line, a YAML file, a preset or defaults.
 
-One frozen dataclass. Each field says how it is read, what it means and where it may be given; the
-command line and the keys of a study's file are made of that. A study checks itself when it is made,
-and names all that is wrong at once. What only the machine can tell (is there such a folder, such a
-device?) is in `augspec.ablation.preflight`.
+It is one frozen dataclass. Each field defines how it is read, its meaning and where it may be
+given; the command line and the keys of a study's file are generated from the fields. A study checks
+itself when it is made and reports all errors at once. Checks of the machine (folders, devices) are
+in `augspec.ablation.preflight`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ DEVICES = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")
 
 
 def _what(read: readers.Reader, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002
-    """Describe a setting that decides what is compared: a file may have it, too."""
+    """Describe a setting that changes results; a file may also have it."""
     return {"read": read, "help": help, "file": True, **more}
 
 
 def _how(read: readers.Reader, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002
-    """Describe a setting of the command line alone; how it is computed decides no number."""
+    """Describe a setting of the command line only, which does not change results."""
     return {"read": read, "help": help, "file": False, **more}
 
 
@@ -48,7 +48,7 @@ class Study:
     """Settings of a study, checked when it is made.
 
     Raises:
-        ValueError: If anything is wrong; a line for each fault.
+        ValueError: If anything is wrong, with one line per fault.
 
     Example:
         >>> Study(seeds=6, learning_rate="1e-3").learning_rate
@@ -133,7 +133,7 @@ class Study:
         default=False, metadata=_what(readers.flag, "compare all rows with the first one")
     )
     seeds: int = field(default=2, metadata=_what(readers.count(), "runs of each arm"))
-    # The training loss is near zero after six epochs of either data set.
+    # The training loss is near zero after six epochs on both data sets.
     epochs: int = field(
         default=4, metadata=_what(readers.count(), "passes over the training notes")
     )
@@ -143,7 +143,7 @@ class Study:
     accumulate: int = field(
         default=1, metadata=_what(readers.count(), "parts that a batch is computed in")
     )
-    # The peak of one cycle of AdamW, usual for a small network from scratch.
+    # Peak learning rate of AdamW with one cycle, usual for a small network from scratch.
     learning_rate: float = field(
         default=2e-3, metadata=_what(readers.number(0.0, above=True), "peak of the one cycle")
     )
@@ -209,7 +209,7 @@ class Study:
     status: bool = field(
         default=False, metadata=_how(readers.flag, "say what is done, and do nothing", group="how")
     )
-    # The one run of a process of --jobs, and the command line that the user gave.
+    # The run of a process of --jobs, and the user's command line.
     only: str | None = field(
         default=None, metadata=_how(readers.text, "", group="how", hidden=True)
     )
@@ -233,7 +233,7 @@ class Study:
             raise ValueError("\n".join(problems))
 
     def _conflicts(self) -> list[str]:
-        """Say what does not go together."""
+        """List the settings that cannot be combined."""
         problems = []
         if self.data == "nsynth" and self.root is None:
             problems.append(
@@ -276,13 +276,13 @@ class Study:
 
     @functools.cached_property
     def chains(self) -> dict[str, Any]:
-        """Give the arms that are asked for; the baseline is always there, and first."""
+        """Return the requested arms; the baseline is always included, as the first."""
         arms = dict(ARMS if self.arms is None else self.arms)
         if self.plan is not None:
             parts = make_arm(arms.get("all", ALL), "all")["waveform"]
             arms = dict(PLANS[self.plan](parts))
         arms = {BASELINE: [], **arms}
-        # An arm that a recipe or a file leaves out can still be asked for by name.
+        # An arm that a recipe or a file leaves out can still be selected by name.
         by_name = {name: ARMS[name] for name in ONLY_BY_NAME if name != "all-unfused"}
         known = {**arms, **{name: own for name, own in by_name.items() if name not in arms}}
         if self.chosen is None:
@@ -301,15 +301,15 @@ class Study:
 
     @functools.cached_property
     def all_features(self) -> dict[str, Any]:
-        """Give the settings of the features, those that are left open too."""
+        """Return the settings of the features, including defaults."""
         return complete_features(FEATURES, self.features or {})
 
     @functools.cached_property
     def all_axes(self) -> dict[str, Any]:
-        """Give the values of every axis; one that is not asked for has one.
+        """Return the values of every axis; other axes have one value.
 
         Raises:
-            ValueError: If an axis is not known, is no list, or has a value that it cannot have.
+            ValueError: If an axis is not known, is not a list, or has an invalid value.
         """
         imagenet = self.preset == "imagenet"
         axes = {
@@ -339,13 +339,13 @@ class Study:
 
     @functools.cached_property
     def files(self) -> list[str]:
-        """List the files of weights that runs start from."""
+        """List the files of initial weights."""
         found = [cell["pretrained"] for cell in cells(self.all_axes)]
         return list(dict.fromkeys(file for file in found if file is not None))
 
     @functools.cached_property
     def scored_folds(self) -> list[list[int] | None]:
-        """List the scored folds, ``[K, N]`` with K from 0; None is the notes to validate."""
+        """List the scored folds, ``[K, N]`` with K from 0; None is the validation notes."""
         if self.folds is not None:
             return [[part, self.folds] for part in range(self.folds)]
         return [None] if self.fold is None else [[self.fold[0] - 1, self.fold[1]]]
@@ -357,13 +357,13 @@ class Study:
 
 
 def _shown(name: str, metadata: Mapping[str, Any]) -> str:
-    """Name a setting as its user wrote it: an option, or a key of a file."""
+    """Name a setting as the user wrote it: an option, or a key of a file."""
     option = metadata.get("option", name)
     return f"`{name}`" if option is None else f"--{option.replace('_', '-')}"
 
 
 def settle(given: Mapping[str, Any], file: Path | None = None) -> Study:
-    """Make a study of what a command line gives, then a file, then a preset, then the defaults.
+    """Make a study from a command line, then a file, then a preset, then the defaults.
 
     Raises:
         ValueError: If anything is wrong.
@@ -375,10 +375,10 @@ def settle(given: Mapping[str, Any], file: Path | None = None) -> Study:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Read a study's YAML file; a key without a value is left open.
+    """Read a study's YAML file; a key without a value is ignored.
 
     Raises:
-        ValueError: If it is no YAML, no mapping, or has a key that is no setting.
+        ValueError: If it is not YAML, not a mapping, or has a key that is not a setting.
     """
     try:
         study = parse_yaml(path.read_text(encoding="utf-8"))

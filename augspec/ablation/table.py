@@ -1,7 +1,7 @@
-"""Sounds that a table lists as the notes of a study, with one label each or with several.
+"""Sounds from a table as the notes of a study, with one or several labels each.
 
-The rows of some folds are scored and the others are trained on. Without a column of folds a fifth
-of the groups is scored: of each label, or of all where sounds have several labels.
+The rows of some folds are scored and the others are for training. Without a column of folds a fifth
+of the groups is scored: of each label, or of all groups if sounds have several labels.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import numpy as np
 from augspec.ablation.sounds import Sounds, reading
 from augspec.datasets import AudioTable, split_by_group
 
-SCORED = ("valid", "val", "validation", "test")  # folds that are scored unless others are named
+SCORED = ("valid", "val", "validation", "test")  # scored folds by default
 
 
 class TableNotes(Sounds):
-    """The rows of a table that are trained on or scored.
+    """The training or scored rows of a table.
 
     Args:
         table: CSV or TSV file.
-        root: Folder that its paths begin from; None takes the table's.
+        root: Folder to which its paths are relative; None takes the table's.
         split: ``"train"`` or ``"valid"``.
-        seconds: What is longer is cut at its end, what is shorter ends in zeros.
-        group: Column of what must be on one side; None makes every file its own group.
-        separator: What is between the labels of a cell, if there may be several.
+        seconds: Length; longer sounds are cut at the end, shorter ones padded with zeros.
+        group: Column of the groups that must stay in one part; None makes every file its own group.
+            separator: Separator of the labels of a cell, if it may hold several.
         path: Column, or pattern of columns, of the path.
         label: Column of the label or the labels.
         folds: Column of the split or the fold.
-        scored: Folds that are scored.
+        scored: The scored folds.
 
     Raises:
         ValueError: If there is no fold of those names, and as `augspec.datasets.AudioTable`.
@@ -64,7 +64,7 @@ class TableNotes(Sounds):
 
 
 def _scored(folds: list[str], wanted: tuple[str, ...] | None) -> list[str]:
-    """Give the folds that are scored."""
+    """Return the scored folds."""
     there = sorted(set(folds))
     if wanted is None:
         found = [name for name in SCORED if name in there][:1]

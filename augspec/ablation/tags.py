@@ -1,9 +1,9 @@
-"""Sounds with several labels each: their scores, and what is resampled to know how sure those are.
+"""Sounds with several labels each: their scores, and resampling for their intervals.
 
 The score is mAP, the mean over tags of the average precision. The average precision of a tag is the
 mean, over the sounds that have it, of the precision among all sounds that are scored as high or
-higher. A sound counts in it in two ways: by its own rank if it has the tag, and by pushing others
-down if it is ranked above them.
+higher. A sound changes it in two ways: by its own rank if it has the tag, and by lowering the rank
+of sounds below it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 
 from augspec.ablation.instruments import Floats, Groups, Ints, Run, is_tagged
 
-THRESHOLD = 0.5  # a tag is taken as found above it
-RESAMPLES = 1_000  # of rankings, which are slow: ends of an interval are good to 0.3 of its width
+THRESHOLD = 0.5  # a tag counts as found above this score
+RESAMPLES = 1_000  # resamples of slow rankings: ends of an interval are good to 0.3 of its width
 MAP = "mean_average_precision"
 MICRO = "micro_average_precision"
 
 
 def score_tags(labels: Sequence[Sequence[int]], scores: Any, classes: list[str]) -> Run:
-    """Score tags: mAP, micro average precision, and what is found at a score of one half.
+    """Score tags: mAP, micro average precision, and the tags found at a score of one half.
 
     Args:
         labels: Numbers of the tags of each sound.
-        scores: Of each sound and tag, ``(sound, tag)`` in [0, 1].
-        classes: Names of the tags; those that no sound has do not count.
+        scores: Score of each sound and tag, ``(sound, tag)`` in [0, 1].
+        classes: Names of the tags; tags without a sound are ignored.
 
     Raises:
         ValueError: If no sound has a tag.
@@ -66,7 +66,7 @@ def multi_hot(labels: Sequence[Sequence[int]], count: int) -> NDArray[np.bool_]:
 
 
 def decisions(run: Run) -> tuple[list[float], list[bool]]:
-    """Give the confidence of each decision on a tag of a sound, and whether it is right."""
+    """Return the confidence of each decision on a tag of a sound, and whether it is right."""
     scores = np.asarray(run["scores"], float)
     found = scores > THRESHOLD
     right = found == multi_hot(run["labels"], scores.shape[1])
@@ -74,7 +74,7 @@ def decisions(run: Run) -> tuple[list[float], list[bool]]:
 
 
 class Rankings(Groups):
-    """The instruments of tagged sounds, for the mean average precision in place of the recall."""
+    """The instruments of tagged sounds, for the mean average precision instead of the recall."""
 
     metric = MAP
     resamples = RESAMPLES
@@ -98,8 +98,8 @@ class Rankings(Groups):
     def parts_of_seeds(self, arm: Sequence[Run], base: Sequence[Run]) -> Floats:
         """Give each seed's parts: ``(seed, instrument)``.
 
-        The part of an instrument is what changes when its sounds alone are scored by the other arm,
-        the mean of both directions. In sum they are the difference, up to what sounds do together.
+        The part of an instrument is the change when only its sounds are scored by the other arm,
+        the mean of both directions. The parts sum to the difference, up to interactions of sounds.
         """
         parts = np.zeros((len(arm), len(self.family)))
         tags = np.unique(self.label)
@@ -113,12 +113,12 @@ class Rankings(Groups):
 
 
 def moved(before: Floats, after: Floats, positives: Ints) -> Floats:
-    """Say how the average precision changes when each sound alone gets another score.
+    """Return the change of the average precision when only one sound gets another score.
 
     Args:
         before: Scores of a tag, ``(sound,)``.
         after: Other scores.
-        positives: Places of the sounds that have the tag.
+        positives: Indices of the sounds that have the tag.
     """
     has = np.zeros(len(before), bool)
     has[positives] = True
@@ -128,7 +128,7 @@ def moved(before: Floats, after: Floats, positives: Ints) -> Floats:
     now = right / count
 
     def crossed(changed: Floats) -> Floats:
-        """Add up what happens to the sounds whose scores lie between the two of each sound."""
+        """Sum the changes of the sounds whose scores lie between the two scores of each sound."""
         sums = np.concatenate([[0.0], np.cumsum(changed - now)])
         ends = np.searchsorted(lines, np.stack([before, after]), side="right")
         found: Floats = sums[ends.max(axis=0)] - sums[ends.min(axis=0)]
@@ -149,10 +149,10 @@ def moved(before: Floats, after: Floats, positives: Ints) -> Floats:
 
 
 def _alone(before: Floats, after: Floats, positives: Ints) -> Floats:
-    """Give the precision at the new score of each sound that has the tag, the others as before."""
+    """Return the precision at each positive sound's new score, with the others unchanged."""
     own, new = before[positives], after[positives]
     every, lines = np.sort(before), np.sort(own)
-    stays = own >= new  # and is counted among those above its new score already
+    stays = own >= new  # it is already counted among those above its new score
     above = len(every) - np.searchsorted(every, new) - stays
     right = len(lines) - np.searchsorted(lines, new) - stays
     result: Floats = (right + 1.0) / (above + 1.0)
@@ -160,18 +160,18 @@ def _alone(before: Floats, after: Floats, positives: Ints) -> Floats:
 
 
 def precisions(scores: Floats, positives: Ints, weights: Floats) -> Floats:
-    """Give the precision at the score of each sound that has a tag, for several weightings.
+    """Return the precision at the score of each sound that has a tag, for several weightings.
 
     Args:
-        scores: Of the tag, ``(sound,)``.
-        positives: Places of the sounds that have it.
-        weights: How much each sound counts, ``(weighting, sound)``.
+        scores: Scores of the tag, ``(sound,)``.
+        positives: Indices of the sounds that have it.
+        weights: Weight of each sound, ``(weighting, sound)``.
 
     Returns:
-        ``(weighting, positive)``; 0 where nothing that is scored as high counts.
+        ``(weighting, positive)``; 0 where all sounds with at least that score have weight 0.
     """
     order = np.argsort(-scores, kind="stable")
-    # Sounds of one score have one rank: the last one of them.
+    # Sounds with equal scores have the same rank, the last one.
     last = np.searchsorted(-scores[order], -scores[positives], side="right") - 1
     ranked = weights[:, order]
     has = np.isin(order, positives)
@@ -182,10 +182,10 @@ def precisions(scores: Floats, positives: Ints, weights: Floats) -> Floats:
 
 
 def metric_of(run: Run) -> str:
-    """Name the score that a study of such runs is about."""
+    """Name the main score of a study of such runs."""
     return MAP if is_tagged(run) else Groups.metric
 
 
 def groups_of(run: Run) -> list[Groups]:
-    """Give what is resampled for each score of a run: that of its study first."""
+    """Return the groups to resample for each score of a run, the study's main score first."""
     return [Rankings(run), Groups(run)] if is_tagged(run) else [Groups(run)]

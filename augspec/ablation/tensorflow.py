@@ -1,9 +1,9 @@
-"""Read the weights of a TensorFlow checkpoint with numpy: no TensorFlow, and nothing is executed.
+"""Read the weights of a TensorFlow checkpoint with numpy, without TensorFlow or running code.
 
 A checkpoint of version 2 is an index, a sorted table of names, and files of raw values. The table
-has LevelDB's format: blocks of entries that share the beginning of their key with the entry before,
-and a footer that says where the index of blocks is. What an entry says of its tensor is a protocol
-buffer, ``BundleEntryProto``.
+has LevelDB's format: blocks of entries that share the beginning of their key with the previous
+entry, and a footer with the position of the index of blocks. An entry describes its tensor as a
+protocol buffer, ``BundleEntryProto``.
 
 References:
     LevelDB, "LevelDB file format", doc/table_format.md.
@@ -30,15 +30,15 @@ def read_checkpoint(prefix: str | Path) -> dict[str, NDArray[Any]]:
     """Read all tensors of a checkpoint of one file of values.
 
     Args:
-        prefix: What stands before ``.index`` and ``.data-00000-of-00001`` in the files' names; of
-            files that are called just so, the folder with a slash behind it.
+        prefix: Part of the files' names before ``.index`` and ``.data-00000-of-00001``; for files
+            with only these names, the folder with a trailing slash.
 
     Returns:
         Arrays by the names of their variables.
 
     Raises:
-        FileNotFoundError: If one of the files is not there.
-        ValueError: If they are no such checkpoint, or one that is compressed, damaged or divided.
+        FileNotFoundError: If one of the files is missing.
+        ValueError: If they are not such a checkpoint, or it is compressed, damaged or divided.
     """
     index = Path(f"{prefix}.index").read_bytes()
     values = Path(f"{prefix}.data-00000-of-00001").read_bytes()
@@ -46,14 +46,14 @@ def read_checkpoint(prefix: str | Path) -> dict[str, NDArray[Any]]:
         return {
             key.decode(): _tensor(_fields(entry), values)
             for key, entry in _entries(index)
-            if key  # the empty one has the header
+            if key  # the empty key has the header
         }
     except (IndexError, struct.error, KeyError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{prefix}.index is damaged, or of another kind: {error!r}") from error
 
 
 def _entries(index: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give the keys of a table and what stands behind each."""
+    """Yield the keys of a table and their values."""
     footer = index[-FOOTER:]
     if len(footer) < FOOTER or struct.unpack("<Q", footer[-8:])[0] != MAGIC:
         raise ValueError("the index must end as a LevelDB table does: it is no checkpoint, or cut")
@@ -64,18 +64,18 @@ def _entries(index: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
-    """Read where a block begins and its size; say where reading ended, too."""
+    """Read the offset and the size of a block; also return the position after them."""
     offset, at = _varint(data, at)
     size, at = _varint(data, at)
     return (offset, size), at
 
 
 def _block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Give the entries of a block: each key is a part of the one before and what is new."""
+    """Yield the entries of a block: each key is a prefix of the previous one and a new part."""
     if index[offset + size] != 0:
         raise ValueError("the index must not be compressed")
     data = index[offset : offset + size]
-    restarts = struct.unpack("<I", data[-4:])[0]  # whole keys; whoever reads on needs none of them
+    restarts = struct.unpack("<I", data[-4:])[0]  # whole keys, not needed for a full read
     end, at, key = len(data) - 4 - 4 * restarts, 0, b""
     while at < end:
         shared, at = _varint(data, at)
@@ -88,7 +88,7 @@ def _block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte, the lowest first; say where it ended, too."""
+    """Read a number of seven bits per byte, lowest first; also return the position after it."""
     number = shift = 0
     while True:
         byte = data[at]

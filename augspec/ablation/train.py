@@ -1,4 +1,4 @@
-"""One run: train an arm with a seed, keep a checkpoint an epoch, score it once at the end."""
+"""One run: train an arm with a seed, save a checkpoint per epoch, score once at the end."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ from augspec.ablation.tags import score_tags
 
 logger = logging.getLogger(__name__)
 
-Run = dict[str, Any]  # what OUT/runs/NAME.json holds
+Run = dict[str, Any]  # the content of OUT/runs/NAME.json
 Batches = augspec.DeviceLoader | ImageLoader
 
 
 @dataclass
 class Training:
-    """What goes on from epoch to epoch, and is in a checkpoint."""
+    """The state of a training, which a checkpoint holds."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     average: Average | None = None
-    losses: list[float] = field(default_factory=list)  # a mean an epoch
+    losses: list[float] = field(default_factory=list)  # one mean per epoch
     seconds: list[float] = field(default_factory=list)
 
     @property
     def scored(self) -> nn.Module:
-        """What is scored and kept: the network, or the average of its weights."""
+        """The model that is scored and saved: the network, or the average of its weights."""
         return self.model if self.average is None else self.average.model
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint whole or not at all."""
+        """Write a checkpoint atomically."""
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -66,15 +66,15 @@ class Training:
         write_whole(path, lambda part: torch.save(state, part))
 
     def load(self, path: Path) -> bool:
-        """Go on from a checkpoint, if there is one; say if it cannot be read.
+        """Resume from a checkpoint, if there is one; log if it cannot be read.
 
-        One that is damaged (a disk that lost what it had been given) costs its epochs and not the
-        run: it is named, put aside, and the run begins anew.
+        A damaged checkpoint (after a disk error) only costs its epochs: it is logged and renamed,
+        and the run starts again.
         """
         if not path.is_file():
             return True
         try:
-            with zipfile.ZipFile(path) as file:  # which torch.load does not compare checksums of
+            with zipfile.ZipFile(path) as file:  # torch.load does not check the checksums
                 if file.testzip() is not None:
                     raise ValueError(f"{file.testzip()} has another checksum")
             state = torch.load(path, weights_only=True)
@@ -85,8 +85,8 @@ class Training:
                 self.average.held.load_state_dict(state["average"])
             self.losses, self.seconds = state["losses"], state["seconds"]
         except (OSError, MemoryError, torch.OutOfMemoryError):
-            raise  # of the machine: the checkpoint may be whole
-        except Exception as error:  # of zipfile, of pickle or of torch, by where it was cut
+            raise  # an error of the machine: the checkpoint may be good
+        except Exception as error:  # from zipfile, pickle or torch
             aside = path.replace(path.with_name("damaged-checkpoint.pt"))
             logger.warning(
                 "%s is damaged (%s); it is now %s, and its run begins anew",
@@ -108,16 +108,16 @@ def train(
 ) -> Run | None:
     """Train one arm with one seed and score it.
 
-    The seed governs the initial weights, the order of the notes and the draws of the augmentation,
-    so that arms are paired by seed: in each step they see the same notes with the same weights.
-    A run that was killed goes on from the last whole epoch, and ends with the numbers that it would
-    have had.
+    The seed determines the initial weights, the order of the notes and the draws of the
+    augmentation. So arms are paired by seed: they have the same initial weights, and the same notes
+    in each step. A run that was killed resumes from the last complete epoch and gives the same
+    results.
 
     Args:
         config: See `augspec.ablation.plan`.
         data: The notes.
         fabric: Where and how to compute; ``fabric.launch()`` has been called.
-        folder: The run's own, for checkpoint and weights.
+        folder: Folder of the run, for checkpoint and weights.
         weights: File of pretrained weights, if the config names one.
         progress: Told of every step.
 
@@ -140,7 +140,7 @@ def train(
         )
         scored = augspec.DeviceLoader(make_loader(data.valid, 64), frontend, device=fabric.device)
     training = _make_training(config, len(data.classes), len(batches), weights)
-    if not training.load(folder / "checkpoint.pt"):  # some of it may be half loaded
+    if not training.load(folder / "checkpoint.pt"):  # the state may be partly loaded
         training = _make_training(config, len(data.classes), len(batches), weights)
     model, optimizer = fabric.setup(training.model, training.optimizer)
     frontend.train()
@@ -152,8 +152,8 @@ def train(
         mean: Any = fabric.all_reduce(loss, reduce_op="mean")
         if not math.isfinite(float(mean)):
             raise ValueError(
-                f"the training loss of epoch {epoch + 1} is {float(mean)}: take a lower "
-                "learning_rate, or --precision 32-true"
+                f"the training loss of epoch {epoch + 1} is {float(mean)}: use a lower "
+                f"learning_rate, or --precision 32-true"
             )
         training.losses.append(float(mean))
         training.seconds.append(time.perf_counter() - started)
@@ -163,7 +163,7 @@ def train(
     if not fabric.is_global_zero:
         return None
     started = time.perf_counter()
-    # Scored once, at the end: with no choice made on the scored notes, none can flatter.
+    # Score only once, at the end: selecting an epoch on the scored notes would bias the score.
     frontend.eval()
     scores = evaluate(training.scored, scored, data.classes, config["task"])
     scoring = time.perf_counter() - started
@@ -209,7 +209,7 @@ def _use_images(
     folder: Path,
     progress: Progress,
 ) -> tuple[ImageLoader, ImageLoader, Run]:
-    """Write the notes as pictures, and read those; the record says what they cost."""
+    """Write the notes as pictures, and read those; the record holds their cost."""
     feature, normalize = split_features(frontend)
     train, valid = (
         Images(notes, feature, folder / "images" / part, progress)
@@ -244,10 +244,10 @@ def _make_training(config: Config, classes: int, batches: int, weights: str | No
 
 
 def _rise(warm_up: float, steps: int) -> float:
-    """Give the share of the steps in which the learning rate rises.
+    """Return the fraction of the steps in which the learning rate rises.
 
-    `OneCycleLR` divides by the steps of the rise less one: a rise of one step, such as 0.2 of five,
-    is made one of a step and a half.
+    `OneCycleLR` divides by the steps of the rise minus one, so a rise of one step, such as 0.2 of
+    five, is extended to a step and a half.
     """
     if warm_up * steps != 1.0:
         return warm_up
@@ -265,7 +265,7 @@ def _train_epoch(
     progress: Progress,
 ) -> Tensor:
     """Go through the notes once, and return the mean loss."""
-    torch.manual_seed(config["seed"] + 1_000_003 * (epoch + 1))  # of dropout, where there is some
+    torch.manual_seed(config["seed"] + 1_000_003 * (epoch + 1))  # seed of dropout, if there is any
     batches.set_epoch(epoch)
     model.train()
     total = torch.zeros((), device=batches.device)
@@ -289,7 +289,7 @@ def _train_epoch(
 
 
 def targets_of(batch: dict[str, Any], task: str) -> Tensor:
-    """Give what a batch is to be classified as; a shifted pitch is that of the nearest semitone."""
+    """Return the target classes of a batch; a shifted pitch is rounded to the nearest semitone."""
     target: Tensor = batch["label"]
     if task == "pitch":
         target = batch["pitch"].round().clamp(0, 127).long()
@@ -297,7 +297,7 @@ def targets_of(batch: dict[str, Any], task: str) -> Tensor:
 
 
 def loss_of(logits: Tensor, targets: Tensor, task: str) -> Tensor:
-    """Give the loss: of tags each is there or not, of all else one of the classes is right."""
+    """Return the loss: binary cross-entropy for tags, cross-entropy for other tasks."""
     if task == TAGS:
         return nn.functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype))
     return nn.functional.cross_entropy(logits, targets)
@@ -307,7 +307,7 @@ def loss_of(logits: Tensor, targets: Tensor, task: str) -> Tensor:
 def evaluate(model: nn.Module, batches: Batches, classes: list[str], task: str) -> Run:
     """Classify every note from its plain features; keep each prediction for the analysis.
 
-    Of tags the score of each is kept, and ``predictions`` are those above one half.
+    For tags the score of each is kept, and ``predictions`` are those above one half.
     """
     model.eval()
     found: dict[str, list[Any]] = {"instruments": [], "indices": [], "labels": []}
@@ -320,7 +320,7 @@ def evaluate(model: nn.Module, batches: Batches, classes: list[str], task: str) 
         found["indices"] += batch["index"].tolist()
     logits = torch.cat(outputs)
     if task == TAGS:
-        # Four digits, not four decimals: the order of small scores counts.
+        # Round to four significant digits, because the order of small scores matters.
         scores = [[float(f"{one:.4g}") for one in row] for row in logits.sigmoid().tolist()]
         return {**score_tags(found["labels"], scores, classes), **found, "scores": scores}
     probability, guess = logits.softmax(-1).max(-1)
@@ -330,20 +330,20 @@ def evaluate(model: nn.Module, batches: Batches, classes: list[str], task: str) 
 
 
 def _places(row: Tensor) -> list[int]:
-    """Give the numbers of the tags of a sound."""
+    """Return the numbers of the tags of a sound."""
     places: list[int] = row.nonzero()[:, 0].tolist()
     return places
 
 
 def save_weights(model: nn.Module, config: Config, classes: list[str], path: Path) -> None:
-    """Keep the weights with all that is needed to use them: config and classes are in the file."""
+    """Save the weights with config and classes, so that the file is enough to use them."""
     held = {name: value.contiguous() for name, value in model.state_dict().items()}
     about = {"config": json.dumps(config), "classes": json.dumps(classes)}
     write_whole(path, lambda part: save_file(held, part, about))
 
 
 def _peak_memory(device: torch.device) -> float:
-    """Return the most memory of this process so far, in MB: the GPU's where there is one."""
+    """Return the peak memory of this process so far, in MB: the GPU's if there is one."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,7 +1,7 @@
-"""A study that stops early: after each seed, the arms whose verdict is decided are trained no more.
+"""A study that stops early: arms whose verdict is decided get no more seeds.
 
-Everything is read from the records of finished runs, so that a study that was interrupted, or that
-several processes share, goes on as if it had not been.
+All decisions are computed from the records of finished runs. So an interrupted study, or one that
+several processes share, gives the same result.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Do = Callable[[Sequence[Config]], Counter[str]]
 def do_until_decided(
     planned: Sequence[Planned], place: Place, across: bool, do: Do
 ) -> Counter[str]:
-    """Do the runs seed by seed, without arms that are decided, and count how they ended.
+    """Do the runs seed by seed, without decided arms, and count their end states.
 
     Args:
-        planned: All runs that there can be.
+        planned: All possible runs.
         place: Where their records are.
         across: Whether all rows are compared with the first one.
-        do: Does runs.
+        do: Function that does runs.
     """
     states: Counter[str] = Counter()
     for seed in sorted({one.config["seed"] for one in planned}):
@@ -39,9 +39,9 @@ def do_until_decided(
 
 
 def not_needed(planned: Sequence[Planned], place: Place, across: bool) -> list[Planned]:
-    """List the runs after the one that decided their arm, whether or not somebody trained them.
+    """List the runs after the one that decided their arm, whether trained or not.
 
-    A run that failed, or is not done yet, decides nothing: it is still needed. A baseline is needed
+    A run that failed, or is not done yet, decides nothing and is still needed. A baseline is needed
     as long as one of its arms is.
     """
     runs, most = read_prefixes(planned, place), len({one.config["seed"] for one in planned})
@@ -60,7 +60,7 @@ def not_needed(planned: Sequence[Planned], place: Place, across: bool) -> list[P
 
 
 def saved(planned: Sequence[Planned], place: Place, unneeded: Sequence[Planned]) -> str:
-    """Say in words how many runs were not needed, and nobody has done them."""
+    """Describe how many runs were not needed and not done."""
     less = sum(not place.record(one.config).exists() for one in unneeded)
     return (
         f"Stopped as soon as decided: {less} of {len(planned)} runs were not needed "

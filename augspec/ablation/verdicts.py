@@ -1,4 +1,4 @@
-"""What a difference and its interval say in words, and what the best of several arms is worth.
+"""Verdicts on differences and their intervals, and a fair estimate for the best of several arms.
 
 References:
     A. Benavoli, G. Corani, J. Demsar and M. Zaffalon, "Time for a change: a tutorial for comparing
@@ -17,17 +17,17 @@ from scipy import stats
 
 from augspec.ablation.instruments import Floats, Groups, Interval
 
-REGION = 0.02  # differences of macro recall within this are as good as none
+REGION = 0.02  # differences of macro recall within this count as none
 SURE = 0.95
 
 
 def probabilities(
     difference: float, interval: Interval, region: float = REGION
 ) -> tuple[float, float, float]:
-    """Give the probabilities that an arm is worse, as good, and better, by more than a region.
+    """Return the probabilities that an arm is worse, equal and better, by more than a region.
 
-    The difference is taken to be Student's t about the one that was found, as in Bayesian
-    comparisons with a flat prior; scale and degrees of freedom are those of the interval.
+    The true difference is taken as Student's t about the measured one, as in Bayesian comparisons
+    with a flat prior; scale and degrees of freedom are those of the interval.
     """
     if interval.error <= 0.0:
         return (
@@ -41,21 +41,21 @@ def probabilities(
 
 
 def practical(difference: float, interval: Interval, region: float = REGION) -> str:
-    """Say whether an arm is better, equal or worse by a difference that matters, or cannot tell."""
+    """Return whether an arm is better, equal or worse by a relevant difference, or uncertain."""
     found = probabilities(difference, interval, region)
     most = int(np.argmax(found))
     return ("worse", "equal", "better")[most] if found[most] >= SURE else "cannot tell"
 
 
 def shrunken(differences: Sequence[float], errors: Sequence[float]) -> list[float]:
-    """Shrink the differences of several arms toward none: what another study would find of them.
+    """Shrink the differences of several arms towards zero, to estimate another study's result.
 
-    The largest of several differences is large by luck, too: of k arms that change nothing one
-    looks best. How much of the spread between arms is more than their errors make says how much of
-    each to believe (empirical Bayes with a prior about zero).
+    The largest of several differences is partly large by chance: among k arms without effect one is
+    still the best. The factor is the part of the spread between arms that their errors do not
+    explain (empirical Bayes with a prior about zero).
 
     Args:
-        differences: Of each arm from the baseline.
+        differences: Difference of each arm from the baseline.
         errors: Their standard errors.
     """
     if len(differences) == 0:
@@ -68,10 +68,11 @@ def shrunken(differences: Sequence[float], errors: Sequence[float]) -> list[floa
 
 
 def instrument_variance(groups: Groups, parts: Floats) -> tuple[float, float]:
-    """Give the variance of a difference that no number of seeds takes away, and its df.
+    """Return the variance of a difference that more seeds do not reduce, and its df.
 
-    What an instrument's part varies by between seeds is taken out of what instruments vary by: more
-    seeds would average it out. One seed cannot tell the two apart, and all counts as instruments'.
+    The variance of an instrument's part between seeds is subtracted from the variance of
+    instruments, because more seeds would average it out. With one seed the two cannot be separated,
+    and all is attributed to instruments.
 
     Args:
         groups: The instruments.
@@ -93,7 +94,7 @@ def instrument_variance(groups: Groups, parts: Floats) -> tuple[float, float]:
 
 
 def still_falling(losses: Floats) -> bool:
-    """Say whether a training loss was still falling at the end: by a tenth in the last epoch.
+    """Return whether a training loss was still falling at the end: by a tenth in the last epoch.
 
     Args:
         losses: ``(seed, epoch)``, means of epochs.

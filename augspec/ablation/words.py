@@ -1,4 +1,4 @@
-"""What a study found, in sentences: a report begins with them."""
+"""The results of a study in sentences, which begin a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from augspec.ablation.analyse import WORTH_SEEING, Row, Run
 from augspec.ablation.sequential import UNDECIDED
 from augspec.ablation.tags import MAP
 
-NAMES = {"macro_recall": "macro recall", MAP: "mAP"}  # of scores, in tables and sentences
+NAMES = {"macro_recall": "macro recall", MAP: "mAP"}  # names of scores, in tables and sentences
 PRACTICAL = {
     "better": "better",
     "worse": "worse",
@@ -23,12 +23,12 @@ def sentences(
     runs: Mapping[str, Sequence[Run]],
     means: Sequence[Mapping[str, Any]] = (),
 ) -> list[str]:
-    """Give the question, the data and the answer of a study.
+    """Return the question, the data and the answer of a study as sentences.
 
     Args:
-        rows: Of its table; a baseline comes first.
+        rows: Rows of its table; a baseline comes first.
         runs: Each row's runs.
-        means: Of each row under conditions: see `augspec.ablation.robust.means`.
+        means: Means of each row under conditions: see `augspec.ablation.robust.means`.
     """
     first = runs[rows[0]["arm"]][0]
     config, seeds = first["config"], rows[0]["seeds"]
@@ -54,7 +54,7 @@ def sentences(
 
 
 def answer(row: Row, base: Row) -> str:
-    """Say of an arm what came of it, and what it cost."""
+    """Describe the result and the cost of an arm."""
     low, high = 100 * row["difference_low"], 100 * row["difference_high"]
     cost = 100 * (row["seconds"] / base["seconds"] - 1) if base["seconds"] > 0 else 0.0
     practical = PRACTICAL[row["practical"] or "cannot tell"]
@@ -66,7 +66,7 @@ def answer(row: Row, base: Row) -> str:
 
 
 def _stopped(row: Row) -> str:
-    """Say after how many seeds an arm was decided, and why no more were trained."""
+    """Describe after how many seeds an arm was decided, and why training stopped."""
     decision = row["decision"]
     if decision is None or not decision.final:
         return ""
@@ -79,7 +79,7 @@ def _stopped(row: Row) -> str:
 
 
 def under_conditions(mean: Mapping[str, Any]) -> str:
-    """Say of an arm what it does under conditions."""
+    """Describe the results of an arm under conditions."""
     every, unseen = mean["all"], mean["unseen"]
     text = (
         f"{mean['arm']}, under all conditions: {100 * every[every['metric']]:.1f} % "
@@ -111,7 +111,7 @@ def _best(rows: Sequence[Row]) -> list[str]:
 
 
 def _power(rows: Sequence[Row]) -> list[str]:
-    """Say what these instruments and seeds can see at all."""
+    """Describe the differences that these instruments and seeds can detect."""
     points, count = f"{100 * WORTH_SEEING:.0f} points", rows[0]["instruments"]
     times = [row["times_needed"] for row in rows if row["times_needed"] is not None]
     if times and max(times) > 1:

@@ -16,15 +16,15 @@ from augspec.conditions.kinds import CONDITIONS, SEVERITIES, Draws
 from augspec.functional.checks import check_waveform
 from augspec.random import example_keys
 
-_STEPS = 32_768  # of 16 bits, either side of zero
+_STEPS = 32_768  # full scale of 16 bits
 
 
 def parse_names(names: str | Sequence[str]) -> list[tuple[str, int]]:
     """List conditions with their severities.
 
     Args:
-        names: Names with commas between or in a list: ``"noise"`` has all five severities,
-            ``"noise-3"`` one, ``"all"`` and ``"all-3"`` are of every condition.
+        names: Comma-separated names or a list: ``"noise"`` has all five severities, ``"noise-3"``
+            one, ``"all"`` and ``"all-3"`` stand for every condition.
 
     Returns:
         Pairs of name and severity, each once, in the order of ``CONDITIONS``.
@@ -53,7 +53,7 @@ def parse_names(names: str | Sequence[str]) -> list[tuple[str, int]]:
 
 
 def keys_of_names(names: Sequence[str]) -> Tensor:
-    """Give examples that are known by names, such as paths, their keys.
+    """Return the keys of examples that are identified by names, such as paths.
 
     Returns:
         ``(name,)`` int64.
@@ -73,19 +73,19 @@ def corrupt(
     sample_rate: int,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Corrupt each example as a condition does in one of its severities.
+    """Corrupt each example with a condition in one of its severities.
 
-    The same key gives the same result, bit for bit, in any batch, on any machine. What goes beyond
-    full scale is turned down to it, as a recorder would be; a silent example stays silent.
+    The same key gives the same result, bit for bit, in any batch, on any machine. An example that
+    exceeds full scale is scaled down to it, as on a recorder; a silent example stays silent.
 
     Args:
         waveform: Audio, nominally in [-1, 1].
-        keys: ``(batch,)`` int64: of each example one that is its own, such as
+        keys: ``(batch,)`` int64, a different one for each example, such as
             ``augspec.example_keys(0, 0, index)`` or `keys_of_names`.
         condition: Name of one of ``CONDITIONS``.
         severity: 1 to 5.
-        sample_rate: In Hz.
-        lengths: Valid samples of each example; what is beyond them stays as it is.
+        sample_rate: Sample rate in Hz.
+        lengths: Valid samples of each example; later samples stay as they are.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -111,7 +111,7 @@ def corrupt(
         raise ValueError(f"`keys` must be ({len(waveform)},) int64, got {tuple(keys.shape)}")
     kind, result = CONDITIONS[condition], waveform.detach().clone()
     ends = [waveform.shape[-1]] * len(waveform) if lengths is None else lengths.tolist()
-    with eager_kernels():  # examples have many lengths, and each would be compiled for
+    with eager_kernels():  # examples have many lengths, and each would compile again
         for place, (key, end) in enumerate(zip(keys.cpu(), ends, strict=True)):
             example = waveform[place : place + 1, :, :end].cpu().double()
             if end == 0 or not bool(example.any()):
@@ -123,7 +123,7 @@ def corrupt(
 
 
 def _to_16_bits(sound: Tensor) -> Tensor:
-    """Round to the steps of a 16-bit file, turned down if it goes beyond."""
+    """Round to the steps of a 16-bit file, and scale down if it exceeds full scale."""
     highest = (_STEPS - 1) / _STEPS
     peak = float(sound.abs().max())
     sound = sound * (highest / peak) if peak > highest else sound
@@ -131,16 +131,16 @@ def _to_16_bits(sound: Tensor) -> Tensor:
 
 
 class Corrupted(Dataset[dict[str, Any]]):
-    """A data set as it is under a condition: the same items, with corrupted waveforms.
+    """A data set under a condition: the same items, with corrupted waveforms.
 
     Args:
         dataset: Its items are dictionaries with ``waveform (channel, time)`` and ``index``.
         condition: Name of one of ``CONDITIONS``.
         severity: 1 to 5.
-        sample_rate: In Hz; that of the data set if it has one.
+        sample_rate: Sample rate in Hz; by default that of the data set.
 
     Raises:
-        ValueError: If neither the data set nor an argument says the sample rate.
+        ValueError: If neither the data set nor the argument gives the sample rate.
 
     Example:
         >>> import augspec
@@ -154,7 +154,9 @@ class Corrupted(Dataset[dict[str, Any]]):
     ) -> None:
         rate = getattr(dataset, "sample_rate", None) if sample_rate is None else sample_rate
         if rate is None:
-            raise ValueError("`sample_rate` must be given for a data set that does not have one")
+            raise ValueError(
+                "`sample_rate` must be given, because the data set has no `sample_rate`"
+            )
         self.dataset, self.condition, self.severity = dataset, condition, severity
         self.sample_rate = int(rate)
 

@@ -17,12 +17,12 @@ def write_copies(
 ) -> Iterator[tuple[Path, int, int]]:
     """Write each sound of a folder under each condition to ``OUT/CONDITION-SEVERITY/PATH.wav``.
 
-    Paths, rates and channels stay, so that labels from folders or names do, too. Files are 16-bit
-    WAV. One that is there already is left: what was stopped goes on. The draws of a file are hashes
+    Paths, rates and channels stay, and so do labels from folders or names. Files are 16-bit WAV.
+    Existing files are kept, so that a stopped call can be resumed. The draws of a file are hashes
     of its path in the folder.
 
     Yields:
-        Each file, its number and how many there are.
+        Each file, its number and the total number.
 
     Raises:
         ValueError: If there is no sound, a file cannot be read, or ``out`` lies in ``folder``.

@@ -1,4 +1,4 @@
-"""What each condition does to one example, and how strongly in each of its five severities."""
+"""The conditions, and their strengths in each of five severities."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CODEC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  #
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of one example under one condition and severity: hashes.
+    """The random numbers of one example under one condition and severity, made by hashes.
 
-    Uniform ones are multiples of 2**-24 and the same on every machine; all else is made of them in
-    float64.
+    Uniform numbers are multiples of 2**-24 and the same on every machine; other draws are computed
+    from them in float64.
 
     Args:
-        key: ``(1,)`` int64, the example's.
-        path: Names the condition and the severity.
+        key: ``(1,)`` int64, key of the example.
+        path: Name of the condition and the severity.
     """
 
     key: Tensor
@@ -62,11 +62,11 @@ Corruption = Callable[[Tensor, float, Draws, int], Tensor]
 
 @dataclass(frozen=True)
 class Condition:
-    """A corruption, what it is in words, and its strength in each severity.
+    """A corruption, its description, and its strength in each severity.
 
     Attributes:
-        text: What is done, for people; ``{}`` stands for the strength.
-        strengths: One for each severity.
+        text: Description for people; ``{}`` stands for the strength.
+        strengths: One strength for each severity.
         apply: Takes one float64 example ``(1, channel, time)``, a strength, the example's draws and
             the sample rate.
         seen_by: Classes of `augspec.transforms` that train a model for it.
@@ -97,7 +97,7 @@ def _background_notes() -> GMNotes:
 
 
 def background(waveform: Tensor, snr_db: float, draws: Draws, sample_rate: int) -> Tensor:
-    """Add other music: eight of the notes that come with augspec, one after and over another."""
+    """Add other music: eight of augspec's embedded notes, which overlap."""
     notes, time = _background_notes(), waveform.shape[-1]
     added = torch.zeros(1, 1, time, dtype=torch.float64)
     starts = draws.uniform("start", 0.0, 1.0, 8).tolist()
@@ -131,24 +131,24 @@ def device(waveform: Tensor, gain_db: float, draws: Draws, sample_rate: int) -> 
 
 
 def low_pass(waveform: Tensor, freq: float, _: Draws, sample_rate: int) -> Tensor:
-    """Take away what is above a frequency, 24 dB an octave."""
+    """Attenuate frequencies above a cut-off, 24 dB per octave."""
     cutoff = _below_nyquist(freq, sample_rate)
     return functional.low_pass(waveform, cutoff, sample_rate=sample_rate, order=4)
 
 
 def high_pass(waveform: Tensor, freq: float, _: Draws, sample_rate: int) -> Tensor:
-    """Take away what is below a frequency, 24 dB an octave."""
+    """Attenuate frequencies below a cut-off, 24 dB per octave."""
     cutoff = _below_nyquist(freq, sample_rate)
     return functional.high_pass(waveform, cutoff, sample_rate=sample_rate, order=4)
 
 
 def quiet(waveform: Tensor, gain_db: float, _: Draws, __: int) -> Tensor:
-    """Turn the sound down; 16 bits then leave less of it."""
+    """Reduce the level; rounding to 16 bits then loses more of the sound."""
     return functional.gain(waveform, _one(gain_db))
 
 
 def clipped(waveform: Tensor, threshold_db: float, _: Draws, __: int) -> Tensor:
-    """Cut the peaks off, and turn what is left up to the old peak."""
+    """Clip the peaks, and scale the result to the old peak."""
     cut = functional.clip(waveform, _one(threshold_db), relative=True)
     return functional.gain(cut, _one(-threshold_db))
 
@@ -159,7 +159,7 @@ def bits(waveform: Tensor, depth: float, _: Draws, __: int) -> Tensor:
 
 
 def codec(waveform: Tensor, level: float, _: Draws, sample_rate: int) -> Tensor:
-    """Encode and decode as MP3, at the nearest rate that it has."""
+    """Encode and decode as MP3, at its nearest sample rate."""
     rate = min(_CODEC_RATES, key=lambda one: abs(one - sample_rate))
     sound = functional.resample_rate(waveform, sample_rate, rate).float()
     sound = functional.codec(
@@ -169,7 +169,7 @@ def codec(waveform: Tensor, level: float, _: Draws, sample_rate: int) -> Tensor:
 
 
 def phone(waveform: Tensor, levels: float, _: Draws, sample_rate: int) -> Tensor:
-    """Keep 300 to 3400 Hz of it, at 8 kHz, in the mu-law steps of a telephone line or fewer."""
+    """Keep 300 to 3400 Hz, at 8 kHz, with the mu-law levels of a telephone line or fewer."""
     low = _below_nyquist(3400.0, sample_rate)
     narrow = functional.low_pass(waveform, low, sample_rate=sample_rate, order=4)
     narrow = functional.high_pass(narrow, _one(300.0), sample_rate=sample_rate, order=4)
@@ -190,7 +190,7 @@ def tempo(waveform: Tensor, factor: float, draws: Draws, _: int) -> Tensor:
 
 
 def _fit(sound: Tensor, like: Tensor) -> Tensor:
-    """Cut or pad a sound at its end to the length of another."""
+    """Cut or pad a sound at its end to the length of another sound."""
     missing = like.shape[-1] - sound.shape[-1]
     return torch.nn.functional.pad(sound, (0, missing))  # a negative number cuts
 
@@ -270,10 +270,10 @@ CONDITIONS: Mapping[str, Condition] = {
 def trained_with(transforms: Any) -> list[str]:
     """Name the conditions that an arm has trained with, by the classes in its config.
 
-    What counts of an arm is what it does under the others, which it has never seen.
+    An arm should be judged by its results under the other conditions, which it has never seen.
 
     Args:
-        transforms: Plain data that names classes, as `augspec.to_config` gives it.
+        transforms: Plain data that names classes, as `augspec.to_config` returns it.
 
     Example:
         >>> trained_with({"waveform": [{"Gain": {"gain_db": [-6.0, 6.0]}}]})

@@ -17,7 +17,7 @@ def class_numbers(
     Args:
         names: Name of the class of each item.
         classes: All classes, in the order of their numbers; the names, sorted, by default.
-        said: What an error calls an item, by its place.
+        said: Name of an item in an error, by its index.
 
     Raises:
         TypeError: If ``classes`` is one string.
@@ -28,7 +28,7 @@ def class_numbers(
     for place, name in enumerate(names):
         if name not in number:
             raise ValueError(
-                f"`classes` must have the label of every item, but {said(place)} has {name!r}; "
+                f"`classes` must contain the label of every item, but {said(place)} has {name!r}; "
                 f"it has {', '.join(map(repr, order))}"
             )
     return order, np.array([number[name] for name in names], np.int64)
@@ -41,7 +41,7 @@ def check_classes(classes: Iterable[str]) -> list[str]:
     order = [str(name) for name in classes]
     twice = [name for name, count in Counter(order).items() if count > 1]
     if twice:
-        raise ValueError(f"`classes` must have each name once, got {twice[0]!r} again")
+        raise ValueError(f"`classes` must contain each name once, got {twice[0]!r} again")
     if not order:
         raise ValueError("`classes` must have at least one name, got none")
     return order

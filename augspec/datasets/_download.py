@@ -15,7 +15,15 @@ from augspec.datasets._progress import progress_bar
 
 _CHUNK = 1 << 18
 _TIMEOUT = 60.0  # seconds without a byte
-_TRANSIENT = (408, 425, 429, 500, 502, 503, 504)  # HTTP answers that another try may better
+_TRANSIENT = (
+    408,
+    425,
+    429,
+    500,
+    502,
+    503,
+    504,
+)  # HTTP codes worth a retry
 
 
 def download(
@@ -28,17 +36,17 @@ def download(
 ) -> Path:
     """Fetch a file over HTTP and put it in place when it is complete and checked.
 
-    What has come so far is kept in ``path.part``. A lost connection is taken up again where it
-    broke (an HTTP range request), and so is a download that was killed. If the server's file has
-    changed in between, or the server cannot send ranges, it starts anew. Without ``sha256`` only
-    the size is checked.
+    Received bytes are kept in ``path.part``. After a lost connection or a kill, the download
+    resumes there with an HTTP range request. If the server's file has changed in between, or the
+    server cannot send ranges, it starts from the beginning. Without ``sha256`` only the size is
+    checked.
 
     Args:
         url: Address of the file, ``http`` or ``https``.
-        path: Where it goes. If it is there already, it is left alone.
+        path: Destination. An existing file is kept as it is.
         sha256: Checksum that the file must have, in hexadecimal.
-        attempts: Connections in a row that may fail or end without a new byte before it gives up,
-            and downloads whose checksum may differ.
+        attempts: Number of consecutive connections without a new byte, and of downloads with a
+            wrong checksum, after which it gives up.
         progress: Show a progress bar.
 
     Returns:
@@ -57,7 +65,7 @@ def download(
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    tag = path.with_name(path.name + ".part.tag")  # the server's name for this version of the file
+    tag = path.with_name(path.name + ".part.tag")  # entity tag of this version of the file
     transfer = _Transfer(url, part, tag, attempts, progress)
     with open_locked(part) as file:
         if path.exists():  # another process has finished meanwhile
@@ -68,7 +76,7 @@ def download(
             found = None if sha256 is None else _digest(part)
             if sha256 is None or found == sha256.lower():
                 break
-            os.truncate(part, 0)  # damage may be anywhere, so none of it can be kept
+            os.truncate(part, 0)  # the damage may be anywhere, so nothing can be kept
         else:
             raise ValueError(
                 f"{url} must have the SHA-256 checksum {sha256}, got {found} in {attempts} "
@@ -80,7 +88,7 @@ def download(
 
 
 class _Transfer:
-    """One file on its way: connections until all of it is in ``part``."""
+    """One download: it connects until the whole file is in ``part``."""
 
     def __init__(self, url: str, part: Path, tag: Path, attempts: int, progress: bool) -> None:
         self.url, self.part, self.tag = url, part, tag
@@ -97,20 +105,21 @@ class _Transfer:
             except urllib.error.HTTPError as refused:
                 refused.close()
                 if refused.code not in _TRANSIENT:
-                    raise OSError(f"{self.url} cannot be had: {refused}") from refused
+                    raise OSError(f"{self.url} cannot be downloaded: {refused}") from refused
                 error = refused
             except (OSError, http.client.HTTPException) as lost:
                 error = lost
             failures = 0 if self.part.stat().st_size > before else failures + 1
             if failures >= self.attempts:
                 raise OSError(
-                    f"{self.url} cannot be had: the last of {failures} attempts without a new "
+                    f"{self.url} cannot be downloaded: the last of {failures} attempts without a "
+                    f"new "
                     f"byte ended with {error!r}"
                 ) from error
             time.sleep(min(0.1 * 2**failures, 30.0) if failures else 0.0)
 
     def _connect(self) -> bool:
-        """Ask for what is missing, append what comes, and say whether that was all."""
+        """Request the missing bytes, append them, and return whether the file is complete."""
         have = self.part.stat().st_size
         version = self.tag.read_text() if self.tag.is_file() else ""
         request = urllib.request.Request(self.url)  # noqa: S310 (the scheme is checked)
@@ -123,7 +132,7 @@ class _Transfer:
             if refused.code != 416:
                 raise
             refused.close()
-            # Nothing follows what is there: either that is all, or the file has shrunk.
+            # No bytes follow: either the file is complete, or it has shrunk on the server.
             if refused.headers.get("Content-Range", "") == f"bytes */{have}":
                 return True
             os.truncate(self.part, 0)
@@ -136,7 +145,7 @@ class _Transfer:
             else:
                 have = 0
                 etag = answer.headers.get("ETag", "")
-                # A weak tag does not promise the same bytes, and cannot be resumed by.
+                # A weak tag does not guarantee the same bytes, so it cannot be used to resume.
                 strong = "" if etag.startswith("W/") else etag
                 self.tag.write_text(strong or answer.headers.get("Last-Modified", ""))
             length = answer.headers.get("Content-Length")

@@ -1,4 +1,4 @@
-"""Tables of events: what sounds from when to when in which file."""
+"""Tables of sound events: file, onset, offset and label."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _RAVEN_LABELS = ("Annotation", "Species", "Label", "Class", "Tags")
 
 
 class Event(NamedTuple):
-    """What sounds from when to when in which file.
+    """A sound event in a file.
 
     Args:
         file: The file, or the end of its path, with or without a suffix.
         onset: Seconds from the beginning of the file.
-        offset: Seconds at which it ends.
-        label: What sounds.
+        offset: End in seconds from the beginning of the file.
+        label: Class of the sound.
     """
 
     file: str
@@ -34,14 +34,14 @@ class Event(NamedTuple):
 def read_events(
     tables: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], label: str | None = None
 ) -> list[Event]:
-    """Read tables of events, as DESED or Raven has them.
+    """Read tables of events in the formats of DESED or Raven.
 
-    DESED's columns are ``filename onset offset event_label``; a row without an onset says that
-    nothing sounds in that file. Raven's selection tables have ``Begin Time (s)``, ``End Time (s)``
-    and a column of labels with a name of the user's. Their file is that of ``Begin File``; without
-    that column it is the one whose name the table's begins with, ``rec.Table.1.selections.txt``.
-    If there are several files in a table, ``File Offset (s)`` is where an event begins in its own.
-    A selection that is there for several views counts once.
+    DESED's columns are ``filename onset offset event_label``; a row without an onset marks a file
+    without events. Raven's selection tables have ``Begin Time (s)``, ``End Time (s)`` and a column
+    of labels with a name that the user chose. The file is given by ``Begin File``; without that
+    column, by the first part of the table's name, such as ``rec.Table.1.selections.txt``. If a
+    table covers several files, ``File Offset (s)`` is the onset within the file. A selection that
+    is listed for several views counts once.
 
     Args:
         tables: A table or several.
@@ -50,8 +50,8 @@ def read_events(
 
     Raises:
         FileNotFoundError: If a table is missing.
-        ValueError: If a table is of neither kind, or a row has no label, a time that is no number,
-            or an end before its beginning; the message names the line.
+        ValueError: If a table is of neither kind, or a row has no label, a time that is not a
+            number, or an end before its beginning; the message names the line.
     """
     paths = [tables] if isinstance(tables, str | os.PathLike) else list(tables)
     events: dict[Event, None] = {}

@@ -1,4 +1,4 @@
-"""Items that are audio files: opening, reading, cutting out segments, leaving out bad files."""
+"""Items that are audio files: opening, reading, cutting segments, skipping bad files."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from augspec.datasets._walk import Skipped
 from augspec.functional import resample_rate
 from augspec.random import example_keys, uniform
 
-# Input samples around a part that is resampled, for each output sample or input sample a step: more
-# than the resampling filter is long, so that a part comes out as if the whole had been resampled.
+# Extra input samples around a part that is resampled, per step of the resampler. They are longer
+# than the resampling filter, so that a part equals the same part of the whole file resampled.
 _CONTEXT = 64
 
 
 class AudioFiles(Dataset[dict[str, Any]]):
-    """Base of the data sets whose items are files; a subclass says which and with what labels.
+    """Base of the data sets whose items are files; a subclass defines the files and labels.
 
-    A subclass sets ``root`` and ``_stream``, the name that its random places are drawn under, calls
-    `_open`, and gives in `_about` what an item holds beside the audio.
+    A subclass sets ``root`` and ``_stream``, the name under which its random places are drawn,
+    calls `_open`, and returns from `_about` the keys of an item other than the audio.
     """
 
     _stream: str
@@ -62,10 +62,10 @@ class AudioFiles(Dataset[dict[str, Any]]):
         self._wanted_rate = sample_rate
         self._epoch = torch.zeros((), dtype=torch.int64)
         if segment is not None and segment_from == "random":
-            self._epoch.share_memory_()  # so that workers that live on are told of a new epoch
+            self._epoch.share_memory_()  # shared memory, so that persistent workers see a new epoch
 
     def _about(self, index: int) -> dict[str, Any]:
-        """Give what an item holds beside the audio, its place and its path."""
+        """Return the keys of an item other than its audio, index and path."""
         raise NotImplementedError
 
     def _open(self, files: list[Path], said: Callable[[int], str] = lambda _: "") -> list[int]:
@@ -73,10 +73,10 @@ class AudioFiles(Dataset[dict[str, Any]]):
 
         Args:
             files: The files.
-            said: What an error says of a file, by its place in the list, before all else.
+            said: Prefix of an error about a file, by its index in the list.
 
         Returns:
-            The places of the files that are kept.
+            The indices of the files that are kept.
         """
         infos: list[AudioInfo] = []
         kept: list[int] = []
@@ -92,8 +92,8 @@ class AudioFiles(Dataset[dict[str, Any]]):
                 self.skipped.append(Skipped(str(file), reason))
         if not kept:
             raise ValueError(
-                f"`root` must hold a readable audio file, got {self.root} with "
-                f"{len(self.skipped)} that are not, such as {self.skipped[0]}"
+                f"`root` must hold a readable audio file, got {self.root} with {len(self.skipped)} "
+                f"that cannot be read, such as {self.skipped[0]}"
             )
         self._set([files[place] for place in kept], infos)
         return kept
@@ -102,7 +102,7 @@ class AudioFiles(Dataset[dict[str, Any]]):
         info = audio_info(file)
         if info.frames == 0:
             raise ValueError(f"{file} holds no audio; take it out")
-        if self.on_error == "skip":  # else reading the item says so
+        if self.on_error == "skip":  # otherwise reading the item raises it
             check_samples(file, info)
         return info
 
@@ -113,17 +113,18 @@ class AudioFiles(Dataset[dict[str, Any]]):
         self._frames = np.array([info.frames for info in infos], np.int64)
         self._is_exact = np.array([info.is_exact for info in infos])
         self.durations: NDArray[np.float64] = self._frames / self._rates
-        # Bytes of one array, not one Path a file: small, and shared with workers that are forked.
+        # One array of bytes instead of a Path for each file: it is small, and forked workers share
+        # it.
         self._paths = np.array([os.fsencode(self._below_root(file)) for file in files])
 
     @property
     def paths(self) -> list[str]:
-        """Path of every file, as the items have it."""
+        """Path of every file, as in the items."""
         return [str(self._path(index)) for index in range(len(self))]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Samples a channel of every whole file at ``sample_rate``.
+        """Samples per channel of every whole file at ``sample_rate``.
 
         The headers of m4a, aac, ac3, mka, webm and wma only estimate them: such files are decoded
         once, at the first call.
@@ -131,7 +132,7 @@ class AudioFiles(Dataset[dict[str, Any]]):
         return np.array([self._length(index) for index in range(len(self))], np.int64)
 
     def set_epoch(self, epoch: int) -> None:
-        """Move random segments to where they are in an epoch, in workers that live on too."""
+        """Draw the random segments of an epoch, also in persistent workers."""
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
@@ -151,10 +152,10 @@ class AudioFiles(Dataset[dict[str, Any]]):
         raise ValueError(f"none of the {len(self)} files can be read, see `skipped`")
 
     def part(self, index: int, start: int, size: int) -> dict[str, Any]:
-        """Give an item with some of its samples, the only ones that are read.
+        """Return an item with some of its samples; only these are read.
 
         Args:
-            index: Place of the item.
+            index: Index of the item.
             start: First sample, at ``sample_rate``.
             size: Samples to read; there are fewer where the file ends.
         """
@@ -162,9 +163,9 @@ class AudioFiles(Dataset[dict[str, Any]]):
         return {"waveform": self._samples(index, int(start), int(size)), **self._record(index)}
 
     def fingerprint(self, index: int) -> str:
-        """Tell an item from others without decoding it: by its file's size and time, and settings.
+        """Identify an item without decoding it: by its file's size and time, and settings.
 
-        `pack` compares it when it goes on after a kill.
+        `pack` compares it when it resumes after a kill.
         """
         stat = self._path(index).stat()
         settings = (self.sample_rate, self.mono, self.segment, self.segment_from, self.seed)
@@ -195,7 +196,7 @@ class AudioFiles(Dataset[dict[str, Any]]):
         return -(-int(self._frames[index]) * self.sample_rate // int(self._rates[index]))
 
     def _start(self, index: int, room: int) -> int:
-        """Return the first sample to read, of ``room`` samples that the segment can move by."""
+        """Return the first sample to read; the segment can move by ``room`` samples."""
         if room <= 0 or self.segment_from == "start":
             return 0
         if self.segment_from == "center":
@@ -204,14 +205,14 @@ class AudioFiles(Dataset[dict[str, Any]]):
         return int(float(uniform(keys, self._stream, "start")) * (room + 1))
 
     def _samples(self, index: int, start: int, size: int) -> Tensor:
-        """Read a part of a file: what the whole file, converted, holds there."""
+        """Read a part of a file, equal to that part of the whole converted file."""
         rate = int(self._rates[index])
         if rate == self.sample_rate:
             return self._convert(self._decode(index, start, size), rate)
         common = math.gcd(rate, self.sample_rate)
         period, new_period = rate // common, self.sample_rate // common
         context = _CONTEXT * max(1, -(-period // new_period))
-        # Begin with a whole number of periods: there an input sample lies on an output sample.
+        # Begin at a whole number of periods, where an input sample coincides with an output sample.
         skipped = max(0, start * period // new_period - context) // period
         first = skipped * period
         end = -(-(start + size) * period // new_period) + context
@@ -246,6 +247,6 @@ def _common_sample_rate(files: list[Path], infos: list[AudioInfo]) -> int:
         if info.sample_rate != infos[0].sample_rate:
             raise ValueError(
                 f"{file} has {info.sample_rate} Hz and {files[0]} has {infos[0].sample_rate} Hz; "
-                "all files must share one sampling rate, or give `sample_rate` to resample them"
+                "all files must have the same sampling rate; pass `sample_rate` to resample them"
             )
     return infos[0].sample_rate

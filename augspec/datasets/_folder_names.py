@@ -1,4 +1,4 @@
-"""Labels and splits from where a file lies or what it is called."""
+"""Labels and splits from a file's folder or name."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def _namer(
         pattern = name_from
         if pattern.groups < 1:
             raise ValueError(
-                f"`{argument}` must have a group around the {kind}, got {pattern.pattern!r}"
+                f"`{argument}` must have a group, in parentheses, around the {kind}, got "
+                f"{pattern.pattern!r}"
             )
 
         def from_pattern(file: Path) -> str:
@@ -83,7 +84,7 @@ def _namer(
 def _own_folder(root: Path, file: Path) -> str:
     if file.parent == root:
         raise ValueError(
-            f"{file} lies in `root` itself and has no folder to name its label; move it into one "
+            f"{file} lies directly in `root`, so no folder gives its label; move it into one "
             "or use another `label_from`"
         )
     return file.parent.name
@@ -92,7 +93,7 @@ def _own_folder(root: Path, file: Path) -> str:
 def _top_folder(root: Path, file: Path) -> str:
     if file.parent == root:
         raise ValueError(
-            f"{file} lies in `root` itself and has no folder to name its split; move it into one "
+            f"{file} lies directly in `root`, so no folder gives its split; move it into one "
             "or use another `split_from`"
         )
     return file.relative_to(root).parts[0]

@@ -1,4 +1,4 @@
-"""Items of a data set in the form in which they are stored."""
+"""The stored form of a data set's items."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Subset
 
-#: Key of a record that says which of its values were tensors: their dtypes and shapes by name. A
-#: multi-hot label that came back as a list would be collated class by class.
+#: Key of a record that lists which of its values were tensors, with dtype and shape. A multi-hot
+#: label that was read back as a list would be collated class by class.
 TENSORS = "__tensors__"
 
 _DTYPES = {
@@ -24,9 +24,9 @@ _DTYPES = {
 def split_item(
     item: dict[str, Any], dtype: np.dtype[Any], number: int, over: str = "raise"
 ) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Return the samples of an item, ``(channel, time)``, and all else that JSON can hold.
+    """Return the samples of an item, ``(channel, time)``, and its other values as JSON data.
 
-    ``index`` is left out: where an item is stored tells it.
+    ``index`` is left out, because it follows from the item's position.
     """
     if "waveform" not in item:
         raise KeyError(f"item {number} must hold a `waveform`, got {sorted(item)}")
@@ -45,10 +45,10 @@ def split_item(
 
 
 def restore(record: dict[str, Any]) -> dict[str, Any]:
-    """Make tensors again of what were tensors in a record that `split_item` gave.
+    """Convert values of a record of `split_item` back to tensors.
 
     Raises:
-        ValueError: If the record is not of that kind.
+        ValueError: If the record has another form.
     """
     if type(record) is not dict:
         raise ValueError(f"a record must be a JSON object, got {type(record).__name__}")
@@ -59,7 +59,7 @@ def restore(record: dict[str, Any]) -> dict[str, Any]:
         for name, (dtype, shape) in tensors.items():
             record[name] = torch.tensor(record[name], dtype=_DTYPES[dtype]).reshape(shape)
     except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError) as error:
-        raise ValueError(f"{TENSORS} must tell the tensors of the record ({error!r})") from error
+        raise ValueError(f"{TENSORS} must list the tensors of the record ({error!r})") from error
     return record
 
 
@@ -87,9 +87,9 @@ def _encode(waveform: Any, dtype: np.dtype[Any], number: int, over: str) -> NDAr
     if not peak <= 1.0:  # NaN is not
         if over == "raise" or not np.isfinite(peak):
             raise ValueError(
-                f"`waveform` of item {number} must be within -1 and 1 to be kept as int16, "
-                f"got {samples.min()} to {samples.max()}; use over='clip' to clip it, as players "
-                "do with a loud mp3, or dtype='float32' to keep it"
+                f"`waveform` of item {number} must be within -1 and 1 to be stored as int16, got "
+                f"{samples.min()} to {samples.max()}; pass over='clip' to clip it, as players do "
+                f"with a loud mp3, or dtype='float32' to keep it"
             )
         samples = samples.clip(-1.0, 1.0)
     steps: NDArray[Any] = np.minimum(np.rint(samples * 32_768), 32_767).astype(dtype)
@@ -97,7 +97,7 @@ def _encode(waveform: Any, dtype: np.dtype[Any], number: int, over: str) -> NDAr
 
 
 def check_over(over: str) -> str:
-    """Check what is to be done with samples beyond full scale."""
+    """Check the argument for samples beyond full scale."""
     if over not in ("raise", "clip"):
         raise ValueError(f"`over` must be raise or clip, got {over!r}")
     return over
@@ -108,14 +108,14 @@ def _plain(value: Any) -> Any:
 
 
 def attribute_of(dataset: Any, name: str) -> Any:
-    """Give an attribute of a data set, or of the one that a ``Subset`` is taken from, or None."""
+    """Return an attribute of a data set, or of a ``Subset``'s data set, or None."""
     while not hasattr(dataset, name) and hasattr(dataset, "dataset"):
         dataset = dataset.dataset
     return getattr(dataset, name, None)
 
 
 def fingerprint_of(dataset: Any, index: int) -> str | None:
-    """Tell an item from others without decoding it, if the data set can (``fingerprint``)."""
+    """Identify an item without decoding it, if the data set has ``fingerprint``."""
     while isinstance(dataset, Subset) and not hasattr(dataset, "fingerprint"):
         dataset, index = dataset.dataset, dataset.indices[index]
     own = dataset.fingerprint(index) if hasattr(dataset, "fingerprint") else None

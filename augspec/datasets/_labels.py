@@ -1,4 +1,4 @@
-"""The labels of the items of a data set: one each, or several, as multi-hot vectors."""
+"""The labels of a data set's items: one per item, or several as multi-hot vectors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from augspec.datasets._class_names import class_numbers
 
 
 class Labels:
-    """Numbers of the labels of every item, all in one array.
+    """The class numbers of every item in one array.
 
-    A matrix of a million items and 500 classes would take gigabytes.
+    A dense matrix of a million items and 500 classes would take gigabytes.
 
     Args:
-        numbers: Numbers of the labels of each item; one each, unless ``is_multi_hot``.
-        count: How many classes there are.
+        numbers: Class numbers of each item; one per item unless ``is_multi_hot``.
+        count: Number of classes.
         is_multi_hot: Whether an item may have several labels, or none.
     """
 
@@ -57,7 +57,7 @@ def number_labels(
     Args:
         names: Names of the labels of each item.
         classes: All classes, in the order of their numbers; the names, sorted, by default.
-        said: What an error calls an item, by its place.
+        said: Name of an item in an error, by its index.
 
     Raises:
         TypeError: If ``classes`` is one string.

@@ -1,4 +1,4 @@
-"""Files that one process at a time may write."""
+"""Files that only one process at a time may write."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from typing import BinaryIO
 
 
 def open_locked(path: Path, patience: float = 0.0) -> BinaryIO:
-    """Open a file for reading and writing, made if need be, once no other process has it.
+    """Open or create a file for reading and writing, and lock it against other processes.
 
-    The lock is released with the file, or when the process and what it has forked have ended.
+    The lock is released when the file is closed, or when the process and its forks have ended.
 
     Raises:
-        BlockingIOError: If another process has it for more than ``patience`` seconds.
+        BlockingIOError: If another process holds it for more than ``patience`` seconds.
     """
     end = time.monotonic() + patience
     while True:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
         free = _lock(file)
-        # Whoever had it may have renamed it meanwhile: a finished file is not to be touched.
+        # The previous owner may have renamed it meanwhile; a finished file must not be changed.
         if free and _is_at(file, path):
             return file
         file.close()
         if not free:
             if time.monotonic() >= end:
-                raise BlockingIOError(f"another process is writing {path}; wait for it")
+                raise BlockingIOError(
+                    f"another process is writing {path}; wait until it has finished"
+                )
             time.sleep(0.05)
 
 
 def put_in_place(file: BinaryIO, partial: Path, path: Path) -> None:
     """Rename a file that is still locked."""
-    if os.name == "nt":  # which renames no open file
+    if os.name == "nt":  # Windows cannot rename an open file
         file.close()
     partial.replace(path)
 
@@ -47,7 +49,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 def _lock(file: BinaryIO) -> bool:
     try:
         import fcntl
-    except ImportError:  # Windows: there two writers must not be started at once
+    except ImportError:  # Windows has no such lock: do not start two writers at once
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

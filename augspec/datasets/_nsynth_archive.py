@@ -1,4 +1,4 @@
-"""One pass over an archive of NSynth that leaves its notes ready to be read at random."""
+"""One pass over an archive of NSynth that stores its notes for random access."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ from augspec.datasets._progress import progress_bar
 _MAX_NOTE = 1 << 20
 _MAX_EXAMPLES = 1 << 30
 _MAX_ALL = 64 << 30
-_MAX_READ = 1 << 21  # of one read by tarfile: headers say how much to read and may lie
+_MAX_READ = 1 << 21  # bytes of one read by tarfile: headers state how much to read and may be wrong
 _MAX_END = 1 << 20
 
 
 def unpack(archive: Path, folder: Path, split: str, progress: bool = True) -> None:
-    """Put the notes of an archive into ``folder/audio.packed``, and examples.json beside it.
+    """Write the notes of an archive to ``folder/audio.packed``, with examples.json beside it.
 
-    The archive is read once, from its beginning to its end. Nothing else is written, whatever the
-    names in the archive are, and nothing is left in place unless the whole archive is good: a pass
-    that was killed is taken up again, and decoded notes are kept.
+    The archive is read once, from its beginning to its end. No other file is written, whatever
+    names the archive holds. The result is put in place only if the whole archive is good. A pass
+    that was killed resumes with the notes decoded so far.
 
     Raises:
-        ValueError: If the archive is damaged or cut, or holds what an archive of NSynth does not:
-            links, devices, sparse members, names outside of the folder, members that are too large.
-        BlockingIOError: If another process is at it.
+        ValueError: If the archive is damaged or cut, or holds members that an archive of NSynth
+            must not have: links, devices, sparse members, names outside of the folder, members that
+            are too large.
+        BlockingIOError: If another process is unpacking it.
     """
     folder.mkdir(exist_ok=True)
     size = archive.stat().st_size
@@ -74,7 +75,7 @@ def unpack(archive: Path, folder: Path, split: str, progress: bool = True) -> No
 
 
 def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield the notes, by name, and examples.json as ``""``; refuse what is not safe."""
+    """Yield the notes, by name, and examples.json as ``""``; raise for unsafe members."""
     pattern = re.compile(rf"(?:\./)?nsynth-{split}/(?:audio/([^/\\]+)\.wav|examples\.json)")
     with gzip.open(raw) as stream:
         bounded = cast("IO[bytes]", _Bounded(stream))
@@ -88,14 +89,14 @@ def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, I
                 _check(archive, member, limit, total)
                 if match and member.isreg():
                     yield match[1] or "", cast("IO[bytes]", tar.extractfile(member))
-        # The checksum of the gzip stream is at its end, behind the padding.
+        # The checksum of the gzip stream is at its end, after the padding.
         if len(stream.read(_MAX_END)) == _MAX_END:
-            raise ValueError(f"{archive} goes on after its end; it is not safe")
+            raise ValueError(f"{archive} has data after its end and is not safe; download it again")
 
 
 @contextmanager
 def _naming(archive: Path) -> Iterator[None]:
-    """Say which archive it was that could not be read."""
+    """Name the archive in errors of reading it."""
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -120,7 +121,7 @@ def _check(archive: Path, member: tarfile.TarInfo, limit: int, total: int) -> No
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that never gives more than `_MAX_READ` bytes at once, whatever is asked for."""
+    """A stream that returns at most `_MAX_READ` bytes per read."""
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Known flaws of NSynth: notes with the same samples, and one instrument's noise."""
+"""Known errors of NSynth: notes with the same samples, and the noise of one instrument."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOISY, _NOISY_FROM = "brass_acoustic_046", 84
 def clean(
     notes: Notes, audio: Path, packed: Packed | None, places: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
-    """Return the places of the notes that have neither flaw, in their order."""
+    """Return the indices of the notes that have neither error, in their order."""
     noisy = notes.instrument_names[notes.instruments] == _NOISY
     kept = np.flatnonzero(~(noisy & (notes.pitches >= _NOISY_FROM)))
     if packed is None or places is None:
@@ -31,7 +31,7 @@ def clean(
 
 
 def _hashes(audio: Path, names: NDArray[np.bytes_]) -> list[bytes]:
-    """Hash the samples of every note, or find the hash in the list beside the audio."""
+    """Return a hash of the samples of every note; stored hashes are reused."""
     sums = audio.with_name("audio.b2sums")
     known: dict[bytes, bytes] = {}
     if sums.is_file():
@@ -48,7 +48,7 @@ def _hashes(audio: Path, names: NDArray[np.bytes_]) -> list[bytes]:
             partial.write_bytes(lines)
             partial.replace(sums)
         except OSError:
-            pass  # a data set that may only be read is hashed each time
+            pass  # a read-only data set is hashed each time
     return [known[name] for name in names.tolist()]
 
 

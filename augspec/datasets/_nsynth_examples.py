@@ -12,8 +12,8 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-# The official order, but for synth_lead (officially 9, before vocal): only the train split has it,
-# and so that the ten families of the benchmark are 0 to 9 in every split, it comes last.
+# The official order, except synth_lead (officially 9, before vocal). Only the train split has it;
+# it comes last, so that the ten families of the benchmark are 0 to 9 in every split.
 FAMILIES = (
     *("bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string", "vocal"),
     "synth_lead",
@@ -35,16 +35,16 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 @dataclass
 class Notes:
-    """What is known of the notes of a split, in the order of their names.
+    """The metadata of the notes of a split, in the order of their names.
 
-    Arrays of small numbers instead of a dictionary a note: 300,000 notes take about 25 MB, and
-    workers that are forked share the pages, which reference counts of Python objects would unshare.
+    It stores arrays of small numbers instead of a dictionary per note: 300,000 notes take about 25
+    MB. Forked workers share the pages; the reference counts of Python objects would make copies.
     """
 
     names: NDArray[np.bytes_]
-    families: NDArray[np.uint8]  # place in FAMILIES
-    sources: NDArray[np.uint8]  # place in SOURCES
-    instruments: NDArray[np.int32]  # place in instrument_names
+    families: NDArray[np.uint8]  # index into FAMILIES
+    sources: NDArray[np.uint8]  # index into SOURCES
+    instruments: NDArray[np.int32]  # index into instrument_names
     pitches: NDArray[np.uint8]
     velocities: NDArray[np.uint8]
     qualities: NDArray[np.uint16]  # bit i is QUALITIES[i]
@@ -55,7 +55,7 @@ class Notes:
         return len(self.names)
 
     def select(self, index: NDArray[Any]) -> Notes:
-        """Return the notes at ``index``, places or a mask."""
+        """Return the notes at ``index``, which is indices or a mask."""
         columns = {name: column[index] for name, column in vars(self).items() if name != _TABLE}
         return Notes(**columns, instrument_names=self.instrument_names)
 
@@ -64,7 +64,7 @@ _TABLE = "instrument_names"
 
 
 def read_examples(path: Path) -> Notes:
-    """Read the metadata of all notes, note by note: a dictionary of them all would take 1 GB."""
+    """Read the metadata note by note: a dictionary of all notes would take 1 GB."""
     names: list[bytes] = []
     rows: list[tuple[int, ...]] = []
     codes: dict[str, int] = {}
@@ -99,7 +99,7 @@ def _parse(path: Path, name: str, record: Any, codes: dict[str, int]) -> tuple[i
         value = record.get(key, from_name.get(group))
         if value is None:
             raise ValueError(
-                f"{path}: {name!r} has no {key}, and its name does not tell it; names are "
+                f"{path}: {name!r} has no {key}, and its name does not give it; names are "
                 "family_source_number-pitch-velocity"
             )
         return value
@@ -157,7 +157,7 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
         with path.open(encoding="utf-8") as file:
             yield from _Scanner(file).entries()
     except _NotAnObjectError:
-        raise ValueError(f"{path} must hold an object with one entry a note") from None
+        raise ValueError(f"{path} must hold a JSON object with one entry per note") from None
     except (json.JSONDecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not JSON ({error}); unpack the split again") from error
 
@@ -167,7 +167,7 @@ class _NotAnObjectError(Exception):
 
 
 class _Scanner:
-    """Decode a JSON object entry by entry, with no more of its text in memory than a chunk."""
+    """Decode a JSON object entry by entry, with only a chunk of its text in memory."""
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._text, self._at = file, "", 0
@@ -175,7 +175,7 @@ class _Scanner:
 
     def entries(self) -> Iterator[tuple[str, Any]]:
         if self._next() != "{":
-            self._value()  # a file that is not JSON at all is told from another kind of JSON
+            self._value()  # distinguish a file that is not JSON from one of another JSON type
             raise _NotAnObjectError
         self._at += 1
         if self._next() != "}":
@@ -219,7 +219,7 @@ class _Scanner:
                 if not self._more():
                     raise
                 continue
-            # A number may go on in the next chunk.
+            # A number may continue in the next chunk.
             if end < len(self._text) or not self._more():
                 self._at = end
                 return value

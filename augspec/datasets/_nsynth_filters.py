@@ -27,7 +27,7 @@ class Filters(NamedTuple):
     instruments: Any
 
     def checked(self) -> Filters:
-        """Return the names as lists and the ranges as pairs, ``None`` where all are kept."""
+        """Return the names as lists and the ranges as pairs; ``None`` keeps all."""
         return Filters(
             _some_of("sources", self.sources, SOURCES),
             _some_of("families", self.families, FAMILIES),
@@ -38,7 +38,7 @@ class Filters(NamedTuple):
         )
 
     def mask(self, notes: Notes, examples: Path) -> NDArray[np.bool_]:
-        """Say of every note whether it is kept."""
+        """Return for every note whether it is kept."""
         kept = np.ones(len(notes), np.bool_)
         if self.sources is not None:
             kept &= np.isin(notes.sources, [SOURCES.index(name) for name in self.sources])
@@ -81,7 +81,7 @@ def _some_of(argument: str, names: Names, known: tuple[str, ...]) -> list[str] |
 def _pair(argument: str, value: Range) -> tuple[int, int] | None:
     if value is None:
         return None
-    # Integers of NumPy too, as columns of numbers hold them.
+    # Accept NumPy's integers, which columns of numbers hold.
     ends: Any = (value, value) if isinstance(value, Integral) else value
     pair = tuple(int(end) if isinstance(end, Integral) else end for end in ends)
     if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= 127:

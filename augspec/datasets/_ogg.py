@@ -1,4 +1,4 @@
-"""Where the last page of an Ogg file begins, in samples."""
+"""The first sample of the last page of an Ogg file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _END_OF_STREAM = 4  # a flag
 
 
 def last_page_start(path: Path) -> int:
-    """Return the sample that the page before the last ends with, or 0 if that cannot be told.
+    """Return the sample at which the last page begins, or 0 if it is not known.
 
     References:
         RFC 3533, "The Ogg Encapsulation Format Version 0", section 6.
@@ -24,7 +24,7 @@ def last_page_start(path: Path) -> int:
     position = 0
     while at >= 0 and at + _HEADER.size <= len(tail):
         capture, _, flags, end, _, _, _, segments = _HEADER.unpack_from(tail, at)
-        if capture != b"OggS":  # those four bytes were within a page
+        if capture != b"OggS":  # the four bytes were data inside a page
             at, position = tail.find(b"OggS", at + 1), 0
             continue
         if flags & _END_OF_STREAM:

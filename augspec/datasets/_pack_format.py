@@ -1,16 +1,17 @@
-"""The layout of a packed file: what `pack` writes and `Packed` maps.
+"""The layout of a packed file, which `pack` writes and `Packed` maps.
 
 All numbers are little-endian:
 
-- a header of 40 bytes in the first page: magic, version, where the contents are, checksums;
-- from `AUDIO_START` on the audio of the items, one after the other, each (channel, time) in C order
-  and beginning at a multiple of `ALIGNMENT` bytes;
-- ``rows``: one `ROW` an item, which says where its audio and its record are, with a checksum;
-- ``records``: what else each item holds, as JSON;
+- a header of 40 bytes in the first page: magic, version, position of the contents, checksums;
+- from `AUDIO_START` on the audio of the items in order, each (channel, time) in C order and
+  starting at a multiple of `ALIGNMENT` bytes;
+- ``rows``: one `ROW` per item with the positions of its audio and its record, and a checksum;
+- ``records``: the other values of each item, as JSON;
 - ``contents``: JSON with the count, the type of the samples, the sampling rate, the classes, and
   where rows and records lie, with a checksum.
 
-A writer knows the contents last, so they are at the end; the header is written when all else is.
+A writer knows the contents only at the end, so they come last; the header is written after
+everything else.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def read_contents(file: BinaryIO, size: int, path: object) -> dict[str, Any]:
     file.seek(0)
     header = file.read(_HEADER.size + _CRC.size)
     if header[: len(MAGIC)] != MAGIC:
-        raise ValueError(f"{path} is not a file that augspec.datasets.pack has finished")
+        raise ValueError(
+            f"{path} is not a file that augspec.datasets.pack has finished; pack it again"
+        )
     if len(header) < _HEADER.size + _CRC.size:
         raise ValueError(f"{path} is cut within its header; pack it again")
     if _CRC.unpack(header[_HEADER.size :])[0] != zlib.crc32(header[: _HEADER.size]):
@@ -72,8 +75,8 @@ def read_contents(file: BinaryIO, size: int, path: object) -> dict[str, Any]:
         )
     if start + length != size:
         raise ValueError(
-            f"{path} must have {start + length} bytes, got {size}; it is cut or was added to, "
-            "so copy or pack it again"
+            f"{path} must have {start + length} bytes, got {size}; it was cut or extended, so copy "
+            f"or pack it again"
         )
     file.seek(start)
     contents = file.read(length)
@@ -89,7 +92,7 @@ def read_contents(file: BinaryIO, size: int, path: object) -> dict[str, Any]:
 
 
 def _is_packs(contents: Any, end: int) -> bool:
-    """Say whether a table of contents has what `pack` writes: a file may come from anyone."""
+    """Check that a table of contents has the form of `pack`: a file may come from anyone."""
     if not isinstance(contents, dict) or "classes" not in contents:
         return False
     numbers = [contents.get(name) for name in _NUMBERS]
@@ -109,14 +112,14 @@ def _is_packs(contents: Any, end: int) -> bool:
 def read_tables(
     file: BinaryIO, contents: dict[str, Any], path: object
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Map the rows and the records, and check that they are undamaged and within the file."""
+    """Map the rows and the records, and check their checksums and that they lie in the file."""
     start, middle, end = contents["rows"], contents["records"], contents["end"]
     mapped = np.memmap(file, np.uint8, "r", start, end - start)
     if zlib.crc32(mapped.data) != contents["crc"]:
         raise ValueError(f"{path} has damaged rows or records (their checksum differs)")
     rows = np.asarray(mapped[: middle - start]).view(ROW)
     width = SAMPLE_TYPES[contents["dtype"]].itemsize
-    # By division: products and sums of hostile numbers would wrap around.
+    # Use division: products and sums of hostile numbers would overflow.
     outside = (rows["start"] < AUDIO_START) | (rows["start"] > start)
     outside |= (rows["channels"] < 0) | (rows["time"] < 0) | (rows["start"] % width != 0)
     room = (start - rows["start"]) // (width * np.maximum(rows["channels"], 1).astype(np.int64))

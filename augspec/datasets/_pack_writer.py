@@ -1,4 +1,4 @@
-"""Writing a packed file so that a kill at any moment costs little and changes nothing."""
+"""Writing a packed file so that it can be resumed after a kill with the same result."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from augspec.datasets._locks import open_locked, put_in_place
 from augspec.datasets._pack_format import ALIGNMENT, AUDIO_START, ROW, SAMPLE_TYPES, write_header
 
 _PATIENCE = 15.0  # seconds: workers of a process that was killed notice within five
-_SAFE = 256  # items between two times that everything is forced to the disk
+_SAFE = 256  # number of items after which everything is flushed to the disk
 
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Say which file it was that could not be written."""
+    """Name the file in errors of writing it."""
     try:
         yield
     except OSError as error:
@@ -37,16 +37,17 @@ def _naming(path: Path) -> Iterator[None]:
 class PackWriter:
     """Append items to ``path.partial`` and rename it to ``path`` in the end.
 
-    What is complete is noted in ``path.journal``, a line of JSON an item. A writer that finds the
-    two goes on after the last complete item, so that the finished file has the same bytes as one
-    written in one go. What was begun in another dtype, or holds no item yet, is begun again.
+    Complete items are listed in ``path.journal``, one line of JSON each. A writer that finds both
+    files continues after the last complete item, so that the finished file has the same bytes as
+    one written without a stop. A file that was begun in another dtype, or holds no item yet, is
+    begun again.
 
     Args:
         path: The file to make.
-        about: ``dtype``, ``sample_rate`` and ``classes``, and whatever else tells this data set
-            from another; a partial file is continued only if all of it agrees.
+        about: ``dtype``, ``sample_rate`` and ``classes``, and other values that identify the data
+            set; a partial file is continued only if all agree.
         overwrite: Replace a finished file.
-        over: ``"clip"`` clips what is beyond full scale, ``"raise"`` refuses it.
+        over: ``"clip"`` clips samples beyond full scale, ``"raise"`` raises an error.
     """
 
     def __init__(
@@ -82,19 +83,19 @@ class PackWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A full disk raises once more for what was not written: the first error says it all.
+        # A full disk raises again when the file is closed; the first error is enough.
         with contextlib.nullcontext() if error is None else contextlib.suppress(OSError):
             self.close()
 
     def close(self) -> None:
-        """Close the files; the lock goes with them."""
+        """Close the files and release the lock."""
         try:
             self._audio.close()
         finally:
             self._journal.close()
 
     def entry(self, item: dict[str, Any], number: int) -> tuple[bytes, dict[str, Any]]:
-        """Encode an item: its audio, and its line of the journal without the place."""
+        """Encode an item: its audio, and its line of the journal without the index."""
         samples, record = split_item(item, self._dtype, number, self.over)
         audio = samples.tobytes()
         channels, length = samples.shape
@@ -118,7 +119,7 @@ class PackWriter:
         with _naming(self._partial):
             self._audio.seek(start)
             self._audio.write(audio)
-            self._audio.flush()  # before the journal says that it is there
+            self._audio.flush()  # before the journal lists the item
             self._journal.write(json.dumps({"start": start, **line}).encode() + b"\n")
             self._journal.flush()
             self.count += 1
@@ -128,7 +129,7 @@ class PackWriter:
                 os.fsync(self._journal.fileno())
 
     def finish(self) -> None:
-        """Write the tables and the header, and put the file in its place."""
+        """Write the tables and the header, and rename the file to its final path."""
         rows = np.zeros(self.count, ROW)
         records: list[bytes] = []
         labelled, record_start = True, 0
@@ -185,7 +186,7 @@ class PackWriter:
         os.fsync(self._audio.fileno())
 
     def _recover(self) -> None:
-        """Find what an earlier writer completed, and drop the rest."""
+        """Find the items that an earlier writer completed, and drop the rest."""
         head = json.dumps(self.about).encode() + b"\n"
         lines = self._journal.read().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
@@ -199,7 +200,7 @@ class PackWriter:
                 )
             lines = []
         entries = lines[1:]
-        # Older ones were forced to the disk; the latest may be lost in a power cut.
+        # Older items were flushed to the disk; the latest may be lost after a power cut.
         while entries and not all(map(self._is_whole, entries[-_SAFE:])):
             entries = entries[: max(0, len(entries) - _SAFE)]
         last = json.loads(entries[-1]) if entries else None

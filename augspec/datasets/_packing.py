@@ -29,33 +29,33 @@ def pack(
 ) -> Packed:
     """Write every item of a data set to one file, and open it as `Packed`.
 
-    ``"int16"`` keeps audio from 16-bit files exactly and rounds anything else, which takes half the
-    space of ``"float32"``, and reads faster. What has been written lies in ``path.partial`` and
-    ``path.journal`` until the end. After a kill the same call goes on where it stopped, and the
-    file comes out with the same bytes: every item that is there is compared first, by the
-    ``fingerprint(index)`` of the data set (for files their size and time), or, if it has none, by
-    decoding it again. In another ``dtype`` it begins again. A data set that draws at random must
-    not be packed: it would be kept as it came out once.
+    ``"int16"`` takes half the space of ``"float32"`` and reads faster. It keeps audio from 16-bit
+    files exactly and rounds other audio. Until the end the data are in ``path.partial`` and
+    ``path.journal``. After a kill the same call resumes, and the finished file has the same bytes:
+    every written item is compared first, by the ``fingerprint(index)`` of the data set (for files
+    their size and time), or, without it, by decoding it again. With another ``dtype`` it starts
+    again. Do not pack a data set that draws at random, because one draw would be stored for ever.
 
     Args:
-        dataset: Has a length and gives dictionaries with ``waveform`` ``(channel, time)``, in any
-            number of channels and any length, beside numbers, strings, lists and tensors.
+        dataset: Data set with a length whose items are dictionaries with ``waveform`` ``(channel,
+            time)``, of any number of channels and any length, and numbers, strings, lists and
+            tensors.
         path: The file to make.
         dtype: ``"int16"`` or ``"float32"``.
-        sample_rate: Sampling rate in Hz; by default the data set's own ``sample_rate``, or that of
-            the one it is a subset of.
+        sample_rate: Sampling rate in Hz; by default the ``sample_rate`` of the data set, or of the
+            one it is a subset of.
         workers: Processes that decode; 0 decodes in this one.
         progress: Show a progress bar.
         overwrite: Replace a finished file.
-        over: What to do in int16 with samples beyond -1 and 1, which a loud mp3 decodes to:
-            ``"clip"`` or ``"raise"``.
+        over: Treatment in int16 of samples beyond -1 and 1, as a loud mp3 has: ``"clip"`` or
+            ``"raise"``.
 
     Raises:
         FileExistsError: If the file exists and ``overwrite`` is not set.
         BlockingIOError: If another process is packing to the same path.
-        ValueError: If an argument is not one of those above, an item cannot be kept in ``dtype``,
-            or what an earlier call left is not of this data set.
-        TypeError: If the data set has no length, or an item holds what JSON cannot.
+        ValueError: If an argument is not one of those above, an item cannot be stored in ``dtype``,
+            or the partial file of an earlier call is of another data set.
+        TypeError: If the data set has no length, or an item holds a value that JSON cannot store.
     """
     path = Path(path)
     if dtype not in SAMPLE_TYPES:
@@ -66,7 +66,7 @@ def pack(
         raise FileExistsError(f"{path} is there already; delete it or set `overwrite`")
     rate = attribute_of(dataset, "sample_rate") if sample_rate is None else sample_rate
     if not rate:
-        raise ValueError("`sample_rate` must be given: the data set does not say it")
+        raise ValueError("`sample_rate` must be given: the data set has no `sample_rate`")
     count = len(dataset)
     if count == 0:
         raise ValueError("`dataset` must hold at least one item")
@@ -91,7 +91,7 @@ def pack(
 
 
 def _check_same(writer: PackWriter, dataset: Dataset[dict[str, Any]], workers: int) -> None:
-    """Compare all items that an earlier call completed with what the data set gives now."""
+    """Compare all items that an earlier call completed with the current data set."""
     unknown = []
     for number, line in enumerate(writer.done()):
         fingerprint = fingerprint_of(dataset, number)
@@ -110,8 +110,8 @@ def _check_same(writer: PackWriter, dataset: Dataset[dict[str, Any]], workers: i
 
 def _changed(writer: PackWriter, number: int) -> ValueError:
     return ValueError(
-        f"{writer.path}.partial holds another item {number} than `dataset` gives now; delete it "
-        "and its journal, or choose another path"
+        f"{writer.path}.partial holds another item {number} than `dataset`; delete it and its "
+        f"journal, or choose another path"
     )
 
 

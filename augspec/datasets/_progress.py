@@ -1,4 +1,4 @@
-"""Progress bars, on a terminal that has tqdm."""
+"""Progress bars, on a terminal and with tqdm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Bar(Protocol):
-    """What is used of a tqdm bar."""
+    """The part of tqdm's interface that is used."""
 
     def __enter__(self) -> Any: ...
 

@@ -29,19 +29,19 @@ def write_shards(
     progress: bool = True,
     over: str = "raise",
 ) -> list[Path]:
-    """Write a data set as tar files that `Shards`, and the ``webdataset`` library alone, can read.
+    """Write a data set as tar files for `Shards`, or for ``webdataset`` alone.
 
-    Each item becomes ``{index}.wav`` and ``{index}.json``, and ``shards.json`` says how many items
-    each shard has. Items are dealt out in turn, so that
-    shards differ by one item at most and each has some of every part of a sorted data set. Choose
-    a multiple of the nodes times the workers of a training: shards are what is shared out.
+    Each item becomes ``{index}.wav`` and ``{index}.json``, and ``shards.json`` lists the number of
+    items of each shard. Items are assigned to shards in turn, so that shards differ by one item at
+    most and each holds items from every part of a sorted data set. Choose a multiple of nodes times
+    workers as the number of shards, because each worker gets whole shards.
 
     Args:
         dataset: As for `pack`.
-        folder: Where the shards go, ``shard-000000.tar`` and so on.
-        shards: How many.
+        folder: Folder of the shards, ``shard-000000.tar`` and so on.
+        shards: Number of shards.
         dtype: ``"int16"`` or ``"float32"``, as for `pack`.
-        sample_rate: Sampling rate in Hz; by default the data set's own ``sample_rate``.
+        sample_rate: Sampling rate in Hz; by default the ``sample_rate`` of the data set.
         progress: Show a progress bar.
         over: ``"raise"`` or ``"clip"``, as for `pack`.
 
@@ -50,7 +50,7 @@ def write_shards(
 
     Raises:
         FileExistsError: If a shard of that name exists.
-        ValueError: If an argument is not one of those above, or an item cannot be kept.
+        ValueError: If an argument is not one of those above, or an item cannot be stored.
         ImportError: If ``webdataset`` is not installed.
     """
     wds = webdataset()

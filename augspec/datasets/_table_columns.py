@@ -30,7 +30,7 @@ def paths_of(rows: Table, root: Path, path: Column) -> list[Path]:
 
 
 def texts_of_column(rows: Table, argument: str, column: Column) -> list[str]:
-    """Return what every row has in a column; none may be empty."""
+    """Return the text of a column in every row; no cell may be empty."""
     rows.check_column(argument, column)
     return [rows.text(place, argument, column) for place in range(len(rows.rows))]
 
@@ -38,10 +38,12 @@ def texts_of_column(rows: Table, argument: str, column: Column) -> list[str]:
 def rows_of_folds(
     rows: Table, fold: Column | None, folds: Any
 ) -> tuple[list[int], list[str] | None]:
-    """Return the places of the rows of some folds, and the fold of every row."""
+    """Return the indices of the rows of some folds, and the fold of every row."""
     if fold is None:
         if folds is not None:
-            raise ValueError("`fold` must be given with `folds`: the column that they are in")
+            raise ValueError(
+                "`fold` must be given with `folds`: the name of the column that holds them"
+            )
         return list(range(len(rows.rows))), None
     names = texts_of_column(rows, "fold", fold)
     if folds is None:
@@ -56,7 +58,7 @@ def rows_of_folds(
 def label_names(
     rows: Table, label: Column | None, separator: str | None
 ) -> tuple[list[list[str]], bool]:
-    """Return the names of the labels of every row, and whether a row may have several."""
+    """Return the label names of every row, and whether a row may have several."""
     if label is None:
         if separator is not None:
             raise ValueError("`label` must be given with `separator`, got None")

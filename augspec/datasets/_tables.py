@@ -16,16 +16,16 @@ Column: TypeAlias = str | Callable[[Row], Any]
 
 
 class Table(NamedTuple):
-    """The rows of a table, and what an error calls them."""
+    """The rows of a table, and their names in errors."""
 
     name: str
     columns: list[str]
     rows: list[dict[str, Any]]
-    lines: list[int]  # of the file, or the places of the rows
-    folder: Path | None  # that the file is in
+    lines: list[int]  # lines of the file, or indices of the rows
+    folder: Path | None  # folder of the file
 
     def said(self, place: int) -> str:
-        """Say which row it is, by its place."""
+        """Return the name of a row in errors, by its index."""
         kind = "row" if self.folder is None else "line"
         return f"{kind} {self.lines[place]} of {self.name}"
 
@@ -38,19 +38,19 @@ class Table(NamedTuple):
             )
 
     def value(self, place: int, column: Column) -> Any:
-        """Return what a row has in a column, or what a function makes of the row."""
+        """Return a row's cell in a column, or a function's result for the row."""
         row = self.rows[place]
         return column(row) if callable(column) else row.get(column)
 
     def text(self, place: int, argument: str, column: Column) -> str:
-        """Return what a row has in a column as text.
+        """Return a row's cell in a column as text.
 
         Raises:
-            ValueError: If it has nothing there; the message names the row.
+            ValueError: If the cell is empty; the message names the row.
         """
         value = self.value(place, column)
         if is_missing(value):
-            raise ValueError(f"{self.said(place)} has nothing for `{argument}` ({column!r})")
+            raise ValueError(f"{self.said(place)} has an empty cell for `{argument}` ({column!r})")
         return text_of(value)
 
 
@@ -59,7 +59,7 @@ def read_table(table: Any) -> Table:
 
     Raises:
         FileNotFoundError: If the file is missing.
-        TypeError: If ``table`` is none of them.
+        TypeError: If ``table`` has another type.
         ValueError: If the file is not UTF-8, has no header or no row, or a row has more cells than
             the header.
     """
@@ -89,7 +89,7 @@ def _read_file(path: Path) -> Table:
         raise FileNotFoundError(f"`table` must be an existing file, got {path}")
     rows, lines = [], []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes a mark first
+        with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes a BOM first
             header = file.readline()
             file.seek(0)
             delimiter = max("\t,;", key=header.count)
@@ -99,34 +99,34 @@ def _read_file(path: Path) -> Table:
                 if None in row:
                     raise ValueError(
                         f"line {reader.line_num} of {path} has more cells than the header; put "
-                        "quotes around what holds the delimiter"
+                        f"quotes around cells that contain the delimiter"
                     )
                 rows.append(row)
                 lines.append(reader.line_num)
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be UTF-8 ({error}); save it as such") from error
+        raise ValueError(f"{path} must be UTF-8 ({error}); save it in that encoding") from error
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num} of {path} cannot be read ({error})") from error
     return Table(str(path), columns, rows, lines, path.parent)
 
 
 def is_missing(value: Any) -> bool:
-    """Say whether a cell holds nothing: pandas has NaN or NA there."""
+    """Return whether a cell is empty; pandas has NaN or NA there."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return True
-    if type(value).__name__ == "NAType":  # cannot be compared, and pandas need not be installed
+    if type(value).__name__ == "NAType":  # NA cannot be compared, and pandas may not be installed
         return True
     return isinstance(value, float | np.floating) and math.isnan(value)
 
 
 def text_of(value: Any) -> str:
-    """Return a cell as text; pandas makes floats of whole numbers beside an empty cell."""
+    """Return a cell as text; pandas converts a column of integers with an empty cell to floats."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     return str(value).strip()
 
 
 def texts_of(value: Any) -> set[str]:
-    """Return one value or several of them as text."""
+    """Return one or several values as a list of texts."""
     several = isinstance(value, Iterable) and not isinstance(value, str)
     return {text_of(one) for one in (value if several else [value])}

@@ -1,8 +1,8 @@
-"""Decoding what libsndfile does not read, through torchcodec and FFmpeg.
+"""Decoding formats that libsndfile does not read, with torchcodec and FFmpeg.
 
-Places in these files are counted in samples from the beginning. Time stamps would not do: Matroska
-rounds them to milliseconds, WMA begins before or after zero, and after a seek backwards the decoder
-does not come to the sample it is asked for.
+Positions in these files are counted in samples from the beginning. Time stamps are not exact:
+Matroska rounds them to milliseconds, WMA begins before or after zero, and after a backward seek the
+decoder does not reach the requested sample.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from augspec.datasets._containers import foreign, read_head
 
-# What is decoded beyond the last sample that is wanted, in seconds: time stamps may be behind.
+# Seconds decoded after the last requested sample, because time stamps may be late.
 _MARGIN = 1.0
 
 
@@ -27,7 +27,7 @@ def header(path: Path) -> tuple[int, float]:
 
 
 def decode(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
-    """Return samples ``(channel, time)`` and the rate; what comes before is decoded too."""
+    """Return samples ``(channel, time)`` and the rate; the file is decoded from its start."""
     decoder = _decoder(path)
     rate = int(decoder.metadata.sample_rate)
     stop = None if frames is None else start + frames
@@ -37,7 +37,7 @@ def decode(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
         else:
             part = decoder.get_samples_played_in_range(0.0, stop / rate + _MARGIN)
             waveform = part.data
-            if waveform.shape[1] < stop:  # the time stamps are further off, or the file ends here
+            if waveform.shape[1] < stop:  # the time stamps are less exact, or the file ends here
                 waveform = _decoder(path).get_all_samples().data
     except RuntimeError as error:
         raise ValueError(f"{path} cannot be decoded ({error}); get it again") from error
@@ -45,10 +45,10 @@ def decode(path: Path, start: int, frames: int | None) -> tuple[Tensor, int]:
 
 
 def _decoder(path: Path) -> Any:
-    """Open a file; a decoder that has read once seeks wrongly, so each reading takes a new one."""
+    """Open a file; a decoder seeks wrongly after its first read, so each read opens a new one."""
     try:
         decoders: Any = importlib.import_module("torchcodec.decoders")
-    except (ImportError, OSError, RuntimeError) as error:  # the latter two if FFmpeg is missing
+    except (ImportError, OSError, RuntimeError) as error:  # the last two if FFmpeg is missing
         raise ImportError(
             f"{path} is of a format that soundfile does not read{_said(path)}; to read it install "
             "torchcodec and FFmpeg, or convert it to FLAC"
@@ -60,15 +60,15 @@ def _decoder(path: Path) -> Any:
 
 
 def _said(path: Path) -> str:
-    """Say what a file is whose name says something else."""
+    """Return a file's format if its name has another suffix, for the error."""
     container = foreign(read_head(path))
     if container is None or container.suffix == path.suffix.lower():
         return ""
-    return f": it is {container.name}, whatever its name says"
+    return f": it is {container.name}, although its name has another suffix"
 
 
 def _source(path: Path) -> Any:
-    """Name the file, or open it if its name is not UTF-8, which torchcodec cannot take."""
+    """Return the file's name, or the open file if torchcodec cannot take the name (not UTF-8)."""
     try:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Finding the audio files of a folder, each folder once, whatever links there are."""
+"""Finding the audio files of a folder; links never make a folder be read twice."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import NamedTuple
 
 
 class Skipped(NamedTuple):
-    """A file or a folder that was left out, and why."""
+    """A file or a folder that was skipped, and the reason."""
 
     path: str
     reason: str
 
 
 class Found(NamedTuple):
-    """What a walk found: files sorted by their path, and links that it did not follow."""
+    """The result of a walk: files sorted by path, and links that were not followed."""
 
     files: list[Path]
     skipped: list[Skipped]
 
 
 def audio_files(root: Path, suffixes: frozenset[str], on_error: str = "raise") -> Found:
-    """List the files below ``root`` that have one of some suffixes, hidden ones left out.
+    """List the files below ``root`` with certain suffixes, without hidden ones.
 
-    A link to a folder elsewhere is followed. It is not when it leads to a folder that is read
-    already, which would give one file two names and maybe two labels, or to one that holds the link
-    or ``root``: that would take in what lies beside ``root``, such as the validation set beside
-    the training set.
+    A link to a folder elsewhere is followed, with two exceptions. A link to a folder that was
+    already read would give a file two names and maybe two labels. A link to a folder that contains
+    the link or ``root`` would add files beside ``root``, such as the validation set beside the
+    training set.
 
     Args:
         root: The folder.
         suffixes: Of audio files, with their dots, in lower case.
-        on_error: ``"skip"`` leaves out a folder that must not be read; ``"raise"`` does not.
+        on_error: ``"skip"`` leaves out a folder without permission to read; ``"raise"`` raises.
 
     Raises:
         OSError: If a folder cannot be read, unless it is left out.
@@ -51,13 +51,13 @@ class _Walk:
         self.suffixes = suffixes
         self.files: list[Path] = []
         self.skipped: list[Skipped] = []
-        self.links: list[tuple[Path, Path]] = []  # where a link is, and the folder that holds it
+        self.links: list[tuple[Path, Path]] = []  # path of a link, and the folder that holds it
         self.seen: dict[Path, Path] = {}  # a folder, and the path by which it was read
 
     def enter(self, path: Path, real: Path) -> None:
-        """Read a folder and the folders in it; links are noted, to be followed after all others.
+        """Read a folder and the folders in it; links are stored and followed at the end.
 
-        A file below ``root`` so gets its own path, and not that of a link to its folder.
+        So a file below ``root`` gets its own path, and not that of a link to its folder.
         """
         self.seen[real] = path
         try:
@@ -80,13 +80,13 @@ class _Walk:
                 self.links.append((below, real))
 
     def follow(self, link: tuple[Path, Path]) -> None:
-        """Read the folder that a link leads to, if it is not left out."""
+        """Read the target folder of a link, unless it is excluded."""
         path, holder = link
         target = _real(path)
         if target in (holder, *holder.parents, self.root, *self.root.parents):
-            reason = f"is a link back to a folder that holds it, {target}"
+            reason = f"is a link to a folder that contains it, {target}"
         elif target in self.seen:
-            reason = f"is a link to a folder that is read already, {self.seen[target]}"
+            reason = f"is a link to a folder that was already read, {self.seen[target]}"
         else:
             self.enter(path, target)
             return

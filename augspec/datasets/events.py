@@ -22,38 +22,38 @@ __all__ = ["Event", "Events", "read_events"]
 
 
 class Events(Dataset[dict[str, Any]]):
-    """Give the items of a data set labels of frames, from events in their files.
+    """Add labels of frames to the items of a data set, from events in their files.
 
     ``frames`` ``(classes, frame)`` is 1 where an event sounds in any part of a frame, else 0. The
-    frames are equal steps over the item's waveform, as transforms move and mix them
-    (``frames`` of `augspec.transforms.RandomTransform.targets`). ``label`` ``(classes,)`` is the
-    weak label: 1 if an event of the class sounds anywhere in the item. Both are float32, and take
-    the place of those that an item has. Both follow what transforms do: a class of which a crop
-    leaves nothing is taken out of ``label``.
+    frames divide the item's waveform into equal steps; transforms move and mix them (``frames`` of
+    `augspec.transforms.RandomTransform.targets`). ``label`` ``(classes,)`` is the weak label: 1 if
+    an event of the class sounds anywhere in the item. Both are float32, and replace those of the
+    item. Both follow the transforms: a class that a crop removes completely is removed from
+    ``label``.
 
     Items need a ``path``. An event belongs to the item whose path ends with the event's ``file``,
-    with or without a suffix. Of an item with a ``start`` (a window, a segment) only the events that
-    sound in it count, from its own beginning on.
+    with or without a suffix. For an item with a ``start`` (a window, a segment) only the events
+    inside it count, relative to its beginning.
 
     Args:
         dataset: `AudioFolder`, `AudioTable`, or `Windows` over one; or any data set whose items
             have ``path``, with a ``sample_rate``.
-        events: What `read_events` gives, or tuples of file, onset, offset and label.
+        events: The result of `read_events`, or tuples of file, onset, offset and label.
         classes: Names of the labels in the order of their numbers; by default those of all events,
             sorted. Give ``classes=train.classes`` to the validation set.
         frame_seconds: Length of a frame; an item has ``round(time / frame_seconds)`` of them, at
             least one.
 
     Attributes:
-        classes: The labels' names; ``classes[place]`` is that of a row of ``frames``.
+        classes: The labels' names, in the order of the rows of ``frames``.
         sample_rate: Sampling rate in Hz.
-        unmatched: Files of events that no item is from, if ``dataset`` tells its ``paths``.
+        unmatched: Files of events without an item, if ``dataset`` has ``paths``.
 
     Raises:
-        TypeError: If ``dataset`` does not say its ``sample_rate``, or ``classes`` is a string.
+        TypeError: If ``dataset`` has no ``sample_rate``, or ``classes`` is a string.
         ValueError: If there is no event, an event ends before it begins or has a label that is not
-            in ``classes``, no event is of a file of ``dataset``, or two of its files go by the name
-            that an event has.
+            in ``classes``, no event belongs to a file of ``dataset``, or two of its files match the
+            name of an event's file.
         KeyError: While reading, if an item has no ``path``.
 
     Example:
@@ -92,7 +92,7 @@ class Events(Dataset[dict[str, Any]]):
         for event in listed:
             if event.label not in number:
                 raise ValueError(
-                    f"`classes` must have the label of every event, but {event} has another; it "
+                    f"`classes` must contain the label of every event, but {event} has another; it "
                     f"has {', '.join(map(repr, self.classes))}"
                 )
             own = (float(event.onset), float(event.offset), number[event.label])
@@ -102,15 +102,15 @@ class Events(Dataset[dict[str, Any]]):
         self.unmatched = self._match(attribute_of(dataset, "paths"))
 
     def _match(self, paths: Sequence[str] | None) -> list[str]:
-        """Return the files of events that are not there; refuse names that several files have."""
+        """Return the files of events without an item; raise if several files match a name."""
         if paths is None:
             return []
         counts = Counter(name for path in paths for name in _names(path) if name in self._events)
         for name, count in counts.items():
             if count > 1:
                 raise ValueError(
-                    f"`events` must say which file they are of, but {count} files of `dataset` go "
-                    f"by the name of {name!r}; give more of its path"
+                    f"`events` must name one file each, but {count} files of `dataset` match "
+                    f"{name!r}; give a longer part of its path"
                 )
         if not counts:
             raise ValueError(
@@ -130,7 +130,7 @@ class Events(Dataset[dict[str, Any]]):
         return {**item, "frames": frames, "label": frames.amax(-1)}
 
     def fingerprint(self, index: int) -> str | None:
-        """Tell an item from others without decoding it, if ``dataset`` can."""
+        """Identify an item without decoding it, if ``dataset`` can."""
         own = fingerprint_of(self.dataset, index)
         return None if own is None else f"{own} {self._digest}"
 
@@ -140,7 +140,7 @@ class Events(Dataset[dict[str, Any]]):
         frames = torch.zeros(len(self.classes), count)
         for name in _names(path):
             for onset, offset, number in self._events.get(name, ()):
-                # In frames; what has no length sounds in one of them.
+                # In frames; an event of length 0 sounds in one frame.
                 begin = (onset - start) / seconds * count
                 end = (offset - start) / seconds * count
                 first, last = math.floor(begin + _EPS), math.ceil(max(end, begin) - _EPS)
@@ -148,12 +148,12 @@ class Events(Dataset[dict[str, Any]]):
         return frames
 
 
-# Of a frame: an event that ends where a frame begins is not in it, whatever the rounding.
+# Tolerance in frames: an event that ends where a frame begins is outside it despite rounding.
 _EPS = 1e-6
 
 
 def _names(path: str) -> list[str]:
-    """Return what an event may call a file: each end of its path, with and without the suffix."""
+    """Return the names that an event may use: each end of the path, with and without suffix."""
     parts = PurePath(path).parts
     bare = (*parts[:-1], PurePath(path).stem)
     names = ["/".join(own[place:]) for own in (parts, bare) for place in range(len(parts))]

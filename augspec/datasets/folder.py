@@ -17,23 +17,23 @@ from augspec.datasets._walk import audio_files
 
 
 class AudioFolder(AudioFiles):
-    """Read every audio file below a folder, labelled by where it lies or what it is called.
+    """Read every audio file below a folder, with labels from its folder or its name.
 
     An item is a dictionary: ``waveform`` (float32 tensor), ``label`` (int, or a multi-hot float32
     tensor ``(classes,)`` if files may have several labels), ``index`` (int) and ``path`` (str), and
     with ``segment`` also ``start`` (seconds). The files are sorted by their
     path below ``root``; files and folders whose names start with a dot are left out. Links to
-    folders are followed, but no folder is read twice, and none that holds ``root``. Any format
-    that soundfile reads will do, by suffix: wav, flac, ogg, opus, mp3, aiff, au, caf, w64; with
-    torchcodec and FFmpeg installed also m4a, aac, ac3, mka, webm, wma and wv. How a file is read
-    its first bytes tell: an m4a that is called .mp3 is read as an m4a. The default collate of a
-    DataLoader stacks files of one length; files of several lengths need ``segment``, a crop or
+    folders are followed, but no folder is read twice, and none that holds ``root``. Files are found
+    by suffix: wav, flac, ogg, opus, mp3, aiff, au, caf and w64, and with torchcodec and FFmpeg
+    installed also m4a, aac, ac3, mka, webm, wma and wv. The first bytes of a file determine its
+    format: an m4a that is called .mp3 is read as an m4a. The default collate of a DataLoader stacks
+    files of one length; files of several lengths need ``segment``, a crop or
     ``collate_fn=augspec.collate``.
 
-    A segment is read from the file without decoding the rest, and holds what the whole file,
-    resampled or not, holds there. (In the formats that need torchcodec what comes before it is
-    decoded too: their time stamps are not exact.) Its place depends on ``seed``, the epoch
-    (`set_epoch`) and ``index`` alone, not on the order or the number of workers.
+    A segment is read without decoding the rest of the file, and equals that part of the whole file,
+    also after resampling. (Formats that need torchcodec are decoded from the start of the file,
+    because their time stamps are not exact.) Its place depends only on ``seed``, the epoch
+    (`set_epoch`) and ``index``, not on the order or the number of workers.
 
     Args:
         root: The folder, searched to any depth.
@@ -45,34 +45,34 @@ class AudioFolder(AudioFiles):
             ``split_by_folder``). A compiled pattern is searched for in the path below ``root``,
             with ``/`` between folders, and its group 1 is the split. A function gets the file and
             returns the name of the split.
-        split: Keep only the files of this split. ``classes`` are those of all splits, so that
-            labels mean the same in each.
+        split: Keep only the files of this split. ``classes`` are those of all splits, so that label
+            numbers are the same in each.
         classes: Names of the labels in the order of their numbers. By default the names that are
-            found, sorted as text: "10" comes before "2". Give ``classes=train.classes`` to a
-            validation set in a folder of its own: it may lack a class, and its labels would be
-            numbered otherwise.
-        separator: What is between several labels in one name, such as ``"+"`` for the folder
+            found, sorted as text: "10" comes before "2". Pass ``classes=train.classes`` to a
+            validation set in another folder: if it lacks a class, its labels would get other
+            numbers.
+        separator: Separator of several labels in one name, such as ``"+"`` for the folder
             ``dog+rain``. With it, or where a function returns lists, labels are multi-hot; a file
             may then have none.
-        sample_rate: Resample what has another rate to this one, in Hz, while loading. By default
-            nothing is resampled and all files must share one rate: ``T.Resample`` in the front end
-            then resamples whole batches on the device.
+        sample_rate: Rate in Hz to which files of other rates are resampled while loading. By
+            default nothing is resampled and all files must have the same rate: ``T.Resample`` in
+            the front end then resamples whole batches on the device.
         mono: Average the channels into one; otherwise they are kept.
         segment: Seconds to read of each file. A shorter file is read whole.
         segment_from: ``"random"``, ``"start"`` or ``"center"``.
         seed: Seed of the places of random segments.
-        on_error: ``"raise"`` or ``"skip"``. To skip leaves out, when the folder is opened, files
-            that cannot be read, are cut, hold no samples or hold a NaN (for which files of floats
-            are read through). A file that proves damaged only when an item is read is replaced by
-            the next one that is not, whose label, path and index the item has. ``skipped`` lists
-            both.
+        on_error: ``"raise"`` or ``"skip"``. With ``"skip"``, opening the folder leaves out files
+            that cannot be read, are cut, hold no samples or hold a NaN (files of floats are read
+            completely for this check). If a file turns out to be damaged when an item is read, the
+            next good item is returned instead, with its own label, path and index. ``skipped``
+            lists both.
 
     Attributes:
         classes: The labels' names; ``classes[label]`` is the name of a label.
         sample_rate: Sampling rate of the items in Hz.
         labels: Label of every file, int64, or float32 ``(files, classes)``.
         durations: Seconds of every file, as its header says.
-        lengths: Samples a channel of every whole file, at ``sample_rate``.
+        lengths: Samples per channel of every whole file, at ``sample_rate``.
         skipped: Path and reason of each file that was left out, in this process, and of each link
             that was not followed.
 
@@ -82,7 +82,7 @@ class AudioFolder(AudioFiles):
     Raises:
         FileNotFoundError: If the root is missing.
         TypeError: If ``label_from`` or ``split_from`` is none of the three, or the function does
-            not return a string (of ``label_from`` also lists of them).
+            not return a string (for ``label_from``, a string or a list of strings).
         ImportError: If a file needs torchcodec.
         ValueError: If an argument is not one of those above, there is no audio file, a file gives
             no label or one that is not in ``classes``, a header cannot be read, or a file has
@@ -155,10 +155,10 @@ class AudioFolder(AudioFiles):
 def _of_split(
     root: Path, files: list[Path], split_from: NameFrom | None, split: str | None
 ) -> list[int]:
-    """Return the places of the files of a split, of all if none is named."""
+    """Return the indices of the files of a split, or of all files without ``split``."""
     if split_from is None or split is None:
         if split_from is not None or split is not None:
-            raise ValueError("`split_from` and `split` must be given together or not at all")
+            raise ValueError("`split_from` and `split` must be given together: one is missing")
         return list(range(len(files)))
     split_of = splitter(root, split_from)
     names = [split_of(file) for file in files]

@@ -20,23 +20,22 @@ NOTE = 64_000  # samples: 3 s held and 1 s released
 
 
 class GMNotes(Dataset[dict[str, Any]]):
-    """Read the notes that come with the package: 880 notes of 81 instruments.
+    """Read the notes that are included in the package: 880 notes of 81 instruments.
 
     They are in NSynth's format: 16 kHz, mono, 3 s held and 1 s released. Each of the ten families
     has 64 notes in train and 24 in valid, of several instruments, pitches and velocities. Train and
     valid share no program (all renderings of a General MIDI program are in one split) and no sample
-    of a soundfont. Notes of an instrument keep their levels to each other; its loudest peaks at -3
+    of a soundfont. Notes of an instrument keep their relative levels; the loudest one peaks at -3
     dBFS. They were rendered dry from two MIT-licensed soundfonts; ``recipes/build_gm_notes.py``
     builds them again.
 
-    An item is a dictionary as ``NSynth`` gives it: ``waveform`` (float32 tensor), ``label`` (int),
+    An item is a dictionary as in ``NSynth``: ``waveform`` (float32 tensor), ``label`` (int),
     ``index`` (int), ``instrument`` (str, such as ``"reed_fluid_064"``), ``pitch`` (MIDI number),
     ``velocity`` (0 to 127) and ``path`` (str, the file that holds the instrument's notes).
 
-    Opening reads an index only. The file of an instrument is decoded on first use and kept as
-    16-bit samples: about a second and 85 MB for the whole of train, once in every process that
-    reads it.
-    Workers of a DataLoader decode for themselves, so give them ``persistent_workers=True`` or none.
+    Opening only reads an index. The file of an instrument is decoded at its first use and kept as
+    16-bit samples: about a second and 85 MB for the whole of train in each process. Each worker of
+    a DataLoader decodes its own copy, so use ``persistent_workers=True`` or no workers.
 
     Args:
         split: ``"train"`` or ``"valid"``.
@@ -56,7 +55,7 @@ class GMNotes(Dataset[dict[str, Any]]):
 
     Raises:
         ValueError: If the split is neither of the two.
-        FileNotFoundError: If the package was installed without its notes.
+        FileNotFoundError: If the notes are missing from the installed package.
 
     Example:
         >>> from augspec.datasets import GMNotes
@@ -98,7 +97,7 @@ class GMNotes(Dataset[dict[str, Any]]):
         return np.full(len(self), NOTE, np.int64)
 
     def part(self, index: int, start: int, size: int) -> dict[str, Any]:
-        """Give a note with ``size`` samples from ``start``, fewer where it ends."""
+        """Return a note with ``size`` samples from ``start``, fewer at its end."""
         index = range(len(self))[index]
         instrument = str(self.instruments[index])
         begin = self._starts[index]
@@ -114,7 +113,7 @@ class GMNotes(Dataset[dict[str, Any]]):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        # A spawned worker gets the index; sending 85 MB would take longer than decoding.
+        # A spawned worker gets only the index: sending 85 MB would take longer than decoding.
         return self.__dict__ | {"_decoded": {}}
 
     def _decode(self, instrument: str) -> NDArray[np.int16]:

@@ -14,19 +14,19 @@ __all__ = ["Indexed"]
 
 
 class Indexed(Dataset[dict[str, Any]]):
-    """Give the items of a data set as dictionaries with an ``index``: their places in it.
+    """Return the items of a data set as dictionaries with ``index``, their position in it.
 
-    An `augspec.DeviceLoader` needs both. The items of a ``ConcatDataset`` get distinct numbers
-    this way: each of its data sets counts from 0 by itself, and two examples of one number would
-    draw the same. An ``index`` that the items have is replaced.
+    `augspec.DeviceLoader` needs both. The items of a ``ConcatDataset`` get distinct numbers: each
+    of its data sets counts from 0, and two examples with the same number would get the same draws.
+    An existing ``index`` of the items is replaced.
 
     Args:
-        dataset: Has a length and items: dictionaries, or tuples.
+        dataset: Data set with a length, whose items are dictionaries or tuples.
         names: Names of the parts of a tuple, in its order; ``None`` leaves a part out.
 
     Attributes:
-        classes: Those of ``dataset``, where it has some.
-        sample_rate: That of ``dataset``, where it has one.
+        classes: Those of ``dataset``, if it has them.
+        sample_rate: That of ``dataset``, if it has one.
 
     Raises:
         ValueError: If the data sets of a ``ConcatDataset`` number their classes differently.
@@ -45,7 +45,7 @@ class Indexed(Dataset[dict[str, Any]]):
         self.dataset = dataset
         self.names = None if names is None else tuple(names)
         classes, sample_rate = classes_of(dataset), attribute_of(dataset, "sample_rate")
-        # Left out where they are not known, so that one may ask for them with hasattr.
+        # The attributes are missing if they are not known, so that hasattr works.
         if classes is not None:
             self.classes = classes
         if sample_rate is not None:

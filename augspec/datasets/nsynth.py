@@ -34,18 +34,18 @@ class NSynth(Dataset[dict[str, Any]]):
     ``instrument`` (str), ``pitch`` (MIDI number), ``velocity`` (0 to 127) and ``path`` (str). The
     notes are in the order of their names.
 
-    ``root`` holds ``nsynth-{split}`` with ``examples.json`` and ``audio/*.wav``, or the archive
-    ``nsynth-{split}.jsonwav.tar.gz`` as it is downloaded. Of an archive you need not unpack
-    anything, but it does take space: a gzip stream cannot be read at random, so the first opening
-    reads it once and leaves the decoded notes in one file, ``nsynth-{split}/audio.packed`` (the
-    size of the wav files: 37 GB for train), with ``examples.json`` beside it. From then on the
-    archive is not needed. A pass that is killed goes on where it stopped.
+    ``root`` holds ``nsynth-{split}`` with ``examples.json`` and ``audio/*.wav``, or the downloaded
+    archive ``nsynth-{split}.jsonwav.tar.gz``. You need not unpack the archive, but it needs space:
+    a gzip stream has no random access, so the first opening reads it once and writes the decoded
+    notes to one file, ``nsynth-{split}/audio.packed`` (the
+    size of the wav files: 37 GB for train), with ``examples.json`` beside it. After that the
+    archive is not needed. A pass that was killed resumes where it stopped.
 
     Labels are the same numbers in every split: 0 to 9 are the ten families in the official order
     (``bass brass flute guitar keyboard mallet organ reed string vocal``), and 10 is ``synth_lead``.
     They differ from ``instrument_family`` in ``examples.json``, which has ``synth_lead`` at 9 and
-    ``vocal`` at 10. ``synth_lead`` is a class only when the chosen notes hold one, which of the
-    official splits only train does: size a classifier by the training set's ``classes``.
+    ``vocal`` at 10. ``synth_lead`` is a class only if the selected notes contain it; of the
+    official splits only train does. Take the number of classes from the training set's ``classes``.
 
     A field that ``examples.json`` lacks is taken from the name of the note
     (``family_source_number-pitch-velocity``); a note without ``qualities_str`` has no qualities.
@@ -54,21 +54,21 @@ class NSynth(Dataset[dict[str, Any]]):
         root: The folder of the splits or the archives.
         split: ``"train"``, ``"valid"`` or ``"test"``.
         sources: Keep only these of ``"acoustic"``, ``"electronic"`` and ``"synthetic"``; ``None``
-            keeps all, here and below.
+            keeps all, as for the next arguments.
         families: Keep only these families.
-        pitch: Keep one MIDI number, or a range from the first to the second, both included.
+        pitch: Keep one MIDI number, or a range ``(low, high)``, both included.
         velocity: Keep one velocity, or a range. The official ones are 25, 50, 75, 100 and 127.
         qualities: Keep the notes that have all of these, such as ``"bright"``.
         instruments: Keep only these instruments, such as ``"reed_acoustic_011"``.
-        clean: Drop notes with the same samples as one before them among the chosen ones, whatever
-            their instruments, and the notes of brass_acoustic_046 from pitch 84 up, which are
-            noise. The first time this reads all chosen audio of a folder (a minute or more for
-            train) and keeps its hashes in ``nsynth-{split}/audio.b2sums``; delete that file when
-            the audio changes.
-        download: Fetch the archive if neither it nor the split is there.
-        source_url: Where archives are; ``/nsynth-{split}.jsonwav.tar.gz`` is added.
-        sha256: Checksum that the downloaded archive must have. Without it the size is checked, and
-            the archive's own checksum when it is read.
+        clean: Drop selected notes with the same samples as an earlier selected note, also of
+            another instrument, and the notes of brass_acoustic_046 from pitch 84 up, which are
+            noise. The first call reads all selected audio of a folder (a minute or more for train)
+            and stores hashes in ``nsynth-{split}/audio.b2sums``; delete that file when the audio
+            changes.
+        download: Download the archive if neither it nor the split exists.
+        source_url: Address of the archives; ``/nsynth-{split}.jsonwav.tar.gz`` is appended.
+        sha256: Checksum that the downloaded archive must have. Without it only the size and, on
+            reading, the archive's own checksum are checked.
         progress: Show progress bars while downloading and while reading an archive.
 
     Attributes:
@@ -83,8 +83,8 @@ class NSynth(Dataset[dict[str, Any]]):
         FileNotFoundError: If the root, the split, ``examples.json`` or a file that it names is
             missing.
         ValueError: If an argument is not one of those above, ``examples.json`` or the archive is
-            damaged, the archive holds what could write or fill up outside of its folder, or no
-            note is left. Reading an item raises it if the file is damaged or cut.
+            damaged, the archive holds unsafe members, or no note is left. Reading an item raises it
+            if the file is damaged or cut.
 
     References:
         J. Engel et al., "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders", ICML
@@ -121,7 +121,7 @@ class NSynth(Dataset[dict[str, Any]]):
         self.sample_rate = _common_sample_rate(examples, notes)
         self._audio = folder / "audio"
         self._packed: Packed | None = None
-        self._places: NDArray[np.int64] | None = None  # of the notes in the packed file
+        self._places: NDArray[np.int64] | None = None  # index of the notes in the packed file
         if self._audio.is_dir() or not (folder / "audio.packed").is_file():
             _check_files(self._audio, examples, notes.names)
         else:
@@ -174,27 +174,27 @@ class NSynth(Dataset[dict[str, Any]]):
         return np.not_equal(self._notes.qualities[:, None] & bits, 0)
 
     def select(self, index: ArrayLike) -> NSynth:
-        """Return the data set of some notes, by their places or by a mask; ``index`` counts anew.
+        """Return a data set of some notes, by index or mask; ``index`` starts again from 0.
 
         ``classes`` stay as they are.
 
         Raises:
-            ValueError: If no note is chosen.
+            ValueError: If no note is selected.
         """
         places = np.asarray(index)
         chosen = np.arange(len(self))[places] if places.size else places
         if len(chosen) == 0:
-            raise ValueError("`index` must choose at least one note")
+            raise ValueError("`index` must select at least one note, got none")
         other = copy.copy(self)
         other._set_subset(chosen)
         other.classes = self.classes
         return other
 
     def split_by_instrument(self, valid: float = 0.2, seed: int = 0) -> tuple[NSynth, NSynth]:
-        """Split the notes in two so that no instrument is in both; see `split_by_group`.
+        """Split the notes in two parts without a common instrument; see `split_by_group`.
 
         Args:
-            valid: Share of each family's instruments that go to the second part.
+            valid: Fraction of each family's instruments for the second part.
             seed: Another seed gives another split.
         """
         first, second = split_by_group(self.instruments, self.labels, valid=valid, seed=seed)
@@ -207,12 +207,12 @@ class NSynth(Dataset[dict[str, Any]]):
         return self._item(range(len(self))[index], 0, None)
 
     def part(self, index: int, start: int, size: int) -> dict[str, Any]:
-        """Give a note with ``size`` samples from ``start``, the only ones that are read."""
+        """Return a note with ``size`` samples from ``start``; only these are read."""
         return self._item(range(len(self))[index], int(start), int(size))
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Samples of every note; of wav files all headers are read for it."""
+        """Samples of every note; for wav files this reads all headers."""
         if self._packed is not None and self._places is not None:
             return self._packed.lengths[self._places]
         paths = (Path(self._path(index)) for index in range(len(self)))
@@ -240,7 +240,7 @@ class NSynth(Dataset[dict[str, Any]]):
 
 
 class Article(NamedTuple):
-    """What the article of 2018 trained on: two data sets and the features."""
+    """The data of the article of 2018: two data sets and the features."""
 
     train: NSynth
     valid: NSynth
@@ -248,10 +248,10 @@ class Article(NamedTuple):
 
 
 def nsynth_article(root: str | os.PathLike[str], **options: Any) -> Article:
-    """Return the subset and the settings of the article that augspec grew out of.
+    """Return the subset and the settings of the article from which augspec started.
 
-    The acoustic notes of the official train and valid splits, and log-mel spectrograms with
-    ``n_fft`` 1024, hop 256 and 40 bands from 20 to 8000 Hz.
+    They are the acoustic notes of the official train and valid splits, and log-mel spectrograms
+    with ``n_fft`` 1024, hop 256 and 40 bands from 20 to 8000 Hz.
 
     Args:
         root: As in `NSynth`.
@@ -272,7 +272,7 @@ def nsynth_article(root: str | os.PathLike[str], **options: Any) -> Article:
 def _prepare(
     root: Path, split: str, source_url: str | None, sha256: str | None, progress: bool
 ) -> Path:
-    """Return the folder of the split; make it from the archive, and get that, if need be."""
+    """Return the folder of the split; if needed, download the archive and unpack it."""
     folder = root / f"nsynth-{split}"
     name = f"nsynth-{split}.jsonwav.tar.gz"
     # Several processes, such as the ranks of a training, may open the split at once.
@@ -285,7 +285,7 @@ def _prepare(
             unpack(root / name, folder, split, progress)
         except BlockingIOError:
             time.sleep(1.0)
-        except FileExistsError:  # another one has finished meanwhile
+        except FileExistsError:  # another process has finished meanwhile
             continue
     if not root.is_dir():
         raise FileNotFoundError(f"`root` must be an existing folder, got {root}")
@@ -304,7 +304,7 @@ def _has_audio(folder: Path, archive: Path) -> bool:
 
 
 def _check_files(audio: Path, examples: Path, names: NDArray[np.bytes_]) -> None:
-    """Compare the names with one listing; asking for each file would take minutes."""
+    """Compare the names with one listing: a test of each file would take minutes."""
     if not audio.is_dir():
         raise FileNotFoundError(f"{audio} is missing; unpack the split again")
     present = np.array([os.fsencode(entry.name) for entry in os.scandir(audio)], np.bytes_)
@@ -312,12 +312,12 @@ def _check_files(audio: Path, examples: Path, names: NDArray[np.bytes_]) -> None
     if len(missing):
         raise FileNotFoundError(
             f"{examples} names {len(missing)} files that {audio} does not hold, the first is "
-            f"{missing[0].decode()}.wav; unpack the split again or take them out of it"
+            f"{missing[0].decode()}.wav; unpack the split again or remove them from it"
         )
 
 
 def _places(packed: Packed, examples: Path, names: NDArray[np.bytes_]) -> NDArray[np.int64]:
-    """Find the notes in the packed file, which has them in the order of the archive."""
+    """Find the notes in the packed file, whose order is that of the archive."""
     there = np.array([name.encode() for name in packed.column("name")], np.bytes_)
     order = np.argsort(there)
     places: NDArray[np.int64] = order[

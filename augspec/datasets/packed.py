@@ -1,4 +1,4 @@
-"""Any data set as one memory-mapped file: the fastest to read at random, and easy to move."""
+"""Any data set as one memory-mapped file: fast random access, and easy to copy."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _SCALE = np.float32(2.0**-15)
 class Packed(Dataset[dict[str, Any]]):
     """Read a file that `pack` wrote.
 
-    An item is the dictionary that the packed data set gave: ``waveform`` (float32 tensor),
-    ``index`` (int), ``label`` and whatever else there was; what was a tensor is one again. The
-    file is mapped, not read: opening takes milliseconds, the pages are shared by all processes on
-    the machine, and an object that is pickled opens the file again where it arrives.
+    An item is the dictionary of the packed data set: ``waveform`` (float32 tensor), ``index``
+    (int), ``label`` and the other keys; tensors are tensors again. The file is memory-mapped:
+    opening takes milliseconds, all processes on the machine share the pages, and a pickled object
+    opens the file again in the other process.
 
-    Opening checks the header, the size and the tables. The audio has a checksum an item, which
-    ``verify`` compares; reading an item does not.
+    Opening checks the header, the size and the tables. The audio of each item has a checksum, which
+    only ``verify`` compares.
 
     Args:
         path: The file.
         verify: Check all audio now, which reads the whole file.
-        copy: Give each item audio of its own. Without it a ``waveform`` is a view of the mapped
-            file, for files of float32: reading an item moves nothing, and a loader's batch is the
-            only copy. Whoever edits a view in place edits what this process reads from then on,
-            never the file.
+        copy: Copy the audio of each item. With False, for files of float32 only, a ``waveform`` is
+            a view of the mapped file: reading an item copies nothing, and the loader's batch is the
+            only copy. An in-place edit of a view changes later reads in this process, but not the
+            file.
 
     Attributes:
         classes: The labels' names, as the packed data set had them, or ``None``.
         sample_rate: Sampling rate in Hz.
         labels: Label of every item, int64; float32 ``(items, classes)`` if the labels are
-            multi-hot, which are then read at the first use; ``None`` if they are neither.
-        lengths: Samples a channel of every item.
+            multi-hot, read at the first use; ``None`` for other labels.
+        lengths: Samples per channel of every item.
 
     Shape:
         ``waveform`` is ``(channel, time)``.
@@ -84,7 +84,7 @@ class Packed(Dataset[dict[str, Any]]):
                 raise ValueError(
                     f"`copy` must be on for {self.path}, which holds {dtype} and not float32"
                 )
-            # "c" maps pages that become this process's own when they are written to.
+            # "c" is copy-on-write: pages that this process writes to become private.
             self._samples = np.asarray(np.memmap(file, dtype, "r" if copy else "c", shape=shape))
         self.classes: list[str] | None = contents["classes"]
         self.sample_rate = int(contents["sample_rate"])
@@ -117,7 +117,7 @@ class Packed(Dataset[dict[str, Any]]):
         return item
 
     def part(self, index: int, start: int, size: int) -> dict[str, Any]:
-        """Give an item with ``size`` samples from ``start``, the only ones that are read."""
+        """Return an item with ``size`` samples from ``start``; only these are read."""
         index = range(len(self._rows))[index]
         first, time, record, _, channels, record_bytes, _, _ = self._rows[index].item()
         item = self._record(index, record, record_bytes)
@@ -125,7 +125,7 @@ class Packed(Dataset[dict[str, Any]]):
         return item
 
     def fingerprint(self, index: int) -> str:
-        """Tell an item from others without reading its audio, by checksums."""
+        """Identify an item without reading its audio, by checksums."""
         row = self._rows[index]
         record, size = int(row["record"]), int(row["record_bytes"])
         return f"{row['crc']} {zlib.crc32(self._records[record : record + size])}"
@@ -140,7 +140,9 @@ class Packed(Dataset[dict[str, Any]]):
         return item
 
     def _damaged(self, index: int) -> ValueError:
-        return ValueError(f"{self.path}: the record of item {index} is no JSON object; pack again")
+        return ValueError(
+            f"{self.path}: the record of item {index} is not a JSON object; pack the data set again"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "copy": self.copy}
@@ -149,13 +151,13 @@ class Packed(Dataset[dict[str, Any]]):
         self.__init__(**state)  # type: ignore[misc]
 
     def waveform(self, index: int, start: int = 0, size: int | None = None) -> Tensor:
-        """Return the audio of an item alone, or ``size`` samples of it: ``(channel, time)``."""
+        """Return only the audio of an item, or ``size`` samples of it: ``(channel, time)``."""
         first, time, _, _, channels, _, _, _ = self._rows[index].item()
         part = slice(start, None if size is None else start + size)
         return self._waveform(first, channels, time, part)
 
     def column(self, name: str) -> list[Any]:
-        """Return what every item holds under ``name``, ``None`` where an item holds nothing."""
+        """Return the value of every item under ``name``, ``None`` where an item has none."""
         text = self._records.tobytes()
         places = zip(
             self._rows["record"].tolist(), self._rows["record_bytes"].tolist(), strict=True
@@ -182,9 +184,9 @@ class Packed(Dataset[dict[str, Any]]):
                 )
 
     def hashes(self, indices: NDArray[np.int64]) -> list[bytes]:
-        """Return a value for the audio of each item that only the same audio has too.
+        """Return a hash of the audio of each item; equal values mean equal audio.
 
-        The checksums tell most apart; only audio that shares one is read and hashed.
+        Checksums differ for most audio; only audio with equal checksums is read and hashed.
         """
         crcs = self._rows["crc"][indices]
         _, inverse, counts = np.unique(crcs, return_inverse=True, return_counts=True)

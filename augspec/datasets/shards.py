@@ -1,4 +1,4 @@
-"""Shards for training from a cluster's storage, read by WebDataset."""
+"""Shards for training from a cluster's storage, read with WebDataset."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ INDEX = "shards.json"
 
 
 class Shards(IterableDataset[dict[str, Any]]):
-    """Stream the items of shards, shared out among the nodes and workers of a training.
+    """Stream the items of shards, divided among the nodes and workers of a training.
 
-    An item is the dictionary that was written: ``waveform`` (float32 tensor), ``index`` (its place
-    in the data set that was written) and the rest. In an epoch every item comes once, in one worker
+    An item is the dictionary that was written: ``waveform`` (float32 tensor), ``index`` (its index
+    in the written data set) and the other keys. In an epoch every item is read once, by one worker
     of one node. The node is that of ``torch.distributed`` or of ``RANK`` and ``WORLD_SIZE`` in the
-    environment. Nodes may differ by some items: `loader` makes a data loader that gives the same
-    number of batches on each, and has a length.
+    environment. The number of items differs between nodes; `loader` makes a data loader with the
+    same number of batches on each node, and a length.
 
     Args:
         urls: Shards: paths, addresses, or one string with braces,
-            ``"/data/shard-{000000..000063}.tar"``. They are opened by ``webdataset``, which runs
-            what follows ``pipe:`` in a shell; take addresses from no one you do not trust.
-        shuffle: Items in the buffer that shuffles them; 0 keeps the order. Shards are shuffled too,
-            anew in each epoch (`set_epoch`).
+            ``"/data/shard-{000000..000063}.tar"``. ``webdataset`` opens them, and runs the text
+            after ``pipe:`` in a shell: only use addresses that you trust.
+        shuffle: Items in the buffer that shuffles them; 0 keeps the order. Shards are also
+            shuffled, differently in each epoch (`set_epoch`).
         seed: Seed of the order, the same on every node.
-        counts: Items of every shard; by default those that ``shards.json`` beside local shards
-            says. Only lengths need them.
+        counts: Items of every shard; by default those in ``shards.json`` beside local shards. Only
+            lengths need them.
 
     Attributes:
-        sample_rate: Sampling rate in Hz, if ``shards.json`` is there, else ``None``.
-        classes: The labels' names, likewise.
+        sample_rate: Sampling rate in Hz from ``shards.json``, or ``None`` without that file.
+            classes: The labels' names, from the same file.
 
     Shape:
         ``waveform`` is ``(channel, time)``.
 
     Raises:
-        TypeError: If a length is asked for and the counts are not known.
+        TypeError: If a length is needed and the counts are not known.
         ValueError: While iterating, if there are fewer shards than workers on all nodes.
         ImportError: If ``webdataset`` is not installed.
     """
@@ -84,11 +84,11 @@ class Shards(IterableDataset[dict[str, Any]]):
                 raise ValueError(
                     f"`counts` must be as many as shards, {len(self.urls)}, got {len(self.counts)}"
                 )
-        # Shared, so that workers that live on are told of a new epoch.
+        # Shared memory, so that persistent workers see a new epoch.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, which decides on the order, in workers that live on too."""
+        """Set the epoch, which determines the order, also in persistent workers."""
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
@@ -100,11 +100,11 @@ class Shards(IterableDataset[dict[str, Any]]):
     def loader(
         self, batch_size: int, *, num_workers: int = 0, drop_last: bool = False, **options: Any
     ) -> DataLoader[Any]:
-        """Make a data loader that gives the same number of batches on each node, in each epoch.
+        """Make a data loader with the same number of batches on each node, in each epoch.
 
-        It is the smallest number that any node can have in any epoch; what is beyond it is left
-        out, a few items of another part of the data in each epoch if they are shuffled. So no node
-        waits for another at the end of an epoch, and ``len`` of the loader is exact.
+        The number is the smallest that any node can have in any epoch; a few more items are left
+        out, different ones in each epoch if they are shuffled. So no node waits for another at the
+        end of an epoch, and ``len`` of the loader is exact.
 
         Args:
             batch_size: Examples in a batch.
@@ -119,9 +119,9 @@ class Shards(IterableDataset[dict[str, Any]]):
         _, nodes, _, _ = webdataset().utils.pytorch_worker_info()
         workers = max(1, int(num_workers))
         self._check_shared(nodes, workers)
-        batch_size = int(batch_size)  # torch refuses NumPy's integers
+        batch_size = int(batch_size)  # torch does not accept NumPy's integers
         counts = self._known_counts()
-        if self.shuffle:  # any shard may come to any worker
+        if self.shuffle:  # any worker may get any shard
             counts = sorted(counts)
         totals = []
         for node in range(nodes):
@@ -160,8 +160,8 @@ class Shards(IterableDataset[dict[str, Any]]):
     def _check_shared(self, nodes: int, workers: int) -> None:
         if len(self.urls) < nodes * workers:
             raise ValueError(
-                f"{len(self.urls)} shards cannot be shared by {nodes} nodes of {workers} workers; "
-                "write more shards or use fewer workers"
+                f"{len(self.urls)} shards are too few for {nodes} nodes of {workers} workers; "
+                f"write more shards or use fewer workers"
             )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -174,12 +174,12 @@ class Shards(IterableDataset[dict[str, Any]]):
             wds.SimpleShardList(urls),
             wds.split_by_node,
             wds.split_by_worker,
-            _open,  # wds.tarfile_to_samples does all of the next three but leaves shards open
+            _open,  # wds.tarfile_to_samples does the same as the next three, but leaves shards open
             wds.tariterators.tar_file_expander,
             wds.tariterators.group_by_keys,
         ]
         if self.shuffle:
-            # It adds one to its epoch first.
+            # WebDataset adds one to the epoch first.
             stages.append(wds.detshuffle(self.shuffle, seed=self.seed, epoch=epoch - 1))
         yield from map(_item, wds.DataPipeline(*stages))
 
@@ -199,14 +199,16 @@ class EvenLoader(DataLoader[Any]):
 
 
 def _read_index(urls: list[str]) -> dict[str, Any]:
-    """Read what `write_shards` says of the shards, if they are files in one folder."""
+    """Read the index of `write_shards`, if the shards are files in one folder."""
     folders = {Path(url).parent for url in urls}
     path = folders.pop() / INDEX
     if folders or not path.is_file():
         return {}
     index = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(index, dict) or not isinstance(index.get("items"), dict):
-        raise ValueError(f"{path} must be as write_shards writes it; delete it or write it again")
+        raise ValueError(
+            f"{path} must have the form that write_shards writes; delete it or write it again"
+        )
     return index
 
 
@@ -231,7 +233,7 @@ def _item(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def webdataset() -> ModuleType:
-    """Import the library of that name, or say how to install it."""
+    """Import webdataset; if it is missing, the error says how to install it."""
     try:
         import webdataset as module
     except ImportError as error:

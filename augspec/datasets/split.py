@@ -1,4 +1,4 @@
-"""Splits that keep what belongs together on one side."""
+"""Splits that keep the examples of a group in one part."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ def split_by_group(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split examples in two so that no group (an instrument, a speaker) is in both parts.
 
-    Accuracy on notes of instruments that were trained on says little about other instruments.
-    Groups are taken in the order of a hash of their names and the seed, so that adding examples to
-    a group moves nothing. With ``labels`` the share holds for the groups of each label, and a label
-    with at least two groups has some in either part; a label with one group has it in the first.
+    Accuracy on instruments from the training set says little about other instruments. Groups are
+    sorted by a hash of their names and the seed, so that adding examples to a group does not move
+    other examples. With ``labels`` the fraction holds for the groups of each label; a label with at
+    least two groups has groups in both parts, and a label with one group has it in the first.
 
     Args:
         groups: Name or number of the group of every example.
         labels: Label of every example; a group's is that of its first example.
-        valid: Share of the groups in the second part, between 0 and 1.
+        valid: Fraction of the groups in the second part, between 0 and 1.
         seed: Another seed gives another split.
 
     Returns:
-        Places of the examples of the first part and of the second, ascending.
+        Indices of the examples of the first part and of the second, ascending.
 
     Raises:
-        ValueError: If ``valid`` is not between 0 and 1 or there are not as many labels as groups.
+        ValueError: If ``valid`` is not between 0 and 1 or ``labels`` and ``groups`` differ in
+            length.
 
     Example:
         >>> split_by_group(["oboe", "oboe", "viola", "horn", "viola"], valid=0.34)
@@ -48,28 +49,26 @@ def split_by_group(
 def folds_by_group(
     groups: ArrayLike, labels: ArrayLike | None = None, *, folds: int = 5, seed: int = 0
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Split examples into folds for cross-validation so that no group is in two of them.
+    """Split examples into folds for cross-validation; each group is in one fold.
 
-    Groups are dealt out in the order of a hash of their names and the seed, label by label, so that
-    each fold has as many groups as another, give or take one, and of each label, too. Adding
-    examples to a group moves nothing.
+    Groups are sorted by a hash of their names and the seed, and assigned to the folds in turn,
+    label by label. So the numbers of groups, in total and per label, differ by at most one between
+    folds. Adding examples to a group does not move other examples.
 
     Args:
         groups: Name or number of the group of every example, such as the speaker.
         labels: Label of every example; a group's is that of its first example.
-        folds: How many.
+        folds: Number of folds.
         seed: Another seed gives other folds.
 
     Returns:
-        For each fold the places of the examples to train on and of those to validate on, ascending.
+        For each fold the indices of the training examples and of the validation examples,
+        ascending.
 
     Raises:
-        ValueError: If ``folds`` is not from 2 to the number of groups, or there are not as many
-            labels as groups.
-
-    Example:
-        >>> folds_by_group(["oboe", "oboe", "viola", "horn", "viola"], folds=3)[0]
-        (array([2, 3, 4]), array([0, 1]))
+        ValueError: If ``folds`` is not from 2 to the number of groups, or ``labels`` and ``groups``
+        differ in length. Example: >>> folds_by_group(["oboe", "oboe", "viola", "horn", "viola"],
+        folds=3)[0] (array([2, 3, 4]), array([0, 1]))
     """
     codes, of_label = _groups_of_labels(groups, labels, seed)
     order = [group for mine in of_label for group in mine]
@@ -86,13 +85,13 @@ def folds_by_group(
 def _groups_of_labels(
     groups: ArrayLike, labels: ArrayLike | None, seed: int
 ) -> tuple[NDArray[np.int64], list[list[int]]]:
-    """Number the groups; return each example's, and those of each label in the order of a hash."""
+    """Number the groups; return each example's number, and each label's numbers sorted by hash."""
     names, first, codes = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
     label = np.zeros(len(codes), np.int64) if labels is None else np.asarray(labels)
     if label.ndim > 1:
         raise ValueError(
-            f"`labels` must be one label an example, got shape {label.shape}; leave multi-hot "
-            "labels out"
+            f"`labels` must be one label per example, got shape {label.shape}; do not pass "
+            f"multi-hot labels"
         )
     if label.shape != codes.shape:
         raise ValueError(f"`labels` must be as many as `groups`, {len(codes)}, got {len(label)}")

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class Statistics(NamedTuple):
-    """What `augspec.features.Normalize` takes: one number each, or one for each bin."""
+    """Arguments of `augspec.features.Normalize`: one number each, or one for each bin."""
 
     mean: float | list[float]
     std: float | list[float]
@@ -27,15 +27,15 @@ def mean_std(
 ) -> Statistics:
     """Compute mean and standard deviation of the features of a whole data set, in one pass.
 
-    Items may have several lengths: padding does not count. Sums are in float64, and do not depend
-    on the size of the batches.
+    Items may have different lengths: padding is ignored. Sums are in float64; the result does not
+    depend on the size of the batches.
 
     Args:
         dataset: The training set.
         features: One of `augspec.features`, or several in a ``Sequential``; or a
             `augspec.Frontend`, of which only the features are used.
         per_bin: Give one number for each bin instead of one for all.
-        batch_size: Items to compute at a time.
+        batch_size: Number of items to compute at a time.
         workers: Processes that decode; 0 decodes in this one.
         device: Where to compute.
 
@@ -49,7 +49,9 @@ def mean_std(
         >>> log_mel = F.LogMelSpectrogram(16_000, n_mels=40)
         >>> normalized = torch.nn.Sequential(log_mel, F.Normalize(*mean_std(notes, log_mel)))
     """
-    from augspec.frontend import Frontend  # which imports this package, for its banks
+    from augspec.frontend import (
+        Frontend,  # imported here, because it imports this package for its banks
+    )
 
     frontend = Frontend(features=getattr(features, "features", features)).to(device).eval()
     loader = DataLoader(dataset, int(batch_size), num_workers=int(workers), collate_fn=_waveforms)
@@ -76,7 +78,7 @@ def mean_std(
 
 
 def _valid(specgram: Tensor, lengths: Tensor) -> Tensor:
-    """Return the values of all frames that are no padding, ``(freq, value)``."""
+    """Return the values of all frames outside the padding, ``(freq, value)``."""
     inside = torch.arange(specgram.shape[-1], device=lengths.device) < lengths[:, None]
     frames = specgram.permute(2, 0, 3, 1)[:, inside]  # (freq, frames, channel)
     return frames.flatten(1)

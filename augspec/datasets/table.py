@@ -28,27 +28,28 @@ class AudioTable(AudioFiles):
     Args:
         table: A CSV or TSV file with a header (UTF-8; cells end at commas, tabs or semicolons,
             whichever the header has most of), a list of dictionaries, or a pandas ``DataFrame``.
-        root: Folder that paths in the table begin from; by default that of the table's file.
+        root: Folder to which paths in the table are relative; by default the folder of the table's
+            file.
         path: Column with the path of the file. With braces it is a pattern of columns,
-            ``"fold{fold}/{slice_file_name}"`` or ``"{fname}.wav"``. Or a function that gets the row
-            as a dictionary and returns the path.
+            ``"fold{fold}/{slice_file_name}"`` or ``"{fname}.wav"``. It can also be a function that
+            gets the row as a dictionary and returns the path.
         label: Column with the label or the labels, or a function that gets the row and returns a
             label or a list of them. ``None`` if there are no labels.
-        separator: What is between the labels of a row, such as ``","``. With it, or where cells
-            hold lists, labels are multi-hot; a row may then have none.
+        separator: Separator of the labels of a row, such as ``","``. With it, or where cells hold
+            lists, labels are multi-hot; a row may then have none.
         fold: Column with the fold, the split or the part of the data that a row belongs to.
-        folds: Keep only the rows of this fold, or of these. ``classes`` are those of all rows, so
-            that labels mean the same in each fold.
-        group: Column with what a split must not cut apart, such as the speaker: ``groups`` goes to
-            `split_by_group` and `folds_by_group`.
+        folds: Keep only the rows of this fold, or of these folds. ``classes`` are those of all
+            rows, so that label numbers are the same in each fold.
+        group: Column of the group that must stay in one part of a split, such as the speaker; pass
+            ``groups`` to `split_by_group` and `folds_by_group`.
         classes: Names of the labels in the order of their numbers. By default the names of the
             table, sorted as text, or by value if all are whole numbers.
-        sample_rate: As for `AudioFolder`, like all that follow.
+        sample_rate: As in `AudioFolder`, like the following arguments.
         mono: Average the channels into one.
         segment: Seconds to read of each file.
         segment_from: ``"random"``, ``"start"`` or ``"center"``.
         seed: Seed of the places of random segments.
-        on_error: ``"raise"`` or ``"skip"``, which leaves out files that are missing, too.
+        on_error: ``"raise"`` or ``"skip"``, which also leaves out missing files.
 
     Attributes:
         classes: The labels' names; ``classes[label]`` is the name of a label. Empty without labels.
@@ -57,7 +58,7 @@ class AudioTable(AudioFiles):
         groups: Group of every item, as text, or ``None``.
         folds: Fold of every item, as text, or ``None``.
         durations: Seconds of every file, as its header says.
-        lengths: Samples a channel of every whole file, at ``sample_rate``.
+        lengths: Samples per channel of every whole file, at ``sample_rate``.
         skipped: Path and reason of each file that was left out, in this process.
 
     Shape:
@@ -66,9 +67,9 @@ class AudioTable(AudioFiles):
     Raises:
         FileNotFoundError: If the table is missing.
         TypeError: If the table is none of those above.
-        ValueError: If the table cannot be read, lacks a column, has an empty cell where there must
-            be none, names a file that is missing or cannot be read, or a label that is not in
-            ``classes``; the message names the row. And as for `AudioFolder`.
+        ValueError: If the table cannot be read, lacks a column, has an empty cell in a needed
+            column, names a file that is missing or cannot be read, or a label that is not in
+            ``classes``; the message names the row. Also for the reasons given in `AudioFolder`.
 
     Example:
         >>> from augspec.datasets import AudioTable

@@ -15,38 +15,39 @@ from augspec.functional.shapes import fit
 
 
 class Windows(Dataset[dict[str, Any]]):
-    """Cut long recordings into windows of one length, each of which is an item.
+    """Cut long recordings into windows of one length; each window is an item.
 
     A recording of ``length`` seconds has ``1 + ceil((length - seconds) / hop)`` windows, at least
     one, so that every sample is in some window. The last one is padded with zeros, unless it fits;
     ``lengths`` says how many samples of it are sound, and transforms and features respect it. Only
     a window's own samples are read from the file.
 
-    An item is that of the recording with the window as its ``waveform``, ``index`` counting the
-    windows, and ``recording`` (int, the place of the recording in ``dataset``), ``start`` (seconds
-    from the beginning of the recording) and ``lengths`` (int, samples).
+    An item has the keys of the recording, with the window as its ``waveform`` and the number of the
+    window as ``index``. It also has ``recording`` (int, the index of the recording in ``dataset``),
+    ``start`` (seconds from the beginning of the recording) and ``lengths`` (int, samples).
 
     Args:
         dataset: `AudioFolder`, `AudioTable`, `Packed`, `NSynth`, `GMNotes` or a ``Subset`` of one,
-            without ``segment``. Or any data set with ``sample_rate``, ``lengths``, the samples of
-            every item, and ``part(index, start, size)``, which gives an item with some of them.
+            without ``segment``. Also any data set with ``sample_rate``, ``lengths`` (the samples of
+            every item) and ``part(index, start, size)``, which returns an item with some of its
+            samples.
         seconds: Length of a window.
         hop: Seconds from the beginning of a window to that of the next; ``seconds`` by default.
 
     Attributes:
         size: Samples of a window.
         hop_size: Samples between the beginnings of windows.
-        recordings: Place in ``dataset`` of the recording of every window, int64.
+        recordings: Index in ``dataset`` of the recording of every window, int64.
         starts: First sample of every window in its recording, int64.
         labels: Label of every window, that of its recording, or ``None``.
         sample_rate: Sampling rate in Hz.
-        classes: As ``dataset`` has them.
+        classes: Those of ``dataset``.
 
     Shape:
         ``waveform`` is ``(channel, size)``.
 
     Raises:
-        TypeError: If ``dataset`` cannot give parts of its items.
+        TypeError: If ``dataset`` cannot return parts of its items.
         ValueError: If ``seconds`` or ``hop`` is not positive, ``hop`` is longer than ``seconds``,
             which would leave sound out, or ``dataset`` reads segments itself.
 
@@ -66,12 +67,15 @@ class Windows(Dataset[dict[str, Any]]):
             raise ValueError(f"`hop` must be at most `seconds`, {seconds}, got {hop}")
         if not can_give_parts(dataset):
             raise TypeError(
-                "`dataset` must be able to give parts of its items (AudioFolder, AudioTable, "
-                "Packed, NSynth, GMNotes, or what has `lengths` and `part(index, start, size)`), "
-                f"got {type(dataset).__name__}"
+                "`dataset` must be able to return parts of its items (AudioFolder, AudioTable, "
+                "Packed, NSynth, GMNotes, or a data set with `lengths` and `part(index, start, "
+                f"size)`), got {type(dataset).__name__}"
             )
         if attribute_of(dataset, "segment") is not None:
-            raise ValueError("`dataset` must give whole recordings, got one with `segment`")
+            raise ValueError(
+                "`dataset` must return whole recordings, got one with `segment`: open "
+                "it without `segment`"
+            )
         self.dataset = dataset
         self.sample_rate = int(attribute_of(dataset, "sample_rate"))
         self.classes: list[str] | None = attribute_of(dataset, "classes")
@@ -82,7 +86,7 @@ class Windows(Dataset[dict[str, Any]]):
 
     @property
     def recordings(self) -> NDArray[np.int64]:
-        """Place in ``dataset`` of the recording of every window."""
+        """Index in ``dataset`` of the recording of every window."""
         return np.repeat(np.arange(len(self._ends)), np.diff(self._ends, prepend=0))
 
     @property
@@ -116,7 +120,7 @@ class Windows(Dataset[dict[str, Any]]):
         }
 
     def fingerprint(self, index: int) -> str | None:
-        """Tell a window from others without decoding it, if ``dataset`` can."""
+        """Identify a window without decoding it, if ``dataset`` can."""
         recording, start = self._place(index)
         own = fingerprint_of(self.dataset, recording)
         return None if own is None else f"{own} {start} {self.size}"

@@ -19,8 +19,8 @@ _LOG_OFFSET = 1e-6
 class MFCC(MelFeature):
     """Compute mel-frequency cepstral coefficients: the cosine transform of a log-mel spectrogram.
 
-    torchaudio's transform of the same name: levels in decibel are clipped 80 dB below the peak of
-    each example, as librosa does too.
+    It equals torchaudio's transform of the same name, with one difference: levels in decibel are
+    clipped 80 dB below the peak of each example, as in librosa.
 
     Args:
         sample_rate: Sample rate in Hz.
@@ -78,7 +78,7 @@ class MFCC(MelFeature):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(n_mfcc=13, melkwargs={"n_fft": 256, "hop_length": 64, "n_mels": 16})
 
     def _finish(self, specgram: Tensor) -> Tensor:

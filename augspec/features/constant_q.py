@@ -22,7 +22,7 @@ from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import valid_frames
 from augspec.functional.windows import check_window
 
-# Of a window, in bins, as librosa has them.
+# Bandwidth of a window in bins, as in librosa.
 _BANDWIDTHS = {
     "hann": 1.50018310546875,
     "hamming": 1.3629455320350348,
@@ -33,35 +33,35 @@ _BANDWIDTHS = {
     "cosine": 1.2337005350199792,
     "nuttall": 1.9763500280946082,
 }
-# More would be a slip, and fill the memory.
+# A larger value would be a mistake and fill the memory.
 _MOST_BINS = 2**12
 _MOST_TAPS = 2**25
 
 
 class CQT(nn.Module):
-    """Compute the magnitude of the constant-Q transform: bins equally far apart in pitch.
+    """Compute the magnitude of the constant-Q transform, whose bins are equally spaced in pitch.
 
     Each octave is filtered at half the rate of the one above, with the filters and the scale of
-    ``librosa.cqt``. Each bin is that of ``abs(librosa.cqt(..., sparsity=0))`` within 1e-4 of what a
-    tone as loud as the audio gives in the middle of the bin, and within 5e-6 unless the audio is
-    loud at its start or end. Where no bin lies in the upper two octaves, librosa first decimates by
-    four or more, and its resampler differs near the start and the end of audio that is cut off
-    there, for up to 2e-3. Of a tone that lies above all bins only such remains are left, so that
-    the two may differ by as much as their peak. librosa's default ``sparsity=0.01`` leaves out
-    small values of its filters, for about 6e-3 of the peak.
+    ``librosa.cqt``. Errors are relative to the value of a tone as loud as the audio in the middle
+    of a bin. Each bin agrees with ``abs(librosa.cqt(..., sparsity=0))`` within 1e-4, and within
+    5e-6 unless the audio is loud at its start or end. If no bin lies in the upper two octaves,
+    librosa first decimates by four or more; its resampler differs by up to 2e-3 near the start and
+    end of audio that is cut off there. For a tone above all bins only such differences remain, so
+    that the two results may differ by as much as their peak. librosa's default ``sparsity=0.01``
+    drops small values of its filters, which changes results by about 6e-3 of the peak.
 
     The rate is halved only while ``hop_length`` is even: with a power of two, or 160, the transform
-    is fast; with an odd one the filters of low octaves are long.
+    is fast; with an odd ``hop_length`` the filters of low octaves are long and slow.
 
     Args:
         sample_rate: Sample rate in Hz.
         hop_length: Samples from frame to frame, at least 1. Frame ``i`` is centred on sample ``i *
             hop_length``, and zeros lie around the audio.
         f_min: Middle of the lowest bin in Hz, positive; the default is C1.
-        n_bins: Number of bins; the highest has to lie below half the sample rate.
+        n_bins: Number of bins; the highest must lie below half the sample rate.
         bins_per_octave: Bins in an octave.
-        filter_scale: Factor on the length of the filters, positive: below 1 the time is sharper and
-            the pitch less so.
+        filter_scale: Factor on the length of the filters, positive: below 1 the resolution in time
+            is higher and in pitch lower.
         power: Exponent of the magnitude, positive: 1 for magnitude, 2 for power.
         window: ``"hann"`` or another name that `Spectrogram` knows.
 
@@ -109,7 +109,7 @@ class CQT(nn.Module):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(hop_length=64, f_min=440.0, n_bins=36)
 
     @property
@@ -125,8 +125,8 @@ class CQT(nn.Module):
         Args:
             waveform: Audio; float64 is computed in float64, half precision in float32 and
                 returned in its own dtype.
-            lengths: Valid samples of each example. What lies behind them has no influence, and
-                the frames behind ``1 + lengths // hop_length`` are zero.
+            lengths: Valid samples of each example. The samples after them have no influence, and
+                the frames after ``1 + lengths // hop_length`` are zero.
 
         Shape:
             ``(batch, channel, time)`` to ``(batch, channel, n_bins, frame)``; ``lengths``
@@ -167,13 +167,13 @@ class CQT(nn.Module):
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in (*names, "power", "window"))
 
     def _plan(self) -> list[tuple[int, int, int]]:
-        """Say for each octave, the highest first, its bins and how often the rate is halved."""
+        """Return for each octave, the highest first, its bins and how often the rate is halved."""
         periods = quality(self.bins_per_octave, self.filter_scale)
         highest = float(self.frequencies[-1]) * (1.0 + 0.5 * _BANDWIDTHS[self.window] / periods)
         nyquist = self.sample_rate / 2
         if highest > nyquist:
             raise ValueError(
-                f"`n_bins` must leave the highest filter below sample_rate / 2 = {nyquist:g} Hz, "
+                f"`n_bins` must keep the highest filter below sample_rate / 2 = {nyquist:g} Hz, "
                 f"but that of {self.n_bins} reaches to {highest:.0f} Hz"
             )
         longest = periods * self.sample_rate / self.f_min
@@ -184,7 +184,8 @@ class CQT(nn.Module):
             )
         count = math.ceil(self.n_bins / self.bins_per_octave)
         twos = (self.hop_length & -self.hop_length).bit_length() - 1
-        # As librosa does: the filters depend a little on the rate that they are sampled at.
+        # Same rate as in librosa: the filters depend a little on the rate at which they are
+        # sampled.
         early = min(math.ceil(math.log2(nyquist / highest)) - 2, twos - count + 1)
         octaves = []
         for octave in range(count):
@@ -208,7 +209,7 @@ class CQT(nn.Module):
         for taps, (_, _, halvings) in zip(filters, self._octaves, strict=True):
             if halvings > done:
                 factor = 1 << halvings - done
-                # What the filter lets sound before and after the audio is cut off, as in librosa.
+                # The ringing of the filter before and after the audio is cut off, as in librosa.
                 lengths = None if lengths is None else (lengths + (factor - 1)) // factor
                 signal, done = silence_after(decimate(signal, factor), lengths), halvings
             frames = cut_frames(signal, len(taps), self.hop_length >> done, pad_mode="constant")
@@ -234,12 +235,12 @@ def _octave_filters(
     *,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Make the filters of the bins of an octave, for audio whose rate is halved so often."""
+    """Make the filters of the bins of an octave at its halved sample rate."""
     frequencies = _frequencies(f_min, bins_per_octave, first, last)
     rate = sample_rate / 2**halvings
     settings = (bins_per_octave, filter_scale, window)
     taps = constant_q_filters(frequencies, rate, *settings, dtype=torch.float64)
-    # Noise of one level then has that level in every bin, as in librosa.
+    # With this scale white noise has the same level in every bin, as in librosa.
     periods = quality(bins_per_octave, filter_scale)
     scale = (periods * sample_rate / frequencies).sqrt().repeat_interleave(2)
     return (taps * scale).to(dtype)

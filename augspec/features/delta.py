@@ -14,15 +14,16 @@ from augspec.functional.delta import delta
 class Delta(nn.Module):
     """Take the time derivative of a feature, by a polynomial fit over some frames.
 
-    ``librosa.feature.delta``; with ``mode="nearest"`` also torchaudio's ``ComputeDeltas``. Stands
-    after a feature: ``nn.Sequential(F.MFCC(), F.Delta(order=(0, 1, 2)))`` gives the coefficients,
-    their slopes and the slopes' change as channels. In half precision it is computed in float32.
+    The result is that of ``librosa.feature.delta``; with ``mode="nearest"`` also that of
+    torchaudio's ``ComputeDeltas``. Put it after a feature: ``nn.Sequential(F.MFCC(),
+    F.Delta(order=(0, 1, 2)))`` returns the coefficients and their first and second derivatives as
+    channels. In half precision it is computed in float32.
 
     Args:
         width: Frames of the fit, odd, at least 3.
-        order: Order of the derivative and of the polynomial, in [1, width); several orders become
-            channels, one set after the other, among which 0 is the feature itself.
-        mode: What to do near the ends: ``"interp"`` takes the slope of the first and last fit,
+        order: Order of the derivative and of the polynomial, in [1, width); with several orders the
+            results are stacked as channels, where order 0 is the feature itself.
+        mode: Treatment of the ends: ``"interp"`` uses the slope of the first and last fit,
             ``"nearest"`` repeats the first and last frame. An example shorter than ``width`` frames
             is treated as with ``"nearest"``.
 
@@ -58,7 +59,7 @@ class Delta(nn.Module):
             raise ValueError(f"`width` must be odd and at least 3, got {width}")
         one = as_whole(order)
         if one is None and not isinstance(order, list | tuple):
-            raise ValueError(f"`order` must be a whole number or several, got {order!r}")
+            raise ValueError(f"`order` must be a whole number or a sequence of them, got {order!r}")
         given: Any = order if one is None else (one,)
         orders = tuple(check_count("order", each) for each in given)
         lowest = 0 if one is None else 1
@@ -73,7 +74,7 @@ class Delta(nn.Module):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(order=(0, 1, 2))
 
     def forward(
@@ -83,7 +84,8 @@ class Delta(nn.Module):
 
         Args:
             specgram: Features of any scale.
-            lengths: Valid frames of each example; those behind have no influence and have slope 0.
+            lengths: Valid frames of each example; those after them have no influence and have slope
+                0.
 
         Shape:
             ``(batch, channel, freq, frame)``, ``lengths`` ``(batch,)`` int64.
@@ -104,7 +106,7 @@ class Delta(nn.Module):
         return torch.cat(slopes, dim=1), None
 
     def out_channels(self, channels: int) -> int:
-        """Say how many channels come out: as many for each order."""
+        """Return the number of output channels: the input's for each order."""
         return channels * len(self._orders)
 
     def extra_repr(self) -> str:

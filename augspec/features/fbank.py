@@ -31,12 +31,12 @@ from augspec.functional.windows import window as window_of
 from augspec.random import fresh_keys
 
 _MOST_MELS = 2**14
-_SMALLEST = torch.finfo(torch.float32).eps  # what Kaldi takes the logarithm of in silence
+_SMALLEST = torch.finfo(torch.float32).eps  # Kaldi's lower limit before the logarithm
 
 
 @dataclass(frozen=True)
 class KaldiFraming(Framing):
-    """Frames as Kaldi cuts them; too little audio has none. ``n_fft`` is the frame's length.
+    """Frames as Kaldi cuts them; too short audio has no frame. ``n_fft`` is the frame's length.
 
     Args:
         mirrored: Whether frames are centred on the middles of hops, and the audio is mirrored at
@@ -69,13 +69,12 @@ class KaldiFraming(Framing):
 
 
 class Fbank(MagnitudeFeature):
-    """Compute Kaldi's filter banks: log mel energies as ESPnet, AST, BEATs and others want them.
+    """Compute Kaldi's filter banks: log mel energies as used by ESPnet, AST, BEATs and others.
 
-    The same as ``torchaudio.compliance.kaldi.fbank`` and Kaldi itself: of each frame the mean is
-    removed, high frequencies are raised, a window is put on; triangles over mel sum the power.
-
-    Kaldi takes samples as whole numbers of 16 bits: ``scale=32768`` makes these of audio in [-1,
-    1]. Without it every value is lower by 20.8, as long as it lies above the floor.
+    The result is that of ``torchaudio.compliance.kaldi.fbank`` and Kaldi itself: each frame has its
+    mean removed, is pre-emphasised and windowed; triangular mel filters sum the power. Kaldi
+    expects samples as 16-bit integers: ``scale=32768`` converts audio in [-1, 1] to their range.
+    With ``scale=1`` every value above the floor is lower by 20.8.
 
     Args:
         sample_rate: Sample rate in Hz.
@@ -84,19 +83,20 @@ class Fbank(MagnitudeFeature):
         frame_shift: Time from frame to frame in milliseconds.
         window: ``"povey"``, ``"hann"``, ``"hamming"``, ``"blackman"``, ``"rectangular"`` or another
             name that `Spectrogram` knows; here windows are symmetric.
-        preemphasis: Part of the sample before that is subtracted, in [0, 1].
+        preemphasis: Fraction of the previous sample that is subtracted, in [0, 1].
         remove_dc_offset: Subtract the mean of each frame.
-        dither: Level of normal noise that is added, in the unit of the scaled samples; 0 for none.
-            In training it is drawn from torch's default generator; in ``eval()`` it is always the
+        dither: Level of added Gaussian noise, in the unit of the scaled samples; 0 adds none. In
+            training it is drawn from torch's default generator; in ``eval()`` it is always the
             same.
-        snip_edges: Take only frames that lie within the audio. Without it frame ``i`` is centred on
+        snip_edges: Take only frames that lie within the audio. If False, frame ``i`` is centred on
             the middle of hop ``i``, and the audio is mirrored at its ends.
-        round_to_power_of_two: Transform frames at the next power of two.
+        round_to_power_of_two: Zero-pad frames to the next power of two for the FFT.
         f_min: Lowest frequency in Hz.
-        f_max: Highest frequency in Hz; 0 or less is counted from half the sample rate, as in Kaldi.
-        use_energy: Add the log energy of the frame as one bin more, the first.
-        raw_energy: Take that energy before preemphasis and window.
-        energy_floor: Least energy, or 0 for none.
+        f_max: Highest frequency in Hz; 0 or less is an offset from half the sample rate, as in
+            Kaldi.
+        use_energy: Add the log energy of the frame as an extra bin, the first.
+        raw_energy: Compute that energy before pre-emphasis and window.
+        energy_floor: Lower limit of the energy, or 0 for none.
         htk_compat: Put the energy last.
         power: Exponent of the magnitude, in (0, 10]: 2 for power, 1 for magnitude.
         scale: Factor on the audio.
@@ -119,7 +119,7 @@ class Fbank(MagnitudeFeature):
     """
 
     mel_scale: ClassVar[str] = "htk"
-    _periodic: ClassVar[bool] = False  # whether the window is
+    _periodic: ClassVar[bool] = False  # whether the window is periodic
 
     def __init__(
         self,
@@ -180,12 +180,12 @@ class Fbank(MagnitudeFeature):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(8000, 16, 20.0)
 
     @property
     def fusable(self) -> bool:
-        """Whether augmentation inside is exact: without dither, and without mirrored ends."""
+        """Whether fused augmentation is exact: only without dither and without mirrored ends."""
         return self.snip_edges and self.dither == 0.0
 
     @property
@@ -195,7 +195,7 @@ class Fbank(MagnitudeFeature):
         return KaldiFraming(*given, mirrored=not self.snip_edges)
 
     def make_window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Return ones: what is done to a frame comes before the window, in `project`."""
+        """Return ones: `project` applies the window, after other steps on the frame."""
         return constant(window_of, "rectangular", self.n_fft, dtype=dtype, device=device)
 
     def _compute(
@@ -215,7 +215,7 @@ class Fbank(MagnitudeFeature):
         return super()._compute(waveform, lengths, mel_range)
 
     def filters_within(self, f_min: Tensor, f_max: Tensor, dtype: torch.dtype) -> Tensor:
-        """Make mel filters of each example's own; see `MagnitudeFeature.filters_within`."""
+        """Make mel filters for each example; see `MagnitudeFeature.filters_within`."""
         sample_rate, size, n_mels, lowest, highest = self._filter_arguments
         f_min = torch.where(f_min.isnan(), lowest, f_min)
         f_max = torch.where(f_max.isnan(), highest, f_max)
@@ -239,8 +239,9 @@ class Fbank(MagnitudeFeature):
             mel = stft_magnitude(stft(padded, None), self.power) @ own
             if energy is None:
                 return mel
-            # A level of the magnitude: a gain is a factor on it as on the others.
-            silent = energy == 0.0  # where the root would have an infinite slope
+            # Raise the energy to ``power`` like the other bins, so that a gain is the same factor
+            # on all.
+            silent = energy == 0.0  # at 0 the root has an infinite slope
             level = energy.where(~silent, 1.0).pow(self.power / 2.0).where(~silent, 0.0)
             return torch.cat([mel, level] if self.htk_compat else [level, mel], dim=-1)
 
@@ -248,7 +249,7 @@ class Fbank(MagnitudeFeature):
         return in_chunks(project, frames.shape[-2], values, device, dim=-2)
 
     def _prepare(self, frames: Tensor, taper: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Give frames ready for the transform, and their energies if they are wanted."""
+        """Return frames ready for the FFT, and their energies if needed."""
         frames = frames * self.scale
         if self.remove_dc_offset:
             frames = frames - frames.mean(-1, keepdim=True)

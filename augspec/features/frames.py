@@ -1,8 +1,8 @@
-"""Where the frames of a feature come from: one interface between a feature and its sources.
+"""Sources of the frames of a feature, and the interface between a feature and its sources.
 
-A feature asks for the frames of a few examples at a time. A source answers: `PlainFrames` cuts them
-from a waveform, `CroppedFrames` from a part of each example, and ``augspec/fusion.py`` has one that
-moves pitch and tempo on the way.
+A feature requests the frames of a few examples at a time. `PlainFrames` cuts them from a waveform,
+`CroppedFrames` from a part of each example, and a source in ``augspec/fusion.py`` also changes
+pitch and tempo.
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ class Framing:
         return count_frames(lengths, self.n_fft, self.hop_length, self.center)
 
     def count_of(self, size: int) -> int:
-        """Count the frames of ``size`` samples; not positive if none fits.
+        """Count the frames of ``size`` samples; 0 or less if none fits.
 
-        The native kernel makes so many. A subclass that cuts other frames says how many it cuts;
-        without that the kernel is not asked.
+        The native kernel makes this number. A subclass that cuts other frames must override it;
+        otherwise the native kernel is not used.
         """
         padding = 2 * (self.n_fft // 2) if self.center else 0
         return 1 + (size + padding - self.n_fft) // self.hop_length
 
     def middles(self, size: int, device: torch.device) -> Tensor:
-        """Say at which of ``size`` samples each frame has its middle, ``(frame,)`` int64.
+        """Return the middle sample of each frame, ``(frame,)`` int64.
 
         Raises:
-            ValueError: If not one frame fits, which only happens without ``center``.
+            ValueError: If no frame fits, which only happens without ``center``.
         """
         half = self.n_fft // 2
         room = size - self.n_fft + (2 * half if self.center else 0)
@@ -90,12 +90,12 @@ class FrameSource(ABC):
         gain: Factor on the amplitude, ``(batch,)`` or ``(batch, channel)``; None is 1.
     """
 
-    #: Whether `frames` come windowed.
+    #: Whether `frames` returns windowed frames.
     windowed: ClassVar[bool] = False
-    #: Working memory of an example, in units of its frames.
+    #: Working memory of an example, as a multiple of its frames.
     weight: ClassVar[int] = 1
     #: Lowest and highest frequency of each example's mel filters in Hz, ``(batch,)`` both; None is
-    #: the feature's own for all, NaN for one example.
+    #: the feature's own for all examples, NaN for one.
     mel_range: tuple[Tensor, Tensor] | None = None
 
     def __init__(
@@ -118,12 +118,12 @@ class FrameSource(ABC):
         """Give the frames of some examples, ``(example, channel, frame, n_fft)``."""
 
     def sound(self) -> Sound | None:
-        """Say where the samples of the frames come from; None keeps the native kernel out."""
+        """Describe the frames' samples for the native kernel; None if it cannot be used."""
         return None
 
     @property
     def values(self) -> int:
-        """How many numbers the frames of one example are, times `weight`."""
+        """Number of values in the frames of one example, times `weight`."""
         frames = 1 + self.size // self.framing.hop_length
         return self.weight * self.waveform.shape[1] * self.framing.n_fft * frames
 
@@ -150,7 +150,7 @@ class PlainFrames(FrameSource):
         return self.framing.cut(self.waveform[some], ends)
 
     def sound(self) -> Sound:
-        """Say where the samples of the frames come from."""
+        """Describe the frames' samples for the native kernel."""
         return Sound(
             self.waveform, self.size, ends=self.lengths, valid=self.frame_lengths, gain=self.gain
         )
@@ -164,7 +164,7 @@ class CroppedFrames(FrameSource):
         framing: How frames are cut.
         start: First sample of each part, ``(batch,)`` int64.
         size: Samples of the parts.
-        source_ends: Samples of each example that may be heard; None means all.
+        source_ends: Number of samples of each example that are used; None means all.
         lengths: Valid samples of each part; with them, each is padded at its own end.
         gain: Factor on the amplitude.
     """
@@ -193,7 +193,7 @@ class CroppedFrames(FrameSource):
         return self.framing.cut(part, None if self.lengths is None else self.lengths[some])
 
     def sound(self) -> Sound:
-        """Say where the samples of the frames come from."""
+        """Describe the frames' samples for the native kernel."""
         return Sound(
             self.waveform,
             self.size,

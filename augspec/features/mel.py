@@ -16,18 +16,19 @@ from augspec.functional.scale import amplitude_to_db, mel_corners, mel_filterban
 from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.native.features import Bins, Level, decibel
 
-# The lower half of the filters meets less than a quarter of the spectrum. Narrower bands save more
-# products, but not more time: each is one more operation.
+# The lower half of the filters covers less than a quarter of the spectrum. Narrower bands save more
+# products but no time, because each band is one more operation.
 _BAND = 32
-_MOST_MELS = 2**14  # more would be a slip, and fill the memory
+_MOST_MELS = 2**14  # a larger value would be a mistake and fill the memory
 
 
 class MelFeature(MagnitudeFeature):
     """Base of the features that start from a mel spectrogram.
 
-    A CPU multiplies by bands of filters, each with only the bins that it covers. Of a power
-    spectrum the real and imaginary parts are squared in one pass and meet a filter bank that has
-    each row twice, so that one matrix product does both the sum of squares and the mel filters.
+    On a CPU the filters are split into bands, each multiplied with only the bins that it covers.
+    For a power spectrum, the real and imaginary parts are squared in one pass and multiplied by a
+    filter bank with each row twice, so that one matrix product does both the sum of squares and the
+    mel filters.
 
     Args:
         sample_rate: Sample rate in Hz.
@@ -51,7 +52,8 @@ class MelFeature(MagnitudeFeature):
         ValueError: If an argument is out of its range.
 
     Warns:
-        UserWarning: If filters lie between two bins and so are zero: their rows are constant.
+        UserWarning: If filters lie between two bins and are therefore zero: their rows are
+        constant.
     """
 
     def __init__(
@@ -108,20 +110,20 @@ class MelFeature(MagnitudeFeature):
         self._warn_of_empty_filters([row for row, (low, high) in enumerate(spans) if low == high])
 
     def _warn_of_empty_filters(self, empty: list[int]) -> None:
-        """Say which rows are constant, as librosa and torchaudio do, and what to set."""
+        """Warn which rows are constant, as librosa and torchaudio do, and what to set."""
         if not empty:
             return
         rows = ", ".join(map(str, empty[:8])) + (", ..." if len(empty) > 8 else "")
         corners = mel_corners(self.sample_rate, self.n_mels, self.f_min, self.f_max, self.mel_scale)
-        # What is wider than the distance of two bins has one inside.
+        # A filter wider than the distance of two bins has a bin inside.
         narrowest = float((corners[2:] - corners[:-2]).min())
         enough = math.floor(self.sample_rate / narrowest) + 1
         own = type(self).__init__ is MelFeature.__init__
         warnings.warn(
             f"{len(empty)} of {self.n_mels} mel filters lie between two bins of the spectrum and "
-            f"hold nothing, so that their rows are constant: {rows}. Set `n_fft` to {enough} or "
+            f"are empty, so that their rows are constant: {rows}. Set `n_fft` to {enough} or "
             f"more (it is {self.n_fft}), a lower `n_mels` or a higher `f_min`",
-            stacklevel=3 if own else 4,  # where the feature is made
+            stacklevel=3 if own else 4,  # the line that makes the feature
         )
 
     def _project(self, spectrum: Tensor) -> Tensor:
@@ -130,7 +132,7 @@ class MelFeature(MagnitudeFeature):
         else:
             bins = stft_magnitude(spectrum, self.power)
         filters = self._filters(bins.dtype, bins.device)
-        # Elsewhere than on a CPU one large product is faster than several small ones.
+        # On other devices than a CPU one large product is faster than several small ones.
         bands = self._bands if bins.device.type == "cpu" else self._whole
         rows = bins.flatten(0, -2)
         parts = [rows[:, low:high] @ filters[low:high, i:j] for low, high, i, j in bands]
@@ -138,7 +140,7 @@ class MelFeature(MagnitudeFeature):
         return mel.reshape(*spectrum.shape[:-2], self.n_mels)
 
     def filters_within(self, f_min: Tensor, f_max: Tensor, dtype: torch.dtype) -> Tensor:
-        """Make mel filters of each example's own; see `MagnitudeFeature.filters_within`."""
+        """Make mel filters for each example; see `MagnitudeFeature.filters_within`."""
         sample_rate, n_fft, n_mels, lowest, f_max_of_all, norm, mel_scale = self._filter_arguments
         highest = sample_rate / 2 if f_max_of_all is None else f_max_of_all
         f_min = torch.where(f_min.isnan(), lowest, f_min)
@@ -166,12 +168,12 @@ class MelFeature(MagnitudeFeature):
 
 
 def _paired_filterbank(*arguments: Any, dtype: torch.dtype) -> Tensor:
-    """Give `mel_filterbank` with each row twice, for real and imaginary parts side by side."""
+    """Return `mel_filterbank` with each row twice, for real and imaginary parts side by side."""
     return mel_filterbank(*arguments, dtype=dtype).repeat_interleave(2, dim=0)
 
 
 def _filter_rows(*arguments: Any, dtype: torch.dtype) -> Tensor:
-    """List the first bin of each filter, and how many weights the filters before it have."""
+    """List the first bin of each filter, and the total number of weights before it."""
     firsts, places = [], [0]
     for column in mel_filterbank(*arguments).T:
         bins = column.nonzero().flatten().tolist() or [0, -1]
@@ -213,9 +215,9 @@ def _cover(
 
 
 class MelSpectrogram(MelFeature):
-    """Compute a spectrogram and sum its bins under triangular filters, equally far apart in mel.
+    """Compute a spectrogram and sum its bins with triangular filters, equally spaced in mel.
 
-    torchaudio's transform of the same name, with a Hann window unless another is named.
+    It equals torchaudio's transform of the same name; the window is Hann by default.
 
     Args:
         sample_rate: Sample rate in Hz.
@@ -257,7 +259,7 @@ class MelSpectrogram(MelFeature):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(n_fft=256, hop_length=64, n_mels=16)
 
     def _finish(self, specgram: Tensor) -> Tensor:
@@ -270,8 +272,8 @@ class MelSpectrogram(MelFeature):
 class LogMelSpectrogram(MelFeature):
     """Compute a mel spectrogram in decibel, ``10 * log10(max(mel, 1e-10) / ref)``.
 
-    `MelSpectrogram` followed by `AmplitudeToDB`, in one module. Digital silence is -100 dB (less
-    the level of ``ref``).
+    It is `MelSpectrogram` followed by `AmplitudeToDB` in one module. Digital silence is -100 dB
+    (minus the level of ``ref``).
 
     Args:
         sample_rate: Sample rate in Hz.
@@ -349,7 +351,7 @@ class LogMelSpectrogram(MelFeature):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(n_fft=256, hop_length=64, n_mels=16)
 
     def _finish(self, specgram: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Bringing a spectrogram to a size that a network can halve as often as it wants."""
+"""Padding or resizing spectrograms to sizes that a network can halve several times."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from torch import Tensor, nn
 from augspec._door import enter
 from augspec.functional.checks import as_whole, check_count, check_finite, check_specgram
 
-_MOST = 4_096  # bins or frames: more is a slip
+_MOST = 4_096  # bins or frames: a larger value would be a mistake
 
 
 class ToMultiple(nn.Module):
     """Pad or resize a spectrogram so that its bins and its frames are multiples of a number.
 
-    Networks that halve a picture again and again and join the results (U-Nets, HRNet, DLA), or cut
-    it into windows of one size (MaxViT, CoaT), want sizes that divide. Stands last, behind a
+    Networks that halve an image several times and join the results (U-Nets, HRNet, DLA), or divide
+    it into windows of one size (MaxViT, CoaT), need sizes that are divisible. Put it last, after a
     normalisation: ``nn.Sequential(F.LogMelSpectrogram(), F.Normalize(), F.ToMultiple(32))``.
-    (`augspec.create_backbone` does it by itself for timm's models that need it.)
+    (`augspec.create_backbone` adds it for timm's models that need it.)
 
-    Padding adds ``value`` behind the last frame and above the highest bin, up to the next multiple.
-    Resizing goes to the nearest multiple, at least one (bilinear, antialiased), and shows the
-    network no border; ``lengths`` then count the frames of the resized spectrogram.
+    Padding adds ``value`` after the last frame and above the highest bin, up to the next multiple.
+    Resizing (bilinear, antialiased) goes to the nearest multiple, at least one, and adds no border;
+    ``lengths`` then count the frames of the resized spectrogram.
 
     Args:
         multiple: Bins and frames become multiples of it; or one number for each, ``(bins,
             frames)``, where 1 leaves a size as it is.
         how: ``"pad"`` or ``"resize"``.
-        value: What is padded, in the units of the spectrogram: 0 is the mean of normalised ones.
+        value: Value of the padding, in the units of the spectrogram; 0 is the mean of a normalised
+            one.
 
     Shape:
         ``(batch, channel, freq, frame)`` to the same with other ``freq`` and ``frame``.
 
     Raises:
-        ValueError: If ``multiple`` is no whole number from 1 to 4096 or two of them, ``how`` is
-            neither, or ``value`` is not finite.
+        ValueError: If ``multiple`` is not a whole number from 1 to 4096 or two of them, ``how`` is
+            not known, or ``value`` is not finite.
 
     Example:
         >>> import torch
@@ -67,7 +68,7 @@ class ToMultiple(nn.Module):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(32)
 
     def forward(
@@ -112,7 +113,7 @@ def _nearest(length: int, multiple: int) -> int:
 
 
 def pad_to(specgram: Tensor, size: tuple[int, int], value: float = 0.0) -> Tensor:
-    """Pad to ``(freq, frame)``, behind the last frame and above the highest bin."""
+    """Pad to ``(freq, frame)``, after the last frame and above the highest bin."""
     freq, frames = specgram.shape[-2:]
     if (freq, frames) == size:
         return specgram
@@ -123,7 +124,7 @@ def resize_to(specgram: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize to ``(freq, frame)``: bilinear, antialiased."""
     if tuple(specgram.shape[-2:]) == size:
         return specgram
-    if len(specgram) == 0:  # which `interpolate` refuses
+    if len(specgram) == 0:  # `interpolate` refuses an empty batch
         return specgram.new_zeros((*specgram.shape[:2], *size))
     return nn.functional.interpolate(
         specgram, size=size, mode="bilinear", align_corners=False, antialias=True

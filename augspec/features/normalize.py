@@ -1,4 +1,4 @@
-"""Level and normalisation of spectrograms, for each example on its own."""
+"""Level and normalisation of spectrograms, separately for each example."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, Self
@@ -22,7 +22,7 @@ from augspec.functional.spectrum import valid_frames
 class AmplitudeToDB(nn.Module):
     """Convert a spectrogram to decibel, ``10 * log10(max(specgram, 1e-10) / ref)`` for power.
 
-    torchaudio's transform of the same name, with ``ref`` and ``top_db`` for each example.
+    It equals torchaudio's transform of the same name, with ``ref`` and ``top_db`` per example.
 
     Args:
         stype: ``"power"`` (factor 10) or ``"magnitude"`` (factor 20).
@@ -57,7 +57,7 @@ class AmplitudeToDB(nn.Module):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(top_db=80.0)
 
     def forward(
@@ -67,7 +67,7 @@ class AmplitudeToDB(nn.Module):
 
         Args:
             specgram: Power or magnitude, not negative.
-            lengths: Valid frames of each example; the frames behind become digital silence.
+            lengths: Valid frames of each example; the frames after them become digital silence.
 
         Shape:
             ``(batch, channel, freq, frame)`` in and out, ``lengths`` ``(batch,)`` int64.
@@ -92,22 +92,23 @@ class Normalize(nn.Module):
 
     Without arguments each example is standardised by its own mean and standard deviation, over all
     its channels, bins and valid frames: ``(specgram - mean) / sqrt(variance + eps)``, the variance
-    divided by the number of values. A constant example becomes zero. With ``mean`` and ``std``, the
-    statistics of a data set for example, it is ``(specgram - mean) / std``.
-
-    With ``per_bin`` each bin of each channel has a mean and a deviation over time; with ``window``
-    they are those of the frames around. That is the cepstral mean and variance normalisation of
-    speech recognition.
+    divided by the number of values. A constant example becomes zero. With ``mean`` and ``std``,
+    such as the statistics of a data set, it computes ``(specgram - mean) / std``. With ``per_bin``
+    each bin of each channel has a mean and a deviation over time; with ``window`` they are taken
+    over the neighbouring frames. This is the cepstral mean and variance normalisation of speech
+    recognition.
 
     Args:
         mean: Mean of the data, one number or one for each bin; ``None`` for that of each example.
-        std: Standard deviation of the data, positive, likewise; given if and only if ``mean`` is.
+        std: Standard deviation of the data, positive, in the same form; given if and only if
+            ``mean`` is.
         eps: Added to each example's variance, positive; in decibel the default is far below any
-            variance of sound. Without effect on given statistics.
+            variance of sound. It has no effect with ``mean`` and ``std``.
         per_bin: Take the statistics of each bin over the valid frames.
         mean_only: Subtract the mean and leave the deviation as it is.
         window: Take the statistics of each bin over this many frames around each frame. At the ends
-            of an example the window is moved in, as Kaldi's ``apply-cmvn-sliding --center`` does.
+            of an example the window is shifted inwards, as Kaldi's ``apply-cmvn-sliding --center``
+            does.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out.
@@ -140,7 +141,10 @@ class Normalize(nn.Module):
         self.window = None if window is None else check_count("window", window, 1)
         for name in ("per_bin", "mean_only", "window"):
             if mean is not None and getattr(self, name):
-                raise ValueError(f"`{name}` is about each example: `mean` must not be given, too")
+                raise ValueError(
+                    f"`{name}` computes statistics of each example: it cannot be "
+                    f"combined with `mean` and `std`"
+                )
         if (mean is None) != (std is None):
             raise ValueError(f"`mean` and `std` must be given together, got {mean} and {std}")
         self.mean = _statistics("mean", mean)
@@ -157,7 +161,7 @@ class Normalize(nn.Module):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls()
 
     def forward(
@@ -167,15 +171,16 @@ class Normalize(nn.Module):
 
         Args:
             specgram: Features of any scale.
-            lengths: Valid frames of each example; the frames behind do not count and become 0, the
-                mean.
+            lengths: Valid frames of each example; the frames after them are ignored and become 0,
+                the mean.
 
         Shape:
             ``(batch, channel, freq, frame)`` in and out, ``lengths`` ``(batch,)`` int64.
 
         Raises:
             TypeError: If ``specgram`` is not floating point or ``lengths`` not int64.
-            ValueError: If a shape differs, or there are not as many bins as numbers of ``mean``.
+            ValueError: If a shape differs, or the number of bins differs from the length of
+                ``mean``.
         """
         check_specgram(specgram, lengths)
         normalized, _ = enter(self._compute, specgram, lengths)
@@ -190,8 +195,8 @@ class Normalize(nn.Module):
             bins = max(len(self.mean), len(self.std))
             if bins not in (1, values.shape[-2]):
                 raise ValueError(
-                    f"`specgram` must have {bins} bins, as many as there are numbers of `mean` and "
-                    f"`std`, got {values.shape[-2]}"
+                    f"`specgram` must have {bins} bins, the length of `mean` and `std`, got "
+                    f"{values.shape[-2]}"
                 )
             mean, std = (
                 constant(tensor_of, tuple(each), dtype=values.dtype, device=values.device)
@@ -220,7 +225,7 @@ def _statistics(name: str, value: float | Sequence[float] | None) -> list[float]
 def check_decibel(
     ref: float | str, top_db: float | None
 ) -> tuple[float | Literal["max"], float | None]:
-    """Raise ``ValueError`` unless ``ref`` and ``top_db`` are in their ranges, and give them."""
+    """Raise ``ValueError`` unless ``ref`` and ``top_db`` are in their ranges, and return them."""
     top_db = check_top_db(top_db)
     if isinstance(ref, str) and ref == "max":
         return "max", top_db
@@ -230,7 +235,7 @@ def check_decibel(
 
 
 def check_top_db(top_db: float | None) -> float | None:
-    """Raise ``ValueError`` unless ``top_db`` is positive or None, and give it as a float."""
+    """Raise ``ValueError`` unless ``top_db`` is positive or None, and return it as a float."""
     if top_db is None:
         return None
     if not is_finite(top_db) or not top_db > 0.0:

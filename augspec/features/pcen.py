@@ -1,4 +1,4 @@
-"""Mel energies normalised by their own recent level."""
+"""Mel energies normalised by their recent level."""
 
 import math
 from typing import Literal, Self
@@ -14,13 +14,14 @@ from augspec.functional.pcen import pcen, pcen_by_bin, smoothing_coefficient
 class PCEN(MelFeature):
     """Compute a mel spectrogram with per-channel energy normalisation in place of a logarithm.
 
-    Each band is divided by an average of its recent past, so that steady noise and the level of the
-    recording fade while onsets stand out: ``(mel / (eps + average) ** gain + bias) ** exponent -
-    bias ** exponent``. Being no logarithm, it answers to the scale of the audio, which is taken to
-    be [-1, 1].
+    Each band is divided by an average of its recent past: ``(mel / (eps + average) ** gain + bias)
+    ** exponent - bias ** exponent``. This suppresses steady noise and the level of the recording,
+    and emphasises onsets. The result depends on the scale of the audio, which is expected in [-1,
+    1].
 
-    The same as ``librosa.pcen`` of ``scale * mel``, but for the start: there the average begins as
-    ``initial=1.0``, far above a quiet recording; here it begins at the first frame.
+    The result is that of ``librosa.pcen`` of ``scale * mel``, except at the start: librosa's
+    average begins at 1.0 (``initial=1.0`` here), far above a quiet recording; here it begins at the
+    first frame.
 
     Args:
         sample_rate: Sample rate in Hz.
@@ -36,17 +37,17 @@ class PCEN(MelFeature):
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``.
         norm: ``None`` for filters with a peak of one, ``"slaney"`` for filters of area one.
         mel_scale: ``"htk"`` or ``"slaney"``.
-        gain: Exponent of the average, in [0, 1]: 0 for no gain control, 1 to forget the level.
+        gain: Exponent of the average, in [0, 1]: 0 for no gain control, 1 to remove the level.
         bias: Level, as a multiple of the average, below which the compression is linear; positive.
         exponent: Exponent of the compression, positive; librosa calls it ``power``.
-        time_constant: Time over which the average goes, in seconds, positive.
+        time_constant: Time constant of the average in seconds, positive.
         eps: Added to the average, positive.
-        scale: Factor on the mel spectrogram, positive; librosa's documentation takes ``2.0**31``
-            for magnitudes.
-        initial: Average before the first frame, not negative; None takes the first frame.
+        scale: Factor on the mel spectrogram, positive; librosa's documentation uses ``2.0**31`` for
+            magnitudes.
+        initial: Average before the first frame, not negative; None uses the first frame.
         window: ``"hann"`` or another name that `Spectrogram` knows.
-        trainable: Make ``gain``, ``bias``, ``exponent`` and the weight of the average parameters,
-            a value for each bin. They are kept as logarithms, so that they stay positive.
+        trainable: Make ``gain``, ``bias``, ``exponent`` and the weight of the average learnable,
+            one value for each bin. They are stored as logarithms, so that they stay positive.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
@@ -130,11 +131,11 @@ class PCEN(MelFeature):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(n_fft=256, hop_length=64, n_mels=16)
 
     def _coefficient(self) -> float:
-        """Say the weight of the newest frame that the settings mean."""
+        """Return the weight of the newest frame in the average."""
         return smoothing_coefficient(self.time_constant, self.sample_rate / self.hop_length)
 
     def _finish(self, specgram: Tensor) -> Tensor:
@@ -142,7 +143,7 @@ class PCEN(MelFeature):
         if not self.trainable:
             settings = (self.gain, self.bias, self.exponent, self.eps, self.initial)
             return pcen(scaled, self._coefficient(), *settings)
-        kind = specgram.dtype  # the parameters may have been put to half precision
+        kind = specgram.dtype  # the parameters may have been cast to half precision
         coefficient = self.get_parameter("logit_coefficient").to(kind).sigmoid()
         gain, bias, exponent = (
             self.get_parameter(f"log_{name}").to(kind).exp()

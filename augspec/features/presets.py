@@ -1,4 +1,4 @@
-"""Features as published models want them, by the model's name."""
+"""The features of published models, by the model's name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["preset"]
 
 
 def preset(name: str) -> nn.Sequential:
-    """Make the feature that a published model was trained on, with its normalisation.
+    """Make the feature on which a published model was trained, with its normalisation.
 
     ========== ====== ======================================================================
     name       rate   feature
@@ -37,15 +37,15 @@ def preset(name: str) -> nn.Sequential:
     "PANNs"    32,000 `LogMelSpectrogram`, 64 bins; the model normalises by itself
     ========== ====== ======================================================================
 
-    What a model does with time is left to you: AST and BEATs are given up to about 10 s, Whisper 30
-    s padded with zeros, VGGish patches of 96 frames. Whisper, AST and BEATs have bins and frames in
-    other orders: ``specgram.mT`` exchanges them.
+    You choose the duration: AST and BEATs take up to about 10 s, Whisper 30 s padded with zeros,
+    VGGish patches of 96 frames. Whisper, AST and BEATs differ in the order of bins and frames:
+    ``specgram.mT`` exchanges the axes.
 
     Args:
-        name: The model's.
+        name: Name of the model.
 
     Returns:
-        A feature for `augspec.Frontend`, or to be called.
+        A feature, to call or to pass to `augspec.Frontend`.
 
     Shape:
         The feature takes ``(batch, channel, time)`` to ``(batch, channel, n_mels, frame)``.
@@ -98,7 +98,7 @@ class WhisperMel(LogMelSpectrogram):
 
 
 class VGGishMel(Fbank):
-    """Mel magnitudes, and a logarithm with an offset that keeps silence near."""
+    """Mel magnitudes, and a logarithm with an offset that limits its value in silence."""
 
     _periodic: ClassVar[bool] = True
     _offset: ClassVar[float] = 0.01
@@ -108,7 +108,7 @@ class VGGishMel(Fbank):
 
 
 class PaSSTMel(MagnitudeFeature):
-    """Kaldi's filters on centred frames of audio whose high frequencies are raised."""
+    """Kaldi's filters on centred frames of pre-emphasised audio."""
 
     mel_scale: ClassVar[str] = "htk"
     _preemphasis: ClassVar[float] = 0.97
@@ -121,7 +121,7 @@ class PaSSTMel(MagnitudeFeature):
 
     @property
     def fusable(self) -> bool:
-        """No: what is raised before a change of pitch is raised elsewhere after it."""
+        """False: pre-emphasis does not commute with a change of pitch."""
         return False
 
     def make_window(self, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -130,7 +130,7 @@ class PaSSTMel(MagnitudeFeature):
         return constant(window_of, *window, dtype=dtype, device=device)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Count the frames of what is left of the audio: a sample less."""
+        """Count the frames: pre-emphasis shortens the audio by one sample."""
         return super().frame_lengths((lengths - 1).clamp(min=0))
 
     def _compute(
@@ -144,7 +144,7 @@ class PaSSTMel(MagnitudeFeature):
         return super()._compute(raised, lengths, mel_range)
 
     def filters_within(self, f_min: Tensor, f_max: Tensor, dtype: torch.dtype) -> Tensor:
-        """Make mel filters of each example's own; see `MagnitudeFeature.filters_within`."""
+        """Make mel filters for each example; see `MagnitudeFeature.filters_within`."""
         lowest = torch.where(f_min.isnan(), self.f_min, f_min)
         highest = torch.where(f_max.isnan(), self.f_max, f_max)
         sizes = (self.sample_rate, self.n_fft, self.n_mels)
@@ -161,7 +161,7 @@ class PaSSTMel(MagnitudeFeature):
         return (specgram + self._offset).log()
 
 
-#: What configs can name besides the public features.
+#: Classes that configs can name in addition to the public features.
 CLASSES = (PaSSTMel, VGGishMel, WhisperMel)
 
 

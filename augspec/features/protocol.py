@@ -1,4 +1,4 @@
-"""What a feature says of itself to those that use it."""
+"""The protocol by which a feature reports its number of frames."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["HasFrameLengths"]
 
 @runtime_checkable
 class HasFrameLengths(Protocol):
-    """A feature of waveforms that says how many frames it makes of how many samples.
+    """A feature of waveforms that reports how many frames it makes of a number of samples.
 
-    Any module with such a method is one. A `augspec.Frontend` then moves labels of frames through
-    its transforms of the spectrogram too.
+    Any module with this method is one. `augspec.Frontend` then also moves labels of frames through
+    its transforms of the spectrogram.
     """
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:

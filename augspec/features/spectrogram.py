@@ -1,4 +1,4 @@
-"""The frame of every magnitude feature, and the plain spectrogram."""
+"""The base of every magnitude feature, and the plain spectrogram."""
 
 import math
 from abc import ABC, abstractmethod
@@ -29,17 +29,16 @@ from augspec.functional.windows import window as window_of
 from augspec.native.features import Bins, Level, Stft
 from augspec.native.features import specgram as native_specgram
 
-_MOST_POWER = 10.0  # beyond, magnitudes of audio leave the range of numbers
+_MOST_POWER = 10.0  # with a higher power, magnitudes of audio leave the range of float32
 
 
 class MagnitudeFeature(nn.Module, ABC):
     """Base of the features made from the magnitudes of windowed frames.
 
-    A feature asks a source for frames (`from_source`): `forward` for those of the waveform, a front
-    end for those of an augmented one. Then `project` works frame by frame, and `finish` for whole
-    examples. Examples are worked on a few at a time, so that memory stays bounded.
-
-    A subclass says how a spectrum becomes bins (``_project``, frame by frame) and what follows
+    A feature gets frames from a source (`from_source`): `forward` uses the waveform's, a front end
+    those of an augmented waveform. Then `project` works frame by frame, and `finish` on whole
+    examples. A few examples are computed at a time, so that memory stays bounded. A subclass
+    defines how a spectrum becomes bins (``_project``, frame by frame) and the steps after that
     (``_finish``, for whole examples).
 
     Args:
@@ -98,8 +97,8 @@ class MagnitudeFeature(nn.Module, ABC):
         Args:
             waveform: Audio; float64 is computed in float64, half precision in float32 and
                 returned in its own dtype.
-            lengths: Valid samples of each example. What lies behind them has no influence, and
-                the frames behind `frame_lengths` are those of digital silence.
+            lengths: Valid samples of each example. The samples after them have no influence, and
+                the frames after `frame_lengths` are those of digital silence.
 
         Shape:
             ``(batch, channel, time)`` to ``(batch, channel, freq, frame)``; ``lengths``
@@ -110,7 +109,7 @@ class MagnitudeFeature(nn.Module, ABC):
 
         Raises:
             TypeError: If ``waveform`` is not floating point or ``lengths`` not int64.
-            ValueError: If a shape differs, or not one frame fits (without ``center``).
+            ValueError: If a shape differs, or no frame fits (without ``center``).
         """
         check_waveform(waveform, lengths)
         specgram, counts = enter(self._compute, waveform, lengths)
@@ -119,7 +118,7 @@ class MagnitudeFeature(nn.Module, ABC):
     def within(
         self, waveform: Tensor, lengths: Tensor | None, mel_range: tuple[Tensor, Tensor]
     ) -> Tensor:
-        """Compute the feature with mel filters of each example's own range.
+        """Compute the feature with a separate range of mel filters for each example.
 
         Args:
             waveform: Audio, float32 or float64.
@@ -171,7 +170,7 @@ class MagnitudeFeature(nn.Module, ABC):
         )
 
     def _from_kernel(self, source: FrameSource) -> Tensor | None:
-        """Compute the feature in the native kernel, where that is there for all it consists of."""
+        """Compute the feature in the native kernel if it supports all steps of the feature."""
         if not native.applies(source.waveform):
             return None
         framing, sound = source.framing, source.sound()
@@ -191,17 +190,17 @@ class MagnitudeFeature(nn.Module, ABC):
         return self._finish(made).to(source.waveform.dtype).contiguous()
 
     def _is_native(self, step: str, description: str) -> bool:
-        """Whether a step is described for the kernel, and all around it is what is done here."""
+        """Whether a step is described for the kernel and no subclass overrides the rest."""
         around = ("project", "finish", "make_window")
         kept = all(getattr(type(self), name) is getattr(MagnitudeFeature, name) for name in around)
         return kept and native.describes(type(self), step, description)
 
     def _bins(self) -> Bins | None:
-        """Describe `_project` for the native kernel; None if it has no such thing."""
+        """Describe `_project` for the native kernel; None if the kernel lacks it."""
         return None
 
     def _level(self) -> Level | None:
-        """Describe `_finish` for the native kernel; None if it has no such thing."""
+        """Describe `_finish` for the native kernel; None if the kernel lacks it."""
         return None
 
     @property
@@ -231,8 +230,8 @@ class MagnitudeFeature(nn.Module, ABC):
         """Compute the feature from frames: `project` and `finish`.
 
         Args:
-            frames: Frames at any positions, not windowed; a strided view is welcome.
-            frame_lengths: Valid frames of each example; those behind become digital silence.
+            frames: Frames at any positions, not windowed; a strided view is accepted.
+            frame_lengths: Valid frames of each example; those after them become digital silence.
             gain: Linear gain of the waveform, a factor on the amplitude, applied to the magnitudes.
 
         Shape:
@@ -248,7 +247,7 @@ class MagnitudeFeature(nn.Module, ABC):
         return enter(compute, frames)[0]
 
     def filters_within(self, f_min: Tensor, f_max: Tensor, dtype: torch.dtype) -> Tensor:
-        """Make filters of each example's own; only a feature with mel filters has them.
+        """Make filters for each example; only features with mel filters support it.
 
         Args:
             f_min: Lowest frequency of each in Hz, ``(batch,)``; NaN is the feature's own.
@@ -261,20 +260,24 @@ class MagnitudeFeature(nn.Module, ABC):
         Raises:
             TypeError: If the feature has no mel filters.
         """
-        raise TypeError(f"{type(self).__name__} has no mel filters, whose range could be drawn")
+        raise TypeError(
+            f"{type(self).__name__} has no mel filters whose range could be drawn: use "
+            f"a mel feature such as F.LogMelSpectrogram"
+        )
 
     def project(
         self, frames: Tensor, *, windowed: bool = False, filters: Tensor | None = None
     ) -> Tensor:
         """Window the frames, transform them and sum their magnitudes into the feature's bins.
 
-        Every frame stands for itself, so that the results for parts of a batch, or for parts of
-        the frames, may be concatenated.
+        Every frame is independent, so results for parts of a batch, or for parts of the frames, may
+        be concatenated.
 
         Args:
-            frames: Frames at any positions; a strided view is welcome.
+            frames: Frames at any positions; a strided view is accepted.
             windowed: Whether the frames are windowed already, by `make_window`.
-            filters: What ``filters_within`` gave for these examples; None is the feature's own.
+            filters: The result of ``filters_within`` for these examples; None uses the feature's
+                own.
 
         Shape:
             ``(batch, channel, frame, n_fft)`` to ``(batch, channel, frame, bin)``, in float64 for
@@ -298,12 +301,12 @@ class MagnitudeFeature(nn.Module, ABC):
         frame_lengths: Tensor | None = None,
         gain: Tensor | None = None,
     ) -> Tensor:
-        """Turn what `project` gave for whole examples into the feature.
+        """Turn the result of `project` for whole examples into the feature.
 
         Args:
             magnitudes: Magnitudes, raised to ``power``, in the feature's bins.
             dtype: The result's dtype.
-            frame_lengths: Valid frames of each example; those behind become digital silence.
+            frame_lengths: Valid frames of each example; those after them become digital silence.
             gain: Linear gain of the waveform, a factor on the amplitude.
 
         Shape:
@@ -324,7 +327,7 @@ class MagnitudeFeature(nn.Module, ABC):
         """Turn the spectrum ``(..., frame, n_fft // 2 + 1, 2)`` into ``(..., frame, freq)``."""
 
     def _filter(self, spectrum: Tensor, filters: Tensor) -> Tensor:
-        """Do as `_project` with filters of each example's own."""
+        """Do as `_project` with separate filters for each example."""
         return stft_magnitude(spectrum, self.power) @ filters.unsqueeze(1)
 
     @abstractmethod
@@ -390,7 +393,7 @@ class Spectrogram(MagnitudeFeature):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(n_fft=256, hop_length=64)
 
     def _project(self, spectrum: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Random transforms: parameters drawn per example, applied by `augspec.functional`."""
 
-# Each module's `__all__` says what is public, so that a new transform is named in its module alone.
+# The public names are those in each module's `__all__`, so a new transform is listed in its own
+# module only.
 from augspec._names import no_attribute
 from augspec.transforms import families
 from augspec.transforms.ambisonics import *

@@ -1,9 +1,9 @@
 """Running one of several transforms on each example of a batch.
 
 On a CPU, in eager mode, examples are grouped by their choice, so that each transform runs on its
-own examples only. Elsewhere that would wait for the device to say how large each group is, and
-shapes would not be static: there every transform runs on the whole batch and each example takes
-the result that it has chosen.
+own examples only. On a GPU, grouping would wait for the device to return the group sizes; in a
+graph, shapes would not be static. There every transform runs on the whole batch, and each example
+takes the result of its choice.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from augspec.transforms.base import Batch, RandomTransform
 
 __all__ = ["Options"]
 
-NOTHING = -1  # the choice of an example that passes as it is
+NOTHING = -1  # the choice of an example that stays as it is
 
 
 @dataclass(frozen=True)
 class Options:
-    """Transforms with their params, and which of them each example has chosen.
+    """Transforms, their params, and the choice of each example.
 
     Args:
-        name: Who asks, for messages.
+        name: Name of the caller, for error messages.
         transforms: The transforms.
         params: Their params, each for the whole batch.
-        choice: The place of one of the transforms, or -1 for none, ``(batch,)``.
-        by_mode: Whether a transform that does not act in the present mode passes.
+        choice: Index of the chosen transform, or -1 for none, ``(batch,)``.
+        by_mode: Whether to skip a transform that does not act in the present mode.
         may_pass: Whether the choice may be -1.
     """
 
@@ -46,9 +46,9 @@ class Options:
     may_pass: bool
 
     def walk(self, batch: Batch) -> Batch:
-        """Take each example the way that it has chosen."""
+        """Apply to each example the transform of its choice."""
         eager = not (is_launched(self.choice) or torch.compiler.is_compiling())
-        # A transform that mixes examples has to see all of them; labels cost nothing.
+        # A transform that mixes examples needs the whole batch. Labels alone are cheap for all.
         alone = batch.signal is not None and not batch.targets
         if alone and eager and not any(each.mixes_examples for each in self.transforms):
             return self._run_groups(batch)
@@ -58,8 +58,8 @@ class Options:
         """Run each transform on the examples that chose it, and put the results in order."""
         groups, outs = [], []
         for place, (transform, params) in enumerate(zip(self.transforms, self.params, strict=True)):
-            # An empty batch has no choices to run. Run every branch all the same, if only to learn
-            # the output's shape.
+            # An empty batch has no choices to run. Run every branch on it anyway, only to learn the
+            # output's shape.
             group = (self.choice == place).nonzero().squeeze(1)
             part = _take(batch, group)
             outs.append(transform.walk(part, select(params, group), by_mode=self.by_mode))
@@ -79,7 +79,7 @@ class Options:
         return batch.carry(signal=signal, time=size, lengths=ends)
 
     def _run_all(self, batch: Batch) -> Batch:
-        """Run every transform on the whole batch; each example takes what it has chosen."""
+        """Run every transform on the whole batch; each example takes the result of its choice."""
         outs, signal, size = self._run_one_by_one(batch)
         targets = self._merge_targets(batch.targets, [out.targets for out in outs])
         ends = [out.lengths for out in outs]
@@ -104,12 +104,12 @@ class Options:
         )
 
     def _run_one_by_one(self, batch: Batch) -> tuple[list[Batch], Tensor | None, int | None]:
-        """Run every transform, and let each example take its sound as soon as it is made.
+        """Run the transforms in turn, and copy the chosen sound out after each of them.
 
-        To keep the sound of all of them until the end would take the memory of all of them.
+        Keeping all results until the end would need the memory of all of them.
 
         Returns:
-            What the transforms gave, without its sound; the sound that was chosen; and its time.
+            The transforms' results without sound; the chosen sound; and its time.
         """
         outs: list[Batch] = []
         shapes: list[tuple[int, ...]] = []
@@ -122,14 +122,14 @@ class Options:
             shapes.append(tuple(out.signal.shape[1:]))
             if signal is None:
                 signal = fit(batch.sound, shapes[0][-1]) if self.may_pass else out.signal
-            # One of another shape is an error, which is told once all shapes are known.
+            # A different shape is an error; it is raised once all shapes are known.
             if shapes[-1] == shapes[0] == tuple(signal.shape[1:]):
                 signal = self._take(place, out.signal, signal)
         size = outs[0].time if signal is None else self._check_sizes(shapes, batch)
         return outs, signal, size
 
     def _merge(self, made: Sequence[Tensor], passing: Tensor | None) -> Tensor:
-        """Give each example the result of its choice; ``passing`` is that of none."""
+        """Give each example the result of its choice; ``passing`` is the result of choice -1."""
         result = made[0] if passing is None else passing
         for place, value in enumerate(made):
             result = self._take(place, value, result)
@@ -146,9 +146,10 @@ class Options:
         before = batch.sound.shape
         size: int = shapes[0][-1]
         passes = (*before[1:-1], size)
-        # What passes can be followed by silence, but not be cut.
+        # An example that no transform changes can be padded with silence, but must not be cut.
         lost = self.may_pass and (size < before[-1] or passes not in shapes)
-        # Compared, not put into a set: a size that is hashed is no longer dynamic in a graph.
+        # Compare sizes instead of putting them into a set: hashing a size makes it static in a
+        # graph.
         if all(shape == shapes[0] for shape in shapes) and not lost:
             return size
         parts = [
@@ -156,13 +157,13 @@ class Options:
             for transform, shape in zip(self.transforms, shapes, strict=True)
         ]
         if self.may_pass:
-            parts.append(f"an example that passes {tuple(before[1:])}")
+            parts.append(f"an unchanged example {tuple(before[1:])}")
         raise ValueError(
-            f"{self.name} must end in one shape whatever is chosen, got {', '.join(parts)}"
+            f"{self.name} must give the same shape for every choice, got {', '.join(parts)}"
         )
 
     def _merge_targets(self, before: Labels, made: Sequence[Labels]) -> Labels:
-        """Give each example the labels that its choice makes of them."""
+        """Give each example the labels that its choice returns."""
         return {
             name: self._merge_label(name, [of.get(name) for of in made], before.get(name))
             for name in {name: None for of in made for name in of}
@@ -175,7 +176,7 @@ class Options:
         shapes = {value.shape for value in values if isinstance(value, Tensor)}
         if len(shapes) != 1 or not all(isinstance(value, Tensor) for value in values):
             raise ValueError(
-                f"{self.name} must give `{name}` of one shape whatever is chosen, got "
+                f"{self.name} must give `{name}` of the same shape for every choice, got "
                 f"{[tuple(v.shape) if isinstance(v, Tensor) else v for v in values]}"
             )
         return self._merge(made, before if self.may_pass else None)
@@ -188,7 +189,7 @@ def _take(batch: Batch, group: Tensor) -> Batch:
 
 
 def _ends(batch: Batch, choice: Tensor) -> Tensor:
-    """Say where examples end, in the shape of ``choice``: at the time if no lengths are known."""
+    """Return where examples end, in the shape of ``choice``; without lengths, at ``time``."""
     if batch.lengths is not None or batch.time is None:
         return cast(Tensor, batch.lengths)
     return torch.full_like(choice, batch.time)

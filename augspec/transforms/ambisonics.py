@@ -1,4 +1,4 @@
-"""Sound fields of first order, turned with the directions of their sources."""
+"""Rotation of first-order sound fields and of the directions of their sources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["AmbisonicsRotation"]
 
 
 class Mirror(Drawn):
-    """Whether two sides are exchanged: half of the examples, if the class is set to it."""
+    """Whether two sides are exchanged: True for half of the examples if the setting is on."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
         """Draw a bool for each example."""
@@ -33,13 +33,13 @@ def _check_step(name: str, value: float | None) -> float | None:
 class AmbisonicsRotation(WaveformTransform, kernel=ambisonics.ambisonics_rotation):
     """Turn the sound field of each example, and the directions of its sources with it.
 
-    For first-order ambisonics of four channels. x is to the front, y to the left, z up; a field is
-    turned by roll, then pitch, then yaw. Labels of direction follow in ``targets``: ``direction``
-    ``(batch, ..., 3)``, vectors (x, y, z) of any length, such as ACCDOA's; or ``azimuth``, to the
-    left, and ``elevation``, up, in degrees, both ``(batch, ...)``.
+    The input is first-order ambisonics of four channels. x is to the front, y to the left, z up. A
+    field is turned by roll, then pitch, then yaw. ``targets`` also turns labels of direction:
+    ``direction`` ``(batch, ..., 3)``, vectors (x, y, z) of any length, such as ACCDOA's; or
+    ``azimuth``, to the left, and ``elevation``, up, in degrees, both ``(batch, ...)``.
 
-    ``AmbisonicsRotation(step=90.0, mirror=True)`` gives the 16 patterns of swapped channels that
-    systems for sound event localisation are trained with.
+    ``AmbisonicsRotation(step=90.0, mirror=True)`` gives the 16 patterns of channel swapping that
+    are common in training sound event localisation.
 
     Args:
         yaw: Range of the angle to the left, in degrees, uniform; a number is a constant.
@@ -74,7 +74,7 @@ class AmbisonicsRotation(WaveformTransform, kernel=ambisonics.ambisonics_rotatio
         tensor([ 90., 120.])
     """
 
-    #: What contracts and pages make batches with.
+    #: Number of channels of the batches that contract tests and pages make.
     in_channels: ClassVar[int] = ambisonics.CHANNELS
 
     yaw: Uniform = Uniform(
@@ -107,7 +107,7 @@ class AmbisonicsRotation(WaveformTransform, kernel=ambisonics.ambisonics_rotatio
         if "direction" in targets:
             moved["direction"] = self._turn(targets["direction"], params)
         if ("azimuth" in targets) != ("elevation" in targets):
-            raise ValueError("``targets`` must have `azimuth` and `elevation` together")
+            raise ValueError("``targets`` must have both `azimuth` and `elevation` or neither")
         if "azimuth" in targets:
             angles = tuple(_as_float(targets[name]) for name in ("azimuth", "elevation"))
             turned = _to_angles(self._turn(_to_vectors(*angles), params))

@@ -52,14 +52,14 @@ class LeafTransform(RandomTransform, Declared, ABC):
     """A transform that is not made of others.
 
     It declares what is drawn (see `augspec.transforms.declare`) and names the kernel that computes
-    the result: ``class Gain(WaveformTransform, kernel=level.gain)``. The kernel gets the signal,
-    each drawn parameter and each setting under its own name, and ``lengths``, as far as it takes
-    them. Where that does not say enough, write ``_draw`` or ``_transform``. One that changes where
-    examples end gives ``_lengths`` too, one that moves sound in time ``_source``, one that changes
-    labels ``_targets``.
+    the result: ``class Gain(WaveformTransform, kernel=level.gain)``. The kernel gets the signal and
+    those drawn parameters, settings and ``lengths`` that it has an argument for, under their own
+    names. Where a kernel's name is not enough, write ``_draw`` or ``_transform``. A transform that
+    changes where examples end also defines ``_lengths``; one that moves sound in time defines
+    ``_source``; one that changes labels defines ``_targets``.
 
     Args:
-        p: Probability that an example is transformed; one that is not comes out bit for bit.
+        p: Probability that an example is transformed; the others come out bit for bit.
         per_channel: Draw for each channel of an example rather than once for all.
 
     Raises:
@@ -71,20 +71,19 @@ class LeafTransform(RandomTransform, Declared, ABC):
     per_channel: bool = setting(default=False, check=check_flag, kw_only=True)
 
     #: Whether ``forward`` also acts in ``eval()``.
-    #: Without an annotation, so that a class may have it as an argument instead.
+    #: It has no annotation, so that a class may make it an argument instead.
     in_eval = False
     #: Whether the size of the output is a setting; such a transform takes no ``p``.
     sets_shape: ClassVar[bool] = False
-    #: Value of each parameter at which the function is the identity or close to it, from what is
-    #: declared. An example that is not picked gets it, so that the branch not taken gives no NaN
-    #: gradient.
+    #: Value of each parameter at which the function is the identity or close to it, as declared.
+    #: Examples that are not picked get it, so that the branch not taken gives no NaN gradient.
     neutral: ClassVar[Mapping[str, float]] = {}
     #: Whether sound is moved by rates and fractions of an example alone, never by samples.
     scale_free: ClassVar[bool] = False
     #: Whether the function at `neutral` is the identity bit for bit.
     neutral_is_exact: ClassVar[bool] = False
 
-    # What is known of a class, noted once: calls are many and some are short.
+    # Facts about a class, computed once: a call may be so short that computing them would slow it.
     _kernel: ClassVar[Kernel]
     _kernel_settings: ClassVar[tuple[str, ...]] = ()
     _kernel_params: ClassVar[tuple[str, ...]] = ()
@@ -138,14 +137,15 @@ class LeafTransform(RandomTransform, Declared, ABC):
         _transform = abstractmethod(_transform)
 
     def _settings(self, time: int) -> dict[str, Any]:
-        """Give the kernel's arguments that are not drawn, by name; ``time`` is the signal's.
+        """Return the kernel's arguments that are not drawn, by name; ``time`` is the signal's.
 
-        These are the settings that the kernel takes. A class adds what is computed of them.
+        These are the settings that the kernel takes. A class adds values that it computes from
+        them.
         """
         return {name: getattr(self, name) for name in self._kernel_settings}
 
     def _run_kernel(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
-        """Call the kernel with what it takes of params and settings, and mix the result in."""
+        """Call the kernel with the params and settings that it takes, and mix in the result."""
         given = self._settings(signal.shape[-1])
         for name in self._kernel_params:
             if name in params or name in self.drawn:
@@ -158,32 +158,32 @@ class LeafTransform(RandomTransform, Declared, ABC):
         return out
 
     def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
-        """Say where examples end afterwards; ``lengths`` None means at ``time``."""
+        """Return where examples end after the transform; ``lengths`` None means at ``time``."""
         return lengths
 
     def _size(self, time: int) -> int:
-        """Say how many samples or frames become of ``time``."""
+        """Return how many samples or frames the result has for an input of ``time``."""
         return time
 
     def _source(
         self, position: Tensor, time: int, params: Values, lengths: Tensor
     ) -> Tensor | None:
-        """Say which sample of the input is heard at a sample of the output: frame labels follow.
+        """Return which input sample sounds at each output sample: labels of frames follow it.
 
         Args:
             position: Samples of the output, ``(1, place)`` int64.
             time: Samples of the input.
-            params: The params; an example that is not picked is seen to.
+            params: The params; the caller handles examples that are not picked.
             lengths: Where examples end in the input.
 
         Returns:
-            Samples of the input, int64, broadcastable with ``(batch, place)``, negative where none
-            is heard; None says that nothing moves.
+            Samples of the input, int64, broadcastable with ``(batch, place)``, negative where the
+            output is silent; None means that nothing moves.
         """
         return None
 
     def _targets(self, targets: Labels, params: Values, lengths: Tensor | None) -> Labels:
-        """Say what happens to labels; ``frames`` follow from `_source`."""
+        """Return the labels after the transform; ``frames`` follow from `_source`."""
         return targets
 
     def draw_params(self, draw: Draw) -> Values:
@@ -207,7 +207,8 @@ class LeafTransform(RandomTransform, Declared, ABC):
         if name not in self.neutral or not math.isfinite(self.neutral[name]):
             return value
         neutral = self.neutral[name]
-        # One number may lie on the CPU while the params lie on a GPU, as long as it has no shape.
+        # A scalar tensor on the CPU can be combined with params on a GPU; a tensor with a shape
+        # cannot.
         scale = like(magnitude, value) if magnitude.ndim else magnitude
         scaled = neutral + scale * (value - neutral)
         return scaled if value.is_floating_point() else scaled.round().to(value.dtype)
@@ -219,7 +220,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
     def _run(
         self, waveform: Tensor, params: Any, lengths: Tensor | None, *, by_mode: bool
     ) -> tuple[Tensor, Tensor | None]:
-        if lengths is None:  # nobody asks where examples end afterwards: it is not worked out
+        if lengths is None:  # the caller does not need the new lengths, so they are not computed
             return self.walk(Batch(waveform), params, by_mode=by_mode).sound, None
         return super()._run(waveform, params, lengths, by_mode=by_mode)
 
@@ -237,7 +238,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
             if time is not None and (self.scale_free or not relative):
                 lengths, time = self._lengths(time, params, lengths), self._size(time)
             elif self._moves_ends:
-                time, lengths, relative = None, None, False  # nobody knows them any more
+                time, lengths, relative = None, None, False  # they are not known any more
             return Batch(signal, time, lengths, targets, relative)
         except KeyError as error:
             self._explain(params, error)
@@ -316,17 +317,17 @@ class LeafTransform(RandomTransform, Declared, ABC):
 
 
 def _all_picked(applied: Tensor, out: Tensor) -> bool:
-    """Whether a look says that every example is picked: a copy of all of them is saved then.
+    """Whether every example is known to be picked, so that no copy of the batch is needed.
 
-    The copy takes a third of the time of a simple transform on a CPU. Nothing is looked at in a
-    graph, under ``vmap``, and on a GPU, which a look would stall: where it is not known, the answer
-    is no.
+    The copy takes a third of the time of a simple transform on a CPU. In a graph, under ``vmap``
+    and on a GPU the answer is always False: there, reading the values is impossible or stalls the
+    device.
     """
     return not is_launched(out) and nobody_watches() and bool(applied.all())
 
 
 def ends_at(time: int, params: Values, lengths: Tensor | None) -> Tensor:
-    """Say where examples end, ``(batch,)`` int64: at ``time`` where no lengths are known."""
+    """Return where examples end, ``(batch,)`` int64: at ``time`` where no lengths are known."""
     if lengths is not None:
         return lengths
     return torch.full_like(params["applied"], time, dtype=torch.int64)
@@ -336,11 +337,11 @@ class WaveformTransform(LeafTransform, ABC):
     """A transform of waveforms; ``lengths`` are in samples.
 
     Derive from it: declare what is random and name the kernel, or write ``_draw`` and
-    ``_transform``. One that changes where examples end gives ``_lengths`` too, one that moves sound
-    in time ``_source``, one that changes labels ``_targets``.
+    ``_transform``. A transform that changes where examples end also defines ``_lengths``; one that
+    moves sound in time defines ``_source``; one that changes labels defines ``_targets``.
 
     Args:
-        p: Probability that an example is transformed; one that is not comes out bit for bit.
+        p: Probability that an example is transformed; the others come out bit for bit.
         per_channel: Draw for each channel of an example rather than once for all.
 
     Shape:
@@ -353,7 +354,7 @@ class WaveformTransform(LeafTransform, ABC):
     kind = "waveform"
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
-        """Raise a clear error if the input is no batch of waveforms."""
+        """Raise a clear error if the input is not a batch of waveforms."""
         check_waveform(waveform, lengths)
 
 
@@ -363,7 +364,7 @@ class SpecgramTransform(LeafTransform, ABC):
     Derive from it as from `WaveformTransform`.
 
     Args:
-        p: Probability that an example is transformed; one that is not comes out bit for bit.
+        p: Probability that an example is transformed; the others come out bit for bit.
         per_channel: Draw for each channel of an example rather than once for all.
 
     Shape:
@@ -376,5 +377,5 @@ class SpecgramTransform(LeafTransform, ABC):
     kind = "specgram"
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
-        """Raise a clear error if the input is no batch of spectrograms."""
+        """Raise a clear error if the input is not a batch of spectrograms."""
         check_specgram(waveform, lengths)

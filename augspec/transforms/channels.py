@@ -15,7 +15,7 @@ __all__ = ["ChannelDrop", "ChannelShuffle", "StereoWidth", "ToMono"]
 
 
 class Order(Drawn):
-    """A number for each channel: their order."""
+    """A number for each channel; sorting the numbers gives the order."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
         """Draw uniformly, float32, ``(batch, channel)``."""
@@ -25,8 +25,8 @@ class Order(Drawn):
 class ChannelShuffle(WaveformTransform, kernel=channels.channel_shuffle):
     """Put the channels of each example into a random order, never the one they had.
 
-    Two channels are swapped. Of more, every order is equally likely but for those that turn the
-    channels round by one place, which stand in for no change too. One channel stays.
+    Two channels are swapped. With more, every order is equally likely, except that rotations by one
+    place are more likely: they replace the unchanged order. A single channel stays.
 
     Args:
         p: Probability that an example's channels are shuffled.
@@ -49,7 +49,7 @@ class ChannelShuffle(WaveformTransform, kernel=channels.channel_shuffle):
 
 
 class ChannelDrop(WaveformTransform, kernel=channels.channel_drop):
-    """Silence random channels of each example, but never all: one channel alone stays.
+    """Silence random channels of each example, but never all of them: a mono example stays.
 
     Args:
         count: Range of the number of channels, whole numbers; a number is a constant.
@@ -59,7 +59,7 @@ class ChannelDrop(WaveformTransform, kernel=channels.channel_drop):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If ``count`` is no range of whole numbers in [0, 1000].
+        ValueError: If ``count`` is not a range of whole numbers in [0, 1000].
 
     Example:
         >>> import torch
@@ -93,18 +93,18 @@ class ToMono(WaveformTransform, kernel=channels.to_mono):
     per_channel: bool = setting(default=False, init=False)
 
     def out_channels(self, channels: int) -> int:
-        """Say how many channels come out: one."""
+        """Return the number of output channels: one."""
         return 1
 
 
 class StereoWidth(WaveformTransform, kernel=channels.stereo_width):
     """Make the stereo image of each example wider or narrower; the sum of its channels stays.
 
-    One channel alone stays as it is.
+    A mono example stays as it is.
 
     Args:
         width: Range of the factor on the difference of the channels, uniform: 0 is mono, 1 leaves
-            the image, above is wider. A number is a constant.
+            the image as it is, more is wider. A number is a constant.
         p: Probability that an example is changed.
 
     Shape:

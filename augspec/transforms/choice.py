@@ -23,18 +23,18 @@ __all__ = ["OneOf", "RandomOrder", "SomeOf"]
 
 
 class Choice(Composite, ABC):
-    """The base of transforms in which each example takes its own way through others.
+    """The base of transforms that choose, for each example, which other transforms to apply.
 
     Params have ``applied``, ``choice`` and ``options``.
 
     Args:
-        transforms: What is chosen from.
+        transforms: The transforms to choose from.
         p: Probability that an example is transformed at all.
 
     Raises:
         TypeError: If an entry is not a `RandomTransform`.
-        ValueError: If there is none, some transform waveforms and others spectrograms, or ``p`` is
-            not in [0, 1].
+        ValueError: If the list is empty, some entries transform waveforms and others spectrograms,
+            or ``p`` is not in [0, 1].
     """
 
     def __init__(self, transforms: Iterable[RandomTransform], *, p: float = 1.0) -> None:
@@ -45,7 +45,7 @@ class Choice(Composite, ABC):
 
     @abstractmethod
     def _draw_choice(self, draw: Draw) -> Tensor:
-        """Draw what is chosen: int64, ``(batch,)`` or ``(batch, n)``."""
+        """Draw the choice: int64, ``(batch,)`` or ``(batch, n)``."""
 
     def draw_params(self, draw: Draw) -> Params:
         """Draw the choice, and the params of every transform."""
@@ -81,9 +81,9 @@ class Choice(Composite, ABC):
 class OneOf(Choice):
     """Apply one of several transforms to each example, chosen for that example.
 
-    On a CPU each transform runs on the examples that chose it; on a GPU, and when compiled, all
-    run on the whole batch, so that nothing waits for the device. An option may be a `Chain`;
-    ``T.Chain()`` is the choice to do nothing.
+    On a CPU each transform runs on the examples that chose it. On a GPU, and when compiled, every
+    transform runs on the whole batch, so that the CPU does not wait for the device. An option may
+    be a `Chain`; ``T.Chain()`` is the choice to do nothing.
 
     Args:
         transforms: The options; all must end in the same shape.
@@ -91,11 +91,11 @@ class OneOf(Choice):
         p: Probability that an example is transformed at all.
 
     Shape:
-        As the transforms have it.
+        As the transforms inside.
 
     Raises:
         TypeError: If an option is not a `RandomTransform`.
-        ValueError: If there is no option, ``weights`` are negative, all zero or not one an option,
+        ValueError: If there is no option, ``weights`` are negative, all zero or not one per option,
             or ``p`` is not in [0, 1]; in use, if options end in different shapes.
 
     Example:
@@ -155,12 +155,13 @@ class SomeOf(Choice):
         p: Probability that an example is transformed at all.
 
     Shape:
-        As the transforms have it.
+        As the transforms inside.
 
     Raises:
         TypeError: If an option is not a `RandomTransform`.
-        ValueError: If there is no option, ``k`` is no whole number, or range of them, from 0 to the
-            number of options, or ``p`` is not in [0, 1]; in use, if an option changes the shape.
+        ValueError: If there is no option, ``k`` is not a whole number or range of whole numbers
+            from 0 to the number of options, or ``p`` is not in [0, 1]; in use, if an option changes
+            the shape.
 
     Example:
         >>> import torch
@@ -216,7 +217,7 @@ class SomeOf(Choice):
 class RandomOrder(Choice):
     """Apply all of several transforms to each example, in an order drawn for that example.
 
-    In ``params``, ``choice`` is ``(batch, step)``: which transform comes when. On a GPU, and when
+    In ``params``, ``choice`` is ``(batch, step)``: the transform at each step. On a GPU, and when
     compiled, ``n`` transforms cost ``n * n`` runs.
 
     Args:
@@ -224,11 +225,12 @@ class RandomOrder(Choice):
         p: Probability that an example is transformed at all.
 
     Shape:
-        As the transforms have it.
+        As the transforms inside.
 
     Raises:
         TypeError: If an entry is not a `RandomTransform`.
-        ValueError: If there is none, or ``p`` is not in [0, 1]; in use, if one changes the shape.
+        ValueError: If the list is empty, or ``p`` is not in [0, 1]; in use, if an entry changes the
+            shape.
 
     Example:
         >>> import torch
@@ -255,7 +257,7 @@ class RandomOrder(Choice):
 
 
 def _draw_order(names: Sequence[str], draw: Draw) -> Tensor:
-    """Draw an order of the transforms, ``(batch, n)``; without one, the others keep theirs."""
+    """Draw an order, ``(batch, n)``; leaving out a transform keeps the order of the rest."""
     numbers = [draw.child(name).uniform("order") for name in names]
     return torch.argsort(torch.stack(numbers, dim=1), dim=1, stable=True)
 

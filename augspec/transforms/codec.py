@@ -17,7 +17,7 @@ __all__ = ["Codec"]
 
 
 class Format(Drawn):
-    """The place of a format among the setting ``formats``; -1 is none of them."""
+    """The index of a format in the setting ``formats``; -1 is none of them."""
 
     neutral = -1
 
@@ -34,16 +34,17 @@ class Codec(WaveformTransform):
     aligned with the input (Opus at low bitrates within 0.1 ms). It has no gradient, and
     ``torch.compile`` breaks the graph around it.
 
-    ``compression_level`` is libsndfile's. For MP3, at a constant bitrate, it goes linearly from
-    320 to 32 kbit/s from 32 kHz upwards, from 160 to 8 from 16 kHz, from 64 to 8 below (rounded to
-    what the format has); for Opus from 256 to 6 kbit/s a channel; for Vorbis it is one minus the
-    quality, whose bitrate depends on the sound. GSM 6.10, the full-rate codec of the first mobile
-    telephones, has 13 kbit/s at 8 kHz and no level. At another sample rate put `Resample` before
-    and behind.
+    ``compression_level`` is libsndfile's. For MP3 it sets a constant bitrate, linearly from 320 to
+    32 kbit/s at sample rates from 32 kHz, from 160 to 8 kbit/s from 16 kHz, and from 64 to 8 kbit/s
+    below (rounded to a bitrate of the format). For Opus it sets 256 to 6 kbit/s per channel. For
+    Vorbis it is one minus the quality, and the bitrate depends on the sound. GSM 6.10, the
+    full-rate codec of the first mobile telephones, has 13 kbit/s at 8 kHz and no level. At another
+    sample rate put `Resample` before and after it.
 
     Args:
-        sample_rate: In Hz. MP3 has 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100 and 48000;
-            Opus 8000, 12000, 16000, 24000 and 48000; Vorbis 8000 to 192000; GSM 8000.
+        sample_rate: Sample rate in Hz. MP3 has 8000, 11025, 12000, 16000, 22050, 24000, 32000,
+            44100 and 48000; Opus 8000, 12000, 16000, 24000 and 48000; Vorbis 8000 to 192000; GSM
+            8000.
         formats: Formats to draw from with equal chances: ``"mp3"``, ``"vorbis"``, ``"opus"``,
             ``"gsm"``.
         compression_level: Range, uniform, in [0, 1]; 1 is the smallest file. A number is a

@@ -1,4 +1,4 @@
-"""Bending the whole spectrum: random curves, slopes and the absorption of air."""
+"""Changes of the whole spectrum: random curves, slopes and the absorption of air."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["AirAbsorption", "RandomEQ", "TiltEQ"]
 
 
 class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
-    """Bend the whole spectrum by several bands of random place, width and gain.
+    """Filter the whole spectrum with several bands of random place, width and gain.
 
-    The range of frequencies is cut into as many parts, equal in octaves, as there are bands, and
-    each band's centre lies uniformly, in octaves, within its own. All are applied in one pass.
+    The range of frequencies is divided into one part per band, all equal in octaves. The centre of
+    each band is uniform, in octaves, within its part. All bands are applied in one pass.
 
     Args:
         bands: Number of bands, 1 to 16.
@@ -101,8 +101,8 @@ class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
 class TiltEQ(WaveformTransform, kernel=equalizer.tilt_eq):
     """Tilt the spectrum by a random slope, as a distant, dull or bright microphone does.
 
-    The level at ``center_freq`` stays. The slope holds within 0.07 dB for each 6 dB an octave down
-    to 1/1024 of the sample rate; below it the gain goes over to a constant.
+    The level at ``center_freq`` stays. Down to 1/1024 of the sample rate the slope is exact within
+    0.07 dB for each 6 dB per octave; below that frequency the gain becomes constant.
 
     Args:
         slope_db: Range of the slope in dB an octave, within +-12, drawn uniformly; positive is
@@ -143,10 +143,10 @@ class TiltEQ(WaveformTransform, kernel=equalizer.tilt_eq):
 
 
 class AirAbsorption(WaveformTransform, kernel=reverb.air_absorption):
-    """Take away high frequencies as the air over a random distance does.
+    """Attenuate high frequencies as the air over a random distance does.
 
-    Attenuation of pure tones by ISO 9613-1 at normal pressure, without delay, phase shift or the
-    loss by spreading.
+    The attenuation is that of pure tones by ISO 9613-1 at normal pressure. Delay, phase shift and
+    the loss by spreading are left out.
 
     Args:
         distance: Range of the distance in metres, 0 to 500, drawn uniformly; a number is a

@@ -41,7 +41,7 @@ def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
 
 
 def _explain_p(init: Callable[..., None]) -> Callable[..., None]:
-    """Say to who passes ``p`` how a choice is made: a composite has none of its own."""
+    """Raise an error that says how to apply all or nothing if ``p`` is passed."""
     if "p" in inspect.signature(init).parameters:
         return init
 
@@ -77,7 +77,7 @@ class Composite(RandomTransform, ABC):
         super().__init__()
         try:
             transforms = list(transforms)
-        except TypeError as error:  # a tensor of no dimension says that it can be iterated
+        except TypeError as error:  # a 0-dimensional tensor claims to be iterable
             raise TypeError(
                 f"`transforms` must be a list of transforms, got {type(transforms).__name__}"
             ) from error
@@ -90,14 +90,14 @@ class Composite(RandomTransform, ABC):
         self.kind = one_kind(type(self).__name__, transforms)
         self.transforms = nn.ModuleList(transforms)
         self._names = names_in_order(transforms)
-        # What one of them cannot promise, the whole cannot.
+        # A property holds for the whole only if it holds for each of the transforms.
         self.mixes_examples = any(transform.mixes_examples for transform in transforms)
         self.compilable = all(transform.compilable for transform in transforms)
         self.differentiable = all(transform.differentiable for transform in transforms)
 
     @abstractmethod
     def _steps(self, params: Any, *, by_mode: bool) -> Iterator[Step]:
-        """Give what a batch goes through, one step after the other."""
+        """Return the steps that a batch goes through, in order."""
 
     def __iter__(self) -> Iterator[RandomTransform]:
         return iter(self._members())
@@ -106,7 +106,7 @@ class Composite(RandomTransform, ABC):
         return len(self.transforms)
 
     def _members(self) -> list[RandomTransform]:
-        """Give the transforms as a list: not every compiler iterates over a module."""
+        """Return the transforms as a list: some compilers cannot iterate over a module."""
         return [t for t in self.transforms if isinstance(t, RandomTransform)]
 
     def _named(self) -> list[tuple[str, RandomTransform]]:
@@ -132,7 +132,7 @@ class Composite(RandomTransform, ABC):
             batch = step(batch)
         return batch
 
-    # Params of a choice; a chain has others.
+    # Params of a choice; those of a chain differ.
 
     def check_params(self, params: Any) -> None:
         """Raise a clear error if ``params`` cannot be those of this transform."""
@@ -145,11 +145,11 @@ class Composite(RandomTransform, ABC):
         return {**params, "options": self._scale_options(params["options"], magnitude)}
 
     def out_channels(self, channels: int) -> int:
-        """Say how many channels come out: as many whatever is chosen."""
+        """Return the number of output channels: the same for every choice."""
         return next(iter(self)).out_channels(channels)
 
     def _draw_options(self, draw: Draw) -> list[Any]:
-        """Draw the params of every transform: what is not chosen costs little."""
+        """Draw the params of every transform: params that are not used cost little."""
         return [transform.draw_params(draw.child(name)) for name, transform in self._named()]
 
     def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
@@ -176,7 +176,7 @@ class Composite(RandomTransform, ABC):
 
 
 def one_kind(name: str, transforms: Iterable[RandomTransform]) -> Kind | None:
-    """Say whether transforms take waveforms or spectrograms; raise if they do not all take one."""
+    """Return whether transforms take waveforms or spectrograms; raise if some take the other."""
     kinds = {transform.kind: type(transform).__name__ for transform in transforms if transform.kind}
     if len(kinds) > 1:
         raise ValueError(
@@ -190,11 +190,11 @@ def one_kind(name: str, transforms: Iterable[RandomTransform]) -> Kind | None:
 class Chain(Composite):
     """Apply transforms one after the other.
 
-    A chain knows where each example's sound ends, also when no ``lengths`` were passed: a crop
-    after a time stretch lands on sound. Its params are a list, one entry a transform.
+    A chain tracks where each example's sound ends, also when no ``lengths`` are passed: a crop
+    after a time stretch lies on sound. Its params are a list with one entry per transform.
 
     Args:
-        transforms: The transforms, in order; none makes the identity.
+        transforms: The transforms, in order; an empty list is the identity.
 
     Shape:
         As the transforms have it: ``(batch, channel, time)``, or ``(batch, channel, freq, frame)``
@@ -231,7 +231,7 @@ class Chain(Composite):
         return params
 
     def out_channels(self, channels: int) -> int:
-        """Say how many channels come out of the last transform."""
+        """Return the number of channels after the last transform."""
         for transform in self:
             channels = transform.out_channels(channels)
         return channels
@@ -254,16 +254,16 @@ class Chain(Composite):
 
 
 class Repeat(Chain):
-    """Apply a transform several times, each time with draws of its own.
+    """Apply a transform several times, each time with new draws.
 
-    Its params are a list, one entry a time.
+    Its params are a list with one entry per repetition.
 
     Args:
         body: The transform.
-        times: How often, 1 or more.
+        times: Number of repetitions, 1 or more.
 
     Shape:
-        As the transform has it.
+        As the transform inside.
 
     Raises:
         TypeError: If ``body`` is not a `RandomTransform`.

@@ -32,7 +32,7 @@ class _Crop(FusableTransform, ABC):
 
     @abstractmethod
     def _start(self, params: Values, ends: Tensor) -> Tensor:
-        """Say at which sample the crop of each example begins."""
+        """Return the sample at which the crop of each example begins."""
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         start = self._start(params, ends_at(signal.shape[-1], params, lengths))

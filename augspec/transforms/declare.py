@@ -1,15 +1,15 @@
 """Transforms that declare their parameters: constructor, checks and draws come from one place.
 
-A class says what it draws and what it is set to, as annotated class attributes::
+A class declares its drawn parameters and its settings as annotated class attributes::
 
     class Tremolo(WaveformTransform, kernel=tremolo):
         rate: Uniform = Uniform(default=(3.0, 8.0), at_least=0.1, at_most=100.0, unit="Hz")
         depth: Uniform = Uniform(default=(0.1, 0.5), at_least=0.0, at_most=1.0, neutral=0.0)
         sample_rate: int = setting(check=check_sample_rate, kw_only=True)
 
-The constructor takes them in that order, checks them and keeps them under their names. Type
-checkers and editors read the same declaration (PEP 681). Ranges are given as a number or ``(low,
-high)`` and read as ``(low, high)``.
+The constructor takes them in that order, checks them and stores them under their names. Type
+checkers and editors read the same declaration (PEP 681). A range is passed as a number or ``(low,
+high)``; the attribute is always ``(low, high)``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ __all__ = [
 Range: TypeAlias = float | Sequence[float]
 WholeRange: TypeAlias = int | Sequence[int]
 
-_LOWEST_FREQ = 1e-6  # Hz: much less is 0 in the float32 of params
+_LOWEST_FREQ = 1e-6  # Hz: a much lower frequency becomes 0 in float32 params
 _MISSING = inspect.Parameter.empty
 
 
@@ -72,11 +72,11 @@ class Field:
         self.name = name
 
     def check(self, value: Any) -> Any:
-        """Check a value and give it as it is kept."""
+        """Check a value and return it in the form that is stored."""
         return value
 
     def check_with(self, transform: Any) -> None:
-        """Check the value against the other settings of a transform, once all are there."""
+        """Check the value against the other settings of a transform, after all are set."""
 
 
 class Drawn:
@@ -97,7 +97,7 @@ class Bounded(Field, Drawn):
     """A range, given as a number or ``(low, high)``, that lies within limits.
 
     Args:
-        default: Range, or number, if the constructor is given none.
+        default: Range, or number, if the argument is not passed.
         at_least: Lowest bound that is allowed.
         at_most: Highest bound that is allowed.
         neutral: Value at which the transform does nothing, if there is one.
@@ -147,7 +147,7 @@ class Uniform(Bounded):
 
 
 class LogUniform(Uniform):
-    """A range of positive values of which every ratio is equally likely: uniform in octaves."""
+    """A range of positive values, drawn uniformly in octaves."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
         """Draw uniformly in octaves, float32."""
@@ -155,13 +155,13 @@ class LogUniform(Uniform):
 
 
 class Frequency(LogUniform):
-    """A range of frequencies in Hz between 0 and half of ``sample_rate``, both left out."""
+    """A range of frequencies in Hz above 0 and below half of ``sample_rate``."""
 
     def __init__(self, *, default: Any = _MISSING, kw_only: bool = False) -> None:
         super().__init__(default=default, at_least=_LOWEST_FREQ, unit="Hz", kw_only=kw_only)
 
     def check(self, value: Any) -> tuple[float, float]:
-        """Check that it is a range; the bounds need the sample rate."""
+        """Check that it is a range; `check_with` checks the bounds, which need the sample rate."""
         return check_range(self.name, value)
 
     def check_with(self, transform: Any) -> None:
@@ -194,7 +194,7 @@ class Integers(Bounded):
 
 
 class Place(Drawn):
-    """A fraction in [0, 1), such as a place in an example. No argument of the constructor."""
+    """A fraction in [0, 1), such as a place in an example. It is not an argument."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
         """Draw uniformly, float32."""
@@ -202,7 +202,7 @@ class Place(Drawn):
 
 
 class Key(Drawn):
-    """A key from which noise is made; params keep it in place of the noise. No argument."""
+    """A key from which noise is made; params store it instead of the noise. Not an argument."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
         """Draw a key, int64."""
@@ -239,10 +239,11 @@ def setting(
     """Declare an argument of the constructor that is not drawn.
 
     Args:
-        default: What the constructor takes if it is left out; without one it has to be given.
-        check: Takes the name and a value, raises ``ValueError`` or gives the value to keep.
+        default: Value if the argument is not passed; without a default it is required.
+        check: Function of the name and a value; raises ``ValueError`` or returns the value to
+            store.
         kw_only: Whether the argument must be named.
-        init: Whether the constructor has the argument; without, the attribute is the default.
+        init: Whether the constructor has the argument; if not, the attribute is the default.
     """
     return Setting(default, check, kw_only, init)
 
@@ -304,15 +305,15 @@ class Words:
 class Declared(nn.Module):
     """The base of classes whose constructor is made from declared fields.
 
-    A class that writes ``__init__`` itself keeps it. One that inherits fields has them too, those
-    of its bases first; fields that must be named come last.
+    A class that defines ``__init__`` keeps it. Inherited fields come first; keyword-only fields
+    come last.
     """
 
-    #: What the constructor takes, by name.
+    #: The arguments of the constructor, by name.
     fields: dict[str, Field] = {}
-    #: What is drawn, by name.
+    #: The drawn parameters, by name.
     drawn: dict[str, Drawn] = {}
-    #: What the class itself declares, of both.
+    #: The fields of both kinds that the class itself declares.
     _own: tuple[dict[str, Field], dict[str, Drawn]] = ({}, {})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -326,8 +327,8 @@ class Declared(nn.Module):
         owners = [vars(base)["_own"] for base in cls.__mro__ if "_own" in vars(base)]
         cls.drawn = {name: one for _, drawn in reversed(owners) for name, one in drawn.items()}
         everything = {n: field for fields, _ in reversed(owners) for n, field in fields.items()}
-        # Type checkers have what stands by position in the order of the bases. What is named may
-        # stand in any: first what is special to the class, last what every transform has.
+        # Type checkers expect positional fields in the order of the bases. Keyword-only fields may
+        # have any order: those of the class come first, those of every transform last.
         named = [name for fields, _ in owners for name in fields if everything[name].kw_only]
         by_position = [name for name in everything if name not in named]
         cls.fields = {name: everything[name] for name in [*by_position, *named]}
@@ -336,11 +337,11 @@ class Declared(nn.Module):
             cls.__init__ = _make_init(cls.fields)  # type: ignore[method-assign]
 
     def _validate(self) -> None:
-        """Check settings that depend on one another, once all are there."""
+        """Check settings that depend on one another, after all are set."""
 
 
 def _annotate(cls: type, own: dict[str, Field]) -> None:
-    """Tell settings their types, for the signature."""
+    """Store the types of settings, for the signature."""
     try:
         annotations = inspect.get_annotations(cls, eval_str=True)
     except NameError:  # imported for type checkers alone
@@ -394,7 +395,7 @@ def _make_init(fields: dict[str, Field]) -> Callable[..., None]:
 
 
 def check_freq(name: str, freq: Range, sample_rate: int) -> tuple[float, float]:
-    """Check that a range of frequencies lies between 0 and Nyquist, both left out."""
+    """Check that a range of frequencies lies above 0 and below Nyquist."""
     low, high = check_range(name, freq)
     if not _LOWEST_FREQ <= low <= high < sample_rate / 2:
         raise ValueError(
@@ -405,9 +406,9 @@ def check_freq(name: str, freq: Range, sample_rate: int) -> tuple[float, float]:
 
 
 def log_uniform(draw: Draw, name: str, low: float, high: float) -> Tensor:
-    """Draw values in ``[low, high]`` of which every ratio is equally likely: uniform in octaves."""
+    """Draw values in ``[low, high]``, uniform in octaves."""
     drawn = low * torch.pow(high / low, draw.uniform(name))
-    return drawn.clamp(low, high)  # rounding may exceed
+    return drawn.clamp(low, high)  # rounding may leave the range
 
 
 def check_rate(name: str, value: Any) -> int:
@@ -416,5 +417,5 @@ def check_rate(name: str, value: Any) -> int:
 
 
 def check_rate_or_none(name: str, value: Any) -> int | None:
-    """Check a sample rate that may be left open."""
+    """Check a sample rate; None is allowed."""
     return None if value is None else check_sample_rate(value, name)

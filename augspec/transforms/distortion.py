@@ -1,4 +1,4 @@
-"""Transforms that distort: clipping, soft distortion, coarse values and coarse time."""
+"""Transforms that distort: clipping, soft distortion, quantization and aliasing."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Clip(WaveformTransform, kernel=distortion.clip):
 
 
 class ClippingDistortion(WaveformTransform, kernel=distortion.clipping_distortion):
-    """Clip a random percentage of each example's samples: those that are largest.
+    """Clip a random percentage of each example's samples, the largest ones.
 
-    However loud the example is, so many of its samples are clipped.
+    The number of clipped samples does not depend on the level of the example.
 
     Args:
         percentile: Range of the percentage, uniform in [0, 100]; a number is a constant.
@@ -68,14 +68,14 @@ class ClippingDistortion(WaveformTransform, kernel=distortion.clipping_distortio
 
 
 class TanhDistortion(WaveformTransform, kernel=distortion.tanh_distortion):
-    """Distort each example softly and symmetrically: odd harmonics, at the same root mean square.
+    """Distort each example with tanh, which adds odd harmonics; the root mean square stays.
 
     The amount is relative to the example's own samples, so that it does not depend on the level.
     Harmonics above half the sample rate fold back.
 
     Args:
         distortion: Range of the amount, uniform in [0, 1]; a number is a constant.
-        mix: Range of the share of the distorted in the output, uniform in [0, 1].
+        mix: Range of the fraction of distorted sound in the output, uniform in [0, 1].
         p: Probability that an example is distorted.
         per_channel: Draw for each channel, which is then distorted on its own.
 
@@ -103,7 +103,7 @@ class BitCrush(WaveformTransform, kernel=distortion.bit_crush):
 
     Args:
         bit_depth: Range of the number of bits, whole numbers in [1, 24]; a number is a constant.
-        mix: Range of the share of the rounded in the output, uniform in [0, 1].
+        mix: Range of the fraction of rounded sound in the output, uniform in [0, 1].
         p: Probability that an example is changed.
         per_channel: Draw for each channel.
 
@@ -127,7 +127,7 @@ class BitCrush(WaveformTransform, kernel=distortion.bit_crush):
 
 
 class MuLaw(WaveformTransform, kernel=distortion.mu_law):
-    """Send each example through a mu-law codec, as old telephony and WaveNet have it.
+    """Send each example through a mu-law codec, as old telephony and WaveNet do.
 
     Samples beyond [-1, 1] are clipped. The gradient is zero.
 
@@ -162,7 +162,7 @@ class ALaw(WaveformTransform, kernel=distortion.a_law):
     """Send each example through the A-law codec of telephony outside North America and Japan.
 
     8 bits, relative to full scale. Samples beyond [-1, 1] are clipped, zero stays zero. The
-    gradient is zero. `Telephone` has the band of a line too.
+    gradient is zero. `Telephone` also limits the band as a line does.
 
     Args:
         p: Probability that an example is changed.
@@ -189,15 +189,15 @@ class ALaw(WaveformTransform, kernel=distortion.a_law):
 
 
 class Aliasing(WaveformTransform, kernel=distortion.aliasing):
-    """Sample each example at a lower rate without the filter that belongs before it, and hold.
+    """Sample each example at a lower rate without a low-pass filter, and hold each sample.
 
-    What lies above half the new rate folds to below it: a tone of ``f`` Hz also sounds at
-    ``new_freq - f``. The sample rate stays.
+    Frequencies above half of the new rate fold back below it: a tone of ``f`` Hz also sounds at
+    ``new_freq - f``. The sample rate of the tensor stays.
 
     Args:
         new_freq: Range of the new rate in Hz, uniform; a number is a constant.
         sample_rate: Sample rate in Hz.
-        mix: Range of the share of the result in the output, uniform in [0, 1].
+        mix: Range of the fraction of aliased sound in the output, uniform in [0, 1].
         p: Probability that an example is changed.
         per_channel: Draw for each channel.
 

@@ -13,12 +13,12 @@ __all__ = ["Compressor", "Limiter"]
 
 
 class Compressor(WaveformTransform, kernel=dynamics.compressor):
-    """Turn each example down where it is louder than a threshold, with a ratio of its own.
+    """Reduce the level of each example where it exceeds a random threshold, by a random ratio.
 
-    A feed-forward compressor with a soft knee whose gain in dB follows the absolute value of each
-    sample: see `augspec.functional.compressor` for the model. There is no make-up gain: put a
-    normaliser behind. All channels of an example get the gain that the loudest needs, so that a
-    stereo image stays where it is.
+    This is a feed-forward compressor with a soft knee. Its gain in dB follows the absolute value of
+    each sample: see `augspec.functional.compressor` for the model. There is no make-up gain: put a
+    normaliser after it. All channels of an example get the gain that the loudest channel needs, so
+    that the stereo image stays.
 
     Args:
         threshold_db: Range of the threshold in dB of full scale, uniform; a number is a constant.
@@ -28,10 +28,10 @@ class Compressor(WaveformTransform, kernel=dynamics.compressor):
         release: Range of the time constant of the gain's rise in seconds, uniform.
         knee_db: Width of the transition around the threshold in dB; 0 is a corner.
         relative: Take the threshold relative to the example's peak rather than to full scale.
-        mix: Range of the share of the compressed in the output, uniform: below 1 is parallel
+        mix: Range of the fraction of compressed sound in the output, uniform: below 1 is parallel
             compression.
         p: Probability that an example is changed.
-        per_channel: Draw for each channel, which then has a gain of its own.
+        per_channel: Draw for each channel and compute a gain for each.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -75,7 +75,7 @@ class Compressor(WaveformTransform, kernel=dynamics.compressor):
 
 
 class Limiter(WaveformTransform, kernel=dynamics.limiter):
-    """Keep every sample of each example within a random threshold by turning it down in time.
+    """Keep the samples of each example within a random threshold: the gain falls before a peak.
 
     The limiter looks ahead and adds no delay; no sample of the result is above the threshold.
 
@@ -87,7 +87,7 @@ class Limiter(WaveformTransform, kernel=dynamics.limiter):
         release: Range of the time constant of the gain's rise, after it, in seconds, uniform.
         relative: Take the threshold relative to the example's peak rather than to full scale.
         p: Probability that an example is changed.
-        per_channel: Draw for each channel, which then has a gain of its own.
+        per_channel: Draw for each channel and compute a gain for each.
 
     Shape:
         ``(batch, channel, time)`` in and out.

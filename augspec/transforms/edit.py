@@ -30,7 +30,7 @@ _LONGEST = 3600.0  # seconds of a shift
 
 
 def _round_part(fraction: Tensor, whole: Tensor | int) -> Tensor:
-    """Round a fraction of ``whole`` to int64, in integers so that every device rounds alike."""
+    """Round a fraction of ``whole`` to int64 by integer arithmetic: exact on every device."""
     return ((fraction * 2.0**24).long() * whole + (1 << 23)) >> 24
 
 
@@ -42,9 +42,9 @@ class Shift(RateTransform):
         unit: ``"fraction"`` of the example, or ``"seconds"``.
         sample_rate: Sample rate in Hz; it must be given for a shift in seconds. None is the front
             end's, or 16,000: the length of the fades depends on it.
-        rollover: Let what leaves at one end come in at the other; else silence comes in.
+        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
         fade: Seconds over which the sound fades out, and in again, where the end of the example
-            meets its start or silence; 0 cuts hard, and a tone would click there.
+            meets its start or silence. With 0 there is no fade and a tone clicks.
         p: Probability that an example is shifted.
         per_channel: Draw a shift for each channel.
 
@@ -53,8 +53,8 @@ class Shift(RateTransform):
 
     Raises:
         ValueError: If the range is reversed or leaves [-1, 1] as a fraction or [-3600, 3600] in
-            seconds, ``fade`` leaves [0, 60], ``unit`` is neither, or seconds come without a sample
-            rate.
+            seconds, ``fade`` leaves [0, 60], ``unit`` is neither of the two, or ``unit`` is
+            ``"seconds"`` without ``sample_rate``.
 
     Example:
         >>> import torch
@@ -88,7 +88,7 @@ class Shift(RateTransform):
         samples = self._samples(params["shift"], ends_of(signal, lengths))
         fade = round(self.fade * self._effective_rate())
         out = edit.shift(signal, samples, rollover=self.rollover, fade=fade, lengths=lengths)
-        # No shift is the identity but for padding, which is silenced.
+        # A shift of 0 is not the identity: it silences the padding.
         return out if lengths is None else torch.where(like(params["applied"], out), out, signal)
 
     def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
@@ -133,8 +133,8 @@ class TimeReverse(WaveformTransform, kernel=edit.time_reverse):
 class Mute(WaveformTransform):
     """Silence a random stretch of each example, with fades.
 
-    The stretch lies anywhere in the example, each place equally likely. At both of its ends half a
-    cosine leads from 1 to 0; outside of it nothing changes. Labels stay, those of frames too.
+    The stretch lies anywhere in the example, each place equally likely. At each end the gain goes
+    from 1 to 0 along half a cosine. All labels stay, also those of frames.
 
     Args:
         width: Range of the width of the stretch as a fraction of the example, uniform; a number is
@@ -174,13 +174,13 @@ class Mute(WaveformTransform):
 class RepeatPart(WaveformTransform):
     """Play a random part of each example several times more, as a stuck record does.
 
-    At the seams the parts are crossfaded. With ``"insert"`` the rest follows the repeats, and the
-    tensor keeps its time: ``lengths`` grow as far as there is room, and what goes beyond is cut.
+    The parts are crossfaded. With ``"insert"`` the rest of the example follows the repeats. The
+    tensor keeps its size: ``lengths`` grow as far as there is room, and the sound beyond it is cut.
 
     Args:
         width: Range of the width of the part as a fraction of the example, uniform; a number is a
             constant.
-        repeats: Range of how often it is played again, whole numbers; a number is a constant.
+        repeats: Range of the number of repeats, whole numbers; a number is a constant.
         mode: ``"insert"`` plays the rest after the repeats; with ``"replace"`` the repeats replace
             what was there.
         fade: Length of each crossfade, as a fraction of the example; at most the width is used.
@@ -191,7 +191,7 @@ class RepeatPart(WaveformTransform):
 
     Raises:
         ValueError: If a range is reversed, ``width`` or ``fade`` leaves [0, 1] or ``repeats``
-            [0, 1000], or ``mode`` is neither.
+            [0, 1000], or ``mode`` is not known.
 
     Example:
         >>> import torch
@@ -229,6 +229,6 @@ class RepeatPart(WaveformTransform):
         if lengths is None or self.mode == "replace":
             return lengths
         _, width = self._part(params, lengths)
-        # What has no sample has none to repeat.
+        # An empty example has nothing to repeat.
         added = params["repeats"] * torch.minimum(width, lengths)
         return (lengths + added).clamp(max=time)

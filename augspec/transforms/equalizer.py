@@ -24,8 +24,8 @@ class _Shelf(WaveformTransform, ABC):
 class LowShelf(_Shelf, kernel=equalizer.low_shelf):
     """Raise or lower everything below a random frequency, as a bass control does.
 
-    Frequency and ``q`` are drawn uniformly in octaves, the gain uniformly in dB. At the cut-off
-    half of the gain, in dB, is met.
+    Frequency and ``q`` are drawn uniformly in octaves, the gain uniformly in dB. At the cut-off the
+    gain is half of it, in dB.
 
     Args:
         cutoff_freq: Range of the middle of the slope in Hz, above 0 and below half of the sample
@@ -64,8 +64,8 @@ class LowShelf(_Shelf, kernel=equalizer.low_shelf):
 class HighShelf(_Shelf, kernel=equalizer.high_shelf):
     """Raise or lower everything above a random frequency, as a treble control does.
 
-    Frequency and ``q`` are drawn uniformly in octaves, the gain uniformly in dB. At the cut-off
-    half of the gain, in dB, is met.
+    Frequency and ``q`` are drawn uniformly in octaves, the gain uniformly in dB. At the cut-off the
+    gain is half of it, in dB.
 
     Args:
         cutoff_freq: Range of the middle of the slope in Hz, above 0 and below half of the sample

@@ -12,9 +12,9 @@ __all__ = ["LinearFade"]
 
 
 class LinearFade(SpecgramTransform, kernel=fade.linear_fade):
-    """Let the level of each example go in a line from one random gain to another.
+    """Change the level of each example linearly in time from one random gain to another.
 
-    Over the valid frames, from the first to the last: as if a source came nearer or went away.
+    The change runs from the first valid frame to the last, as if a source came nearer or went away.
 
     Args:
         start_gain_db: Range of the gain of the first frame in dB, within +-200, uniform; a number

@@ -1,7 +1,7 @@
 """The families of transforms, in the order in which pages and the explorer list them.
 
-A module's public classes are those in its ``__all__``: a new one in a module that is listed here is
-found by the package, the reference, the catalogue, the gallery and the explorer.
+A module's public classes are those in its ``__all__``. The package, the reference, the catalogue,
+the gallery and the explorer find every class of the modules that are listed here.
 """
 
 from __future__ import annotations

@@ -20,18 +20,18 @@ class _PassFilter(WaveformTransform, ABC):
 
 
 class LowPass(_PassFilter, kernel=equalizer.low_pass):
-    """Take away what lies above a random cut-off: a Butterworth filter.
+    """Attenuate frequencies above a random cut-off with a Butterworth filter.
 
-    The cut-off, where the level is -3.01 dB, is drawn uniformly in octaves. The filter runs from
-    rest, delays as the analogue circuit does and does not ring on beyond an example's end.
+    The cut-off, where the level is -3.01 dB, is drawn uniformly in octaves. The filter starts at
+    rest, delays as the analogue circuit does and stops at the example's end.
 
     Args:
         cutoff_freq: Range of the cut-off in Hz, above 0 and below half of the sample rate; a number
             is a constant.
         sample_rate: Sample rate in Hz.
         order: Slope in units of 6 dB an octave, 1 to 32.
-        mix: Part of the filtered sound, in [0, 1], drawn uniformly. Below 1 the filter's phase also
-            takes part: near the cut-off both can cancel.
+        mix: Fraction of the filtered sound, in [0, 1], drawn uniformly. Below 1 the input and the
+            filtered sound can cancel near the cut-off, because the filter shifts the phase.
         p: Probability that an example is filtered.
         per_channel: Draw for each channel.
 
@@ -59,18 +59,18 @@ class LowPass(_PassFilter, kernel=equalizer.low_pass):
 
 
 class HighPass(_PassFilter, kernel=equalizer.high_pass):
-    """Take away what lies below a random cut-off: a Butterworth filter.
+    """Attenuate frequencies below a random cut-off with a Butterworth filter.
 
-    The cut-off, where the level is -3.01 dB, is drawn uniformly in octaves. The filter runs from
-    rest, shifts phases as the analogue circuit does and does not ring on beyond an example's end.
+    The cut-off, where the level is -3.01 dB, is drawn uniformly in octaves. The filter starts at
+    rest, shifts phases as the analogue circuit does and stops at the example's end.
 
     Args:
         cutoff_freq: Range of the cut-off in Hz, above 0 and below half of the sample rate; a number
             is a constant.
         sample_rate: Sample rate in Hz.
         order: Slope in units of 6 dB an octave, 1 to 32.
-        mix: Part of the filtered sound, in [0, 1], drawn uniformly. Below 1 the filter's phase also
-            takes part: near the cut-off both can cancel.
+        mix: Fraction of the filtered sound, in [0, 1], drawn uniformly. Below 1 the input and the
+            filtered sound can cancel near the cut-off, because the filter shifts the phase.
         p: Probability that an example is filtered.
         per_channel: Draw for each channel.
 
@@ -113,17 +113,17 @@ class _BandFilter(WaveformTransform, ABC):
 class BandPass(_BandFilter, kernel=equalizer.band_pass):
     """Keep a band of random place and width, as a telephone or a small loudspeaker does.
 
-    Second order: the slopes fall by 6 dB an octave. Far below half of the sample rate the -3.01 dB
-    points are ``center_freq / q`` apart. Towards it the bilinear transform makes the band
-    narrower: by 23 % at 3 kHz of a sample rate of 16 kHz, with a ``q`` of 2. Centre and ``q`` are
-    drawn uniformly in octaves.
+    The filter has second order: the slopes fall by 6 dB per octave. Far below half of the sample
+    rate the -3.01 dB points are ``center_freq / q`` apart. Near half of the sample rate the
+    bilinear transform makes the band narrower: by 23 % at 3 kHz of a sample rate of 16 kHz, with a
+    ``q`` of 2. Centre and ``q`` are drawn uniformly in octaves.
 
     Args:
         center_freq: Range of the centre, where the gain is 0 dB, in Hz, above 0 and below half of
             the sample rate; a number is a constant.
         q: Range of centre divided by width, 0.01 to 1000.
         sample_rate: Sample rate in Hz.
-        mix: Part of the filtered sound, in [0, 1], drawn uniformly.
+        mix: Fraction of the filtered sound, in [0, 1], drawn uniformly.
         p: Probability that an example is filtered.
         per_channel: Draw for each channel.
 
@@ -147,18 +147,19 @@ class BandPass(_BandFilter, kernel=equalizer.band_pass):
 
 
 class BandStop(_BandFilter, kernel=equalizer.band_stop):
-    """Take away a band of random place and width: a notch, zero at its centre.
+    """Remove a band of random place and width with a notch, whose gain is zero at the centre.
 
     Second order. Far below half of the sample rate the -3.01 dB points are ``center_freq / q``
-    apart. Towards it the bilinear transform makes the band narrower: by 23 % at 3 kHz of a sample
-    rate of 16 kHz, with a ``q`` of 2. Centre and ``q`` are drawn uniformly in octaves.
+    apart. Near half of the sample rate the bilinear transform makes the band narrower: by 23 % at 3
+    kHz of a sample rate of 16 kHz, with a ``q`` of 2. Centre and ``q`` are drawn uniformly in
+    octaves.
 
     Args:
         center_freq: Range of the centre in Hz, above 0 and below half of the sample rate; a number
             is a constant.
         q: Range of centre divided by width, 0.01 to 1000.
         sample_rate: Sample rate in Hz.
-        mix: Part of the filtered sound, in [0, 1], drawn uniformly: the depth of the notch.
+        mix: Fraction of the filtered sound, in [0, 1], drawn uniformly: the depth of the notch.
         p: Probability that an example is filtered.
         per_channel: Draw for each channel.
 

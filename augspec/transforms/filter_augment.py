@@ -22,13 +22,13 @@ __all__ = ["FilterAugment"]
 class FilterAugment(SpecgramTransform):
     """Give random bands of each example random gains, as rooms and microphones do.
 
-    The bins are cut at random into bands; each band gets a gain of its own, or each edge of a band,
-    with a straight line in between.
+    The bins are divided at random into bands. With ``"step"`` each band gets a gain; with
+    ``"linear"`` each edge of a band gets a gain, with a straight line in between.
 
     Args:
         gain_db: Range of the gains in dB, uniform in dB.
         n_bands: Range of the number of bands, both ends included; a number is a constant.
-        min_width: Smallest width of a band in bins; less where the bands would not fit.
+        min_width: Smallest width of a band in bins; it is reduced if the bands do not fit.
         mode: ``"linear"`` for lines in dB from edge to edge, ``"step"`` for one gain in a band.
         stype: What the spectrogram holds: ``"db"``, to which gains are added, ``"power"`` or
             ``"magnitude"``, which are multiplied.
@@ -38,7 +38,7 @@ class FilterAugment(SpecgramTransform):
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If a range is reversed, ``gain_db`` leaves +-200 dB, a number of bands is no
+        ValueError: If a range is reversed, ``gain_db`` leaves +-200 dB, a number of bands is not a
             whole number, or ``mode`` or ``stype`` is not known.
 
     References:

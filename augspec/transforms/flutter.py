@@ -16,21 +16,22 @@ __all__ = ["WowFlutter"]
 
 
 class WowFlutter(WaveformTransform, kernel=flutter_kernels.wow_flutter):
-    """Let the speed of each example swing, as that of a tape or a record does.
+    """Vary the speed of each example periodically, as a tape or a record does.
 
     Pitch and tempo go up and down together: slowly with the wow of an eccentric record, fast with
-    the flutter of a capstan. The mean speed is 1: an example begins and ends where it did, and
-    ``pitch`` and lengths stay. Labels of frames follow the sound. With a low ``wow_freq`` the speed
-    drifts; with 4 to 7 Hz it is a vibrato.
+    the flutter of a capstan. The mean speed is 1: the start and the end of an example, ``pitch``
+    and lengths stay. Labels of frames follow the sound. With a low ``wow_freq`` the speed drifts;
+    with 4 to 7 Hz it is a vibrato.
 
-    There is no low-pass filter: what lies above Nyquist divided by the speed folds back. The
+    There is no low-pass filter: frequencies above Nyquist divided by the speed fold back. The
     response is flat within 0.1 dB up to 0.85 of Nyquist.
 
     Args:
-        wow: Range of the largest deviation of the slow swing, as a part of the speed, uniform: 0.01
-            is 1 %, a sixth of a semitone. A number is a constant.
+        wow: Range of the largest deviation of the slow variation, as a fraction of the speed,
+            uniform: 0.01 is 1 %, a sixth of a semitone. A number is a constant.
         wow_freq: Range of its frequency in Hz, uniform in octaves; a number is a constant.
-        flutter: Range of the largest deviation of the fast swing, uniform; a number is a constant.
+        flutter: Range of the largest deviation of the fast variation, uniform; a number is a
+            constant.
         flutter_freq: Range of its frequency in Hz, uniform in octaves; a number is a constant.
         sample_rate: Sample rate in Hz.
         p: Probability that an example is changed.

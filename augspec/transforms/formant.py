@@ -1,4 +1,4 @@
-"""Transforms of the formants, which leave pitch and tempo."""
+"""Transforms of the formants; pitch and tempo stay."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _check_fraction(name: str, f_hi: Any) -> float:
 class FormantShift(VocoderTransform, kernel=formant.formant_shift):
     """Move the formants of each example by its own random interval; pitch and tempo stay.
 
-    The spectral envelope is moved under the harmonics, as a shorter vocal tract (up) or a longer
-    one (down) would do. Labels, ``pitch`` among them, stay as they are.
+    The spectral envelope moves as with a shorter vocal tract (up) or a longer one (down); the
+    harmonics stay. All labels stay, also ``pitch``.
 
     Args:
         semitones: Range of the interval in semitones, uniform; positive is up. A number is a
@@ -63,16 +63,16 @@ class FormantShift(VocoderTransform, kernel=formant.formant_shift):
 class VTLP(VocoderTransform, kernel=formant.vtlp):
     """Perturb the vocal tract length of each example by its own random factor.
 
-    The piecewise-linear frequency map of Jaitly and Hinton, here of the spectral envelope alone:
-    the harmonics, and with them ``pitch`` and every other label, stay where they are.
+    The piecewise-linear frequency map of Jaitly and Hinton is applied to the spectral envelope
+    alone: the harmonics, ``pitch`` and every other label stay.
 
     Args:
         alpha: Range of the warp factor, uniform; above 1 the formants go up. A number is a
             constant.
-        f_hi: Where the map bends, as a fraction of half the sample rate, in (0, 1). Formants that
-            come to lie below ``f_hi * min(alpha, 1)`` of half the rate move by all of ``alpha``;
-            those above move less, and at half the rate not at all. The default, 0.6, is the paper's
-            4800 Hz at 16 kHz; at another rate it is another frequency: 0.3 is 4800 Hz at 32 kHz.
+        f_hi: Where the map bends, as a fraction of half the sample rate, in (0, 1). Formants whose
+            new frequency is below ``f_hi * min(alpha, 1)`` of half the rate move by the whole
+            factor ``alpha``. Those above move less; half the rate does not move. The default, 0.6,
+            is the paper's 4800 Hz at 16 kHz; at 32 kHz, 0.3 is 4800 Hz.
         n_fft: Samples of a frame, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.

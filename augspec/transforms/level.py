@@ -55,8 +55,8 @@ class Gain(FusableTransform, kernel=level.gain):
 class GainTransition(WaveformTransform):
     """Fade each example from one random gain to another, linearly in dB.
 
-    The fade begins anywhere from its own duration before the example to the example's end: a part
-    of it may not be heard. Nothing is clipped.
+    The fade begins at a random time between one fade's duration before the example and the
+    example's end, so that a part of it may lie outside. Nothing is clipped.
 
     Args:
         gain_db: Range of both gains in dB, uniform in dB.
@@ -107,7 +107,7 @@ class GainTransition(WaveformTransform):
 class PolarityInversion(FusableTransform):
     """Turn the waveform of each picked example upside down.
 
-    A magnitude spectrogram does not see it; a network on raw waveforms does.
+    A network on raw waveforms sees the change; a magnitude spectrogram stays the same.
 
     Args:
         p: Probability that an example is inverted.
@@ -135,5 +135,5 @@ class PolarityInversion(FusableTransform):
         return level.polarity_inversion(signal, params["applied"])
 
     def warp(self, warp: Warp, params: Values) -> Warp:
-        """Leave everything: a magnitude has no sign."""
+        """Return the warp unchanged: a magnitude has no sign."""
         return warp

@@ -29,7 +29,7 @@ __all__ = ["FrequencyMask", "TimeMask"]
 
 
 def check_mask_value(name: str, mask_value: MaskValue) -> MaskValue:
-    """Check what masked cells get, and give it back."""
+    """Check the value for masked cells and return it."""
     if not isinstance(mask_value, str):
         if abs(check_finite(name, mask_value)) > torch.finfo(torch.float32).max:
             raise ValueError(f"`{name}` must be a number of float32, got {mask_value!r}")
@@ -40,13 +40,13 @@ def check_mask_value(name: str, mask_value: MaskValue) -> MaskValue:
 
 
 def check_fraction(name: str, fraction: float | None) -> float | None:
-    """Check a part of an example that may be left open."""
+    """Check a fraction of an example; None is allowed."""
     return None if fraction is None else Number(0.0, 1.0)(name, fraction)
 
 
 def part_of(size: Tensor, fraction: float) -> Tensor:
-    """Give a part of a number of places, rounded down; in integers, exact on every device."""
-    # Rounded up, 0.2 of 40 is 8 and not just below.
+    """Return a fraction of ``size``, rounded down, by integer arithmetic: exact on every device."""
+    # Rounding the fraction up makes 0.2 of 40 exactly 8; the float32 product may lie just below.
     return (size * math.ceil(fraction * 2**24)) >> 24
 
 
@@ -70,8 +70,8 @@ class Places(Drawn):
 def draw_places(transform: SpecgramTransform, draw: Draw) -> Values:
     """Draw all `Places` of a transform, with one hash for all of them.
 
-    A place does not depend on how many there are, so that each name takes the first of as many as
-    the largest number.
+    A place does not depend on how many places are drawn. So the largest number is drawn once, and
+    each name takes the first ones that it needs.
     """
     drawn = {name: one for name, one in transform.drawn.items() if isinstance(one, Places)}
     counts = {name: one.count(transform) for name, one in drawn.items()}
@@ -105,7 +105,7 @@ class _Mask(SpecgramTransform, ABC):
         return cls(8)
 
     def _widest(self, room: Tensor) -> Tensor | int:
-        """Say up to which width is drawn."""
+        """Return the largest width that is drawn."""
         if self.max_fraction is None:
             return self.max_width
         return part_of(room, self.max_fraction).clamp(max=self.max_width)
@@ -126,19 +126,19 @@ class _Mask(SpecgramTransform, ABC):
 class TimeMask(_Mask):
     """Mask a random span of frames in each example.
 
-    The width is uniform over 0 to ``max_width`` frames, the place uniform over where it fits, never
-    in padding. Give it twice to a chain for two masks.
+    The width is uniform over 0 to ``max_width`` frames. The place is uniform over all positions
+    where the mask fits outside the padding. Put it into a chain twice for two masks.
 
-    A mask of 40 frames hides half of all clips of 20 frames whole: with clips of many lengths set
-    ``max_fraction``.
+    A mask of up to 40 frames hides about half of all clips of 20 frames completely: set
+    ``max_fraction`` if your clips have many lengths.
 
     Args:
         max_width: Largest width in frames.
-        mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``. In a
-            log-mel 0 dB is loud, so that the default is the mean.
-        max_fraction: Largest width as a part of the example's valid frames, in [0, 1]: the width is
-            uniform up to the smaller of both limits. None has no such limit, and cuts a mask to
-            the example.
+        mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``. The
+            default is the mean, because 0 dB is loud in a log-mel.
+        max_fraction: Largest width as a fraction of the example's valid frames, in [0, 1]: the
+            width is uniform up to the smaller of both limits. None sets no such limit; a mask that
+            is longer than the example is cut to it.
         p: Probability that an example is masked.
         per_channel: Draw a mask for each channel.
 
@@ -146,8 +146,8 @@ class TimeMask(_Mask):
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If ``max_width`` is negative or no integer, ``max_fraction`` is not in [0, 1],
-            or ``mask_value`` is not known.
+        ValueError: If ``max_width`` is negative or not an integer, ``max_fraction`` is not in [0,
+            1], or ``mask_value`` is not known.
 
     References:
         Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
@@ -169,13 +169,15 @@ class TimeMask(_Mask):
 class FrequencyMask(_Mask):
     """Mask a random band of bins in each example.
 
-    The width is uniform over 0 to ``max_width`` bins, the place uniform over where it fits.
+    The width is uniform over 0 to ``max_width`` bins, the place uniform over all positions where
+    the mask fits.
 
     Args:
         max_width: Largest width in bins.
-        mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``. In a
-            log-mel 0 dB is loud, so that the default is the mean.
-        max_fraction: Largest width as a part of all bins, in [0, 1]; the smaller limit holds.
+        mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``. The
+            default is the mean, because 0 dB is loud in a log-mel.
+        max_fraction: Largest width as a fraction of all bins, in [0, 1]; the smaller of both limits
+            applies.
         p: Probability that an example is masked.
         per_channel: Draw a mask for each channel.
 
@@ -183,8 +185,8 @@ class FrequencyMask(_Mask):
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If ``max_width`` is negative or no integer, ``max_fraction`` is not in [0, 1],
-            or ``mask_value`` is not known.
+        ValueError: If ``max_width`` is negative or not an integer, ``max_fraction`` is not in [0,
+            1], or ``mask_value`` is not known.
 
     References:
         Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech

@@ -19,19 +19,18 @@ __all__ = ["MelRange"]
 class MelRange(FusableTransform):
     """Draw the lowest and the highest frequency of each example's mel filters.
 
-    The bins of a spectrogram then lie at other frequencies in every example, as if the vocal tract
-    or the microphone were another. PaSST and the models that were distilled from it are trained so.
-
-    The feature of a front end computes it: `augspec.features.MelSpectrogram`,
+    The bins of the spectrogram then lie at other frequencies in every example, as with another
+    vocal tract or microphone. PaSST and the models distilled from it are trained this way. The
+    feature of a front end computes it: `augspec.features.MelSpectrogram`,
     `augspec.features.LogMelSpectrogram`, `augspec.features.MFCC`, `augspec.features.PCEN` and
     `augspec.features.Fbank`. The transform may stand anywhere in the chain of the waveform, but not
-    inside `OneOf`, `SomeOf` or `Schedule`. A waveform alone it leaves as it is.
+    inside `OneOf`, `SomeOf` or `Schedule`. Without a front end the waveform stays as it is.
 
     Args:
         f_min: Range of the lowest frequency in Hz, uniform; a number is a constant.
         f_max: Range of the highest frequency in Hz, uniform, above all of ``f_min``; a number is a
             constant.
-        p: Probability that an example has a range of its own; one that has not has the feature's.
+        p: Probability that an example gets a random range; the others get the feature's.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -58,7 +57,7 @@ class MelRange(FusableTransform):
     in_feature_only: ClassVar[bool] = True
     neutral_is_exact = True
 
-    # A frequency that is NaN is the feature's own.
+    # NaN stands for the feature's own frequency.
     f_min: Uniform = Uniform(at_least=0.0, at_most=1e6, neutral=math.nan, unit="Hz")
     f_max: Uniform = Uniform(at_least=0.0, at_most=1e6, neutral=math.nan, unit="Hz")
     per_channel: bool = setting(default=False, init=False)
@@ -70,10 +69,12 @@ class MelRange(FusableTransform):
 
     def _validate(self) -> None:
         if not self.f_min[1] < self.f_max[0]:
-            raise ValueError(f"`f_max` must lie above all of `f_min`, got {self.f_max!r}")
+            raise ValueError(
+                f"`f_max` must lie above all of `f_min`, {self.f_min}, got {self.f_max!r}"
+            )
 
     def check_feature(self, feature: nn.Module) -> None:
-        """Raise ``ValueError`` unless a feature can have these ranges."""
+        """Raise ``ValueError`` unless a feature supports these ranges."""
         can = isinstance(feature, MagnitudeFeature) and (
             type(feature).filters_within is not MagnitudeFeature.filters_within
         )
@@ -93,5 +94,5 @@ class MelRange(FusableTransform):
         return signal
 
     def warp(self, warp: Warp, params: Values) -> Warp:
-        """Tell the feature."""
+        """Pass the range on to the feature."""
         return replace(warp, mel_range=(params["f_min"], params["f_max"]))

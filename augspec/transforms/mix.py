@@ -1,9 +1,10 @@
 """Mixing the examples of a batch, and their labels.
 
-Each example's partner is the one with the next larger hash of its key: which examples are mixed
-depends neither on the order of the batch nor, but for those that are partners, on its other
-examples. A lone example is its own partner. The index in ``params["partner"]`` counts within the
-batch that the params were drawn for: params of mixing transforms hold for that batch as a whole.
+Each example's partner is the one with the next larger hash of its key. So the choice of partners
+does not depend on the order of the batch. A single example is its own partner. The index in
+``params["partner"]`` counts within the
+batch that the params were drawn for: params of mixing transforms are valid for that whole batch
+only.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from augspec.transforms.declare import Drawn, Number, Place, Uniform, Whole, Wor
 
 __all__ = ["CutMix", "MixBackground", "Mixup"]
 
-_MOST_PARTNERS = 64  # each is a pass over the batch
+_MOST_PARTNERS = 64  # each partner is a pass over the batch
 _TINY = torch.finfo(torch.float32).tiny
-_SOUND = ("waveform", "specgram")  # what a batch of labels may hold besides
+_SOUND = ("waveform", "specgram")  # other keys that a batch of labels may hold
 
 
 class Partner(Drawn):
-    """The index of the example of the batch that each is mixed with."""
+    """The index of the example in the batch that each example is mixed with."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
-        """Take the one with the next larger hash, or several, of those that labels allow."""
+        """Take the one or more examples with the next larger hash among those that labels allow."""
         values, allowed = draw.key(self.name), None
         partners = getattr(transform, "partners", "any")
         count = getattr(transform, "num_partners", 1)
@@ -48,7 +49,7 @@ class Partner(Drawn):
 
 
 def own_partners(params: Values) -> Values:
-    """Make examples that are not picked their own partners: another may hold NaN."""
+    """Make examples that are not picked their own partners: another example may hold NaN."""
     applied, partner = params["applied"], params["partner"]
     own = like(torch.arange(len(partner), device=partner.device), partner)
     return {**params, "partner": torch.where(like(applied, partner), partner, own)}
@@ -96,10 +97,9 @@ class _MixingTransform(WaveformTransform, ABC):
         names: Sequence[str],
         share: Tensor | None = None,
     ) -> Labels:
-        """Give each label the weight of its example, and its partners' the rest.
+        """Mix labels with the weights of the example and of its partners.
 
-        With ``labels="union"`` each class has the largest weight that it has in one of those that
-        are heard.
+        With ``labels="union"`` each class gets its largest value among the examples that are heard.
         """
         self._refuse_other_labels(targets, len(partner))
         union = getattr(self, "labels", "") == "union"
@@ -120,7 +120,7 @@ class _MixingTransform(WaveformTransform, ABC):
         return mixed
 
     def _refuse_other_labels(self, targets: Labels, batch: int) -> None:
-        """Raise if something that looks like soft labels would stay unmixed."""
+        """Raise if labels that look like soft labels would stay unmixed."""
         for name, value in targets.items():
             soft = (
                 isinstance(value, Tensor)
@@ -136,7 +136,7 @@ class _MixingTransform(WaveformTransform, ABC):
 
 
 def _soft(name: str, value: Tensor) -> Tensor:
-    """Give labels that can be mixed."""
+    """Return labels that can be mixed."""
     if value.is_floating_point():
         return value
     if value.ndim == 1:
@@ -149,28 +149,28 @@ def _soft(name: str, value: Tensor) -> Tensor:
 
 
 class Mixup(_MixingTransform):
-    """Add to each example another one of its batch, with weights that sum to one.
+    """Add another example of the batch to each example, with weights that sum to one.
 
     ``lam * example + (1 - lam) * partner`` with ``lam`` from the symmetric beta distribution.
-    ``label`` and ``frames`` are mixed with the same weights, so that ``label`` has to be ``(batch,
-    classes)``; ``pitch`` stays the example's own. An example that is not picked keeps its label.
-    The result ends where the longer of the two ends. Who is mixed with whom does not depend on the
-    order of the batch; ``params["partner"]`` is an index into it, so that params hold for the batch
-    as a whole.
+    ``label`` and ``frames`` are mixed with the same weights, so ``label`` must be ``(batch,
+    classes)``. ``pitch`` stays that of the example. An example that is not picked keeps its label.
+    The result is as long as the longer of the two. Which examples are mixed does not depend on the
+    order of the batch. ``params["partner"]`` is an index into the batch, so params are valid for
+    that whole batch only.
 
     Args:
         alpha: Parameter of the beta distribution, in [0.01, 100]: below 1 most mixtures are nearly
             pure, 1 is uniform.
-        num_partners: How many others are added to each, 1 to 64. ``lam`` stays the example's own
-            weight; the others divide the rest by chance.
-        labels: ``"share"`` gives labels the weights of the sounds, ``"union"`` every class that is
-            heard: an OR of multi-hot labels.
+        num_partners: Number of examples added to each, 1 to 64. ``lam`` stays the weight of the
+            example itself; the rest is divided at random among the others.
+        labels: ``"share"`` mixes labels with the weights of the sounds; ``"union"`` sets every
+            class that is heard: an OR of multi-hot labels.
         label_names: Names of the soft labels that are mixed, ``(batch, classes)`` or ``(batch,
             classes, frame)``.
-        partners: With whom an example may be mixed: ``"any"`` other, one of the ``"same_class"``,
-            or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
-            ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
-            a partner stays as it is.
+        partners: Which examples may be mixed: ``"any"``, two of the ``"same_class"``, or
+            ``"positive"``: two that have a class. Class number 0 counts as no class. For values
+            other than ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An
+            example without a partner stays as it is.
         p: Probability that an example is mixed.
 
     Shape:
@@ -207,7 +207,7 @@ class Mixup(_MixingTransform):
         params = super()._draw(draw)
         if self.num_partners == 1:
             return params
-        # Of exponential numbers, each over their sum, every division of the rest is equally likely.
+        # Exponential numbers divided by their sum make every division of the rest equally likely.
         units = [draw.uniform(f"share_{number}") for number in range(self.num_partners)]
         lengths = -torch.log1p(-torch.stack(units, -1)) + _TINY
         return {**params, "share": lengths / lengths.sum(-1, keepdim=True)}
@@ -231,23 +231,23 @@ class Mixup(_MixingTransform):
 
 
 class CutMix(_MixingTransform, kernel=mix.cutmix):
-    """Replace a segment of each example by the same segment of another one of its batch.
+    """Replace a segment of each example by the same segment of another example of the batch.
 
-    The segment's share of the example is ``1 - lam``, with ``lam`` from the symmetric beta
-    distribution; where the partner is shorter, its share of what sounds in both. ``label`` gets the
-    partner's with the share of the example that was replaced, so that it has to be ``(batch,
-    classes)``. ``frames`` whose middle lies in the segment become the partner's; ``pitch`` stays
-    the example's own. An example that is not picked keeps its label.
+    The segment is a fraction ``1 - lam`` of the example, with ``lam`` from the symmetric beta
+    distribution; if the partner is shorter, of the part where both have sound. ``label`` is mixed
+    with the partner's by the fraction that was replaced, so it must be ``(batch, classes)``.
+    ``frames`` whose middle lies in the segment become the partner's; ``pitch`` stays that of the
+    example. An example that is not picked keeps its label.
 
     Args:
         alpha: Parameter of the beta distribution, in [0.01, 100]; 1 is uniform.
-        labels: ``"share"`` divides ``label`` by the parts of the example, ``"union"`` gives it
-            every class of both.
-        label_names: Names of the soft labels that are shared out; ``frames`` are cut as the sound.
-        partners: With whom an example may be mixed: ``"any"`` other, one of the ``"same_class"``,
-            or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
-            ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
-            a partner stays as it is.
+        labels: ``"share"`` mixes ``label`` by the fractions of the example; ``"union"`` sets every
+            class of both.
+        label_names: Names of the soft labels that are mixed; ``frames`` are cut as the sound is.
+        partners: Which examples may be mixed: ``"any"``, two of the ``"same_class"``, or
+            ``"positive"``: two that have a class. Class number 0 counts as no class. For values
+            other than ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An
+            example without a partner stays as it is.
         p: Probability that an example is changed.
 
     Shape:
@@ -276,13 +276,13 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
     start = Place()
 
     def _move_labels(self, batch: Batch, params: Values) -> Labels:
-        """Share out labels, and put in the partner's frames."""
+        """Mix labels, and replace frames by the partner's."""
         targets, partner, kept = batch.targets, params["partner"], params["lam"]
         names = [name for name in self.label_names if name != "frames" and name in targets]
         if names and not batch.ends_are_known:
             raise ValueError(
-                f"`targets` has `{names[0]}`, which CutMix shares out by how long examples are: "
-                "give `time`, the number of samples of the waveform before"
+                f"`targets` has `{names[0]}`, which CutMix mixes by the lengths of the examples: "
+                f"give `time`, the number of samples of the waveform before"
             )
         if batch.lengths is not None:
             both = torch.minimum(batch.lengths, batch.lengths[partner])
@@ -307,23 +307,24 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
 
 
 class MixBackground(_MixingTransform, kernel=mix.mix_background):
-    """Add another example of the batch to each, at a random level below its own.
+    """Add another example of the batch to each example, at a random signal-to-noise ratio.
 
-    As `BackgroundNoise` with the batch as its bank. Levels are RMS over all channels, the
-    background's over the part of it that is heard. ``pitch`` stays the example's own.
+    It works like `BackgroundNoise` with the batch as the bank. Levels are RMS over all channels;
+    that of the background is measured over the part that is added. ``pitch`` stays that of the
+    example.
 
     Args:
         snr_db: Range of the level of the example above the background's in dB, uniform; a number is
             a constant.
-        num_partners: How many others are added to each, 1 to 64, each at a level of its own.
-        labels: ``"keep"`` leaves labels as they are; ``"soft"`` mixes them by share of power, ``1 /
-            (1 + 10 ** (-snr_db / 10))`` for the example's own; ``"union"`` gives every class that
-            is heard: an OR of multi-hot labels.
-        label_names: Names of the soft labels that are mixed, if they are.
-        partners: With whom an example may be mixed: ``"any"`` other, one of the ``"same_class"``,
-            or ``"positive"``: both have a class. Class number 0 counts as none. Where it is not
-            ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An example without
-            a partner stays as it is.
+        num_partners: Number of examples added to each, 1 to 64, each at a random level.
+        labels: ``"keep"`` leaves labels as they are; ``"soft"`` mixes them by the fractions of
+            power, ``1 / (1 + 10 ** (-snr_db / 10))`` for the example itself; ``"union"`` sets every
+            class that is heard: an OR of multi-hot labels.
+        label_names: Names of the soft labels that are mixed, unless ``labels`` is ``"keep"``.
+        partners: Which examples may be mixed: ``"any"``, two of the ``"same_class"``, or
+            ``"positive"``: two that have a class. Class number 0 counts as no class. For values
+            other than ``"any"``, drawing needs ``label``; `augspec.DeviceLoader` passes it. An
+            example without a partner stays as it is.
         p: Probability that an example is changed.
 
     Shape:

@@ -12,19 +12,19 @@ __all__ = ["FreqMixStyle"]
 
 
 class FreqMixStyle(SpecgramTransform, kernel=mixstyle.freq_mix_style):
-    """Give each example, bin by bin, statistics between its own and another example's.
+    """Mix the mean and deviation of each frequency bin with those of another example.
 
-    What a microphone or a loudspeaker does to a recording is, in dB, a constant for each frequency:
-    the mean over time. Mixed with that of another example, a model cannot learn devices by heart.
-    ``lam`` is the weight of the example's own mean and deviation, from the symmetric beta
-    distribution. Labels stay: it is the style that is mixed, not the content.
+    In dB, a microphone or a loudspeaker adds a constant to each frequency, which shows in the mean
+    over time. Mixing this mean with another example's keeps a model from learning the devices.
+    ``lam``, from the symmetric beta distribution, is the weight of the example's own mean and
+    deviation. Labels stay, because only the style is mixed and not the content.
 
-    Who is mixed with whom does not depend on the order of the batch; ``params["partner"]`` is an
-    index into it, so that params hold for the batch as a whole.
+    Which examples are mixed does not depend on the order of the batch. ``params["partner"]`` is an
+    index into the batch, so params are valid for that whole batch only.
 
     Args:
-        alpha: Parameter of the beta distribution, in [0.01, 100]: below 1 most examples nearly keep
-            or exchange their style, 1 is uniform.
+        alpha: Parameter of the beta distribution, in [0.01, 100]: below 1 most examples almost keep
+            their style or take the other's, 1 is uniform.
         p: Probability that an example is changed. The published values lie between 0.4 and 0.8.
 
     Shape:

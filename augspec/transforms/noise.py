@@ -1,4 +1,4 @@
-"""Noise at a random distance below the sound."""
+"""Noise at a random signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["BackgroundNoise", "ColoredNoise", "ShortNoises", "WhiteNoise"]
 
 
 class Sound(Drawn):
-    """The place of a sound in the setting ``bank``."""
+    """The index of a sound in the setting ``bank``."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
         """Draw it, int64."""
@@ -44,7 +44,8 @@ class NoiseTransform(RateTransform, ABC):
     """A transform that adds noise at a signal-to-noise ratio.
 
     Args:
-        reference: Which part of signal and noise the ratio is that of: ``"all"``, or ``"active"``.
+        reference: How the levels of signal and noise are measured, such as ``"all"`` or
+            ``"active"``.
         sample_rate: Sample rate in Hz, for a reference that depends on it; None is the front
             end's, or 16,000.
     """
@@ -66,26 +67,26 @@ class NoiseTransform(RateTransform, ABC):
         return super()._effective_rate() if bank is None else int(bank.sample_rate)
 
     def _measure(self) -> dict[str, Any]:
-        """Give the arguments of the kernels that say how levels are measured."""
+        """Return the kernels' arguments for measuring levels."""
         return {"reference": self.reference, "sample_rate": self._effective_rate()}
 
 
 class WhiteNoise(NoiseTransform):
-    """Add white normal noise at a random signal-to-noise ratio, other noise in each channel.
+    """Add white Gaussian noise at a random signal-to-noise ratio, different in each channel.
 
     The ratio is that of the mean powers over an example's valid samples. Silence stays silent.
 
     Args:
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
-        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
-            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
+        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over the active
+            ones: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
             ``"a_weighted"`` by the A curve; ``"lufs"`` by ITU-R BS.1770. ``"full_scale"`` adds
-            noise ``snr_db`` below full scale, a root mean square of 1, to silence too.
+            noise ``snr_db`` below full scale, a root mean square of 1, also to silence.
         sample_rate: Sample rate in Hz, for ``"active"``, ``"a_weighted"`` and ``"lufs"``; None is
             the front end's, or 16,000.
         p: Probability that noise is added to an example.
-        per_channel: Draw a ratio for each channel, which then holds for that channel alone.
+        per_channel: Draw a ratio for each channel; the channel's own levels are used.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -115,19 +116,19 @@ class WhiteNoise(NoiseTransform):
 class ColoredNoise(NoiseTransform):
     """Add noise of a random spectral slope at a random signal-to-noise ratio.
 
-    Other noise of the same slope in each channel. The ratio is that of the mean powers over an
-    example's valid samples; silence stays silent. The slope holds from 1/1024 of the sample rate to
-    Nyquist.
+    Each channel gets different noise of the same slope. The ratio is that of the mean powers over
+    an example's valid samples; silence stays silent. The slope holds from 1/1024 of the sample rate
+    to Nyquist.
 
     Args:
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
         slope_db: Range of the slope in dB an octave, within +-12, drawn uniformly: -6.02 is brown,
             -3.01 pink, 0 white, 3.01 blue, 6.02 violet.
-        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
-            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
+        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over the active
+            ones: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
             ``"a_weighted"`` by the A curve; ``"lufs"`` by ITU-R BS.1770. ``"full_scale"`` adds
-            noise ``snr_db`` below full scale, a root mean square of 1, to silence too.
+            noise ``snr_db`` below full scale, a root mean square of 1, also to silence.
         sample_rate: Sample rate in Hz, for ``"active"``, ``"a_weighted"`` and ``"lufs"``; None is
             the front end's, or 16,000.
         p: Probability that noise is added to an example.
@@ -147,7 +148,7 @@ class ColoredNoise(NoiseTransform):
         torch.Size([4, 1, 800])
     """
 
-    # The noise, a filter of eight states, and the ratio of two powers.
+    # The cost of the noise, of a filter with eight states, and of the ratio of two powers.
     max_launches: ClassVar[int] = 220
 
     snr_db: Uniform = Uniform(default=(5.0, 40.0), at_least=-100.0, at_most=200.0, unit="dB")
@@ -167,28 +168,27 @@ class ColoredNoise(NoiseTransform):
 class BackgroundNoise(TransformsNoise, NoiseTransform):
     """Add a random part of a random sound of a bank at a random signal-to-noise ratio.
 
-    All channels get the same, unless the bank keeps the channels of its sounds (``mono=False``). A
-    sound that is longer than the example is cut at a random place; a shorter one begins again where
-    it ends, from a random place, and its end turns into its beginning over 5 ms. With
-    ``loop=False`` a shorter one is heard once, at a random place. Where a cut would hold less than
-    half as much sound as another could, it is made elsewhere: otherwise the little that it holds
-    would be amplified to the level of all.
-    Silence stays silent, and a silent part of a sound adds nothing.
+    All channels get the same noise, unless the bank keeps the channels of its sounds
+    (``mono=False``). A sound that is longer than the example is cut at a random place. A shorter
+    one is looped from a random place, with a crossfade of 5 ms from its end to its beginning. With
+    ``loop=False`` a shorter one plays once, at a random place. If a cut would hold less than half
+    as much sound as another cut, the other one is taken: otherwise a faint part would be amplified
+    to the level of the whole. Silence stays silent, and a silent part of a noise adds nothing.
 
     Args:
         bank: The sounds, at the sample rate of the audio.
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
-        loop: Whether a sound that is shorter than the example begins again. With False it is heard
-            once and the rest is silence, which counts in the noise's mean power unless
+        loop: Whether a sound that is shorter than the example is looped. With False it plays once
+            and the rest is silence, which counts in the noise's mean power unless
             ``reference="active"``.
-        noise_transform: A transform, or a chain, that the noise goes through before it is added;
-            its draws are its own for each example. It must keep the shape.
-        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over those that
-            sound: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
+        noise_transform: A transform, or a chain, that is applied to the noise before it is added,
+            with draws for each example. It must keep the shape.
+        reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over the active
+            ones: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
             ``"a_weighted"`` by the A curve; ``"lufs"`` by ITU-R BS.1770. ``"full_scale"`` adds
-            noise ``snr_db`` below full scale, a root mean square of 1, to silence too.
-        sample_rate: Sample rate in Hz, that of the bank; None takes it from there.
+            noise ``snr_db`` below full scale, a root mean square of 1, also to silence.
+        sample_rate: Sample rate in Hz, which must be that of the bank; None takes it from the bank.
         p: Probability that noise is added to an example.
         per_channel: Draw sound, place and ratio for each channel.
 
@@ -196,7 +196,7 @@ class BackgroundNoise(TransformsNoise, NoiseTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        TypeError: If ``bank`` is no `augspec.Bank`, or ``noise_transform`` no transform.
+        TypeError: If ``bank`` is not an `augspec.Bank`, or ``noise_transform`` is not a transform.
         ValueError: If the range is reversed or out of its bounds, ``reference`` is not known,
             ``noise_transform`` takes spectrograms, mixes examples, has another sample rate or, in
             use, changes the shape, or ``p`` is not in [0, 1].
@@ -234,18 +234,19 @@ class BackgroundNoise(TransformsNoise, NoiseTransform):
         return noise.add_noise(signal, added, params["snr_db"], lengths, **self._measure())
 
     def _cut(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
-        """Take the parts of the sounds: (batch, size), or (batch, channel, size)."""
+        """Cut the parts out of the sounds: (batch, size), or (batch, channel, size)."""
         sound, offset, size = params["sound"], params["offset"], signal.shape[-1]
         used = like(ends_of(signal, lengths), sound).expand_as(sound)
         at_least = size if lengths is None else 0
         rows = self.bank.rows_of(sound, signal.shape[1], per_channel=self.per_channel)
-        # One place for all channels of a sound: where the first of them sounds.
+        # All channels of a sound are cut at the same place, where the first channel has sound.
         first = self.bank.first_row_of(sound)
         start = self.bank.find_place(first, offset, used, at_least=at_least)
         length = self.bank.length_of(first)
-        begin = span_start(offset, (used - length).clamp(min=0))  # of a sound that is heard once
+        begin = span_start(offset, (used - length).clamp(min=0))  # for a sound that plays once
         if not self.loop:
-            # Read from where the beginning comes at `begin`: what else is read is silenced.
+            # Read so that the sound's start lies at `begin`; samples outside the sound are
+            # silenced.
             start = torch.where(length < used, -begin % length, start)
         start, used = (like(one, rows).expand_as(rows) for one in (start, used))
         taken = self.bank.take(rows, start, size, smooth=self.loop, used=used)
@@ -258,23 +259,23 @@ class BackgroundNoise(TransformsNoise, NoiseTransform):
 class ShortNoises(TransformsNoise, NoiseTransform):
     """Add several bursts of noise at random places, of random width and level.
 
-    Each burst lies within the example as far as it fits, may overlap others, and fades in and out.
-    Its level is its mean power in relation to the mean power of the whole example; silence stays
-    silent. A burst is cut from a sound of a bank as `BackgroundNoise` cuts it.
+    Each burst lies within the example if it fits, may overlap others, and fades in and out. Its
+    level is the ratio of its mean power to that of the whole example; silence stays silent. A burst
+    is cut from a sound of a bank as `BackgroundNoise` cuts it.
 
     Args:
         snr_db: Range of each burst's signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a
             number is a constant.
         count: Range of the number of bursts, 1 to 64, each number equally likely. The cost is that
-            of the largest.
+            of the largest number.
         duration: Range of the duration in seconds, above 0, drawn uniformly.
         bank: Sounds from which bursts are cut, at any place; None makes white noise.
         fade: Seconds over which a burst fades in and out.
         sample_rate: Sample rate in Hz.
-        noise_transform: A transform, or a chain, that the noise goes through before it is added;
+        noise_transform: A transform, or a chain, that is applied to the noise before it is added;
             the bursts of an example share its draws. It must keep the shape.
         reference: ``"all"`` measures the level of the example over all valid samples; ``"active"``
-            over those that sound: the blocks of 20 ms at most 30 dB below the mean power.
+            over the active ones: the blocks of 20 ms at most 30 dB below the mean power.
         p: Probability that an example gets bursts.
 
     Shape:
@@ -293,7 +294,7 @@ class ShortNoises(TransformsNoise, NoiseTransform):
         torch.Size([4, 1, 8000])
     """
 
-    # Each burst of a bank looks for a place that sounds.
+    # With a bank, each burst searches for a place with sound.
     max_launches: ClassVar[int] = 210
 
     snr_db: Uniform = Uniform(default=(0.0, 24.0), at_least=-100.0, at_most=200.0, unit="dB")
@@ -323,7 +324,8 @@ class ShortNoises(TransformsNoise, NoiseTransform):
         names += ["noise"] if self.bank is None else ["sound", "offset"]
         draw = draw.together(["count", *(f"{name}_{i}" for name in names for i in bursts)])
 
-        # All bursts are scaled at once: for each by itself a GPU launches several operations.
+        # All bursts are scaled at once: scaling each one separately launches several GPU
+        # operations.
         def each(name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
             drawn = torch.stack([draw.uniform(f"{name}_{i}") for i in bursts], 1)
             return low + (high - low) * drawn
@@ -346,7 +348,7 @@ class ShortNoises(TransformsNoise, NoiseTransform):
         return 1 if self.bank is not None and self.bank.channels == 1 else channels
 
     def _bursts(self, params: Values, width: Tensor, channels: int, size: int) -> Tensor:
-        """Give the noise of every burst: (batch, burst, channel, size)."""
+        """Return the noise of every burst: (batch, burst, channel, size)."""
         if self.bank is None:
             key = params["noise"]
             return noise.white_noise(key.flatten(), channels, size).view(*key.shape, channels, size)
@@ -355,10 +357,10 @@ class ShortNoises(TransformsNoise, NoiseTransform):
         start = self.bank.find_place(first, params["offset"], width, anywhere=True)
         start, used = (like(one, rows).expand_as(rows) for one in (start, width))
         bursts = self.bank.take(rows, start, size, smooth=True, used=used)
-        return bursts[:, :, None] if bursts.dim() == 3 else bursts  # one channel for all
+        return bursts[:, :, None] if bursts.dim() == 3 else bursts  # the same for all channels
 
     def _transform_bursts(self, bursts: Tensor, params: Values, width: Tensor) -> Tensor:
-        """Send each burst through the noise's transform, as an example of its own."""
+        """Apply the noise's transform to each burst as if it were an example."""
         if self.noise_transform is None:
             return bursts
         batch, count = width.shape

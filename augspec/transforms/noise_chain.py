@@ -33,9 +33,9 @@ def _check(name: str, value: Any) -> RandomTransform | None:
 
 
 class TransformsNoise(RateTransform, ABC):
-    """A transform whose noise goes through other transforms before it is added.
+    """A transform that applies other transforms to its noise before adding it.
 
-    The params of those are under ``noise_transform`` among its own.
+    Its params hold theirs under ``noise_transform``.
 
     Args:
         noise_transform: A transform, or a chain, of the noise; it must keep the shape.
@@ -45,7 +45,7 @@ class TransformsNoise(RateTransform, ABC):
 
     @abstractmethod
     def _noise_channels(self, channels: int) -> int:
-        """Say how many channels the noise has for a waveform of ``channels``."""
+        """Return the number of channels of the noise for a waveform of ``channels``."""
 
     def _validate(self) -> None:
         super()._validate()
@@ -65,7 +65,7 @@ class TransformsNoise(RateTransform, ABC):
                 part.adopt_sample_rate(rate)
 
     def draw_params(self, draw: Draw) -> Values:
-        """Draw as any transform does, and the params of the noise's transform."""
+        """Draw the params, and those of the noise's transform."""
         params = super().draw_params(draw)
         if self.noise_transform is None:
             return params
@@ -75,7 +75,7 @@ class TransformsNoise(RateTransform, ABC):
         return {**params, **nested}
 
     def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
-        """Name what is drawn, that of the noise's transform too."""
+        """Name the draws, also those of the noise's transform."""
         yield from super().places_drawn(path)
         if self.noise_transform is not None:
             yield from self.noise_transform.places_drawn(self._path(path))
@@ -84,7 +84,7 @@ class TransformsNoise(RateTransform, ABC):
         return f"{path}/{type(self.noise_transform).__name__}#0"
 
     def _transform_noise(self, noise: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
-        """Send ``(batch, channel, time)`` noise through its transform, if there is one."""
+        """Apply the noise's transform, if there is one, to ``(batch, channel, time)`` noise."""
         if self.noise_transform is None:
             return noise
         batch = Batch.of(noise, lengths)

@@ -21,7 +21,7 @@ class PeakNormalize(WaveformTransform, kernel=level.peak_normalize):
             is a constant.
         in_eval: Act in ``eval()`` too.
         p: Probability that an example is changed.
-        per_channel: Bring each channel to a level of its own rather than the loudest to one.
+        per_channel: Bring each channel to its own level rather than the loudest channel to one.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -45,10 +45,10 @@ class RMSNormalize(WaveformTransform, kernel=level.rms_normalize):
 
     Args:
         rms_db: Root mean square of the valid samples in dB of full scale, drawn uniformly from a
-            range; a number is a constant. A full-scale sine has -3.01.
+            range; a number is a constant. A full-scale sine has -3.01 dB.
         in_eval: Act in ``eval()`` too.
         p: Probability that an example is changed.
-        per_channel: Bring each channel to a level of its own rather than all together to one.
+        per_channel: Bring each channel to its own level rather than all channels together to one.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -69,18 +69,19 @@ class RMSNormalize(WaveformTransform, kernel=level.rms_normalize):
 
 
 class LoudnessNormalize(WaveformTransform, kernel=loudness_normalize):
-    """Bring each example to a loudness in LUFS, as heard rather than as measured.
+    """Bring each example to a perceived loudness in LUFS.
 
-    The integrated loudness of ITU-R BS.1770-4, K-weighted and gated; see
-    `augspec.functional.loudness` for what is exact. An example that is below -70 LUFS throughout,
-    as silence is, stays as it is.
+    The loudness is the integrated, K-weighted and gated one of ITU-R BS.1770-4;
+    `augspec.functional.loudness` says how exact it is. An example that is below -70 LUFS
+    throughout, such as silence, stays as it is.
 
     Args:
         lufs: Loudness in LUFS, drawn uniformly from a range; a number is a constant.
         sample_rate: Sample rate in Hz.
         in_eval: Act in ``eval()`` too.
         p: Probability that an example is changed.
-        per_channel: Bring each channel on its own to a loudness rather than all together to one.
+        per_channel: Bring each channel to its own loudness rather than all channels together to
+            one.
 
     Shape:
         ``(batch, channel, time)`` in and out, with at most five channels unless ``per_channel``.

@@ -21,8 +21,8 @@ __all__ = ["PadTo"]
 class PadTo(FusableTransform, kernel=edit.pad_to):
     """Pad each example with silence to a number of samples, in ``eval()`` too.
 
-    What is longer stays as it is: put a crop before or behind for a fixed time. ``lengths`` come
-    out as the sample behind the example's last.
+    Longer examples stay as they are: add a crop before or after it for a fixed size. ``lengths``
+    become the end of each example's sound, counted from the start of the tensor.
 
     Args:
         size: Samples of the result.
@@ -33,7 +33,7 @@ class PadTo(FusableTransform, kernel=edit.pad_to):
         ``(batch, channel, time)`` to ``(batch, channel, max(time, size))``.
 
     Raises:
-        ValueError: If ``size`` is not a positive integer or ``where`` not one of the three.
+        ValueError: If ``size`` is not a positive integer or ``where`` is not one of the three.
 
     Example:
         >>> import torch
@@ -72,5 +72,5 @@ class PadTo(FusableTransform, kernel=edit.pad_to):
         return self.where == "end"
 
     def warp(self, warp: Warp, params: Values) -> Warp:
-        """Go on in silence."""
+        """Extend the example with silence."""
         return warp.cut(torch.zeros_like(warp.ends), max(self.size, warp.size), warp.ends)

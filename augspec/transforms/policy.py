@@ -1,4 +1,4 @@
-"""Augmentation policies without a search: a few operations an example, of a common strength."""
+"""Augmentation policies without a search: a few operations per example with one strength."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _MOST = 1000  # transforms one after the other
 
 
 class RandAugment(Choice):
-    """Apply ``n`` transforms to each example, chosen for it with replacement, at a magnitude.
+    """Apply ``n`` transforms, chosen with replacement for each example, with a given strength.
 
-    The magnitude brings what each transform draws nearer to its neutral value: at 0.5 a
-    ``PitchShift((-4, 4))`` shifts by at most 2 semitones, and at 0 every example comes out as it
-    is. Parameters without a neutral value, such as the place of a crop, are drawn as ever. In
-    ``params``, ``choice`` is ``(batch, n)``, ``options`` a list for each of the ``n`` steps, and
-    ``magnitude`` one number an example, by which the options are scaled already.
+    The magnitude moves each drawn value towards its neutral value: at 0.5 a ``PitchShift((-4, 4))``
+    shifts by at most 2 semitones, and at 0 every example comes out as it is. Parameters without a
+    neutral value, such as the place of a crop, are not scaled. In ``params``, ``choice`` is
+    ``(batch, n)``, ``options`` has a list for each of the ``n`` steps, and ``magnitude`` has one
+    number per example; the options are already scaled by it.
 
     Args:
-        transforms: What is chosen from, each equally likely; each must keep the shape.
+        transforms: The transforms to choose from, each equally likely; each must keep the shape.
         n: How many are applied to an example, one after the other.
-        magnitude: Strength in [0, 1]; a range is drawn from uniformly for each example.
+        magnitude: Strength in [0, 1]; from a range it is drawn uniformly for each example.
         p: Probability that an example is transformed at all.
 
     Shape:
-        As the transforms have it.
+        As the transforms inside.
 
     Raises:
         TypeError: If an entry of ``transforms`` is not a `RandomTransform`.
-        ValueError: If there is none, ``n`` is not a positive integer, ``magnitude`` leaves [0, 1],
-            or ``p`` is not in [0, 1]; in use, if a transform changes the shape.
+        ValueError: If the list is empty, ``n`` is not a positive integer, ``magnitude`` leaves [0,
+            1], or ``p`` is not in [0, 1]; in use, if a transform changes the shape.
 
     References:
         Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced search
@@ -122,23 +122,23 @@ class RandAugment(Choice):
 
 
 class TrivialAugment(RandAugment):
-    """Apply one transform to each example, chosen for it, at a magnitude drawn for it.
+    """Apply one random transform to each example with a random strength.
 
-    Nothing is left to tune but the ranges of the transforms, which may be wide: the magnitude,
-    uniform in [0, 1], brings each draw nearer to its neutral value. `RandAugment` with ``n=1`` and
-    the whole range of magnitudes; its params are the same.
+    Only the ranges of the transforms have to be chosen, and they may be wide: the magnitude,
+    uniform in [0, 1], moves each draw towards its neutral value. It is `RandAugment` with ``n=1``
+    and the whole range of magnitudes; its params have the same form.
 
     Args:
-        transforms: What is chosen from, each equally likely; each must keep the shape.
+        transforms: The transforms to choose from, each equally likely; each must keep the shape.
         p: Probability that an example is transformed at all.
 
     Shape:
-        As the transforms have it.
+        As the transforms inside.
 
     Raises:
         TypeError: If an entry of ``transforms`` is not a `RandomTransform`.
-        ValueError: If there is none, or ``p`` is not in [0, 1]; in use, if a transform changes the
-            shape.
+        ValueError: If the list is empty, or ``p`` is not in [0, 1]; in use, if a transform changes
+            the shape.
 
     References:
         Müller and Hutter, "TrivialAugment: Tuning-free yet state-of-the-art data augmentation",

@@ -39,7 +39,7 @@ def warp_frames(specgram: Tensor, params: Values, max_warp: int, ends: Tensor) -
 def warp_source(
     position: Tensor, time: int, params: Values, max_warp: int, lengths: Tensor
 ) -> Tensor:
-    """Say which frame is nearest to the one that `warp_frames` reads at ``position``."""
+    """Return the frame nearest to the position that `warp_frames` reads at ``position``."""
     center, warp = params["center"], params["warp"]
     place = time_warp_places(center, warp, max_warp, lengths, time, torch.float32)
     return _nearest(place, position)
@@ -50,11 +50,10 @@ def _nearest(place: Tensor, position: Tensor) -> Tensor:
 
 
 class TimeWarp(SpecgramTransform):
-    """Move a random frame of each example earlier or later; what lies around it gives way.
+    """Move a random frame of each example earlier or later, and stretch the parts around it.
 
-    The map of time is linear from the first frame to the moved one, and from there to the last:
-    the paper's warp without its spline, in which the two differ by little. ``frames`` labels are
-    warped alike.
+    The map of time is linear from the first frame to the moved one, and from there to the last; the
+    paper's spline differs little from it. ``frames`` labels are warped in the same way.
 
     Args:
         max_warp: Largest move in frames; the moved frame lies at least as far from both ends. An
@@ -65,7 +64,7 @@ class TimeWarp(SpecgramTransform):
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If ``max_warp`` is negative or no integer.
+        ValueError: If ``max_warp`` is negative or not an integer.
 
     References:
         Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
@@ -104,16 +103,16 @@ def _check_canvas(name: str, scale: Sequence[float]) -> tuple[float, float]:
 class RandomResizeCrop(SpecgramTransform):
     """Cut a random part out of each example, or of a larger canvas around it, and resize it.
 
-    Changes tempo, pitch and position of an event at once, by linear interpolation. What lies around
-    the example on the canvas is ``mask_value``. ``frames`` labels are cut and resized alike, with
-    zeros around.
+    It changes tempo, pitch and position of an event at once, by linear interpolation. The canvas
+    around the example holds ``mask_value``. ``frames`` labels are cut and resized in the same way,
+    with zeros around them.
 
     Args:
         freq_scale: Range of the part's height as a multiple of the bins.
         time_scale: Range of the part's width as a multiple of the example's frames.
         virtual_crop_scale: Height and width of the canvas, as multiples, at least 1; a part is at
-            most as large.
-        mask_value: What the canvas has around the example: a number, or the example's ``"mean"`` or
+            most as large as the canvas.
+        mask_value: Value of the canvas around the example: a number, or the example's ``"mean"`` or
             ``"min"``.
         p: Probability that an example is changed.
 
@@ -181,21 +180,21 @@ class RandomResizeCrop(SpecgramTransform):
 class FrequencyShift(SpecgramTransform):
     """Move each example up or down by a random number of bins.
 
-    On the bins of a mel spectrogram or a CQT that is close to a change of pitch, and costs a copy;
-    ``pitch`` labels stay, since only the bins' scale says by how much. What comes in at the edge is
-    ``mask_value``.
+    On a mel spectrogram or a CQT this is close to a change of pitch, and costs only a copy.
+    ``pitch`` labels stay, because the change of pitch depends on the scale of the bins. New bins at
+    the edge get ``mask_value``.
 
     Args:
         max_shift: Largest shift in bins; uniform over the whole numbers from ``-max_shift`` to
             ``max_shift``.
-        mask_value: What comes in: a number, or the example's ``"mean"`` or ``"min"``.
+        mask_value: Value of the new bins: a number, or the example's ``"mean"`` or ``"min"``.
         p: Probability that an example is shifted.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If ``max_shift`` is negative or no integer, or ``mask_value`` is not known.
+        ValueError: If ``max_shift`` is negative or not an integer, or ``mask_value`` is not known.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Rooms: measured impulse responses from a bank, and made ones."""
+"""Rooms: measured impulse responses from a bank, and synthetic ones."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ def _check_early(name: str, value: float | None) -> float | None:
 
 
 class ImpulseResponse(WaveformTransform):
-    """Convolve each example with a random impulse response of a bank: a room, a loudspeaker.
+    """Convolve each example with a random impulse response of a bank, such as a room's.
 
-    By FFT; the length stays, and a tail does not ring on beyond the end of an example. All channels
-    get the same response, unless the bank keeps the channels of its sounds (``mono=False``): then
-    each gets that of its own, as microphones in one room have, and the delays between them stay.
+    The convolution uses the FFT. The length stays: the reverberation is cut at the end of an
+    example. All channels get the same response, unless the bank keeps the channels of its sounds
+    (``mono=False``). Then each channel gets its own, as microphones in one room do, and the delays
+    between them stay.
 
     Args:
-        bank: The impulse responses, at the sample rate of the audio. The longest sets the cost.
-        mix: Part of the convolved sound, in [0, 1], drawn uniformly; the rest is the input.
-        align: Take the delay of a response back: its largest sample counts as time 0, so that
-            onsets stay where they are. Without it sound comes later by that delay, and ``frames``
-            labels move with it where ``mix`` is above one half.
-        keep_level: Scale the convolved sound to the power of the input; otherwise the level is that
-            of the response. A sound that ends before its response begins is silent either way.
-        early: Seconds of a response that are kept after its direct sound; the rest is faded out
-            over 5 ms. None keeps all. Early reflections, up to 0.05 s, colour a voice and leave it
-            clear.
+        bank: The impulse responses, at the sample rate of the audio. The longest one determines the
+            cost.
+        mix: Fraction of the convolved sound, in [0, 1], drawn uniformly; the rest is the input.
+        align: Remove the delay of a response: its largest sample becomes time 0, so that onsets
+            stay where they are. With False the sound is delayed, and ``frames`` labels move with it
+            where ``mix`` is above one half.
+        keep_level: Scale the convolved sound to the power of the input; otherwise the gain is that
+            of the response. A sound that ends before its response begins is silent in both cases.
+        early: Seconds of a response that are kept after its direct sound; then it fades out over 5
+            ms. None keeps all. With early reflections only, up to 0.05 s, speech stays clear.
         p: Probability that an example is convolved.
         per_channel: Draw a response for each channel.
 
@@ -51,7 +52,7 @@ class ImpulseResponse(WaveformTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        TypeError: If ``bank`` is no `augspec.Bank`.
+        TypeError: If ``bank`` is not an `augspec.Bank`.
         ValueError: If the range is reversed or out of its bounds, ``early`` leaves [0, 60], or
             ``p`` is not in [0, 1].
 
@@ -92,13 +93,13 @@ class ImpulseResponse(WaveformTransform):
     def _source(
         self, position: Tensor, time: int, params: Values, lengths: Tensor
     ) -> Tensor | None:
-        """Move labels by the delay of the response where it is kept and most of what is heard."""
+        """Move labels by a response's delay if it is kept and ``mix`` is above one half."""
         if self.align:
             return None
         if self.per_channel:
             raise ValueError(
-                "`targets` has `frames` of examples, but `per_channel` responses have delays that "
-                "differ: take `align=True`"
+                "`targets` has `frames` of examples, but the delays of `per_channel` responses "
+                "differ: pass `align=True`"
             )
         delay = self._delay(self._response(params, self.bank.channels))
         return position - torch.where(params["mix"] > 0.5, delay, 0)[:, None]
@@ -115,14 +116,14 @@ class ImpulseResponse(WaveformTransform):
         return response * (0.5 + 0.5 * torch.cos(math.pi * faded)).to(response.dtype)
 
     def _delay(self, response: Tensor) -> Tensor:
-        """Say at which sample the direct sound is: the largest, of all channels of a response."""
+        """Return the sample of the direct sound: the largest over all channels of a response."""
         size = response.abs()
         together = size.dim() == 3 and not self.per_channel
         return (size.amax(1) if together else size).argmax(-1)
 
 
 class RoomReverb(WaveformTransform):
-    """Put each example into a room of random reverberation, made without files.
+    """Put each example into a random synthetic room; no files are needed.
 
     The room's impulse response is a direct sound, which stays where it is, and normal noise that
     decays exponentially: diffuse and without colour or early reflections. Use `ImpulseResponse` for
@@ -130,11 +131,11 @@ class RoomReverb(WaveformTransform):
 
     Args:
         rt60: Range of the time in which the reverberation decays by 60 dB, in seconds, 0.01 to 20,
-            drawn uniformly; a number is a constant. The longest sets the cost.
-        drr_db: Range of the energy of the direct sound in relation to that of the reverberation in
-            dB, within +-60, drawn uniformly.
+            drawn uniformly; a number is a constant. The longest one determines the cost.
+        drr_db: Range of the ratio of direct to reverberant energy in dB, within +-60, drawn
+            uniformly.
         sample_rate: Sample rate in Hz.
-        mix: Part of the reverberated sound, in [0, 1], drawn uniformly; the rest is the input.
+        mix: Fraction of the reverberated sound, in [0, 1], drawn uniformly; the rest is the input.
         keep_level: Scale the reverberated sound to the power of the input; otherwise the energy of
             the impulse response is 1.
         p: Probability that an example is reverberated.

@@ -25,22 +25,22 @@ _SETTINGS = ("p", "magnitude")
 class Schedule(Composite):
     """Let the probability or the strength of a transform follow the epoch.
 
-    Between the given epochs values are interpolated linearly, outside they stay. The epoch decides
-    what ``make_params`` draws, and nothing else: ``transform`` depends on its params alone, which
-    are what the transform got at that epoch. A `augspec.DeviceLoader` sets the epoch by itself; in
-    a loop of your own call ``set_epoch`` of the front end, or of any transform that holds
-    schedules.
+    Values are interpolated linearly between the given epochs and stay constant outside them. The
+    epoch only changes what ``make_params`` draws; ``transform`` depends on its params alone.
+    `augspec.DeviceLoader` sets the epoch. In your own training loop, call ``set_epoch`` of the
+    front end, or of any transform that holds schedules.
 
     In ``params``, ``options`` holds the one transform's params and ``choice`` is 0.
 
     Args:
         body: The transform; a `Chain` is one too.
-        settings: ``{"p": [(epoch, value), ...]}`` for the probability per example that ``body`` is
-            applied, beside the probabilities inside it; ``"magnitude"``, likewise, for its
-            strength: 1 for what it draws, 0 for the neutral value of every parameter that has one.
+        settings: ``{"p": [(epoch, value), ...]}`` sets the probability that ``body`` is applied to
+            an example, in addition to the probabilities inside it. ``"magnitude"``, in the same
+            form, sets its strength: 1 keeps what it draws, 0 gives the neutral value of every
+            parameter that has one.
 
     Shape:
-        As ``body`` has it.
+        As ``body``.
 
     Raises:
         TypeError: If ``body`` is not a `RandomTransform`.
@@ -84,7 +84,7 @@ class Schedule(Composite):
         return next(iter(self))
 
     def begin_epoch(self, epoch: int) -> None:
-        """Take note of the epoch."""
+        """Store the epoch."""
         self.epoch.fill_(epoch)
 
     def draw_params(self, draw: Draw) -> Params:

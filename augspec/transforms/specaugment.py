@@ -65,25 +65,25 @@ class SpecAugment(SpecgramTransform):
     """Warp each example in time, then mask several bands of bins and several spans of frames.
 
     The policies are those of the paper: ``"LB"`` (LibriSpeech basic), ``"LD"`` (double), ``"SM"``
-    (Switchboard mild) and ``"SS"`` (strong), made for 80 mel bins and frames of 10 ms. Any setting
-    that is given takes the place of the policy's. The warp is `TimeWarp`, piecewise linear.
+    (Switchboard mild) and ``"SS"`` (strong), made for 80 mel bins and frames of 10 ms. A setting
+    that you pass replaces the policy's. The warp is `TimeWarp`, which is piecewise linear.
 
     Args:
-        policy: ``"LB"``, ``"LD"``, ``"SM"`` or ``"SS"``; None has no warp and no masks but those
-            that are given.
+        policy: ``"LB"``, ``"LD"``, ``"SM"`` or ``"SS"``; with None there are only the warp and the
+            masks that you pass.
         max_warp: Largest move of a frame by the time warp, in frames; 0 for no warp.
         n_freq_masks: Number of masked bands.
         max_freq_width: Largest width of a band in bins.
         n_time_masks: Number of masked spans.
         max_time_width: Largest width of a span in frames.
         max_time_fraction: Largest width of a span as a fraction of the example, in [0, 1].
-        adaptive_width: Largest width of a span as a part of the example, in [0, 1], in place of
-            ``max_time_width``: widths are uniform up to it.
-        adaptive_count: Spans a frame: an example has as many as this times its frames, rounded
-            down, and at most ``n_time_masks``. SpecAugment on large data sets takes 0.04 for both,
-            and at most 20 spans.
-        max_masked: Largest part of an example's frames that all spans hide together. Later spans
-            become narrower.
+        adaptive_width: Largest width of a span as a fraction of the example, in [0, 1]; it replaces
+            ``max_time_width``, and widths are uniform up to it.
+        adaptive_count: Number of spans per frame: an example gets this number times its frames,
+            rounded down, and at most ``n_time_masks``. SpecAugment on large data sets takes 0.04
+            for both, and at most 20 spans.
+        max_masked: Largest fraction of an example's frames that all spans hide together. Later
+            spans become narrower.
         mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``.
         p: Probability that an example is augmented.
 
@@ -140,7 +140,7 @@ class SpecAugment(SpecgramTransform):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the policy and the arguments come to."""
+        """The settings that follow from the policy and the arguments."""
         own = _POLICIES[self.policy]
         given = {name: getattr(self, name) for name in own}
         return {name: own[name] if value is None else value for name, value in given.items()}
@@ -170,10 +170,10 @@ class SpecAugment(SpecgramTransform):
         return torch.where(masked[:, None], value, warped)
 
     def _time_widths(self, drawn: Tensor, ends: Tensor) -> Tensor:
-        """Say how wide the spans of frames are, ``(batch, count)``; the last may be 0."""
+        """Return the widths of the spans of frames, ``(batch, count)``; the last ones may be 0."""
         settings = self.settings
         widest = (ends.float() * settings["max_time_fraction"]).long()
-        # As the paper has it: the width is drawn up to its largest, then cut to the fraction.
+        # As in the paper: the width is drawn up to the largest width, then cut to the fraction.
         most: Tensor | int = settings["max_time_width"]
         if self.adaptive_width is not None:
             most = part_of(ends, self.adaptive_width)[:, None]
@@ -197,7 +197,8 @@ class SpecAugment(SpecgramTransform):
 class Cutout(SpecgramTransform):
     """Mask random rectangles in each example.
 
-    Height and width are uniform from 0 to the largest, the place uniform over where they fit.
+    Height and width are uniform from 0 to the largest, the place uniform over all positions where
+    the rectangle fits.
 
     Args:
         max_freq_width: Largest height of a rectangle in bins.
@@ -210,7 +211,8 @@ class Cutout(SpecgramTransform):
         ``(batch, channel, freq, frame)`` in and out.
 
     Raises:
-        ValueError: If a size or number is negative or no integer, or ``mask_value`` is not known.
+        ValueError: If a size or number is negative or not an integer, or ``mask_value`` is not
+            known.
 
     References:
         DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout",

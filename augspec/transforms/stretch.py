@@ -21,10 +21,10 @@ __all__ = ["PitchAndTempo", "PitchShift", "Speed", "TimeStretch"]
 
 
 class _FusableTempo(TempoTransform, FusableTransform, ABC):
-    """A transform that plays each example faster or slower by its own rate, the same all along."""
+    """A transform that plays each example faster or slower by its own constant rate."""
 
     def warp(self, warp: Warp, params: Values) -> Warp:
-        """Take frames at another hop."""
+        """Read frames at another hop."""
         rate, size = self._rate(params), self._size(warp.size)
         return warp.stretch(rate, size, resampled_lengths(warp.ends, rate, size))
 
@@ -46,7 +46,8 @@ class _PitchTransform(VocoderTransform, FusableTransform, ABC):
 
     def _settings(self, time: int) -> dict[str, Any]:
         low, high = self.semitones
-        # The range sets the size of the work, a static number; 0 is for who is not picked.
+        # The range determines the tensor sizes, which are static; 0 is included for examples that
+        # are not picked.
         bounds = {"min_semitones": min(low, 0.0), "max_semitones": max(high, 0.0)}
         return {**super()._settings(time), **bounds}
 
@@ -70,12 +71,12 @@ def _shift_labels(targets: Labels, semitones: Tensor) -> Labels:
 class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
     """Change the tempo of each example by its own random rate; the pitch stays.
 
-    A phase vocoder with a rate per example. ``lengths`` come out divided by the rate.
+    A phase vocoder stretches each example by its own rate. ``lengths`` are divided by the rate.
 
     Args:
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
-        keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
-            zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
+        keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
+            zeros. With False the size becomes ``ceil(time / lowest rate)``, whatever is drawn.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -101,7 +102,7 @@ class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
         torch.Size([4, 1, 20000])
     """
 
-    # Phases are summed and peaks are found in many small steps, unless they are compiled; with
+    # Summing phases and finding peaks take many small operations unless compiled; with
     # `per_channel` in some more.
     max_launches: ClassVar[int] = 250
 
@@ -122,13 +123,14 @@ class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
 class Speed(_FusableTempo, kernel=stretch.speed):
     """Play each example faster or slower by its own factor: pitch and tempo change together.
 
-    Resampling alone, by a windowed sinc: cheaper than a stretch or a shift, and free of artefacts.
+    It only resamples, with a windowed sinc: this is cheaper than a stretch or a shift, and has no
+    vocoder artefacts.
 
     Args:
         factor: Range of the factor, uniform; above 1 is faster, shorter and higher. A number is a
             constant.
-        keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
-            zeros. Without it the time becomes ``ceil(time / lowest factor)``, whatever is drawn.
+        keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
+            zeros. With False the size becomes ``ceil(time / lowest factor)``, whatever is drawn.
         p: Probability that an example is changed.
 
     Shape:
@@ -162,7 +164,7 @@ class Speed(_FusableTempo, kernel=stretch.speed):
         return _shift_labels(targets, 12.0 * torch.log2(params["factor"]))
 
     def warp(self, warp: Warp, params: Values) -> Warp:
-        """Resample, and take frames at another hop."""
+        """Resample, and read frames at another hop."""
         transposed = warp.transpose(params["factor"], self.factor)
         return super().warp(transposed, params)
 
@@ -172,12 +174,13 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
 
     A windowed-sinc resampler moves the pitch, and a phase vocoder undoes the change of duration.
     Formants move with the pitch unless ``preserve_formants`` is set; then a front end computes the
-    shift in the waveform, because the envelope that is to be kept is not known without it.
+    shift on the waveform, because it needs the envelope.
 
     Args:
         semitones: Range of the interval in semitones, uniform; positive is up. A number is a
             constant.
-        preserve_formants: Keep the spectral envelope, as a singer does; costs a `FormantShift`.
+        preserve_formants: Keep the spectral envelope, as a singer does; this costs as much as a
+            `FormantShift`.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -214,22 +217,22 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
 
     @property
     def fusable(self) -> bool:
-        """Whether formants move with the pitch; a kept envelope is no warp."""
+        """Whether formants move with the pitch; keeping the envelope is not a warp."""
         return not self.preserve_formants
 
 
 class PitchAndTempo(_FusableTempo, _PitchTransform, kernel=stretch.pitch_and_tempo):
     """Change pitch and tempo of each example at once, at the cost of a pitch shift alone.
 
-    As `PitchShift` and `TimeStretch` one after the other would, but with one vocoder. ``lengths``
-    come out divided by the rate.
+    The result is that of `PitchShift` followed by `TimeStretch`, with one vocoder. ``lengths`` are
+    divided by the rate.
 
     Args:
         semitones: Range of the interval in semitones, uniform; positive is up. A number is a
             constant.
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
-        keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
-            zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
+        keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
+            zeros. With False the size becomes ``ceil(time / lowest rate)``, whatever is drawn.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -271,6 +274,6 @@ class PitchAndTempo(_FusableTempo, _PitchTransform, kernel=stretch.pitch_and_tem
         return params["rate"]
 
     def warp(self, warp: Warp, params: Values) -> Warp:
-        """Resample, and take frames at another hop."""
+        """Resample, and read frames at another hop."""
         transposed = _PitchTransform.warp(self, warp, params)
         return _FusableTempo.warp(self, transposed, params)

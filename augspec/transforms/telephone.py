@@ -1,4 +1,4 @@
-"""What telephone lines and networks that lose packets do to a waveform."""
+"""Distortions by telephone lines and by networks that lose packets."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LINE_NYQUIST = 4000.0
 
 
 class LawDraw(Drawn):
-    """Which law a line has: 0 is mu-law, 1 is A-law."""
+    """The law of each line: 0 is mu-law, 1 is A-law."""
 
     def draw(self, draw: Draw, transform: Any) -> Tensor:
-        """Draw one if any may come, int64."""
+        """Draw the law, or take the one that is set, int64."""
         weights = {"mu": [1.0, 0.0], "a": [0.0, 1.0], "any": [1.0, 1.0]}[transform.laws]
         return draw.choice(self.name, weights)
 
@@ -29,17 +29,18 @@ class LawDraw(Drawn):
 class Telephone(RateTransform, kernel=telephone):
     """Send each example over a telephone line: a narrow band, 8 kHz, 8 bits a sample.
 
-    Butterworth filters of the fourth order cut the band; at 8 kHz the samples take the steps of
-    mu-law or A-law; the result has the sample rate of the input again. Codecs of mobile telephones
-    are not among them, because they encode an example at a time on the CPU: `Codec` has GSM 6.10.
-    AMR is not offered: libsndfile lacks it. The gradient is zero.
+    Butterworth filters of fourth order limit the band, samples at 8 kHz are quantized by mu-law or
+    A-law, and the result is resampled to the rate of the input. The gradient is zero. For mobile
+    telephones use GSM 6.10 in `Codec`, which runs on the CPU; there is no AMR, because libsndfile
+    lacks it.
 
     Args:
         low_freq: Range of the lower end of the band in Hz, uniform in octaves; a number is a
-            constant. A line has 300.
-        high_freq: Range of the upper end in Hz, below 4000 and half of the sample rate. A line has
-            3400.
-        laws: ``"mu"`` as in North America and Japan, ``"a"`` as elsewhere, or ``"any"`` of both.
+            constant. A telephone line has 300.
+        high_freq: Range of the upper end in Hz, below 4000 and half of the sample rate. A telephone
+            line has 3400.
+        laws: ``"mu"`` as in North America and Japan, ``"a"`` as elsewhere, or ``"any"`` to draw one
+            of both.
         sample_rate: Sample rate in Hz; None is the front end's, or 16,000.
         p: Probability that an example is changed.
         per_channel: Draw band and law for each channel.
@@ -62,7 +63,7 @@ class Telephone(RateTransform, kernel=telephone):
     """
 
     differentiable = False
-    # A filter of four sections, two changes of rate, and both laws.
+    # The cost of a filter with four sections, of two resamplings, and of both laws.
     max_launches: ClassVar[int] = 270
 
     low_freq: LogUniform = LogUniform(
@@ -88,21 +89,21 @@ class Telephone(RateTransform, kernel=telephone):
 
 
 class PacketLoss(RateTransform, kernel=packet_loss):
-    """Lose packets of each example, alone or several in a row, as voice over a network does.
+    """Drop packets of each example, singly or in bursts, as voice over a network does.
 
-    Labels stay, those of frames too.
+    All labels stay, also those of frames.
 
     Args:
-        loss: Range of the share of the packets that are lost, in [0, 1], uniform; a number is a
+        loss: Range of the fraction of packets that are lost, in [0, 1], uniform; a number is a
             constant.
         burst: Range of the mean number of packets in a row that are lost, 1 to 1000, uniform in
-            octaves. Less than losses that do not depend on one another have counts as theirs.
+            octaves. A value below that of independent losses gives independent losses.
         packet_duration: Seconds of a packet; 0.02 is usual.
-        concealment: ``"zero"`` leaves silence; ``"repeat"`` plays the packet before the loss again
-            and again, for 60 ms with falling level, as simple decoders do.
+        concealment: ``"zero"`` leaves silence; ``"repeat"`` repeats the packet before the loss for
+            60 ms with falling level, as simple decoders do.
         sample_rate: Sample rate in Hz; None is the front end's, or 16,000.
         p: Probability that an example is changed.
-        per_channel: Draw other losses for each channel.
+        per_channel: Draw losses for each channel.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -131,7 +132,7 @@ class PacketLoss(RateTransform, kernel=packet_loss):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance that loses packets of short examples too."""
+        """Return an instance that also loses packets of short examples."""
         return cls((0.2, 0.6))
 
     def _settings(self, time: int) -> dict[str, Any]:

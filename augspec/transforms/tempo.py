@@ -33,11 +33,11 @@ class TempoTransform(WaveformTransform, ABC):
 
     @abstractmethod
     def _lowest_rate(self) -> float:
-        """Give the lowest rate that is drawn."""
+        """Return the lowest rate that is drawn."""
 
     @abstractmethod
     def _rate(self, params: Values) -> Tensor:
-        """Give the parameter that divides the duration."""
+        """Return the parameter that divides the duration."""
 
     def make_room_for_neutral(self) -> None:
         """Leave room for rates between the drawn ones and 1."""
@@ -47,7 +47,7 @@ class TempoTransform(WaveformTransform, ABC):
         if self.keep_length:
             return time
         lowest = self._lowest_rate()
-        # An example that is not picked keeps its rate of 1: room for it too.
+        # An example that is not picked keeps rate 1, which must fit too.
         if self.p < 1.0 or self._has_room_for_neutral:
             lowest = min(lowest, 1.0)
         return math.ceil(time / lowest)
@@ -66,17 +66,17 @@ class TempoTransform(WaveformTransform, ABC):
 
 
 class TempoCurve(TempoTransform, VocoderTransform, kernel=tempo.tempo_curve):
-    """Let the tempo of each example rise and fall along its own random curve; the pitch stays.
+    """Vary the tempo of each example along its own random curve; the pitch stays.
 
-    A rate is drawn for each of several points, which lie at equal distances over the result; from
-    one to the next the rate goes in a straight line. A phase vocoder follows it. ``lengths`` come
-    out divided by the mean of the curve, and labels of frames follow the sound exactly. A front end
-    computes it in the waveform.
+    A rate is drawn for each of several points at equal distances over the result; between the
+    points the rate is linear. A phase vocoder follows it. ``lengths`` are divided by the mean of
+    the curve, and labels of frames follow the sound exactly. A front end computes it on the
+    waveform.
 
     Args:
         rate: Range of the rate at each point, uniform; above 1 is faster. A number is a constant,
             which makes a `TimeStretch`.
-        points: Number of points, 2 to 64. With 2 the tempo goes up or down all the time.
+        points: Number of points, 2 to 64. With 2 the tempo only rises or only falls.
         keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
             zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
@@ -102,7 +102,7 @@ class TempoCurve(TempoTransform, VocoderTransform, kernel=tempo.tempo_curve):
         torch.Size([4, 1, 16000])
     """
 
-    # As a time stretch, and each onset is looked for along the curve.
+    # The cost of a time stretch, and of the search for each onset along the curve.
     max_launches: ClassVar[int] = 380
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)

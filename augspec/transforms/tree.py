@@ -1,4 +1,4 @@
-"""What every transform is, alone or as part of a tree of transforms."""
+"""The base class of every transform, alone or as part of a tree of transforms."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ Kind: TypeAlias = Literal["waveform", "specgram"]
 # Units of time a frame of labels, where the number of samples is not known: the middle of a frame
 # and its edges are then whole numbers.
 _UNITS = 4096
-_KEPT: Any = ...  # a constant that every compiler knows: the part stays as it is
+_KEPT: Any = ...  # a constant that every compiler supports: the part stays as it is
 _ANY_TIME = 2**24  # units where there are no frames either
 
 
 class Batch(NamedTuple):
-    """What goes through a tree of transforms: sound, where examples end, and labels.
+    """The data that goes through a tree of transforms: sound, lengths and labels.
 
-    Sound and labels each may be left out: `RandomTransform.transform` carries sound,
-    `RandomTransform.targets` labels. A named tuple, because every call of a transform makes some
-    and a dataclass takes several times as long.
+    Either sound or labels may be missing: `RandomTransform.transform` carries sound,
+    `RandomTransform.targets` labels. It is a named tuple, because every call of a transform makes
+    some and a dataclass takes several times as long.
 
     Args:
         signal: Waveforms ``(batch, channel, time)`` or spectrograms ``(batch, channel, freq,
             frame)``, float32 or float64; None carries labels alone.
         time: Samples, or frames, of the signal; None if it is not known.
-        lengths: Where examples end, ``(batch,)`` int64. None means at ``time``, and if that is None
-            too, that nobody knows.
+        lengths: Where examples end, ``(batch,)`` int64. None means at ``time``; if ``time`` is None
+            too, the ends are unknown.
         targets: The labels.
         relative: Whether ``time`` counts units of an unknown length in place of samples.
     """
@@ -60,8 +60,8 @@ class Batch(NamedTuple):
     def of_targets(targets: Labels, lengths: Tensor | None, time: int | None) -> Batch:
         """Carry labels alone.
 
-        Without ``time`` it is that of the ``waveform`` among the targets. If there is none and no
-        lengths either, time is counted in units: rates and fractions are known all the same.
+        Without ``time`` it is taken from the ``waveform`` among the targets. Without that and
+        without lengths, time is counted in units, which is enough for rates and fractions.
         """
         waveform, frames = targets.get("waveform"), targets.get("frames")
         if time is None and isinstance(waveform, Tensor):
@@ -73,7 +73,7 @@ class Batch(NamedTuple):
 
     @property
     def sound(self) -> Tensor:
-        """The signal, where it is carried."""
+        """The signal, for callers that know that it is there."""
         return cast(Tensor, self.signal)
 
     @property
@@ -90,8 +90,8 @@ class Batch(NamedTuple):
         targets: Any = _KEPT,
         relative: Any = _KEPT,
     ) -> Batch:
-        """Give a batch with some parts replaced."""
-        # Not `_replace`, which compilers before torch 2.11 do not take, nor a loop over `_fields`.
+        """Return a batch with some parts replaced."""
+        # Compilers before torch 2.11 support neither `_replace` nor a loop over `_fields`.
         return Batch(
             self.signal if signal is _KEPT else signal,
             self.time if time is _KEPT else time,
@@ -104,15 +104,15 @@ class Batch(NamedTuple):
 class RandomTransform(nn.Module, ABC):
     """Draw parameters per example, then apply them with a deterministic function.
 
-    What every transform is: a module with no learnable parameter and an empty ``state_dict``, which
-    keeps nothing of a call. Write your own from `WaveformTransform` or `SpecgramTransform`, and
-    keep each argument of the constructor as an attribute of its name: configs and ``repr`` read it
-    there.
+    Every transform is a module without learnable parameters, with an empty ``state_dict`` and
+    without state from a call. Derive your own from `WaveformTransform` or `SpecgramTransform`, and
+    store each argument of the constructor as an attribute of the same name: configs and ``repr``
+    read it there.
     """
 
     #: Whether an example's result also depends on the others of its batch, as in mixup.
     mixes_examples: bool = False
-    #: Whether ``torch.compile(fullgraph=True)`` takes the transform: no codec.
+    #: Whether ``torch.compile(fullgraph=True)`` supports the transform; a codec is an exception.
     compilable: bool = True
     #: Whether gradients flow from the result to the waveform.
     differentiable: bool = True
@@ -139,13 +139,13 @@ class RandomTransform(nn.Module, ABC):
         """Draw the parameters of each example.
 
         Args:
-            waveform: The batch; only its shape and device are looked at.
-            lengths: Valid samples per example; not looked at.
+            waveform: The batch; only its shape and device are used.
+            lengths: Valid samples per example; only checked.
             keys: ``(batch,)`` int64 from `augspec.example_keys`. Without them keys are drawn from
                 ``generator`` or from torch's default generator.
             generator: Source of the keys.
             label: Class numbers ``(batch,)`` or classes ``(batch, classes)``. Only transforms that
-                mix examples look at them, where ``partners`` is set.
+                mix examples use them, if ``partners`` is set.
 
         Raises:
             TypeError: If ``waveform``, ``lengths`` or ``keys`` has the wrong type or dtype.
@@ -173,7 +173,7 @@ class RandomTransform(nn.Module, ABC):
         generator: torch.Generator | None = None,
         label: Tensor | None = None,
     ) -> Result:
-        """Draw and apply; in ``eval()`` the identity, but for transforms with ``in_eval``.
+        """Draw and apply; in ``eval()``, the identity unless a transform has ``in_eval``.
 
         Returns:
             The waveform, or ``(waveform, lengths)`` when ``lengths`` was passed.
@@ -192,14 +192,14 @@ class RandomTransform(nn.Module, ABC):
         *,
         time: int | None = None,
     ) -> Labels:
-        """Say what becomes of labels under ``params``.
+        """Return the labels after the transform with ``params``.
 
-        The ``frames`` of an example are labels at equal steps over the whole of its waveform, its
-        padding too: frame ``i`` of ``n`` is about the samples from ``i * time / n`` to
-        ``(i + 1) * time / n``. They are cut, stretched and moved as the sound is, each new frame
-        being the old one that is heard in its middle, or zero where there is only silence. Their
-        number changes as the duration does. A ``label`` of the same classes is their weak label: a
-        class of which no frame is heard any more is taken out of it.
+        The ``frames`` of an example are labels at equal steps over its whole waveform, including
+        padding: frame ``i`` of ``n`` describes the samples from ``i * time / n`` to ``(i + 1) *
+        time / n``. They are cut, stretched and moved as the sound is. Each new frame is the old one
+        that sounds in its middle, or zero where there is only silence. Their number changes as the
+        duration does. A ``label`` of the same classes is their weak label: a class that has no
+        frame left is removed from it.
 
         Args:
             targets: ``label`` (int64 or ``(batch, classes)``), ``pitch`` (``(batch,)``, MIDI) and
@@ -224,14 +224,14 @@ class RandomTransform(nn.Module, ABC):
         *,
         by_mode: bool,
     ) -> Labels:
-        """Do as `targets`; ``by_mode`` leaves out what does not act in the present mode."""
+        """Run `targets`; ``by_mode`` skips transforms that do not act in the present mode."""
         batch = Batch.of_targets(targets, lengths, time)
         return self.walk(batch, params, by_mode=by_mode).targets
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell every `Schedule` inside at which epoch it is; a `augspec.DeviceLoader` does so.
+        """Set the epoch of every `Schedule` inside; `augspec.DeviceLoader` calls it.
 
-        It decides what `make_params` draws, never what `transform` does with it.
+        The epoch changes what `make_params` draws; `transform` does not depend on it.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -265,7 +265,7 @@ class RandomTransform(nn.Module, ABC):
         out = self.walk(Batch.of(waveform, lengths), params, by_mode=by_mode)
         return out.sound, out.lengths
 
-    # What a tree of transforms is walked with.
+    # The methods that walk a tree of transforms.
 
     @abstractmethod
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
@@ -276,17 +276,17 @@ class RandomTransform(nn.Module, ABC):
         """Draw the params of this part of a tree."""
 
     def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
-        """Name draws of this part of a tree, by path and name, that a GPU makes all at once.
+        """Name the draws of this part of a tree, by path and name, that a GPU makes together.
 
-        Those that are left out are made one by one.
+        Draws that are not named are made one by one.
 
         Args:
-            path: That of the `augspec.random.Draw` which `draw_params` is to get.
+            path: Path of the `augspec.random.Draw` that `draw_params` will get.
         """
         yield from ()
 
     def out_channels(self, channels: int) -> int:
-        """Say how many channels come out if ``channels`` go in: what follows draws for these."""
+        """Return the number of output channels, for which the next transform draws."""
         return channels
 
     def scale_params(self, params: Any, magnitude: Tensor) -> Any:
@@ -299,14 +299,14 @@ class RandomTransform(nn.Module, ABC):
         return params
 
     def make_room_for_neutral(self) -> None:
-        """Leave room for params between the drawn and the neutral ones, which `scale_params` makes.
+        """Leave room for params between the drawn and the neutral ones, as `scale_params` makes.
 
-        Policies and schedules call it when they are made. The size of a result is a static number:
-        without this, what gets shorter at every rate of its range would be cut at rate 1.
+        Policies and schedules call it in their constructor. The size of a result is static: without
+        this call, an example would be cut at rate 1 if every rate of the range makes it shorter.
         """
 
     def adopt_sample_rate(self, rate: int) -> None:
-        """Take the sample rate of a front end, where none was given; `augspec.Frontend` calls it.
+        """Take the sample rate of a front end if none was given; `augspec.Frontend` calls it.
 
         Args:
             rate: In Hz.
@@ -316,7 +316,7 @@ class RandomTransform(nn.Module, ABC):
         """
 
     def begin_epoch(self, epoch: int) -> None:
-        """Take note of the epoch, where draws depend on it."""
+        """Store the epoch if draws depend on it."""
 
     @abstractmethod
     def acts(self) -> bool:
@@ -329,7 +329,7 @@ class RandomTransform(nn.Module, ABC):
         Args:
             batch: A checked batch; its tensors are never edited.
             params: The params of this part.
-            by_mode: Whether a part that does not act in the present mode passes (``forward``).
+            by_mode: Whether to skip a part that does not act in the present mode (``forward``).
 
         Raises:
             ValueError: If params do not fit, or labels need a time that is not known.
@@ -344,7 +344,7 @@ def resolve_keys(
     if keys is None:
         return random.fresh_keys(batch, waveform.device, generator)
     if generator is not None:
-        raise ValueError("`keys` and `generator` must not both be given: keys decide every draw")
+        raise ValueError("`keys` and `generator` must not both be given: keys determine every draw")
     if not isinstance(keys, Tensor) or keys.dtype != torch.int64:
         got = keys.dtype if isinstance(keys, Tensor) else type(keys).__name__
         raise TypeError(f"`keys` must be int64 from augspec.example_keys, got {got}")

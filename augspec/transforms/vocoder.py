@@ -1,4 +1,4 @@
-"""What transforms share whose defaults depend on the sample rate, and those of a phase vocoder."""
+"""Bases of transforms whose defaults depend on the sample rate, and of phase vocoders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _check_n_fft_or_none(_: str, n_fft: Any) -> int | None:
 
 
 class RateTransform(WaveformTransform, ABC):
-    """A transform of which a default depends on the sample rate.
+    """A transform with a default that depends on the sample rate.
 
     Args:
         sample_rate: Sample rate in Hz; None is the front end's, or 16,000.
@@ -32,10 +32,10 @@ class RateTransform(WaveformTransform, ABC):
     _adopted_rate: int | None = setting(default=None, init=False)
 
     def adopt_sample_rate(self, rate: int) -> None:
-        """Take the sample rate of a front end, where none was given and one is needed."""
+        """Take the sample rate of a front end if none was given and one is needed."""
         if self.sample_rate is not None or not self._needs_rate():
             return
-        # Silently, the front end that came first would give other sound from now on.
+        # Without this error the first front end would silently give other results from now on.
         if self._adopted_rate not in (None, rate):
             raise ValueError(
                 f"`sample_rate` of {type(self).__name__} is {self._adopted_rate} in one front end "
@@ -45,11 +45,11 @@ class RateTransform(WaveformTransform, ABC):
         self._validate()
 
     def _needs_rate(self) -> bool:
-        """Whether what the transform does depends on the sample rate."""
+        """Whether the result depends on the sample rate."""
         return True
 
     def _effective_rate(self) -> int:
-        """Give the sample rate in Hz."""
+        """Return the sample rate in Hz."""
         return self.sample_rate or self._adopted_rate or _DEFAULT_RATE
 
 
@@ -65,13 +65,13 @@ class VocoderTransform(RateTransform, ABC):
     sample_rate: int | None = setting(default=None, check=check_rate_or_none, kw_only=True)
 
     def _validate(self) -> None:
-        self._frame_size()  # raises if the rate makes a frame that is too long
+        self._frame_size()  # raises if the frame becomes too long at this rate
 
     def _needs_rate(self) -> bool:
         return self.n_fft is None
 
     def _frame_size(self) -> int:
-        """Give the samples of a frame."""
+        """Return the number of samples of a frame."""
         return choose_n_fft(self.n_fft, self._effective_rate())
 
     def _settings(self, time: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What a transform does to time, pitch and level, put so that a spectrogram can do it.
+"""Changes of time, pitch and level in a form that a spectrogram can compute.
 
-A phase vocoder changes when each magnitude is heard, never the magnitude. A transform that can be
-written as a `Warp` therefore needs no waveform of its own before a magnitude feature: see
+A phase vocoder changes the time of each magnitude and keeps its value. So a magnitude feature can
+compute a transform that is written as a `Warp`, without an intermediate waveform: see
 ``augspec/fusion.py``.
 """
 
@@ -85,12 +85,12 @@ class Warp:
         )
 
     def cut(self, start: Tensor, size: int, ends: Tensor) -> Warp:
-        """Begin each example at its sample ``start``; ``size`` and ``ends`` are the result's."""
+        """Start each example at ``start``; ``size`` and ``ends`` are those of the result."""
         warp = self.close() if size > self.size else self
         return replace(warp, size=size, ends=ends, offset=self._source_position(start))
 
     def close(self) -> Warp:
-        """Silence what earlier steps cut off, before a step that could let it be heard again."""
+        """Silence what earlier steps cut off, so that no later step makes it audible again."""
         if self.offset is None and self.rate is None:
             return self  # nothing was cut off
         heard = self._source_position(torch.full_like(self.ends, self.size)) >> 32
@@ -105,7 +105,7 @@ class Warp:
 
 
 def _times(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply factors of which one may be per example and the other per channel."""
+    """Multiply two factors; one may be per example and the other per channel."""
     rank = max(a.ndim, b.ndim)
     return a.reshape(a.shape + (1,) * (rank - a.ndim)) * b.reshape(b.shape + (1,) * (rank - b.ndim))
 
@@ -113,14 +113,14 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
 class FusableTransform(WaveformTransform, ABC):
     """A waveform transform that a magnitude feature can compute by itself."""
 
-    #: Whether only a feature can compute it, so that it does nothing on the waveform.
+    #: Whether only a feature can compute it; on a waveform it is then the identity.
     in_feature_only: ClassVar[bool] = False
-    #: Whether every sample that stays is one of the input, so that no tempo or pitch changes.
+    #: Whether every kept sample is a sample of the input: tempo and pitch stay.
     keeps_samples: ClassVar[bool] = False
 
     @property
     def fusable(self) -> bool:
-        """Whether that holds with the settings of this instance."""
+        """Whether a feature can compute it with the settings of this instance."""
         return True
 
     def check_feature(self, feature: nn.Module) -> None:
@@ -128,4 +128,4 @@ class FusableTransform(WaveformTransform, ABC):
 
     @abstractmethod
     def warp(self, warp: Warp, params: Values) -> Warp:
-        """Put the transform behind ``warp``; examples that are not picked have neutral params."""
+        """Append the transform to ``warp``; examples that are not picked have neutral params."""

@@ -115,7 +115,7 @@ def test_weights_that_are_gone_are_named(study, root, tmp_path, capsys):
     (weights,) = tmp_path.glob("runs/*/model.safetensors")
     weights.unlink()
     assert study(*words, "--conditions", "quiet-1") == 1
-    assert "is gone, and conditions are scored with it" in " ".join(capsys.readouterr().err.split())
+    assert "is missing and needed to score conditions" in " ".join(capsys.readouterr().err.split())
 
 
 def write_sounds(root, splits=("",)):

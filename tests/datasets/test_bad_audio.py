@@ -141,7 +141,7 @@ def test_a_file_that_vanishes_is_named(tmp_path):
     path = put(tmp_path, "x.wav")
     sounds = AudioFolder(tmp_path)
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"x\.wav is gone; it was there when"):
+    with pytest.raises(FileNotFoundError, match=r"x\.wav does not exist any more"):
         sounds[0]
 
 
@@ -149,7 +149,7 @@ def test_a_file_that_vanishes_is_named(tmp_path):
 def test_a_pipe_or_a_dangling_link_is_named_and_not_waited_for(tmp_path, make):
     put(tmp_path, "fine.wav")
     make(tmp_path / "a" / "x.wav")
-    with pytest.raises(ValueError, match=r"x\.wav is no file that can be read"):
+    with pytest.raises(ValueError, match=r"x\.wav is not a file that can be read"):
         AudioFolder(tmp_path)
     sounds = AudioFolder(tmp_path, on_error="skip")
     assert len(sounds) == 1
@@ -162,7 +162,7 @@ def test_a_rate_that_no_audio_has_is_refused(tmp_path):
     raw = bytearray(path.read_bytes())
     raw[24:28] = struct.pack("<I", 1_939_662_649)
     path.write_bytes(raw)
-    with pytest.raises(ValueError, match=r"x\.wav claims a sampling rate of 1939662649 Hz"):
+    with pytest.raises(ValueError, match=r"header with a sampling rate of 1939662649 Hz"):
         AudioFolder(tmp_path, sample_rate=8000)
 
 

@@ -89,7 +89,7 @@ def test_without_torchcodec_the_error_says_what_it_is(files, tmp_path, monkeypat
             AudioFolder(folder.parent)
         message = str(caught.value)
         assert f"x{name} is of a format that soundfile does not read: it is {said}" in message
-        assert "whatever its name says; to read it install torchcodec" in message
+        assert "although its name has another suffix; to read it install torchcodec" in message
         (folder / "y.wav").write_bytes(files[".wav"].read_bytes())
         sounds = AudioFolder(folder.parent, on_error="skip")
         assert [item["path"][-5:] for item in sounds] == ["y.wav"]

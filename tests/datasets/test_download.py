@@ -154,7 +154,7 @@ def test_server_that_cannot_resume_sends_all_again(server, tmp_path, ranges, eta
 
 def test_file_that_is_refused_is_an_error_at_once(server, tmp_path):
     server.faults = ["403"]
-    with pytest.raises(OSError, match=r"notes\.tar\.gz cannot be had: .*403"):
+    with pytest.raises(OSError, match=r"notes\.tar\.gz cannot be downloaded: .*403"):
         get(server, tmp_path / "f")
     assert len(server.requests) == 1
 
@@ -168,7 +168,7 @@ def test_server_that_gives_nothing_is_given_up(server, tmp_path):
 
 def test_server_that_is_not_there_is_given_up(server, tmp_path):
     url = server.url.replace(str(server.server_address[1]), "9")
-    with pytest.raises(OSError, match="cannot be had"):
+    with pytest.raises(OSError, match="cannot be downloaded"):
         download(url, tmp_path / "f", attempts=2, progress=False)
 
 

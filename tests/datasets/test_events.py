@@ -128,8 +128,14 @@ def test_raven_tables_of_several_files_have_times_of_their_own(tmp_path):
         ),
         ("filename,onset,offset,event_label\na.wav,-1,0.5,x\n", "line 2 of .* an onset of 0 or mo"),
         ("filename,onset,offset,event_label\na.wav,1,later,x\n", "must have seconds in `offset`"),
-        ("filename,onset,offset,event_label\na.wav,1,2,\n", "line 2 of .* has nothing for `label`"),
-        ("filename,onset,offset,event_label\n,1,2,x\n", "line 2 of .* has nothing for `file`"),
+        (
+            "filename,onset,offset,event_label\na.wav,1,2,\n",
+            "line 2 of .* an empty cell for `label`",
+        ),
+        (
+            "filename,onset,offset,event_label\n,1,2,x\n",
+            "line 2 of .* an empty cell for `file`",
+        ),
         ("filename,onset,offset,class\na.wav,1,2,x\n", "`label` must be a column of"),
         ("file,start,end,class\na.wav,1,2,x\n", r"must have the columns of DESED .* or of Raven"),
     ],
@@ -141,13 +147,13 @@ def test_what_is_wrong_with_a_table_is_named(tmp_path, content, message):
 
 def test_what_does_not_fit_is_named(root):
     folder = AudioFolder(root)
-    with pytest.raises(ValueError, match=r"2 files of `dataset` go by the name of 'one\.wav'"):
+    with pytest.raises(ValueError, match=r"2 files of `dataset` match 'one\.wav'"):
         Events(folder, [Event("one.wav", 0.0, 1.0, "a")])
     with pytest.raises(ValueError, match="`events` must be of files of `dataset`"):
         Events(folder, [Event("three.wav", 0.0, 1.0, "a")])
     with pytest.raises(ValueError, match="`events` must hold at least one event"):
         Events(folder, [])
-    with pytest.raises(ValueError, match="`classes` must have the label of every event"):
+    with pytest.raises(ValueError, match="`classes` must contain the label of every event"):
         Events(folder, EVENTS, classes=["wren"])
     with pytest.raises(ValueError, match="event 0 must have an onset of 0 or more"):
         Events(folder, [("x/one.wav", 2.0, 1.0, "a")])

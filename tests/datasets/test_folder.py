@@ -94,7 +94,7 @@ def test_folder_without_audio_is_an_error(tmp_path):
 
 def test_file_outside_a_class_folder_is_named(root):
     write(root / "stray.wav")
-    with pytest.raises(ValueError, match=r"stray\.wav lies in `root` itself"):
+    with pytest.raises(ValueError, match=r"stray\.wav lies directly in `root`"):
         AudioFolder(root)
 
 

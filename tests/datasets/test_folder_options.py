@@ -52,7 +52,11 @@ def test_splits_share_their_classes(sets, split_from):
         ({"split": "train"}, ValueError, "`split_from` and `split` must be given together"),
         ({"split_from": "folder"}, ValueError, "`split_from` and `split` must be given together"),
         ({"split_from": 3, "split": "x"}, TypeError, '`split_from` must be "folder", a compiled'),
-        ({"split_from": re.compile("x"), "split": "x"}, ValueError, "must have a group around the"),
+        (
+            {"split_from": re.compile("x"), "split": "x"},
+            ValueError,
+            "must have a group",
+        ),
         ({"split_from": re.compile("(x)"), "split": "x"}, ValueError, "find a split in every path"),
         ({"split_from": lambda _: 1, "split": "x"}, TypeError, "`split_from` must return a string"),
         ({"segment": 0}, ValueError, "`segment` must be positive, got 0"),
@@ -68,7 +72,7 @@ def test_bad_arguments_are_named(sets, options, error, message):
 
 def test_file_outside_of_any_split_is_named(sets):
     write(sets / "stray.wav")
-    with pytest.raises(ValueError, match=r"stray\.wav lies in `root` itself.*split"):
+    with pytest.raises(ValueError, match=r"stray\.wav lies directly in `root`.*split"):
         AudioFolder(sets, lambda _: "x", split_from="folder", split="train")
 
 
@@ -92,7 +96,7 @@ def test_mixed_rates_are_resampled_on_load(tmp_path):
         middle = item["waveform"][0, 1_000:15_000]
         assert (middle - expected[1_000:15_000]).abs().max() < 1e-3
     assert AudioFolder(tmp_path, sample_rate=16_000)[0]["waveform"].shape == (1, 16_000)
-    with pytest.raises(ValueError, match=r"Hz and .*, or give `sample_rate` to resample"):
+    with pytest.raises(ValueError, match=r"Hz and .* pass `sample_rate` to resample"):
         AudioFolder(tmp_path)
 
 
@@ -226,7 +230,9 @@ def test_skip_replaces_what_goes_bad_later(sets):
 def test_skip_with_nothing_left_is_an_error(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.wav").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"must hold a readable audio file, .* 1 that are not"):
+    with pytest.raises(
+        ValueError, match=r"must hold a readable audio file, .* 1 that cannot be read"
+    ):
         AudioFolder(tmp_path, on_error="skip")
 
 
@@ -294,7 +300,7 @@ def test_without_torchcodec_the_file_and_the_remedy_are_named(m4a, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"x\.m4a is of a format .* install torchcodec"):
         AudioFolder(m4a)
-    with pytest.raises(ValueError, match=r"1 that are not, .*x\.m4a.* install torchcodec"):
+    with pytest.raises(ValueError, match=r"1 that cannot be read, .*x\.m4a.* install torchcodec"):
         AudioFolder(m4a, on_error="skip")
 
 
@@ -332,5 +338,5 @@ def test_a_file_may_have_several_labels(tmp_path, options):
     assert batch["label"].tolist() == sounds.labels.tolist()
     other = AudioFolder(tmp_path, **options, classes=["rain", "dog", "cat"])
     assert other.labels[:, ::-1].tolist() == sounds.labels.tolist()
-    with pytest.raises(ValueError, match=r"`classes` must have the label of every item, but .*cat"):
+    with pytest.raises(ValueError, match=r"must contain the label of every item, but .*cat"):
         AudioFolder(tmp_path, **options, classes=["rain", "dog"])

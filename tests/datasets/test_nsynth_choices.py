@@ -137,7 +137,7 @@ def test_select_keeps_classes_and_counts_anew(root):
     assert some.labels.tolist() == [7, 1]
     assert some.classes == notes.classes
     assert len(notes.select(notes.pitches == 84)) == 3
-    with pytest.raises(ValueError, match="`index` must choose at least one note"):
+    with pytest.raises(ValueError, match="`index` must select at least one note"):
         notes.select([])
     with pytest.raises(IndexError):
         notes.select([6])

@@ -127,7 +127,7 @@ def test_the_length_of_shards(sounds, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="`counts` must be as many as shards, 4, got 1"):
         Shards(urls, counts=[50])
     (tmp_path / "shards.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"shards\.json must be as write_shards writes it"):
+    with pytest.raises(ValueError, match=r"shards\.json must have the form that write_shards"):
         Shards(urls)
 
 
@@ -152,7 +152,7 @@ def test_too_few_shards_for_the_workers_are_an_error(sounds, tmp_path, monkeypat
     urls = write(sounds, tmp_path, 3)
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ValueError, match="3 shards cannot be shared by 4 nodes of 1 workers"):
+    with pytest.raises(ValueError, match="3 shards are too few for 4 nodes of 1 workers"):
         next(iter(Shards(urls)))
 
 

@@ -58,5 +58,5 @@ def test_what_cannot_be_split_is_named():
     for split in (folds_by_group, split_by_group):
         with pytest.raises(ValueError, match="`labels` must be as many as `groups`, 2, got 3"):
             split(["a", "b"], [1, 2, 3])
-        with pytest.raises(ValueError, match=r"one label an example, got shape \(2, 3\)"):
+        with pytest.raises(ValueError, match=r"one label per example, got shape \(2, 3\)"):
             split(["a", "b"], np.zeros((2, 3)))

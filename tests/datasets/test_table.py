@@ -132,11 +132,11 @@ def test_folders_too_take_their_classes_from_elsewhere(root):
         root, lambda path: {"b": "fox"}.get(path.stem, "dog"), classes=["dog", "cat", "fox"]
     )
     assert valid.labels.tolist() == [0, 2, 0]
-    with pytest.raises(ValueError, match=r"`classes` must have the label of .*b\.wav has 'fox'"):
+    with pytest.raises(ValueError, match=r"`classes` must contain the label of .*b\.wav has 'fox'"):
         AudioFolder(root, lambda path: {"b": "fox"}.get(path.stem, "dog"), classes=["dog"])
     with pytest.raises(TypeError, match="`classes` must be a list of names, got the string 'dog'"):
         AudioFolder(root, lambda _: "dog", classes="dog")
-    with pytest.raises(ValueError, match="`classes` must have each name once, got 'dog' again"):
+    with pytest.raises(ValueError, match="`classes` must contain each name once, got 'dog' again"):
         AudioFolder(root, lambda _: "dog", classes=["dog", "dog"])
 
 
@@ -192,10 +192,10 @@ CSV = "path,label,fold\na.wav,oboe,1\nb.wav,viola,2\n"
         (CSV, {"fold": "fold", "folds": [1, 3]}, r"`folds` must be some of 1, 2, got \[1, 3\]"),
         (CSV, {"classes": ["oboe"]}, r"line 3 of .*t\.csv has 'viola'"),
         (CSV, {"label": None, "separator": ","}, "`label` must be given with `separator`"),
-        (CSV + "gone.wav,x,1\n", {}, r"line 4 of .*t\.csv: .*gone\.wav is no file"),
-        (CSV + "c.wav,,1\n", {}, r"line 4 of .*t\.csv has nothing for `label`"),
-        (CSV + ",oboe,1\n", {}, r"line 4 of .*t\.csv has nothing for `path`"),
-        (CSV + "c.wav\n", {}, r"line 4 of .*t\.csv has nothing for `label`"),
+        (CSV + "gone.wav,x,1\n", {}, r"line 4 of .*t\.csv: .*gone\.wav is not a file"),
+        (CSV + "c.wav,,1\n", {}, r"line 4 of .*t\.csv has an empty cell for `label`"),
+        (CSV + ",oboe,1\n", {}, r"line 4 of .*t\.csv has an empty cell for `path`"),
+        (CSV + "c.wav\n", {}, r"line 4 of .*t\.csv has an empty cell for `label`"),
         (CSV + "c.wav,a,b,c\n", {}, r"line 4 of .*t\.csv has more cells than the header"),
         (CSV + '"c.wav,a,b\n', {}, r"line 3 of .*t\.csv cannot be read"),
         ("path,label\n", {}, "must have at least one row"),

@@ -32,7 +32,7 @@ def test_a_link_back_adds_nothing(root, target):
     assert sounds.classes == ["cat", "dog"]
     (skipped,) = sounds.skipped
     assert skipped.path == str(root / "dog" / "loop")
-    assert "is a link back to a folder that holds it" in skipped.reason
+    assert "is a link to a folder that contains it" in skipped.reason
 
 
 def test_a_folder_that_is_linked_twice_is_read_once_under_its_own_name(root):
@@ -44,7 +44,7 @@ def test_a_folder_that_is_linked_twice_is_read_once_under_its_own_name(root):
         str(root / "canine"),
         str(root / "cat" / "all"),
     ]
-    assert all(f"is read already, {root / 'dog'}" in skipped.reason for skipped in sounds.skipped)
+    assert all(f"was already read, {root / 'dog'}" in skipped.reason for skipped in sounds.skipped)
 
 
 def test_links_to_each_other_end(root, tmp_path):

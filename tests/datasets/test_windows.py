@@ -128,7 +128,7 @@ def test_what_cannot_be_cut_is_named(root):
     ]:
         with pytest.raises(ValueError, match=message):
             Windows(folder, seconds, hop)
-    with pytest.raises(TypeError, match="`dataset` must be able to give parts.*got list"):
+    with pytest.raises(TypeError, match="`dataset` must be able to return parts.*got list"):
         Windows([folder[0]], 1.0)
     with pytest.raises(ValueError, match="whole recordings, got one with `segment`"):
         Windows(AudioFolder(root, segment=1.0), 1.0)

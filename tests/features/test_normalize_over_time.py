@@ -80,7 +80,7 @@ def test_a_window_of_long_float32_audio_keeps_its_digits():
 @pytest.mark.parametrize("settings", [{"per_bin": True}, {"mean_only": True}, {"window": 5}])
 def test_given_statistics_leave_no_choice(settings):
     (name,) = settings
-    with pytest.raises(ValueError, match=f"`{name}` is about each example"):
+    with pytest.raises(ValueError, match=f"`{name}` computes statistics of each example"):
         F.Normalize(0.0, 1.0, **settings)
 
 

@@ -133,7 +133,7 @@ def test_sizes_and_rates_may_be_numpys(notes):
 
 def test_another_rate_is_refused(notes):
     soundfile.write(notes / "valid" / "reed" / "0.wav", np.zeros(3000), 8000)
-    with pytest.raises(ValueError, match=r"0\.wav must be sampled at 16000 Hz"):
+    with pytest.raises(ValueError, match=r"0\.wav must have a sampling rate of 16000 Hz"):
         list(make_loaders(notes, make_frontend()).valid)
 
 

@@ -151,7 +151,7 @@ def test_a_peer_made_in_python_cannot_be_described():
 
 def test_a_class_of_your_own_cannot_take_a_wrappers_name():
     kind = type(AM, (T.Gain,), {})
-    with pytest.raises(ValueError, match="`kind` must have a name of its own, but .* wraps a peer"):
+    with pytest.raises(ValueError, match="`kind` must have a unique name, but .* wraps a peer"):
         config.register(kind)
 
 

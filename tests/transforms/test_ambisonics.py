@@ -116,7 +116,7 @@ def test_a_field_has_four_channels_and_angles_come_in_pairs():
         T.AmbisonicsRotation()(torch.zeros(1, 2, 8))
     turn = T.AmbisonicsRotation()
     params = turn.make_params(torch.zeros(1, 4, 8))
-    with pytest.raises(ValueError, match="`azimuth` and `elevation` together"):
+    with pytest.raises(ValueError, match="must have both `azimuth` and `elevation`"):
         turn.targets({"azimuth": torch.zeros(1)}, params)
     with pytest.raises(ValueError, match="`direction` must be"):
         turn.targets({"direction": torch.zeros(1, 2)}, params)
