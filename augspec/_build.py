@@ -1,4 +1,4 @@
-"""Making the objects that a config describes, with errors that say where it is wrong."""
+"""Making the objects of a config, with errors that name the place of a mistake."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["PLAIN", "Builder", "check_size"]
 
 _MAX_DEPTH = 50
 _MAX_VALUES = 100_000  # aliases let a short YAML file describe more than fits into memory
-# Arguments that hold transforms or features, where a name alone is a class and a list is a chain.
+# Arguments for transforms or features, in which a plain name is a class and a list is a chain.
 _PARTS = ("waveform", "features", "specgram", "body", "noise_transform")
 PLAIN = (bool, int, float, str, type(None))
 
 
 def check_size(config: Any) -> None:
-    """Refuse what is nested too deeply or holds too much, without recursion."""
+    """Raise for a config that is nested too deeply or too large, without recursion."""
     left, values = [(config, 0)], 0
     while left:
         value, depth = left.pop()
@@ -37,13 +37,13 @@ def check_size(config: Any) -> None:
 
 @dataclass(frozen=True)
 class Builder:
-    """Make what a config describes.
+    """Make the objects of a config.
 
     Args:
-        classes: What configs can name.
-        wrappers: What else they can name: functions of the arguments and of the place.
+        classes: Classes that configs can name.
+        wrappers: Other names: functions of the arguments and the place.
         chains: Whether a list is a chain of transforms.
-        defaults: Arguments that every class has which takes them, unless a config says otherwise.
+        defaults: Default arguments for every class that takes them; a config overrides them.
     """
 
     classes: Mapping[str, type]
@@ -52,7 +52,7 @@ class Builder:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def make(self, config: Any, place: str) -> Any:
-        """Make the object at ``place``, where one must be."""
+        """Make the required object at ``place``."""
         if isinstance(config, list) and self.chains:
             return self._make_list(config, place)
         if isinstance(config, str):
@@ -80,7 +80,7 @@ class Builder:
         return self.call(kind, {} if arguments is None else arguments, place)
 
     def _make_list(self, config: list[Any], place: str) -> Any:
-        """Make a chain of transforms, or features one after the other: what the first one is."""
+        """Make a chain of transforms or a sequence of features, depending on the first entry."""
         from augspec.transforms import Chain, RandomTransform
 
         parts = self._make_each(config, place)
@@ -92,7 +92,7 @@ class Builder:
         return [self.make(own, f"{place}[{i}]") for i, own in enumerate(config)]
 
     def call(self, kind: type, arguments: Any, place: str) -> Any:
-        """Make an object of a class; arguments that are objects already stay as they are."""
+        """Make an object of a class; arguments that are already objects stay as they are."""
         if not isinstance(arguments, Mapping):
             raise ValueError(
                 f"{place} must have a mapping of arguments by name, got {_brief(arguments)}"
@@ -130,7 +130,7 @@ class Builder:
 def _construct(kind: type, arguments: dict[str, Any], place: str) -> Any:
     try:
         return kind(**arguments)
-    # A Bank reads files, and torch says with RuntimeError that something does not fit into memory.
+    # A Bank reads files, and torch raises RuntimeError if memory is exhausted.
     except (
         ArithmeticError,
         AttributeError,
@@ -145,12 +145,12 @@ def _construct(kind: type, arguments: dict[str, Any], place: str) -> Any:
 
 
 def _hint(arguments: Mapping[str, Any]) -> str:
-    """Point at numbers that YAML takes for text."""
+    """Return a hint about numbers that YAML reads as text."""
     for name, value in arguments.items():
         if isinstance(value, str) and re.fullmatch(
             r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.IGNORECASE
         ):
-            return f"; `{name}` is text: YAML wants a point and a sign, as in 1.0e-5, in a number"
+            return f"; `{name}` is text: YAML needs a point and a sign in a number, as in 1.0e-5"
     return ""
 
 

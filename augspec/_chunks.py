@@ -1,11 +1,11 @@
-"""How many rows of a batch are worked on at a time.
+"""The number of rows of a batch that are processed at a time.
 
-Each kernel says how many intermediate values it makes for a row; one budget a kind of device says
-how many rows that allows. On a CPU what a chunk makes then stays in the cache from one operation to
-the next. Smaller chunks win a little on an idle machine and lose much on a busy one, where every
-operation waits for its slowest thread. Elsewhere the budget bounds the memory: what 64 examples of
-4 s at 16 kHz need is worked on at once, and a chunk still takes a GPU several times as long as a
-launch.
+Each kernel states its number of intermediate values per row; one budget per type of device gives
+the number of rows. On a CPU the values of a chunk then stay in the cache from one operation to the
+next. Smaller chunks are slightly faster on an idle machine and much slower on a busy one, where
+every operation waits for its slowest thread. On other devices the budget bounds the memory: 64
+examples of 4 s at 16 kHz fit into one chunk, and a chunk still takes a GPU several times as long as
+a launch.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ P = ParamSpec("P")
 
 _CPU_VALUES = 2**21
 _DEVICE_VALUES = 2**25
-_EXAMPLES_VALUES = 2**26  # of plain operations, where nothing is larger than the audio
-_ROOM = 3  # times the audio: what examples that are worked on at a time may need beside it
+_EXAMPLES_VALUES = 2**26  # for plain operations, whose tensors are not larger than the audio
+_ROOM = 3  # extra memory of a part of the batch, as a multiple of the audio
 
 
 def chunks(count: int, values: int, device: torch.device) -> list[slice]:
-    """Split rows into chunks that fit into the budget, each of one row at least.
+    """Split rows into chunks that fit into the budget, each of at least one row.
 
-    A graph that is compiled takes all rows at once: the compiler fuses what would fill the cache.
+    A compiled graph takes all rows at once, because the compiler fuses the intermediate values.
 
     Args:
         count: Number of rows: examples, channels or frames.
-        values: Intermediate values that the work on one row makes.
-        device: Where the work is done.
+        values: Number of intermediate values per row.
+        device: Device of the computation.
 
     Returns:
         Slices that cover all rows in order; at least one.
@@ -58,20 +58,20 @@ def _parts(count: int, size: int) -> list[slice]:
 def in_chunks(
     work: Callable[[slice], Tensor], count: int, values: int, device: torch.device, dim: int = 0
 ) -> Tensor:
-    """Join what ``work`` gives for each of `chunks` along ``dim``."""
+    """Join the results of ``work`` for each of `chunks` along ``dim``."""
     parts = [work(some) for some in chunks(count, values, device)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
 def by_examples(times: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
-    """Let a kernel work on some examples of a large batch at a time, unless it is on a CPU.
+    """Let a kernel process a large batch in parts of some examples, except on a CPU.
 
-    A kernel of plain operations makes several tensors of the size of the audio. On a CPU it is left
-    whole: its operations are not what fills the memory there.
+    A kernel of plain operations makes several tensors of the size of the audio. On a CPU the batch
+    is not split, because these tensors are not the limit of memory there.
 
     Args:
-        times: How many tensors of the size of its first argument the kernel needs at one time. All
-            its tensors have a row for each example.
+        times: Number of tensors of the size of its first argument that the kernel needs at one
+            time. All its tensors have a row for each example.
 
     Example:
         >>> @by_examples(2)
@@ -113,7 +113,7 @@ def by_examples(times: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tenso
 
 
 def _some_examples(signal: Tensor, times: int) -> list[slice]:
-    """Split a batch so that ``times`` tensors of a part need the room of a few of the whole."""
+    """Split a batch so that ``times`` tensors of a part are as large as a few of the whole."""
     fits = times * signal.numel() <= _EXAMPLES_VALUES
     if fits or torch.compiler.is_compiling() or not _is_bounded(signal.device):
         return [slice(None)]

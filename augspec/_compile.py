@@ -31,8 +31,8 @@ def _note_fork() -> None:
     _forked = True
 
 
-# The compiler's threads do not survive a fork, and a child that waits for them hangs: a worker of a
-# DataLoader for example. What is forked stays eager.
+# The compiler's threads do not survive a fork, and a child process, such as a worker of a
+# DataLoader, would wait for them for ever. So forked processes stay eager.
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_note_fork)
 
@@ -44,7 +44,7 @@ _eager = contextvars.ContextVar("eager", default=False)
 
 @contextlib.contextmanager
 def eager_kernels() -> Iterator[None]:
-    """Keep kernels eager within: for work of many shapes, each of which would compile again."""
+    """Keep kernels eager inside the block, for work with many shapes that would each compile."""
     token = _eager.set(True)
     try:
         yield
@@ -53,10 +53,10 @@ def eager_kernels() -> Iterator[None]:
 
 
 class _Watch:
-    """Say that kernels are compiled, how long it took, and, once, that it failed and why.
+    """Log that kernels are compiled, how long it took, and, once, why it failed.
 
-    At the level of a warning, which Python shows unless logging is set up: a first call that takes
-    a minute without a word looks as if it hung.
+    The level is WARNING, which Python shows by default: a first call that takes a minute without a
+    message looks as if it hung.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class _Watch:
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
-        """Add up the time of the call of a kernel if anything is compiled in it."""
+        """Add the time of a kernel's call if anything was compiled in it."""
         graphs, start = self.graphs, time.perf_counter()
         try:
             yield
@@ -84,13 +84,13 @@ class _Watch:
                 self.seconds += time.perf_counter() - start
 
     def report(self) -> None:
-        """Say how long compiling took since the last report, if it is worth a line."""
+        """Log how long compiling took since the last report, if it was long."""
         seconds, self.seconds = self.seconds, 0.0
         if seconds > _WORTH_A_LINE:
             _log.warning("augspec compiled kernels for %.0f s", seconds)
 
     def failed(self, name: str, error: Exception) -> None:
-        """Say why a kernel stays eager."""
+        """Log why a kernel stays eager."""
         reason = " ".join(str(error).split())
         if self.has_failed:
             _log.info("%s stays eager: %s", name, reason)
@@ -110,9 +110,10 @@ _reporting = contextvars.ContextVar("reporting", default=False)
 
 
 class _Reporting:
-    """A block that reports on leaving, unless it is within another one.
+    """A block that reports at its end, unless it is inside another one.
 
-    A class: every call of a transform enters one, and a generator would take twice as long.
+    It is a class, because every call of a transform enters one and a generator would take twice as
+    long.
     """
 
     def __enter__(self) -> None:
@@ -125,32 +126,32 @@ class _Reporting:
 
 
 def reporting_compilation() -> contextlib.AbstractContextManager[None]:
-    """Say on leaving the outermost of such blocks how long kernels were compiled within."""
+    """Log at the end of the outermost such block how long kernels were compiled in it."""
     return contextlib.nullcontext() if torch.compiler.is_compiling() else _Reporting()
 
 
 def _backend(graph: Any, inputs: list[Tensor]) -> Callable[..., Any]:
-    """Compile a graph with torch's own compiler."""
+    """Compile a graph with torch's compiler."""
     _watch.starts()
     compiled_graph: Callable[..., Any] = torch._dynamo.lookup_backend("inductor")(graph, inputs)
     return compiled_graph
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether a device is full, which says nothing about the kernel."""
+    """Whether a device is out of memory, which is no fault of the kernel."""
     while error is not None and not isinstance(error, torch.OutOfMemoryError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def _may_compile(args: tuple[object, ...]) -> bool:
-    """Whether a kernel of these arguments is not asked to stay eager."""
+    """Whether a kernel may be compiled for these arguments."""
     if _eager.get() or os.environ.get("AUGSPEC_COMPILE", "1") == "0":
         return False
     tensors = [arg for arg in args if isinstance(arg, Tensor)]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return False
-    # vmap, grad, fake and other wrapped tensors are left to eager mode.
+    # vmap, grad, fake and other wrapped tensors use eager mode.
     return all(type(t) is Tensor or type(t) is torch.nn.Parameter for t in tensors) and (
         torch._C._functorch.peek_interpreter_stack() is None
     )
@@ -161,7 +162,7 @@ _as_on_gpu = contextvars.ContextVar("as_on_gpu", default=False)
 
 @contextlib.contextmanager
 def few_launches() -> Iterator[None]:
-    """Compute on a CPU what a GPU does where nothing is compiled, so that it can be checked."""
+    """Use the code path of an uncompiled GPU on a CPU, for tests."""
     token = _as_on_gpu.set(True)
     try:
         yield
@@ -171,15 +172,15 @@ def few_launches() -> Iterator[None]:
 
 def is_launched(tensor: Tensor) -> bool:
     """Whether each operation on a tensor costs a launch: on a device, outside of graphs."""
-    if torch.compiler.is_compiling():  # asked first: torch 2.6 cannot trace the setting
+    if torch.compiler.is_compiling():  # tested first, because torch 2.6 cannot trace the setting
         return False
     return tensor.device.type != "cpu" or _as_on_gpu.get()
 
 
 def launches_cost(tensor: Tensor) -> bool:
-    """Whether each operation of a kernel costs a launch: on a device, where none is compiled.
+    """Whether each operation of a kernel costs a launch: on a device, without compilation.
 
-    Kernels then take other ways, with fewer operations on more values each.
+    Kernels then use other code with fewer operations on more values each.
     """
     if not is_launched(tensor):
         return False
@@ -188,9 +189,9 @@ def launches_cost(tensor: Tensor) -> bool:
 
 
 def nobody_watches() -> bool:
-    """Whether operations are run and no more: nothing traces, transforms or counts them.
+    """Whether operations are only executed: nothing traces, transforms or counts them.
 
-    Only then may a number be read, or a pointer handed on: under ``vmap`` there is none.
+    Only then may a value be read or a pointer be passed on; under ``vmap`` there is none.
     """
     return (
         not torch.compiler.is_compiling()
@@ -203,7 +204,7 @@ def nobody_watches() -> bool:
 
 
 class _CompiledKernel(Generic[P, R]):
-    """Callable of `compiled`; ``eager`` is the plain function, ``failure`` why it stays eager."""
+    """Callable of `compiled`; ``eager`` is the plain function, ``failure`` the reason for it."""
 
     def __init__(self, function: Callable[P, R]) -> None:
         self.eager = function
@@ -219,7 +220,7 @@ class _CompiledKernel(Generic[P, R]):
         except Exception as error:
             if _is_out_of_memory(error):
                 raise
-            # A mistake of the caller raises here once more, and then compilation is not to blame.
+            # A mistake of the caller raises again here; then compilation is not the cause.
             result = self.eager(*args, **kwargs)
             self._note(error)
             return result
@@ -234,7 +235,7 @@ class _CompiledKernel(Generic[P, R]):
     def _run_graph(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
         if self._graph is None:
             self._graph = compile_kernel(self.eager, _backend)
-        # One grad mode, so that training and evaluation share a graph.
+        # Use one grad mode, so that training and evaluation share a graph.
         with torch.no_grad(), _watch.timed():
             return self._graph(*map(_with_dynamic_batch, args), **kwargs)
 
@@ -242,11 +243,11 @@ class _CompiledKernel(Generic[P, R]):
 def compiled(function: Callable[P, R]) -> _CompiledKernel[P, R]:
     """Compile a real-valued kernel on its first call, with the first dimension dynamic.
 
-    The kernel runs eagerly inside a caller's ``torch.compile`` (which then compiles it), when a
-    gradient is asked for, under ``torch.func`` transforms, with ``AUGSPEC_COMPILE=0``, and for good
-    once compilation has failed (no C++ compiler, for example). Every tensor argument is positional;
-    its first dimension may change from call to call without a new compilation, any other dimension,
-    dtype, device or Python number compiles again.
+    The kernel runs eagerly inside a caller's ``torch.compile`` (which then compiles it), with
+    gradients, under ``torch.func`` transforms, with ``AUGSPEC_COMPILE=0``, and always after a
+    failed compilation (without a C++ compiler, for example). Every tensor argument is positional.
+    Its first dimension may change between calls without a new compilation; a change of another
+    dimension, dtype, device or Python number compiles again.
 
     Args:
         function: A pure function of tensors and Python numbers, without complex arithmetic.
@@ -255,19 +256,21 @@ def compiled(function: Callable[P, R]) -> _CompiledKernel[P, R]:
 
 
 class _OneGraph(_CompiledKernel[P, R]):
-    """Callable of `one_graph`: of one module, whose failure says nothing about other modules."""
+    """Callable of `one_graph` for one module; its failure does not affect other modules."""
 
     def _can_compile(self, args: tuple[object, ...]) -> bool:
         owner = args[0]
         if not isinstance(owner, torch.nn.Module) or not super()._can_compile(args):
             return False
-        # Graphs run without gradients, which what can be trained needs.
+        # Graphs run without gradients, which trainable modules need.
         trains = torch.is_grad_enabled() and any(p.requires_grad for p in owner.parameters())
         return not trains and any(_runs_whole(arg) for arg in args if isinstance(arg, Tensor))
 
     def _note(self, error: Exception) -> None:
         reason = " ".join(str(error).split())
-        _log.warning("augspec compiles a front end in parts, for as a whole it fails: %s", reason)
+        _log.warning(
+            "augspec compiles a front end in parts, because compiling the whole fails: %s", reason
+        )
         self.failure = error
 
 
@@ -277,18 +280,18 @@ _whole: weakref.WeakKeyDictionary[torch.nn.Module, _OneGraph[..., Any]] = (
 
 
 def _runs_whole(tensor: Tensor) -> bool:
-    """Whether what a graph saves, a launch for each operation, costs time on the device."""
+    """Whether launches, which a graph saves, cost time on the device."""
     return tensor.device.type == "cuda"
 
 
 def one_graph(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function of a module and tensors as one graph, where launches cost time.
+    """Compile a function of a module and tensors as one graph, if launches cost time.
 
-    Elsewhere, and where it cannot be compiled, the function is called as it is, and its kernels
+    On other devices, and if it cannot be compiled, the function is called directly, and its kernels
     compile themselves. The batch size is dynamic, and so is every size that has changed once.
 
     Args:
-        function: Takes the module first; tensors, or None, by position.
+        function: Function of the module and of positional tensors, or None.
     """
 
     @functools.wraps(function)
@@ -309,8 +312,8 @@ def one_graph(function: Callable[P, R]) -> Callable[P, R]:
 def constant_in_graphs(function: Callable[P, R]) -> Callable[P, R]:
     """Let ``torch.compile`` call a function of Python numbers while it traces, and keep the result.
 
-    What `torch.compiler.assume_constant_result` does. That imports the compiler, which takes as
-    long as torch itself; to set its mark does not.
+    It works like `torch.compiler.assume_constant_result`, which imports the compiler and so takes
+    as long as importing torch. Here only its mark is set.
     """
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
@@ -319,7 +322,7 @@ def constant_in_graphs(function: Callable[P, R]) -> Callable[P, R]:
 def outside_graphs(function: Callable[P, R]) -> Callable[P, R]:
     """Keep a function out of compiled graphs, as `torch.compiler.disable` does.
 
-    That imports the compiler too; here it is only imported where it is at work already.
+    That function imports the compiler; here it is only used if the compiler is already imported.
     """
 
     @functools.wraps(function)
@@ -335,7 +338,7 @@ def outside_graphs(function: Callable[P, R]) -> Callable[P, R]:
 def constant_of_module(function: Callable[P, R]) -> Callable[P, R]:
     """Do what `constant_in_graphs` does, for a function of a module.
 
-    Where the compiler cannot, a graph ends at the call and goes on after it.
+    If the compiler does not support it, a graph ends at the call and continues after it.
     """
     return constant_in_graphs(function) if MODULES_ARE_CONSTANTS else outside_graphs(function)
 
@@ -343,15 +346,16 @@ def constant_of_module(function: Callable[P, R]) -> Callable[P, R]:
 def _with_dynamic_batch(value: object) -> object:
     if not isinstance(value, Tensor) or value.dim() == 0:
         return value
-    alias = value.detach()  # the mark stays off the caller's tensor
+    alias = value.detach()  # do not mark the caller's tensor
     torch._dynamo.maybe_mark_dynamic(alias, 0)
     return alias
 
 
 def floor_divide(dividend: Tensor, divisor: Tensor) -> Tensor:
-    """Divide integers, rounding down, by divisors that are meant to be positive.
+    """Divide integers, rounding down, by positive divisors.
 
-    Divisors below 1 count as 1. Values out of range do, and, compiled by torch 2.11, the lanes of a
-    vector that hold nothing: it divides in those too, and a division by zero ends the process.
+    Divisors below 1 count as 1. They come from values out of range, and, in code compiled by torch
+    2.11, from unused lanes of a vector: it divides in those too, and a division by zero ends the
+    process.
     """
     return torch.div(dividend, divisor.clamp(min=1), rounding_mode="floor")

@@ -1,8 +1,8 @@
-"""Tensors that follow from numbers alone: windows, filter banks, matrices of fixed transforms.
+"""Constant tensors: windows, filter banks, matrices of fixed transforms.
 
-Each is made once for its numbers, dtype and device, whoever asks for it: a module holds its
-settings and no tensor. Buffers would be sent round at every step by DistributedDataParallel, and
-rounded by ``module.half()``.
+Each is made once for its arguments, dtype and device, and shared by all callers; modules hold only
+settings. DistributedDataParallel would broadcast buffers at every step, and ``module.half()`` would
+round them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _KEPT = 512  # constants in the cache: a model has a few, a search over settings
 class Kept:
     """Hold a tensor for a function that is constant in graphs.
 
-    A graph names bare tensors by the function that gave them, and two of one function clash.
+    A graph names bare tensors by the function that returned them, and two of one function clash.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -46,8 +46,8 @@ class Kept:
 
 
 def content(kept: Kept) -> Tensor:
-    """Give the tensor that is kept."""
-    # While torch traces it computes with what is constant, and its guards on the results fail.
+    """Return the stored tensor."""
+    # While torch traces, it computes with constants, and its guards on the results fail.
     return kept.tensor.detach() if torch.compiler.is_dynamo_compiling() else kept.tensor
 
 
@@ -57,16 +57,16 @@ def constant(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """Give ``function(*arguments, dtype=dtype)`` on a device, from the cache if it is there.
+    """Return ``function(*arguments, dtype=dtype)`` on a device, from the cache if possible.
 
-    Everyone gets the same tensor: it must not be edited. In a compiled or exported graph it is a
-    constant. Among fake tensors it is a fake of its own, which is not kept.
+    All callers get the same tensor, so it must not be edited. In a compiled or exported graph it is
+    a constant. Among fake tensors it is a new fake, which is not cached.
 
     Args:
         function: Makes the tensor on the CPU.
-        arguments: What it is made from; they have to be hashable.
+        arguments: Arguments of the function; they must be hashable.
         dtype: dtype of the result.
-        device: Where it is needed.
+        device: Device of the result.
 
     Example:
         >>> window = constant(torch.hann_window, 4, dtype=torch.float64, device=torch.device("cpu"))
@@ -79,9 +79,9 @@ def constant(
 
 
 def _settled(argument: Hashable) -> Hashable:
-    """Bind a graph to a whole number that it holds open, for the constant follows from it.
+    """Fix a dynamic integer of a graph, because the constant depends on it.
 
-    A number that has changed between two calls is a symbol in the graph of the second.
+    A number that has changed between two calls is a symbol in the second graph.
     """
     return operator.index(argument) if type(argument) is int else argument
 
@@ -93,7 +93,7 @@ def _kept(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Kept:
-    # What is exported keeps the numbers themselves, though it is traced with fake tensors.
+    # An export stores the values themselves, although it is traced with fake tensors.
     if not is_exporting() and holds_no_numbers():
         real = _made(function, arguments, dtype, torch.device("cpu")).tensor
         return Kept(torch.empty(real.shape, dtype=dtype, device=device))
@@ -101,7 +101,7 @@ def _kept(
 
 
 def holds_no_numbers() -> bool:
-    """Whether tensors are fake at present: shapes and devices without content."""
+    """Whether new tensors are fake at present: shapes and devices without values."""
     return type(torch.empty(0, device="cpu")) is not Tensor
 
 
@@ -113,18 +113,18 @@ def _made(
     device: torch.device,
 ) -> Kept:
     def make() -> Tensor:
-        # A copy: not a part of something larger, which an exported program would store.
+        # Copy, because an exported program would store the whole storage of a view.
         made = function(*arguments, dtype=dtype).clone(memory_format=torch.contiguous_format)
-        return made.to(device)  # waits for the copy: any stream may use it
+        return made.to(device)  # waits for the copy, so that any stream may use it
 
     return Kept(outside_modes(make))
 
 
 def outside_modes(make: Callable[[], Tensor]) -> Tensor:
-    """Make a tensor in a thread of its own, where none of the caller's modes is in force.
+    """Make a tensor in a separate thread, where none of the caller's modes is active.
 
     Inference mode, ``torch.func`` transforms, fake tensors, autocast and a default device all
-    belong to a thread. A tensor that is made under one of them is of no use to the next caller.
+    belong to a thread. A tensor that is made under one of them cannot be used by the next caller.
     """
     made: list[Tensor] = []
     errors: list[BaseException] = []
@@ -146,7 +146,7 @@ def outside_modes(make: Callable[[], Tensor]) -> Tensor:
 def where_else(condition: Tensor, values: Tensor, number: float) -> Tensor:
     """Do as ``torch.where(condition, values, number)``.
 
-    On a GPU torch makes a tensor of the number at each call, which is a launch more. Here it is
+    On a GPU torch makes a tensor of the number at each call, which is an extra launch. Here it is
     made once.
     """
     if not is_launched(values):
@@ -156,7 +156,7 @@ def where_else(condition: Tensor, values: Tensor, number: float) -> Tensor:
 
 
 def add_scaled(number: float, values: Tensor, scale: float) -> Tensor:
-    """Give ``number + scale * values``: on a GPU in one operation, which rounds once."""
+    """Return ``number + scale * values``; on a GPU in one operation, which rounds once."""
     if not is_launched(values):
         return number + scale * values
     first = constant(tensor_of, number, dtype=values.dtype, device=values.device)
@@ -164,9 +164,9 @@ def add_scaled(number: float, values: Tensor, scale: float) -> Tensor:
 
 
 def scaled(whole: Tensor, factor: float) -> Tensor:
-    """Give ``factor * whole`` in float32: whole numbers alone would give the default dtype.
+    """Return ``factor * whole`` in float32, on a GPU in one operation.
 
-    On a GPU in one operation.
+    Integers alone would give the default dtype.
     """
     if not is_launched(whole):
         return whole.float() * factor
@@ -174,9 +174,9 @@ def scaled(whole: Tensor, factor: float) -> Tensor:
 
 
 def count_up(first: int, last: int, device: torch.device) -> Tensor:
-    """Count from ``first`` up to and without ``last`` in int64.
+    """Count from ``first`` up to ``last``, excluded, in int64.
 
-    In a graph that costs nothing, and the numbers may change from call to call.
+    In a graph this costs nothing, and the numbers may change between calls.
     """
     if torch.compiler.is_compiling():
         return torch.arange(first, last, device=device)

@@ -1,9 +1,9 @@
-"""The door through which every signal comes: a transform, a feature, a front end, a function.
+"""The common entry of every transform, feature, front end and public function.
 
-Inside nothing is computed in half precision. Autocast is off, for it would run matrix products in
-half, where a power of sound overflows and a sum of squares of quiet sound is lost. Half and
-bfloat16 signals become float32, and only what leaves the door is rounded to their dtype again: a
-chain or a front end enters once, and nothing is rounded between its parts.
+Inside, nothing is computed in half precision. Autocast is off, because it would run matrix products
+in half precision, where the power of a sound overflows and the sum of squares of a quiet sound
+underflows. Half and bfloat16 signals become float32, and only the final result is rounded to their
+dtype again: a chain or a front end enters once, and nothing is rounded between its parts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _HALVES = (torch.float16, torch.bfloat16)
-_SIGNALS = ("waveform", "specgram")  # names of first arguments that are computed in full precision
+_SIGNALS = ("waveform", "specgram")  # names of first arguments that are converted to full precision
 
 
 def enter(
@@ -38,13 +38,13 @@ def enter(
     """Call ``run(signal, ...)`` without autocast, in float32 where ``signal`` is narrower.
 
     Args:
-        run: Gives the result and one thing more, such as lengths.
+        run: Function that returns the result and a second value, such as lengths.
         signal: A checked waveform or spectrogram.
-        args: What else ``run`` takes.
-        kwargs: What else it takes by name.
+        args: Other arguments of ``run``.
+        kwargs: Keyword arguments of ``run``.
 
     Returns:
-        What ``run`` gave, the result in the dtype of ``signal``.
+        The values of ``run``, with the result in the dtype of ``signal``.
 
     Example:
         >>> enter(lambda signal: (signal @ signal.T, None), torch.ones(1, 2).half())
@@ -58,7 +58,7 @@ def enter(
 
 
 def without_autocast(device_type: str) -> AbstractContextManager[object]:
-    """Give a context in which autocast is off; it costs nothing where it is off already."""
+    """Return a context in which autocast is off; it costs nothing if it is already off."""
     if _has_autocast(device_type) and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
@@ -70,11 +70,11 @@ def _has_autocast(device_type: str) -> bool:
 
 
 def as_entrance(function: F) -> F:
-    """Make a public function a door of its own.
+    """Wrap a public function so that it enters as a transform does.
 
-    Autocast is off inside. Where the first argument is a waveform or a spectrogram in half
-    precision, every argument in half precision becomes float32, and what comes out with the rank of
-    the first is rounded to its dtype.
+    Autocast is off inside. If the first argument is a waveform or a spectrogram in half precision,
+    every argument in half precision becomes float32, and results with the rank of the first
+    argument are rounded to its dtype.
     """
     first = next(iter(inspect.signature(function).parameters), "")
 
@@ -89,7 +89,7 @@ def as_entrance(function: F) -> F:
             named = {name: _widen(arg) for name, arg in kwargs.items()}
             return _round(function(*map(_widen, args), **named), signal)
 
-    call.__module__ = "augspec.functional"  # where it is found again when it is unpickled
+    call.__module__ = "augspec.functional"  # needed for unpickling
     return cast(F, call)
 
 

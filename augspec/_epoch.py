@@ -1,4 +1,4 @@
-"""One iteration over a loader: what it is told, and how far it has come."""
+"""One iteration over a loader, its epoch and its position."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["EpochRun", "tell_epoch"]
 
 
 class EpochRun:
-    """One iteration over a loader: which epoch it is, and how far it has come."""
+    """One iteration over a loader, with its epoch and its position."""
 
     def __init__(self, loader: Any, epoch: int, resumed: dict[str, Any] | None) -> None:
         self.loader = loader
@@ -23,7 +23,8 @@ class EpochRun:
             self.visits.load_state_dict(resumed["visits"])
         self.fetched = self.given = 0
         self.ended = False
-        # The loader's state after so many batches: it is up to two ahead of the one in use.
+        # The loader's state by number of batches: the loader is up to two ahead of the batch in
+        # use.
         self.states: dict[int, Any] = {} if resumed is None else {0: resumed["loader"]}
         self.final: Any = None
 
@@ -39,7 +40,7 @@ class EpochRun:
             if remedy is None:
                 raise
             raise ValueError(remedy) from error
-        # Not among the others: on a GPU the last batch is in use only after this.
+        # Handled separately: on a GPU the last batch is in use only after this.
         self.final = self._loader_state()
 
     def _loader_state(self) -> Any:
@@ -47,7 +48,7 @@ class EpochRun:
         return state_dict() if callable(state_dict) else None
 
     def give(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Hand batches on, counting them."""
+        """Yield batches and count them."""
         for batch in batches:
             self.given += 1
             self.states = {place: own for place, own in self.states.items() if place >= self.given}
@@ -55,7 +56,7 @@ class EpochRun:
         self.ended = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Say where the iteration is, for the user of the batches."""
+        """Return the position of the iteration, as the user of the batches sees it."""
         if self.ended:
             return {"epoch": self.epoch + 1, "loader": self.final, "visits": None}
         state = self.states.get(self.given)
@@ -66,9 +67,9 @@ class EpochRun:
 
 
 def _collate_remedy(message: str) -> str | None:
-    """Say what to do about tensors that PyTorch's collate cannot stack, if it is that."""
+    """Return advice if an error is about tensors that PyTorch's collate cannot stack."""
     sizes = re.search(r"stack expects each tensor to be equal size, but (got .*)", message)
-    # A worker says this instead where the first example is shorter or longer than the others.
+    # A worker raises this instead if the first example is shorter or longer than the others.
     if sizes is None and "Trying to resize storage that is not resizable" not in message:
         return None
     shapes = f", {sizes[1].strip()}" if sizes else ""
@@ -80,7 +81,7 @@ def _collate_remedy(message: str) -> str | None:
 
 
 def tell_epoch(loader: Any, epoch: int) -> None:
-    """Pass the epoch on to whatever in the loader asks for it, such as a DistributedSampler."""
+    """Pass the epoch to all parts of a loader that have ``set_epoch``, such as a sampler."""
     parts = [*samplers_of(loader), getattr(loader, "batch_sampler", None)]
     parts += _datasets_in(getattr(loader, "dataset", None))
     told: list[Any] = []
@@ -92,7 +93,7 @@ def tell_epoch(loader: Any, epoch: int) -> None:
 
 
 def _datasets_in(dataset: Any) -> Iterator[Any]:
-    """Give a data set and, unless it passes an epoch on itself, those that it is made of."""
+    """Yield a data set and, unless it passes an epoch on, the data sets inside it."""
     if dataset is None:
         return
     yield dataset

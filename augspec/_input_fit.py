@@ -1,7 +1,7 @@
-"""Bringing spectrograms of any size to one that a timm model takes, before its forward pass.
+"""Fitting spectrograms of any size to the input size of a timm model.
 
-Most convolutional models take any size. Others take one size only, that of the pictures they were
-made for, or multiples of a number. Without this their first forward pass fails inside of timm.
+Most convolutional models take any size. Others take only the size of their training pictures, or
+multiples of a number. Without this module their first forward pass fails inside timm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from augspec.features.multiple import pad_to, resize_to
 
 __all__ = ["InputFit", "fit_input", "input_fit", "takes_rgb_only"]
 
-# Modules of timm whose models are marked as of one size, and take any.
+# Modules of timm whose models are marked as fixed size, but take any size.
 _ANY_SIZE = {
     "crossvit",
     "deit",
@@ -27,7 +27,7 @@ _ANY_SIZE = {
     "vision_transformer",
     "xcit",
 }
-# Those that are of one size, or nearly, and are not marked.
+# Models with a fixed size, or nearly, that are not marked.
 _ONE_SIZE = {"byoanet"}
 # Freq and frames must be multiples of the first number and at least the second.
 _MULTIPLES = {
@@ -44,7 +44,7 @@ _MULTIPLES = {
     "qwen3_vit": (32, 32),
     "tresnet": (32, 32),
 }
-# Those whose stem takes R, G and B and nothing else: a fixed transform of colours stands before it.
+# Models whose stem takes only R, G and B, because a fixed transform of colours comes before it.
 _RGB_ONLY = {"csatv2"}
 
 
@@ -52,11 +52,11 @@ class InputFit:
     """Pad or resize the input of a model; a class, because models are copied and pickled.
 
     Args:
-        size: Freq and frames that the model takes; None where any multiple will do.
+        size: Freq and frames that the model takes; None if any multiple fits.
         resize: Resize to ``size``; otherwise pad with zeros to it.
-        multiple: Without ``size``: what freq and frames must be multiples of.
-        least: Without ``size``: the least that they may be.
-        grey: Show the model the mean of the channels as a grey picture, in R, G and B.
+        multiple: Without ``size``: freq and frames must be multiples of it.
+        least: Without ``size``: the smallest freq and frames.
+        grey: Pass the mean of the channels as a grey picture, in R, G and B.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class InputFit:
         self.grey = grey
 
     def __call__(self, specgram: Tensor) -> Tensor:
-        """Give ``(batch, channel, freq, frame)`` in a size that the model takes."""
+        """Return ``(batch, channel, freq, frame)`` in a size that the model takes."""
         if self.grey:
             specgram = specgram.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         given = specgram.shape[-2:]
@@ -85,7 +85,7 @@ class InputFit:
         if given[0] > size[0] or given[1] > size[1]:
             raise ValueError(
                 f"the spectrogram must be no larger than the `img_size` of the model, {size}, got "
-                f"{tuple(given)}: give create_backbone a larger img_size=, in bins and frames"
+                f"{tuple(given)}: pass create_backbone a larger img_size=, in bins and frames"
             )
         return pad_to(specgram, size)
 
@@ -104,24 +104,25 @@ class _BeforeForward:
 
 
 def takes_rgb_only(name: str) -> bool:
-    """Say whether a timm model can be made for three channels and for no other number."""
+    """Return whether a timm model can only be made for three channels."""
     from timm.models import is_model_in_modules
 
     return bool(is_model_in_modules(name.split(".")[0], _RGB_ONLY))
 
 
 def input_fit(model: nn.Module, img_size: Any = None, in_chans: int = 1) -> InputFit | None:
-    """Say what must be done to the input of a timm model; None if it takes any size.
+    """Return how to fit the input of a timm model; None if it takes any size.
 
     Args:
         model: The model as timm made it.
-        img_size: The argument that it was made with, if it was given.
-        in_chans: Channels of what will be given to it.
+        img_size: The argument with which it was made, if given.
+        in_chans: Channels of its input.
     """
     from timm.models import is_model_in_modules
 
     config: Any = getattr(model, "pretrained_cfg", {})
-    # The module of its name, not of its class: hybrids are of the class of what takes any size.
+    # Use the module of its name, not of its class: hybrids have the class of models that take any
+    # size.
     name = config.get("architecture", "")
     for family, (multiple, least) in _MULTIPLES.items():
         if is_model_in_modules(name, {family}):
@@ -138,6 +139,6 @@ def input_fit(model: nn.Module, img_size: Any = None, in_chans: int = 1) -> Inpu
 
 
 def fit_input(model: nn.Module, fit: InputFit | None) -> None:
-    """Make a model bring its input to the size that it takes."""
+    """Make a model fit its input to the size that it takes."""
     if fit is not None:
         model.register_forward_pre_hook(_BeforeForward(fit))

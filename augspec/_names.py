@@ -1,4 +1,4 @@
-"""What to say where a module has no such name: ours for a peer's, and the nearest."""
+"""Errors for unknown names of a module, with our name for a peer's and the nearest names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 __all__ = ["PEERS", "no_attribute"]
 
-#: What audiomentations, torch-audiomentations and torchaudio call what is ours; `docs/migration.md`
-#: says more of each.
+#: Our names for classes of audiomentations, torch-audiomentations and torchaudio;
+#: `docs/migration.md` has details.
 PEERS = {
     "AddBackgroundNoise": "T.BackgroundNoise(bank, snr_db)",
     "AddColorNoise": "T.ColoredNoise(snr_db, slope_db)",
@@ -68,8 +68,8 @@ def no_attribute(module: str, name: str, known: Iterable[str]) -> AttributeError
 
     Args:
         module: The module's full name.
-        name: What was looked for.
-        known: The names that it has.
+        name: The unknown name.
+        known: The names of the module.
     """
     text = f"module {module!r} has no attribute {name!r}"
     if name.startswith("_"):

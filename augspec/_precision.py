@@ -1,4 +1,4 @@
-"""Which devices lack float64, in one place: coefficients are computed in it where it is there."""
+"""The devices that lack float64; on other devices coefficients are computed in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _lacking: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar(
 
 @contextlib.contextmanager
 def without_float64(device_type: str) -> Iterator[None]:
-    """Treat a type of device as one that lacks float64, so that what is done there is checked."""
+    """Treat a type of device as one without float64, for tests."""
     token = _lacking.set(_lacking.get() | {device_type})
     try:
         yield
@@ -27,12 +27,12 @@ def without_float64(device_type: str) -> Iterator[None]:
         _lacking.reset(token)
 
 
-@constant_in_graphs  # of the setting: not every compiler reads a context variable
+@constant_in_graphs  # copy of the setting, because not every compiler can read a context variable
 def lacks_float64(device: torch.device) -> bool:
     """Whether a tensor of float64 cannot be on a device."""
     return device.type in _lacking.get()
 
 
 def widest(device: torch.device) -> torch.dtype:
-    """Give float64, or float32 for a device that lacks it."""
+    """Return float64, or float32 for a device that lacks it."""
     return torch.float32 if lacks_float64(device) else torch.float64

@@ -1,4 +1,4 @@
-"""Impulse responses that are made rather than recorded: of cheap devices and of rooms."""
+"""Synthetic impulse responses of cheap devices and of rooms."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ __all__ = ["DEVICES", "device_responses", "room_responses"]
 
 _Floats = npt.NDArray[np.float64]
 
-#: Response of each kind of device in dB at frequencies in Hz; between them straight lines over
-#: octaves, beyond the first and the last as there. Drawn by us after what such devices are like,
-#: and not measured on any.
+#: Response of each kind of device in dB at frequencies in Hz, interpolated linearly over octaves
+#: and constant outside. We drew them after typical devices; no device was measured.
 DEVICES: dict[str, tuple[tuple[float, float], ...]] = {
     "smartphone speaker": (
         (100, -45), (200, -26), (400, -9), (800, 0), (1600, 2), (3500, 5), (7000, -1), (12000, -9)
@@ -53,7 +52,7 @@ DEVICES: dict[str, tuple[tuple[float, float], ...]] = {
 }  # fmt: skip
 _DEVICE_SECONDS = 0.064
 _SOUND = 343.0  # metres a second
-_CLEAR = 0.5  # metres from a wall to whatever stands in a room
+_CLEAR = 0.5  # metres between a wall and a source or microphone
 
 
 def device_responses(sample_rate: int) -> list[Tensor]:
@@ -66,9 +65,9 @@ def _points() -> list[_Floats]:
 
 
 def _minimum_phase(points: _Floats, sample_rate: int) -> _Floats:
-    """Make the response of least delay whose gain goes through points of Hz and dB.
+    """Make the minimum-phase response whose gain passes through points of Hz and dB.
 
-    By its cepstrum: twice the part of positive times of the logarithm of the gain (Oppenheim and
+    It uses the cepstrum: twice the positive-time part of the logarithm of the gain (Oppenheim and
     Schafer, "Discrete-time signal processing", chapter 13).
     """
     size = 1 << math.ceil(math.log2(16 * _DEVICE_SECONDS * sample_rate))
@@ -97,7 +96,7 @@ def room_responses(
     channels: int,
     spacing: float,
 ) -> list[Tensor]:
-    """Make responses of box-shaped rooms by image sources, ``(channel, time)`` each.
+    """Make responses of box-shaped rooms by the image-source method, ``(channel, time)`` each.
 
     See `augspec.Bank.from_rooms` for the arguments.
     """
@@ -127,7 +126,7 @@ def room_responses(
     for i in range(count):
         box = np.array([lengths[i], widths[i], heights[i]])
         surface = 2.0 * (box[0] * box[1] + box[0] * box[2] + box[1] * box[2])
-        # Sabine's formula; a room cannot absorb more than all.
+        # Sabine's formula; an absorption cannot exceed 1.
         absorbed = min(24.0 * math.log(10.0) / _SOUND * box.prod() / surface / times[i], 0.99)
         room = pyroomacoustics.ShoeBox(
             box,
@@ -151,7 +150,7 @@ def room_responses(
 
 
 def _order(box: _Floats, seconds: float) -> int:
-    """Say how many reflections sound has met after a time: those at the nearest walls."""
+    """Return the number of reflections after a time, for the nearest walls."""
     return max(1, math.ceil(_SOUND * seconds / float(box.min())))
 
 

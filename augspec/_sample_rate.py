@@ -1,4 +1,4 @@
-"""The sample rate of a front end: all that is said of it agrees, and what has none is told."""
+"""The sample rate of a front end: checks that all parts agree, and sets missing ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["settle_sample_rate"]
 
 
 class _Section:
-    """What lies between two changes of the sample rate, and which rates it names."""
+    """The parts between two changes of the sample rate, and their rates."""
 
     def __init__(self) -> None:
         self.modules: list[nn.Module] = []
         self.said: list[tuple[str, int]] = []
 
     def add(self, part: nn.Module) -> None:
-        """Take a part in, with all that is inside it: options, banks."""
+        """Add a part and everything inside it: options, banks."""
         for module in part.modules():
             self.modules.append(module)
             rate = getattr(module, "sample_rate", None)
@@ -40,9 +40,9 @@ class _Section:
 
 
 def settle_sample_rate(waveform: Chain, features: nn.Module, specgram: Chain) -> None:
-    """Check that the sample rates of a front end agree, and tell them to transforms without one.
+    """Check that the sample rates of a front end agree, and set those of transforms without one.
 
-    What lies before a `augspec.transforms.Resample` has the rate that it resamples from.
+    Parts before an `augspec.transforms.Resample` have its original rate.
 
     Raises:
         ValueError: If two rates differ; the message names both.
@@ -66,7 +66,7 @@ def settle_sample_rate(waveform: Chain, features: nn.Module, specgram: Chain) ->
 
 
 def _leaves(chain: Chain) -> Iterator[RandomTransform]:
-    """Give the transforms of a chain; chains inside it are opened."""
+    """Yield the transforms of a chain, also those of chains inside it."""
     for part in chain:
         if isinstance(part, Chain):
             yield from _leaves(part)

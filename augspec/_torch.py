@@ -1,7 +1,6 @@
-"""What differs between the releases of torch that augspec supports, from 2.6 to the newest.
+"""Differences between the supported releases of torch, from 2.6 to the newest.
 
-The rest of the code asks here and knows no version. Each name means what it means in the newest
-torch.
+Other modules use these names and test no version. Each name works as in the newest torch.
 """
 
 from __future__ import annotations
@@ -31,38 +30,38 @@ __all__ = [
 
 _RELEASE = tuple(map(int, torch.__version__.split(".")[:2]))
 
-# Compilers before 2.11 cut a graph at loops over modules, among others, and go on after them.
+# Compilers before 2.11 break a graph at loops over modules, among others.
 COMPILES_WHOLE = _RELEASE >= (2, 11)
 
-# Before 2.11 fake CUDA tensors ask for a driver, and `augspec.testing.device_work` has none.
+# Before 2.11 fake CUDA tensors need a driver, so `augspec.testing.device_work` does not work.
 COUNTS_LAUNCHES = _RELEASE >= (2, 11)
 
 # Before 2.11 a function that is called while a graph is traced cannot take a module.
 MODULES_ARE_CONSTANTS = _RELEASE >= (2, 11)
 
-# Before 2.12 compilers clear the gradient of resampling after summing it, within a larger graph.
+# Before 2.12 compilers clear the gradient of resampling after summing it, inside a larger graph.
 GRADIENT_COMPILES = _RELEASE >= (2, 12)
 
-# Torch 2.6 compiles the gradient of frames that overlap wrongly; 2.7 was not tried.
+# Torch 2.6 compiles the gradient of overlapping frames incorrectly; 2.7 was not tested.
 _UNFOLD_COMPILES = _RELEASE >= (2, 8)
 
-# Variants that one kernel may have: dtypes, devices, thread counts, static sizes.
+# Largest number of variants of one kernel: dtypes, devices, thread counts, static sizes.
 _VARIANTS = 64
 
 
 def _is_exporting() -> bool:
-    """Say whether something is exported, as the newest `torch.compiler.is_exporting` does."""
-    # That came with torch 2.7. Torch 2.6 sets the other flag, for exports alone.
+    """Return whether an export is running, as the newest `torch.compiler.is_exporting`."""
+    # The function is new in torch 2.7. Torch 2.6 sets the other flag only for exports.
     flag = "_is_exporting_flag" if hasattr(torch.compiler, "is_exporting") else "_is_compiling_flag"
     if getattr(torch.compiler, flag):
         return True
-    tracer = sys.modules.get("torch._dynamo.symbolic_convert")  # not there: nothing is traced
+    tracer = sys.modules.get("torch._dynamo.symbolic_convert")  # missing: nothing is traced
     traces = getattr(tracer and tracer.tls, "current_tx", None)
     return traces is not None and bool(traces.export)
 
 
-# Traced code calls it while it is traced, and keeps the answer. In the graphs of torch 2.8 torch's
-# own says that all that is compiled is exported.
+# Traced code calls it during tracing and stores the result. In graphs of torch 2.8 torch's own
+# function returns True for every compiled graph.
 _is_exporting._dynamo_marked_constant = True  # type: ignore[attr-defined]
 is_exporting: Callable[[], bool] = (
     torch.compiler.is_exporting if _RELEASE >= (2, 11) else _is_exporting
@@ -84,12 +83,12 @@ def has_triton() -> bool:
 
 
 def views_overlap(tensor: Tensor) -> bool:
-    """Whether the gradient of a view whose parts overlap is right, be it compiled or not."""
+    """Whether the gradient of an overlapping view is correct, compiled or not."""
     return _UNFOLD_COMPILES or not (torch.compiler.is_compiling() and tensor.requires_grad)
 
 
 def unfold(tensor: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Do what `Tensor.unfold` does, with the right gradient in the graphs of any release."""
+    """Do as `Tensor.unfold`, with the correct gradient in the graphs of any release."""
     if views_overlap(tensor):
         return tensor.unfold(dimension, size, step)
     dimension %= tensor.dim()
@@ -107,7 +106,7 @@ def compile_kernel(function: Callable[..., Any], backend: Callable[..., Any]) ->
             function, fullgraph=True, backend=backend, **limit
         )
         return graph
-    # Here the limit is a setting of the whole process, of 8: it is set for the call alone.
+    # In this release the limit, 8, is a setting of the whole process; change it only for the call.
     shared = torch.compile(function, fullgraph=True, backend=backend)
     name = (
         "recompile_limit"

@@ -1,4 +1,4 @@
-"""What a report of a fault needs: versions, devices, threads and the compiler."""
+"""Facts for a bug report: versions, devices, threads and the compiler."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _PACKAGES = (
 
 
 class _Text(str):
-    """Text that an interpreter shows as it is, with its lines."""
+    """Text that an interpreter shows with its line breaks."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
 def show_versions() -> str:
-    """Say what is installed and on what it runs, for a report of a fault.
+    """Return the installed versions and the hardware, for a bug report.
 
     Returns:
-        Text of a few lines, with versions, devices, threads, the compiler that kernels are built
-        with, and the instruction set of the native kernels. An interpreter or a notebook shows it;
-        a program prints it.
+        Text of a few lines, with versions, devices, threads, the compiler of the kernels, and the
+        instruction set of the native kernels. An interpreter or a notebook shows it; in a program,
+        print it.
 
     Example:
         >>> augspec.show_versions().splitlines()[0].startswith("python")

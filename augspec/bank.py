@@ -394,7 +394,7 @@ class Bank(nn.Module):
         return {**self.__dict__, "_copies": {}}
 
     def _read(self, sound: str | os.PathLike[str] | Tensor, place: int) -> Tensor:
-        """Give a sound as ``(channel, time)`` at the bank's sample rate."""
+        """Return a sound as ``(channel, time)`` at the bank's sample rate."""
         if isinstance(sound, Tensor):
             name, waveform = f"`sounds[{place}]`", sound
             if waveform.dim() not in (1, 2) or not waveform.is_floating_point():
@@ -421,7 +421,7 @@ class Bank(nn.Module):
         return waveform.mean(0, keepdim=True) if self.mono else waveform
 
     def _rows(self, waveforms: list[Tensor]) -> list[Tensor]:
-        """Give the channels of all sounds one after the other."""
+        """Return the channels of all sounds one after the other."""
         self.channels = len(waveforms[0])
         for place, waveform in enumerate(waveforms):
             if len(waveform) != self.channels:

@@ -108,12 +108,12 @@ def _classes() -> dict[str, type]:
 
 
 def is_known(kind: type) -> bool:
-    """Say whether configs can name a class."""
+    """Return whether configs can name a class."""
     return _classes().get(kind.__name__) is kind
 
 
 def _wraps(obj: Any) -> bool:
-    """Say whether an object is a peer's transform in a wrapper of ours."""
+    """Return whether an object is a peer's transform in a wrapper of ours."""
     # If a peer's module is not imported, no object of it can exist.
     return type(obj).__name__ in WRAPPERS and type(obj).__module__.startswith("augspec.interop.")
 

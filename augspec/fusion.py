@@ -224,7 +224,7 @@ class WarpedFrames(FrameSource):
         return self.edges
 
     def sound(self) -> Sound:
-        """Say where the samples of the frames come from."""
+        """Return where the samples of the frames come from."""
         resampling = None
         if self.ratio is not None:
             sizes = (self.resampled_size, float(self.highest_ratio))

@@ -116,7 +116,7 @@ class Visits:
         return before
 
     def state_dict(self, *, without_last: bool = False) -> dict[str, Any]:
-        """Give the counts, as a tensor and a dictionary.
+        """Return the counts, as a tensor and a dictionary.
 
         Args:
             without_last: Leave out the batch of the last call, which was made ahead of its use.

@@ -1,8 +1,8 @@
-"""Which augmentation of the waveform helps, by how much, how sure is that, and what does it cost?
+"""Measure which augmentation of the waveform helps, with confidence intervals and costs.
 
-Trains the same backbone once for each arm and seed, on log-mel spectrograms that are made from
-augmented waveforms in every step, and compares each arm with the arm ``none``. Scores are of
-instruments that training has never seen.
+It trains the same backbone once for each arm and seed, on log-mel spectrograms of waveforms that
+are augmented in every step, and compares each arm with the arm ``none``. Scores are measured on
+instruments that are not in the training set.
 
     python recipes/ablation.py --data gm-notes --arms none,robust --epochs 8 --conditions all-3
     python recipes/ablation.py --data nsynth --root DIR --seeds 3
@@ -11,8 +11,8 @@ instruments that training has never seen.
     python recipes/ablation.py --data gm-notes --out DIR --status
 
 writes one JSON a run to OUT/runs, and OUT/summary.csv, OUT/summary.md, OUT/figure.png and
-OUT/report.html. A run that is finished is not repeated, and one that was stopped goes on from its
-last epoch: after Ctrl-C, or a power cut, the same command goes on.
+OUT/report.html. A finished run is not repeated, and a stopped run resumes from its last epoch:
+after Ctrl-C, or a power cut, start the same command again.
 
 The engine is `augspec.ablation`: its arms are in ``arms.py``, its settings in ``study.py``, and
 ``python -m augspec.ablation`` is the same command. A loop to read and to copy is `train.py`.

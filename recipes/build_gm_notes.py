@@ -6,10 +6,10 @@ It needs FluidSynth and the soundfonts (on Debian: apt install libfluidsynth3 fl
 musescore-general-soundfont), and pip install pyfluidsynth rich scipy. It takes about two minutes.
 
 Each note is like one of NSynth's: 16 kHz mono, held for 3 s, released for 1 s, 64,000 samples, dry
-(no reverb, no chorus). The notes of one instrument stand one after the other in one Ogg Vorbis
-file. The same soundfonts, FluidSynth, SciPy, libvorbis and processor give the same bytes; where one
-of these differs, the rounding may, and the last bits of the files with it. Everything else is
-fixed, the Ogg serials too.
+(no reverb, no chorus). The notes of one instrument are stored in sequence in one Ogg Vorbis file.
+The same soundfonts, FluidSynth, SciPy, libvorbis and processor give the same bytes. If one of these
+differs, rounding and the last bits of the files may differ. Everything else is fixed, also the Ogg
+serials.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from scipy.signal import firwin, resample_poly
 
 DATA = Path(__file__).resolve().parents[1] / "augspec" / "datasets" / "gm_notes_data"
 SAMPLE_RATE = 16_000
-RENDER_RATE = 48_000  # rendered above and brought down, so that no partial folds back at 8 kHz
+RENDER_RATE = 48_000  # rendered at this rate and resampled, so that no partial folds back
 HELD, RELEASED = 3, 1  # seconds
 NOTE = (HELD + RELEASED) * SAMPLE_RATE
-GAP = 2_048  # silence before each note, one long Vorbis block: a neighbour's codec noise stays out
-FADE = 160  # the last 10 ms fade, so that a tail cut at 4 s does not click
-PEAK = 10 ** (-3 / 20)  # of an instrument's loudest note; its notes keep their levels to each other
+GAP = 2_048  # silence before each note, one long Vorbis block, against codec noise
+FADE = 160  # fade of the last 10 ms, so that a tail that is cut at 4 s does not click
+PEAK = 10 ** (-3 / 20)  # peak of an instrument's loudest note; its notes keep their relative levels
 NOTES = {"train": 64, "valid": 24}  # per family
-SUSTAINED = {"brass", "flute", "organ", "reed", "vocal"}  # and bowed strings, but not all are
-VELOCITIES = (50, 75, 100, 127)  # of NSynth's five; at 25 some programs lie below what Vorbis keeps
-ALIKE = 0.95  # a larger correlation means one recording (pure high notes reach 0.93)
+SUSTAINED = {"brass", "flute", "organ", "reed", "vocal"}  # and bowed strings; not all are used
+VELOCITIES = (50, 75, 100, 127)  # of NSynth's five; at 25 Vorbis loses some programs
+ALIKE = 0.95  # a larger correlation means the same recording (pure high notes reach 0.93)
 PROBES = range(24, 104, 3)  # pitches at which instruments are compared
 QUALITY = 0.5  # libsndfile's compression_level: about 25 kbit/s, 30 dB signal to codec noise
 
@@ -66,7 +66,7 @@ class Program(NamedTuple):
     split: str
 
 
-# Programs that share samples stand on one side (`check_split` sees to it): the violins, the pianos,
+# Programs that share samples are in one split (`check_split` tests it): the violins, the pianos,
 # cello and contrabass, tenor and baritone sax, blown bottle and solo vox. Left out are programs
 # that NSynth's families do not cover (harp, harmonica, synth brass and strings, plucked instruments
 # of the world) and guitar harmonics, which sound an octave above their number.
@@ -150,7 +150,7 @@ PROGRAMS = [
 
 
 class Instrument(NamedTuple):
-    """A program as one soundfont plays it."""
+    """A program in the version of one soundfont."""
 
     program: Program
     soundfont: str
@@ -178,7 +178,7 @@ class Synth:
     def __init__(self, soundfont: Path) -> None:
         try:
             import fluidsynth
-        except ImportError as error:  # pyfluidsynth raises it for the library's absence too
+        except ImportError as error:  # pyfluidsynth also raises it if the library is missing
             sys.exit(
                 f"FluidSynth is missing ({error}): "
                 "apt install libfluidsynth3, pip install pyfluidsynth"
@@ -203,7 +203,8 @@ class Synth:
     def play(self, program: int, pitch: int, velocity: int) -> Audio:
         """Render one note at 16 kHz.
 
-        Of a stereo sample the left channel is taken: the sum of two microphones combs.
+        Of a stereo sample the left channel is taken, because the sum of two microphones has comb
+        filtering.
         """
         self._synth.system_reset()
         self._synth.program_select(0, self._id, 0, program)
@@ -223,7 +224,7 @@ class Synth:
 
 
 def to_16k(waveform: NDArray[np.float32]) -> Audio:
-    """Bring 48 kHz down to 16 kHz: flat to 7.2 kHz, 100 dB down from 8 kHz."""
+    """Resample from 48 kHz to 16 kHz: flat to 7.2 kHz, -100 dB from 8 kHz."""
     step = RENDER_RATE // SAMPLE_RATE
     taps = firwin(385, 7_600, window=("kaiser", 10.0), fs=RENDER_RATE)
     low: Audio = resample_poly(waveform.astype(np.float64), 1, step, window=taps)
@@ -234,7 +235,7 @@ def to_16k(waveform: NDArray[np.float32]) -> Audio:
 
 
 def sample_names(soundfont: Path) -> dict[int, set[str]]:
-    """Read which samples each program of bank 0 uses (a stereo pair counts once)."""
+    """Read the samples that each program of bank 0 uses (a stereo pair counts once)."""
     chunks = dict(_hydra(soundfont))
 
     def rows(name: str, pattern: str) -> list[tuple[Any, ...]]:
@@ -278,7 +279,7 @@ def _hydra(soundfont: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class Ear:
-    """Tells instruments of one recording by the correlation of their notes."""
+    """Finds instruments from the same recording by the correlation of their notes."""
 
     def __init__(self) -> None:
         self._spectra: dict[str, dict[int, NDArray[np.complex128]]] = {}
@@ -306,11 +307,11 @@ class Ear:
 
 
 def choose(synths: dict[str, Synth], samples: dict[str, dict[int, set[str]]]) -> list[Instrument]:
-    """Choose every program as Fluid plays it, and as MuseScore does where it differs.
+    """Choose every program in Fluid's version, and in MuseScore's version if it differs.
 
-    MuseScore General adapts Fluid R3. Its version of a program is dropped when it uses samples of
-    Fluid's version by name; and of each family any instrument that sounds like one chosen before
-    it.
+    MuseScore General adapts Fluid R3. Its version of a program is dropped if it uses samples of
+    Fluid's version, by name. In each family an instrument is also dropped if it sounds like one
+    chosen before it.
     """
     chosen: list[Instrument] = []
     ear = Ear()
@@ -333,7 +334,7 @@ def choose(synths: dict[str, Synth], samples: dict[str, dict[int, set[str]]]) ->
 
 
 def check_split(instruments: list[Instrument], samples: dict[str, dict[int, set[str]]]) -> None:
-    """Stop if a sample is heard in both splits."""
+    """Stop if a sample is used in both splits."""
     heard: dict[str, set[str]] = {"train": set(), "valid": set()}
     for program, font in instruments:
         heard[program.split] |= samples[font][program.number]
@@ -342,7 +343,7 @@ def check_split(instruments: list[Instrument], samples: dict[str, dict[int, set[
 
 
 def plan(instruments: list[Instrument]) -> dict[Instrument, list[Note]]:
-    """Share each family's notes out evenly, and spread an instrument's over its range."""
+    """Divide each family's notes evenly among instruments, and spread them over the range."""
     notes = {}
     for instrument in instruments:
         program, font = instrument
@@ -402,7 +403,7 @@ def encode(path: Path, tape: Audio) -> None:
 
 
 def with_serial(ogg: bytes, serial: int) -> bytes:
-    """Give an Ogg stream (RFC 3533) another serial; libsndfile draws one by the clock."""
+    """Set the serial of an Ogg stream (RFC 3533); libsndfile derives one from the clock."""
     pages = []
     position = 0
     while position < len(ogg):
@@ -428,7 +429,7 @@ def ogg_checksum(page: bytes) -> int:
 
 
 def write_index(folder: Path, notes: dict[Instrument, list[Note]]) -> None:
-    """Write index.csv (a row a note; `start` in samples) and SHA256SUMS."""
+    """Write index.csv (one row per note; `start` in samples) and SHA256SUMS."""
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -1,14 +1,13 @@
-"""Say what sounds are, with the weights of a finished run of ablation.py.
+"""Classify sounds with the weights of a finished run of ablation.py.
 
     python recipes/classify.py OUT/runs/NAME/model.safetensors FILE...
     python recipes/classify.py MODEL FILE... --whole --views 4 --out found.csv
 
-The file of weights holds the run's config: the same backbone and features are made again, and
-nothing is to be set. Files of any rate and any number of channels are mixed and resampled to the
-run's, and cut or padded to the length that it trained on; with --whole a long file is cut into
-windows of that length, whose scores are averaged. Of a run of ``--task tags`` each class has a
-probability of its own. A file that cannot be read is named at the end,
-and the others are classified.
+The file of weights holds the run's config, from which backbone and features are made, so no
+settings are needed. Files of any rate and number of channels are mixed and resampled, and cut or
+padded to the length of the training. With --whole a long file is cut into windows of that length,
+whose scores are averaged. For a run of ``--task tags`` each class has its own probability. Files
+that cannot be read are listed at the end; the others are classified.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ SIZE = 64_000  # samples of a note in training
 
 
 def load(path: Path) -> tuple[torch.nn.Module, augspec.Frontend, list[str], dict[str, Any]]:
-    """Make the model and the front end of a run again.
+    """Rebuild the model and the front end of a run.
 
     Raises:
-        ValueError: If the file is no run's weights.
+        ValueError: If the file does not hold a run's weights.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -67,7 +66,7 @@ def read(path: Path, sample_rate: int) -> torch.Tensor:
 
 
 def cut(waveform: torch.Tensor, whole: bool) -> torch.Tensor:
-    """Give the middle of an example as ``(1, 1, SIZE)``, or all of it as windows of that length."""
+    """Return the middle of an example as ``(1, 1, SIZE)``, or all of it as such windows."""
     time = waveform.shape[-1]
     if not whole or time <= SIZE:
         middle: torch.Tensor = T.CenterCrop(SIZE).eval()(waveform)
@@ -77,7 +76,7 @@ def cut(waveform: torch.Tensor, whole: bool) -> torch.Tensor:
 
 
 class Found(NamedTuple):
-    """The probability of every class for each file, and what could not be read."""
+    """The probability of every class for each file, and the files that could not be read."""
 
     classes: list[str]
     scores: dict[str, list[float]]
@@ -85,7 +84,7 @@ class Found(NamedTuple):
 
 
 def score(files: list[Path], checkpoint: Path, *, whole: bool = False, views: int = 1) -> Found:
-    """Give the probabilities of the classes of each file that can be read."""
+    """Return the probabilities of the classes of each file that can be read."""
     model, frontend, classes, config = load(checkpoint)
     failed: dict[str, str] = {}
 
@@ -96,7 +95,7 @@ def score(files: list[Path], checkpoint: Path, *, whole: bool = False, views: in
             except (ValueError, OSError) as error:
                 failed[str(path)] = str(error)
                 continue
-            # Some windows at a time: an hour of sound is 900 of them.
+            # Some windows at a time: an hour of sound has 900.
             for part in waveform.split(32):
                 source = torch.full((len(part),), number)
                 yield {"waveform": part, "source": source, "index": source}
@@ -115,12 +114,12 @@ def score(files: list[Path], checkpoint: Path, *, whole: bool = False, views: in
 def classify(
     files: list[Path], checkpoint: Path, top: int, **options: Any
 ) -> list[tuple[str, list[str]]]:
-    """Give the ``top`` classes of each file with their probabilities."""
+    """Return the ``top`` classes of each file with their probabilities."""
     return best(score(files, checkpoint, **options), top)
 
 
 def best(found: Found, top: int) -> list[tuple[str, list[str]]]:
-    """Give the ``top`` classes of each file as texts."""
+    """Return the ``top`` classes of each file as texts."""
     rows = []
     for path, shares in found.scores.items():
         order = sorted(range(len(shares)), key=lambda place: -shares[place])[:top]
@@ -130,7 +129,7 @@ def best(found: Found, top: int) -> list[tuple[str, list[str]]]:
 
 
 def write(found: Found, path: Path) -> None:
-    """Write all probabilities as CSV, a row a file, or as JSON, by the suffix of ``path``."""
+    """Write all probabilities as CSV, one row per file, or as JSON, by the suffix of ``path``."""
     with path.open("w", encoding="utf-8", newline="") as file:
         if path.suffix == ".json":
             rows = {

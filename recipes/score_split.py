@@ -1,10 +1,10 @@
-"""Score the finished runs of a study on another split of NSynth, on which nobody chose.
+"""Score the finished runs of a study on another split of NSynth that was not used to choose arms.
 
     python recipes/score_split.py --split test --study FILE --root DIR --out OUT
 
-takes the words of the study's own command, and needs the weights in OUT/runs/NAME. `DIR` has
-`nsynth-test`, as it has `nsynth-train` and `nsynth-valid`. It trains nothing. Scores are kept in
-OUT/SPLIT, a file a run, and the table is OUT/SPLIT.md.
+takes the options of the study's command, and needs the weights in OUT/runs/NAME. `DIR` holds
+`nsynth-test` beside `nsynth-train` and `nsynth-valid`. It trains nothing. Scores are stored in
+OUT/SPLIT, one file per run, and the table is OUT/SPLIT.md.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from augspec.ablation.train import evaluate
 
 
 def score(place: Place, config: Config, split: str) -> dict[str, Any]:
-    """Score a run on a split, or read its score if it is there."""
+    """Score a run on a split, or read its stored score."""
     path = place.out / split / place.record(config).name
     if path.exists():
         return dict(read_json(path))
     record, weights = read_json(place.record(config)), place.folder(config) / "model.safetensors"
-    config = record["config"]  # with the numbers that features were normalised by
+    config = record["config"]  # with the mean and deviation of the features' normalisation
     whole = augspec.datasets.NSynth(str(place.root), split)
     notes = Notes(whole, range(len(whole)), config["task"])
     classes = class_names(augspec.datasets.NSynth(str(place.root), "train"), config["task"])
@@ -48,7 +48,7 @@ def score(place: Place, config: Config, split: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Score all rows by the seeds that every row has."""
+    """Score all rows for the seeds that every row has."""
     parser = argparse.ArgumentParser(description=__doc__, add_help=False)
     parser.add_argument("--split", default="test", choices=("test", "valid"))
     options, words = parser.parse_known_args()

@@ -1,10 +1,10 @@
-"""Train a classifier on augmented spectrograms: one loop, to be read top to bottom and copied.
+"""Train a classifier on augmented spectrograms: one loop to read from top to bottom and copy.
 
     python recipes/train.py --epochs 8 --out my_run
 
-The notes come with augspec; it takes a few minutes, on any device. Writes OUT/model.safetensors and
-OUT/frontend.yaml, which are all that is needed to use the network.
-To compare augmentations, with seeds and intervals, take ablation.py.
+The notes are part of augspec; training takes a few minutes on any device. It writes
+OUT/model.safetensors and OUT/frontend.yaml, which are enough to use the network. To compare
+augmentations, with seeds and intervals, use ablation.py.
 """
 
 import argparse
@@ -28,29 +28,29 @@ parser.add_argument("--out", type=Path, default=Path("out/train"), help="folder 
 options = parser.parse_args()
 
 # --- Settings, each with its reason ---------------------------------------------------------------
-batch_size = 32  # small, for 640 notes: 20 steps an epoch
+batch_size = 32  # small, because 640 notes give only 20 steps per epoch
 learning_rate = 2e-3  # the peak of one cycle of AdamW, usual for a small network from scratch
 weight_decay = 0.05
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # --- Data -----------------------------------------------------------------------------------------
-# An item is a dictionary with `waveform (channel, time)`, `label` and `index`. For sounds of your
-# own: augspec.datasets.AudioFolder("sounds", split_from="folder", split="train"); if they have
-# several labels each, the loss is binary_cross_entropy_with_logits. What belongs
-# together (an instrument, a speaker, a day) must be on one side of the split, or the score is a
-# memory test.
+# An item is a dictionary with `waveform (channel, time)`, `label` and `index`. For your own sounds
+# use augspec.datasets.AudioFolder("sounds", split_from="folder", split="train"); if they have
+# several labels each, use binary_cross_entropy_with_logits as the loss. All sounds of a group (an
+# instrument, a speaker, a day) must be in one split, otherwise the score only shows what the
+# network remembers.
 train = augspec.datasets.GMNotes("train")
 valid = augspec.datasets.GMNotes("valid")
 
 # --- From waveforms to augmented spectrograms, on the device of the batch -------------------------
-# Narrow ranges to begin with: an augmentation must not change what the label says.
+# Start with narrow ranges: an augmentation must not make the label wrong.
 frontend = augspec.Frontend(
     waveform=T.Chain([T.PitchShift((-1.0, 1.0)), T.RandomCrop(56_000), T.Gain((-12.0, 6.0))]),
     features=torch.nn.Sequential(
         F.LogMelSpectrogram(train.sample_rate, n_fft=1024, hop_length=512, n_mels=64),
         F.Normalize(
             mean=-36.0, std=37.0
-        ),  # of the notes' log-mel; fixed, so that level stays a cue
+        ),  # of the notes' log-mel; fixed, so that the level remains a cue
     ),
 )
 
@@ -60,8 +60,8 @@ model = augspec.create_backbone("resnet10t", num_classes=len(train.classes), in_
 model = model.to(memory_format=torch.channels_last).to(device)  # twice as fast on a CPU
 optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
 
-# The last batch is left out if it is not whole: batch norm does not like a batch of one. The draws
-# of the augmentation are hashes of seed, epoch and example, and need no random state.
+# Drop an incomplete last batch, because batch norm fails on a batch of one. The draws of the
+# augmentation are hashes of seed, epoch and example, and need no random state.
 batches = augspec.DeviceLoader(
     DataLoader(train, batch_size=batch_size, shuffle=True, drop_last=True),
     frontend,
@@ -88,7 +88,7 @@ for epoch in range(options.epochs):
         total += loss.detach()
     print(f"epoch {epoch + 1}: training loss {float(total) / len(batches):.3f}")
 
-# --- Score, once: whoever chooses an epoch by the scored notes is flattered by them ---------------
+# --- Score, once: choosing an epoch by the scored notes would bias the score ----------------------
 model.eval()
 frontend.eval()  # augmentation off: the plain features
 right = torch.zeros(len(train.classes))

@@ -62,7 +62,7 @@ def test_ragged_examples_come_out_as_if_alone():
     ("change", "error", "message"),
     [
         ({"index": None}, TypeError, "`index` cannot be collated"),
-        ({"frames": torch.zeros(3)}, KeyError, "`examples` must all have `frames`, number 0"),
+        ({"frames": torch.zeros(3)}, KeyError, "`examples` must all have `frames`, but number 0"),
         ({"index": torch.zeros(2)}, TypeError, "`index` cannot be collated"),
         ({"waveform": torch.zeros(2, 300)}, ValueError, "same number of channels"),
         ({"waveform": torch.zeros(300)}, ValueError, r"`waveform` must be \(channel, time\)"),
@@ -78,7 +78,7 @@ def test_collate_names_the_key_at_fault(change, error, message):
 def test_collate_refuses_no_examples_and_a_size_that_would_cut():
     with pytest.raises(ValueError, match="`examples` must hold at least one"):
         augspec.collate([])
-    with pytest.raises(KeyError, match="`examples` must all have `waveform`, number 0"):
+    with pytest.raises(KeyError, match="`examples` must all have `waveform`, but number 0"):
         augspec.collate([{"index": 0}])
     with pytest.raises(ValueError, match="`size` must be at least the longest example's 500"):
         augspec.collate(ragged(300, 500), size=499)

@@ -164,7 +164,7 @@ def test_a_list_alone_is_a_chain_or_features_in_a_row():
          r"Chain.transforms\[1\].Chain.transforms\[0\].Gain has no argument `db`; near.*: gain_db"),
         ("Gain: {gain_db: [3, -3]}", r"Gain: `gain_db` must be \(low, high\) with low <= high"),
         ("Gain: {gain_db: loud}", "Gain: `gain_db` must be a number or .low, high., got 'loud'"),
-        ("Normalize: {eps: 1e-5}", "Normalize: .*; `eps` is text: YAML wants a point and a sign"),
+        ("Normalize: {eps: 1e-5}", "Normalize: .*; `eps` is text: YAML needs a point and a sign"),
         ("Gain: {p: 2}", r"Gain: `p` must be a probability in \[0, 1\], got 2"),
         ("Gain: [1, 2]", "Gain must have a mapping of arguments by name, got a list"),
         ("Sequential: {}", "Sequential must be a list, got a dict"),

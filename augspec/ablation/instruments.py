@@ -123,7 +123,7 @@ class Groups:
         return parts
 
     def parts_of_seeds(self, arm: Sequence[Run], base: Sequence[Run]) -> Floats:
-        """Give each seed's parts: ``(seed, instrument)``."""
+        """Return each seed's parts: ``(seed, instrument)``."""
         per_class = self.notes @ self.members
         share = self.members @ (1 / per_class) / len(per_class)
         return np.stack(
@@ -145,7 +145,7 @@ class Ends(NamedTuple):
 
 
 def interval(differences: Floats, picks: Ints) -> Ends:
-    """Give the 95 % percentile interval over instruments and seeds.
+    """Return the 95 % percentile interval over instruments and seeds.
 
     The variance of a resample of n seeds is too small by the factor (n - 1) / n, so deviations are
     multiplied by the root of the inverse. With one seed the interval covers instruments only.
@@ -275,7 +275,7 @@ class Bootstrap:
         self.picks = rng.integers(seeds, size=(groups.resamples, seeds))
 
     def interval(self, pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> Interval:
-        """Give the 95 % interval of a difference of the score, a mean over pairs.
+        """Return the 95 % interval of a difference of the score, a mean over pairs.
 
         Args:
             pairs: The runs of an arm and those of its baseline, seed by seed; for several pairs

@@ -62,7 +62,7 @@ class Tagger(nn.Module):
         self.dense = nn.Linear(2 * WIDTH, num_classes)
 
     def forward(self, specgram: Tensor) -> Tensor:
-        """Give the logits."""
+        """Return the logits."""
         short = max(0, FRAMES - specgram.shape[-1])
         specgram = nn.functional.pad(specgram[..., :FRAMES], (0, short))
         held = self.norms[0](torch.log10(1.0 + 10_000.0 * specgram))

@@ -28,12 +28,7 @@ IMAGES = "images"  # an arm that trains on pictures written before training
 TAGS = "tags"  # several labels per sound
 TASKS = ("family", "pitch", "velocity", TAGS)
 KINDS = ("LogMelSpectrogram", "PCEN", "MFCC", "CQT", "MelSpectrogram", "Spectrogram")
-OURS = (
-    "kind",
-    "mean",
-    "std",
-    "to_db",
-)  # other settings are arguments of the feature class
+OURS = ("kind", "mean", "std", "to_db")  # the others are arguments of the feature class
 AUTO = "auto"  # a mean or std that is measured on the training notes
 # Settings for reading a user's own sounds, in this order.
 SOUNDS = ("seconds", "group", "separator", "table", "path", "label", "split", "scored")

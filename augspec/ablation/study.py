@@ -352,7 +352,7 @@ class Study:
 
     @property
     def place(self) -> Path:
-        """Give the folder of the results."""
+        """Return the folder of the results."""
         return Path("out") / self.data if self.out is None else self.out
 
 

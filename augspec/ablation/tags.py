@@ -58,7 +58,7 @@ def score_tags(labels: Sequence[Sequence[int]], scores: Any, classes: list[str])
 
 
 def multi_hot(labels: Sequence[Sequence[int]], count: int) -> NDArray[np.bool_]:
-    """Give lists of tags as ``(sound, tag)``."""
+    """Return lists of tags as ``(sound, tag)``."""
     truth = np.zeros((len(labels), count), bool)
     for row, own in zip(truth, labels, strict=True):
         row[list(own)] = True
@@ -96,7 +96,7 @@ class Rankings(Groups):
         return np.stack(found, axis=1)
 
     def parts_of_seeds(self, arm: Sequence[Run], base: Sequence[Run]) -> Floats:
-        """Give each seed's parts: ``(seed, instrument)``.
+        """Return each seed's parts: ``(seed, instrument)``.
 
         The part of an instrument is the change when only its sounds are scored by the other arm,
         the mean of both directions. The parts sum to the difference, up to interactions of sounds.

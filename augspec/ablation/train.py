@@ -89,7 +89,7 @@ class Training:
         except Exception as error:  # from zipfile, pickle or torch
             aside = path.replace(path.with_name("damaged-checkpoint.pt"))
             logger.warning(
-                "%s is damaged (%s); it is now %s, and its run begins anew",
+                "%s is damaged (%s); it is now %s, and its run starts again",
                 path,
                 str(error).split("\n")[0],
                 aside.name,

@@ -15,15 +15,7 @@ from augspec.datasets._progress import progress_bar
 
 _CHUNK = 1 << 18
 _TIMEOUT = 60.0  # seconds without a byte
-_TRANSIENT = (
-    408,
-    425,
-    429,
-    500,
-    502,
-    503,
-    504,
-)  # HTTP codes worth a retry
+_TRANSIENT = (408, 425, 429, 500, 502, 503, 504)  # HTTP codes worth a retry
 
 
 def download(

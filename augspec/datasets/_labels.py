@@ -31,7 +31,7 @@ class Labels:
         self._numbers = np.array([number for own in numbers for number in own], np.int64)
 
     def array(self) -> NDArray[Any]:
-        """Give the labels of all items: int64, or float32 ``(items, classes)``."""
+        """Return the labels of all items: int64, or float32 ``(items, classes)``."""
         if not self.is_multi_hot:
             return self._numbers
         labels = np.zeros((len(self._ends), self._count), np.float32)
@@ -40,7 +40,7 @@ class Labels:
         return labels
 
     def of(self, index: int) -> int | Tensor:
-        """Give the label of an item: an int, or a float32 tensor ``(classes,)``."""
+        """Return the label of an item: an int, or a float32 tensor ``(classes,)``."""
         numbers = self._numbers[self._ends[index - 1] if index else 0 : self._ends[index]]
         if not self.is_multi_hot:
             return int(numbers[0])

@@ -33,8 +33,8 @@ _MAX_END = 1 << 20
 def unpack(archive: Path, folder: Path, split: str, progress: bool = True) -> None:
     """Write the notes of an archive to ``folder/audio.packed``, with examples.json beside it.
 
-    The archive is read once, from its beginning to its end. No other file is written, whatever
-    names the archive holds. The result is put in place only if the whole archive is good. A pass
+    The archive is read once, from its beginning to its end. No other file is written, even if the
+    archive holds other names. The result is put in place only if the whole archive is good. A pass
     that was killed resumes with the notes decoded so far.
 
     Raises:

@@ -222,7 +222,7 @@ class PackWriter:
 
 
 def _label_size(kinds: list[Any]) -> dict[str, int]:
-    """Give the number of classes if every label is a tensor of that many floats."""
+    """Return the number of classes if every label is a tensor of that many floats."""
     if len(kinds) != 1 or kinds[0] is None:
         return {}
     dtype, shape = kinds[0]

@@ -49,9 +49,7 @@ def mean_std(
         >>> log_mel = F.LogMelSpectrogram(16_000, n_mels=40)
         >>> normalized = torch.nn.Sequential(log_mel, F.Normalize(*mean_std(notes, log_mel)))
     """
-    from augspec.frontend import (
-        Frontend,  # imported here, because it imports this package for its banks
-    )
+    from augspec.frontend import Frontend  # here, because it imports this package
 
     frontend = Frontend(features=getattr(features, "features", features)).to(device).eval()
     loader = DataLoader(dataset, int(batch_size), num_workers=int(workers), collate_fn=_waveforms)

@@ -46,7 +46,7 @@ def open_session(path: Path | None, config: Path | None, sample_rate: int | None
     """Open the sounds and the state that the command line names.
 
     Raises:
-        ValueError: If one of them is not there or not right.
+        ValueError: If one of them is missing or not valid.
         OSError: If a file cannot be read.
     """
     if config is None:

@@ -1,4 +1,4 @@
-"""The dialog of what can be added to a chain."""
+"""The dialog that adds transforms to a chain."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Adder"]
 
 
 class Adder:
-    """The dialog that lists what can be added.
+    """The dialog that lists the transforms to add.
 
     Args:
-        sounds: What can be picked.
+        sounds: The sounds that can be selected.
     """
 
     def __init__(self, sounds: Sounds) -> None:
@@ -31,7 +31,7 @@ class Adder:
             self._missing = ui.label().classes("text-xs text-gray-600")
 
     def open(self, stage: Stage, add: Callable[[type[T.RandomTransform]], None]) -> None:
-        """Show what there is for waveforms or spectrograms; what is chosen goes to ``add``."""
+        """Show the transforms of waveforms or of spectrograms; the selected one goes to ``add``."""
         self._stage, self._add = stage, add
         self._search.value = ""
         self._missing.text = _missing(stage, self._sounds)
@@ -58,7 +58,7 @@ class Adder:
             self._dialog.close()
             self._add(kind)
 
-        # A column of fixed height squeezes what may shrink, and the rows would lie on each other.
+        # `shrink-0`: in a column of fixed height, rows that may shrink would overlap.
         item = ui.item(on_click=choose).classes("w-full rounded px-2 py-1 shrink-0")
         with item, ui.item_section():
             ui.item_label(kind.__name__).classes("font-medium")

@@ -1,4 +1,4 @@
-"""The cards of a chain: a transform each, with its settings."""
+"""The cards of a chain: one per transform, with its settings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FIELD = "dense outlined debounce=400"
 
 
 class Cards:
-    """A list of steps that can be set, moved, taken out and added to.
+    """A list of steps that can be set, moved, removed and added.
 
     Args:
         steps: The steps; they are edited.
-        stage: What they are for.
-        rates: Gives the sample rate at a place.
+        stage: Waveforms or spectrograms.
+        rates: Returns the sample rate at a step.
         page: ``changed`` is called after each change, ``adder`` is opened, and ``faults`` keeps a
             label for each step.
     """
@@ -186,7 +186,7 @@ def _range(
     def slide(event: Any) -> None:
         for place, end in enumerate(("min", "max")):
             position = event.args[end]
-            if position != window.position(own[place]):  # the thumb that was moved
+            if position != window.position(own[place]):  # the moved thumb
                 own[place] = window.value(position)
                 show(place, own[place])
         change([*own])
@@ -246,7 +246,7 @@ def _as_number(control: Control, value: float | None) -> Any:
 
 
 def _text(control: Control, value: Any, change: Callable[[Any], None]) -> None:
-    """Set what has no control of its own, as YAML."""
+    """Set an argument without a control, as YAML."""
     shown = "" if value is None else yaml.safe_dump(value, default_flow_style=True, width=10_000)
     shown = shown.strip().removesuffix("...").strip()
     field = ui.input(label=control.name, value=shown).props(_FIELD).classes("w-full")
@@ -257,7 +257,7 @@ def _text(control: Control, value: Any, change: Callable[[Any], None]) -> None:
 
 
 def _read(text: str | None) -> Any:
-    """Read YAML; what is none stays text, which the constructor refuses in its own words."""
+    """Read YAML; invalid YAML stays text, for which the constructor raises a clear error."""
     text = (text or "")[:2000]
     try:
         return parse_yaml(text)

@@ -1,4 +1,4 @@
-"""The state of the page: steps with settings, as a front end, and as configs make it."""
+"""The state of the page: steps with settings, and conversion to front ends and configs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FEATURES = {"LogMelSpectrogram": {"n_fft": 1024, "hop_length": 256, "n_mels": 80
 
 @dataclass(eq=False)
 class Step:
-    """A transform of the chain with its settings, right or wrong.
+    """A transform of the chain with its settings, valid or not.
 
     Args:
         name: Its class.
-        values: An entry for each argument but rates, as configs have them; transforms inside are
-            steps, and a bank is a list of names of sounds, or what a config said.
+        values: An entry for each argument except rates, in the form of configs; transforms inside
+            are steps, and a bank is a list of names of sounds, or the value of a config.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Step:
         """Write the step as `augspec.from_config` reads it.
 
         Args:
-            rate: Sample rate in Hz at this place.
-            sounds: Where banks take their files from.
+            rate: Sample rate in Hz at this step.
+            sounds: Source of the files of banks.
         """
         arguments: dict[str, Any] = {}
         for control in controls_of(self.kind):
@@ -61,7 +61,7 @@ class Step:
         return {self.name: arguments}
 
     def faults(self, rate: int, sounds: Sounds) -> dict[Step, str]:
-        """Say which settings are refused, here or inside, in the words of the constructor."""
+        """List the errors of constructors for wrong settings, here or inside."""
         inside = [step for value in self.values.values() for step in _steps_in(value)]
         found: dict[Step, str] = {}
         for step in inside:
@@ -82,7 +82,7 @@ def _steps_in(value: Any) -> list[Step]:
 
 
 def _check_plain(name: str, value: Any) -> None:
-    """Refuse classes in typed text: a bank there could read any file."""
+    """Raise for classes in typed text, because a bank in it could read any file."""
     if isinstance(value, Mapping):
         if any(not isinstance(key, str) or not key[:1].islower() for key in value):
             raise ValueError(f"`{name}` must be numbers and words, got {value!r:.60}")
@@ -93,7 +93,7 @@ def _check_plain(name: str, value: Any) -> None:
 
 def _bank(value: Any, rate: int, sounds: Sounds) -> Any:
     if not isinstance(value, list):
-        return value  # a config's own, or None
+        return value  # a bank of a config, or None
     if not value:
         return None
     if not isinstance(sounds, Folder):
@@ -104,17 +104,17 @@ def _bank(value: Any, rate: int, sounds: Sounds) -> Any:
 
 @dataclass
 class Setup:
-    """All that the page shows depends on.
+    """All values that determine the content of the page.
 
     Args:
         waveform: Transforms of the waveform.
         specgram: Transforms of the spectrogram.
-        features: Configs of the features, one after the other.
-        fuse: As `augspec.Frontend` has it.
-        seed: Of the draws.
-        draws: How many.
+        features: Configs of the features, in order.
+        fuse: As in `augspec.Frontend`.
+        seed: Seed of the draws.
+        draws: Number of draws.
         sound: Name of the sound.
-        start: Second at which a long sound is heard from.
+        start: Start in seconds of the part of a long sound.
     """
 
     sound: str
@@ -129,7 +129,7 @@ class Setup:
     start: float = 0.0
 
     def rates(self, rate: int) -> list[int]:
-        """Say what the sample rate is before each transform of the waveform, and behind the last.
+        """Return the sample rate before each transform of the waveform, and after the last.
 
         A `augspec.transforms.Resample` changes it.
         """
@@ -140,7 +140,7 @@ class Setup:
         return found
 
     def feature_settings(self) -> dict[str, Any]:
-        """Give the arguments of the first feature: changing them changes the setup."""
+        """Return the arguments of the first feature: changing them changes the setup."""
         (arguments,) = self.features[0].values()
         own: dict[str, Any] = arguments
         return own
@@ -163,7 +163,7 @@ class Setup:
         }
 
     def faults(self, sounds: Sounds) -> dict[Step, str]:
-        """Say which steps are refused, and why."""
+        """List the steps with errors, and the errors."""
         rates = self.rates(sounds.sample_rate)
         found: dict[Step, str] = {}
         for step, rate in zip(self.waveform, rates, strict=False):
@@ -176,14 +176,14 @@ class Setup:
         """Make the front end.
 
         Raises:
-            ValueError: If a setting is refused.
+            ValueError: If a setting is not valid.
         """
         made: Frontend = from_config(self.config(sounds))
         return made
 
 
 def opening(sounds: Sounds) -> Setup:
-    """Make the state that a page opens with: a chain that is heard and seen at once."""
+    """Make the first state of a page: a chain with an effect that is heard and seen."""
     setup = Setup(sounds.first)
     rate = sounds.sample_rate
     pitch = new_step(T.PitchShift, "waveform", sounds, rate)
@@ -195,7 +195,7 @@ def opening(sounds: Sounds) -> Setup:
 
 
 def new_step(kind: type[T.RandomTransform], stage: Stage, sounds: Sounds, rate: int) -> Step:
-    """Make a step of a class with the settings one begins with: defaults, else typical ones."""
+    """Make a step of a class with default settings, or typical ones without a default."""
     controls = controls_of(kind)
     others = [c for c in controls if c.kind not in ("rate", "bank", "steps")]
     needs_example = any(c.default is Parameter.empty for c in others)
@@ -237,7 +237,7 @@ def _below_nyquist(control: Control, value: Any, rate: int) -> Any:
 
 
 def to_data(control: Control, value: Any) -> Any:
-    """Write a value as a config has it; a constant range as its two ends."""
+    """Convert a value to the form of configs; a constant range to its two ends."""
     if control.kind == "range" and isinstance(value, int | float):
         return [value, value] if control.whole else [float(value), float(value)]
     if isinstance(value, Mapping):
@@ -248,7 +248,7 @@ def to_data(control: Control, value: Any) -> Any:
 
 
 def windows(step: Step, rate: int, sounds: Sounds) -> dict[str, Window]:
-    """Choose the sliders of a step's ranges, from the settings that it has now."""
+    """Choose the sliders of a step's ranges, from its present settings."""
     found = {}
     for control in controls_of(step.kind):
         value: Any = step.values.get(control.name)

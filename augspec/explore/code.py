@@ -1,4 +1,4 @@
-"""What the copy buttons copy: the front end as Python and as YAML."""
+"""The text for the copy buttons: the front end as Python and as YAML."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def yaml_of(frontend: Frontend) -> str:
 
 
 def python_of(frontend: Frontend, setup: Setup, sounds: Sounds) -> str:
-    """Write a program that makes the front end, and the draws that the page shows.
+    """Write a program that makes the front end and the draws of the page.
 
     Args:
-        frontend: What the setup describes.
+        frontend: The front end of the setup.
         setup: The state of the page.
-        sounds: Where its sound comes from.
+        sounds: Source of its sound.
     """
-    # Without defaults: the program is read, and runs with this release.
+    # Without defaults: the program is for readers, and runs with this release.
     arguments = describe(frontend, defaults=False)["Frontend"]
     lines = [f"    {name}={_expression(value, 4)},\n" for name, value in arguments.items()]
     read = sounds.code(setup.sound, setup.start)
@@ -54,7 +54,7 @@ def python_of(frontend: Frontend, setup: Setup, sounds: Sounds) -> str:
 
 
 def _expression(value: Any, indent: int) -> str:
-    """Write data of a config, of which classes are calls."""
+    """Write data of a config as Python, with classes as calls."""
     if isinstance(value, Mapping):
         if len(value) == 1 and (called := _called(next(iter(value)))):
             return _call(called, next(iter(value.values())), indent)
@@ -71,7 +71,7 @@ def _expression(value: Any, indent: int) -> str:
 
 
 def _chain(config: list[Any], inside: list[str], indent: int) -> str:
-    """Write a list of transforms or of features, a line each."""
+    """Write a list of transforms or of features, one per line."""
     is_transforms = next(iter(config[0])) in T.__all__
     pad = " " * (indent + 4)
     body = "".join(f"{pad}{one},\n" for one in inside)
@@ -85,14 +85,14 @@ def _call(called: str, arguments: Any, indent: int) -> str:
     inside = []
     for name, value in arguments.items():
         text = _expression(value, indent + 4)
-        if name == "transforms":  # any list will do
+        if name == "transforms":  # any list has the same form
             text = text.removeprefix("T.Chain(").removesuffix(")")
         inside.append(f"{name}={text}")
     return _within(f"{called}(", inside, ")", indent)
 
 
 def _within(start: str, inside: list[str], end: str, indent: int) -> str:
-    """Write what is between brackets in one line, or in a line each where that is too long."""
+    """Write items in brackets on one line, or one per line if that is too long."""
     line = f"{start}{', '.join(inside)}{end}"
     if len(line) + indent <= _WIDTH and "\n" not in line:
         return line
@@ -101,7 +101,7 @@ def _within(start: str, inside: list[str], end: str, indent: int) -> str:
 
 
 def _called(name: str) -> str:
-    """Say how a class is called, or nothing for a plain key."""
+    """Return the name of a class in code, or nothing for a plain key."""
     if name in T.__all__:
         return f"T.{name}"
     if name in features.__all__:

@@ -1,4 +1,4 @@
-"""What a class lets one set, read from its signature and its docstring; and where sliders end."""
+"""The settings of a class, from its signature and docstring, and the ends of sliders."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["Control", "Window", "controls_of", "families", "hint_of", "offered",
 Stage = Literal["waveform", "specgram"]
 Kind = Literal["range", "number", "switch", "choice", "steps", "bank", "rate", "text"]
 
-# Where sliders end, where twice the default is not what one wants to hear. What a class declares
-# may be narrower, and limits may depend on the sample rate: constructors may refuse a part of it.
+# Ends of sliders, where twice the default is not a useful end. The limits of a class may be
+# narrower or depend on the sample rate, so constructors may reject a part.
 _WINDOWS: dict[str, tuple[float, float]] = {
     "semitones": (-12.0, 12.0),
     "rate": (0.5, 2.0),
@@ -49,12 +49,12 @@ class Control:
 
     Args:
         name: The argument.
-        kind: How it is set; ``"text"`` is whatever YAML can hold.
-        default: What the constructor takes if it is left out; ``Parameter.empty`` for nothing.
+        kind: Type of the control; ``"text"`` takes any YAML.
+        default: Default of the argument; ``Parameter.empty`` without one.
         whole: Whether its numbers are whole.
         optional: Whether it may be None.
         choices: The strings that may be chosen.
-        hint: What the docstring says of it.
+        hint: Its description in the docstring.
         unit: Unit of a range, as declared.
         limits: Lowest and highest bound of a range, as declared; infinite where there is none.
     """
@@ -73,7 +73,7 @@ class Control:
 def offered(stage: Stage, *, files: bool) -> list[type[T.RandomTransform]]:
     """List the public transforms that one sound, or its spectrogram, can go through.
 
-    What mixes the examples of a batch is left out.
+    Transforms that mix the examples of a batch are left out.
 
     Args:
         stage: Waveforms or spectrograms.
@@ -106,7 +106,7 @@ def families(
 
 
 def hint_of(kind: type) -> str:
-    """Give the first sentence of a class's docstring, without markup."""
+    """Return the first sentence of a class's docstring, without markup."""
     return _plain((inspect.getdoc(kind) or "").partition("\n")[0])
 
 
@@ -165,7 +165,7 @@ def _kind(name: str, parts: Sequence[Any], inside: Sequence[Any]) -> Kind:
 
 
 def _said(kind: type) -> dict[str, str]:
-    """Give what the ``Args`` of a docstring say."""
+    """Return the ``Args`` of a docstring, by name."""
     lines = (inspect.getdoc(kind) or "").partition("\nArgs:\n")[2].splitlines()
     found: dict[str, str] = {}
     name = ""
@@ -191,7 +191,7 @@ class Window:
     Args:
         low: Its left end.
         high: Its right end.
-        whole: Whether only whole numbers are meant.
+        whole: Whether it has only whole numbers.
     """
 
     low: float
@@ -203,11 +203,11 @@ class Window:
 
     @property
     def is_log(self) -> bool:
-        """Whether equal ways are equal ratios, as for frequencies."""
+        """Whether the scale is logarithmic, as for frequencies."""
         return self.low > 0 and self.high / self.low >= 20
 
     def position(self, value: float) -> int:
-        """Say where a value is; one outside is at the end."""
+        """Return the position of a value; a value outside is at the end."""
         value = min(max(value, self.low), self.high)
         if self.low == self.high:
             return 0
@@ -218,7 +218,7 @@ class Window:
         return round(share * self.POSITIONS)
 
     def value(self, position: float) -> float:
-        """Give the value at a position, as round as the slider is fine."""
+        """Return the value at a position, rounded to the slider's resolution."""
         share = min(max(position / self.POSITIONS, 0.0), 1.0)
         if self.is_log:
             value = self.low * (self.high / self.low) ** share
@@ -232,7 +232,7 @@ class Window:
 
 
 def window_of(control: Control, start: Sequence[float], accepts: Callable[[Any], bool]) -> Window:
-    """Choose the ends of a range's slider: all between them is accepted, if the range itself is.
+    """Choose the ends of a range's slider, within the values that the constructor accepts.
 
     Args:
         control: The argument.
@@ -249,7 +249,7 @@ def window_of(control: Control, start: Sequence[float], accepts: Callable[[Any],
 
 
 def _furthest(start: float, end: float, accepts: Callable[[Any], bool]) -> float:
-    """Go as far as is accepted from ``start`` towards ``end``, to three digits."""
+    """Find the last accepted value from ``start`` towards ``end``, to three digits."""
     kind = type(start)
     if accepts(kind(end)):
         return kind(end)

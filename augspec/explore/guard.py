@@ -1,9 +1,9 @@
 """Requests from this machine's own pages only.
 
-A server on 127.0.0.1 is out of reach for other machines, but not for the pages that a browser on
-this machine shows. A page of another site can send requests to it, open a web socket to it or put
-it into a frame; and it can read answers once its own name resolves to 127.0.0.1 (DNS rebinding).
-Such requests carry the other site's name in ``Origin`` or ``Host``.
+Other machines cannot reach a server on 127.0.0.1, but web pages in a browser on this machine can. A
+page of another site can send requests to it, open a web socket to it or embed it in a frame. It can
+also read answers if its own name resolves to 127.0.0.1 (DNS rebinding). Such requests carry the
+other site's name in ``Origin`` or ``Host``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _NAMES = ("127.0.0.1", "localhost", "::1")
-# Nothing is fetched from elsewhere, and no other page may show this one. NiceGUI's framework, Vue,
-# makes functions of the templates that come with it: hence `unsafe-eval`.
+# Load nothing from other sites, and let no other page embed this one. `unsafe-eval` is needed
+# because Vue, NiceGUI's framework, compiles its templates to functions.
 _HEADERS = {
     b"content-security-policy": b"default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
     b"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
@@ -32,7 +32,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Let requests of this machine through to an ASGI application, and no others.
+    """Pass only requests of this machine to an ASGI application.
 
     Args:
         app: The application.
@@ -42,7 +42,7 @@ class Guard:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it."""
+        """Answer a request, or reject it."""
         if scope["type"] == "lifespan" or is_local(scope["headers"]):
             await self.app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
@@ -55,7 +55,7 @@ class Guard:
 
 
 def is_local(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Say whether a request names this machine, and comes from its own page if from any."""
+    """Return whether a request names this machine and comes from its page or from no page."""
     hosts = [value.decode("latin-1") for name, value in headers if name.lower() == b"host"]
     origins = [value.decode("latin-1") for name, value in headers if name.lower() == b"origin"]
     if len(hosts) != 1 or _name_of(f"//{hosts[0]}") not in _NAMES:

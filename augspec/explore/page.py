@@ -21,8 +21,8 @@ from augspec.explore.sounds import SECONDS
 
 __all__ = ["Page"]
 
-# A player that plays goes on at the same place when it gets another sound, so that a slider is
-# heard while it is moved. To set a source stops a player without the event `pause`.
+# A playing player continues at the same position when it gets a new sound, so that the user hears a
+# slider while moving it. Setting a source stops a player without the event `pause`.
 _PLAY_ON = {
     "play": "event => { event.target.dataset.plays = 1; }",
     "pause": "event => { delete event.target.dataset.plays; }",
@@ -35,10 +35,10 @@ _COPY = """() => navigator.clipboard.writeText(document.getElementById('%s').tex
 
 
 class Page:
-    """What one browser tab shows.
+    """The content of one browser tab.
 
     Args:
-        session: What the tabs share.
+        session: The state that all tabs share.
     """
 
     def __init__(self, session: Session) -> None:
@@ -60,11 +60,11 @@ class Page:
                 with ui.column().classes("w-full gap-3 min-w-0"):
                     self._draws()
                     self._code()
-        # Often, and cheap where nothing was set: a change must be heard at once.
+        # Check often, so that a change is heard at once; without a change it costs little.
         ui.timer(0.02, self._work)
 
     def changed(self) -> None:
-        """Take note that something was set: the draws are made anew."""
+        """Mark the draws as outdated after a change of settings."""
         self._stale = True
         self._grid.props["aria-busy"] = "true"
         self._spinner.visible = True
@@ -78,7 +78,7 @@ class Page:
             self._file()
 
     def _file(self) -> None:
-        """Put a button that opens a YAML or JSON file in place of the chain."""
+        """Add a button that replaces the chain by a YAML or JSON file."""
 
         async def opened(event: Any) -> None:
             content = await event.file.read()
@@ -112,7 +112,7 @@ class Page:
         with ui.column().classes("w-full gap-1"):
             with ui.row().classes("w-full items-center gap-1 flex-nowrap"):
                 choices = self.sounds.choices
-                if self.setup.sound not in choices:  # a recording that is not kept any more
+                if self.setup.sound not in choices:  # a recording that was removed
                     self.setup.sound = self.sounds.first
                 picked = ui.select(choices, value=self.setup.sound, with_input=True)
                 picked.props('dense outlined aria-label="Sound"').classes("grow min-w-0")
@@ -137,7 +137,7 @@ class Page:
             self.changed()
 
     def _microphone(self) -> None:
-        """Put a button that records; what was recorded is picked."""
+        """Add a button that records from the microphone and selects the recording."""
         ui.add_head_html(SCRIPT)
         button = ui.button(icon="mic").props('flat dense round aria-label="Record"')
         call = f"() => window.augspecRecord({self.sounds.sample_rate}, {SECONDS})"
@@ -161,7 +161,7 @@ class Page:
     def _show_length(self) -> None:
         try:
             seconds = self.sounds.seconds(self.setup.sound)
-        except (ImportError, ValueError, OSError):  # `_work` says what is wrong
+        except (ImportError, ValueError, OSError):  # `_work` shows the error
             seconds = 0.0
         is_long = seconds > SECONDS
         part = f"; {SECONDS} s from the slider's place are heard" if is_long else ""
@@ -256,7 +256,7 @@ class Page:
         ui.download.content(self._texts["YAML"].text, "frontend.yaml")
 
     async def _work(self) -> None:
-        """Make the draws if something was set since; nothing is shown of a chain with a fault."""
+        """Compute the draws after a change of settings; a chain with an error shows none."""
         if not self._stale:
             return
         self._stale = False
@@ -275,7 +275,7 @@ class Page:
                 return Rendering(frontend, waveform, rates, *job[2:])
 
             rendering = await run.io_bound(hear)
-            if rendering is None:  # the server stops
+            if rendering is None:  # the server is stopping
                 return
             self._fault.text = ""
             self._texts["Python"].text, self._texts["YAML"].text = python, config
@@ -288,7 +288,7 @@ class Page:
             self._show_busy()
 
     async def _draw(self, rendering: Rendering) -> None:
-        """Show the pictures one after the other; what was set meanwhile is heard first."""
+        """Show the pictures one by one; after a new change, its sounds come first."""
         pictures = rendering.draw()
         for card in [*self._versions]:
             if self._stale or (picture := await run.io_bound(next, pictures, None)) is None:
@@ -296,7 +296,7 @@ class Page:
             card.show_picture(f"/made/{self._session.store.put(picture, 'png')}")
 
     def _build(self) -> Frontend | None:
-        """Make the front end, or say at the settings what they are refused for."""
+        """Make the front end, or show errors beside the settings."""
         found = self.setup.faults(self.sounds)
         self.faults = {step: label for step, label in self.faults.items() if not label.is_deleted}
         for step, label in self.faults.items():
@@ -346,7 +346,7 @@ class _VersionCard:
             self._about = ui.label().classes("text-xs whitespace-pre-line text-gray-700")
 
     def show(self, title: str, version: Version, sound: str) -> None:
-        """Let a version be heard in place of the one before."""
+        """Load the sound of a new version into the player."""
         self._title.text = title
         self._picture.props["alt"] = f"Waveform above spectrogram. {title}"
         if self._player.props["src"] != sound:
@@ -360,5 +360,5 @@ class _VersionCard:
         self._picture.props["src"] = picture
 
     def delete(self) -> None:
-        """Take the card out of the page."""
+        """Remove the card from the page."""
         self._card.delete()

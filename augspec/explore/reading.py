@@ -21,14 +21,14 @@ __all__ = ["read_file", "sample_rate_of", "setup_of"]
 
 
 def setup_of(obj: Any, sound: str) -> Setup:
-    """Make the state of what a config describes.
+    """Make the state from the object of a config.
 
     Args:
-        obj: What `augspec.load` gave: a front end, a transform or features.
+        obj: The result of `augspec.load`: a front end, a transform or features.
         sound: Name of the sound to begin with.
 
     Raises:
-        ValueError: If it is none of these, or holds what only a batch can go through.
+        ValueError: If it is none of these, or holds transforms that need a batch.
     """
     config: dict[str, Any]
     if isinstance(obj, T.RandomTransform):
@@ -48,22 +48,22 @@ def setup_of(obj: Any, sound: str) -> Setup:
         features=_features_of(config["features"]),
         fuse=config.get("fuse", "auto"),
     )
-    made.feature_settings().pop("sample_rate", None)  # that of the sounds
+    made.feature_settings().pop("sample_rate", None)  # the rate of the sounds
     return made
 
 
 def read_file(content: bytes, sounds: Sounds, sound: str) -> Setup:
-    """Make the state of a YAML or JSON file that was opened in the page.
+    """Make the state from a YAML or JSON file that was opened in the page.
 
-    The file may be another person's: it names no file but the sounds of the list.
+    The file may come from another person, so it may only name sounds of the list.
 
     Args:
         content: The file.
-        sounds: Which files a bank may hold.
+        sounds: The files that a bank may hold.
         sound: Name of the sound to begin with.
 
     Raises:
-        ValueError: If it is no config of augspec's own classes, or names another file.
+        ValueError: If it is not a config of augspec's own classes, or names another file.
     """
     try:
         data = parse_yaml(content.decode("utf-8"))
@@ -75,7 +75,7 @@ def read_file(content: bytes, sounds: Sounds, sound: str) -> Setup:
 
 
 def _check_files(data: Any, sounds: Sounds) -> None:
-    """Refuse what would read a file that is not in the list."""
+    """Raise for configs that would read a file that is not in the list."""
     if isinstance(data, list):
         for own in data:
             _check_files(own, sounds)
@@ -100,7 +100,7 @@ def _check_bank(arguments: Any, sounds: Sounds) -> None:
 
 
 def _ends(paths: list[str]) -> set[str]:
-    """Give the last parts of paths, to look at few of a long list of sounds."""
+    """Return the last parts of paths, so that only few of many sounds are compared."""
     return {Path(path).name for path in paths}
 
 
@@ -115,7 +115,7 @@ def _features_of(config: Any) -> list[dict[str, Any]]:
 
 
 def sample_rate_of(obj: nn.Module) -> int | None:
-    """Say which sample rate a front end, a transform or a feature is made for, if it does."""
+    """Return the sample rate of a front end, a transform or a feature, or None."""
     for module in obj.modules():
         for name in ("orig_freq", "sample_rate"):
             if isinstance(rate := getattr(module, name, None), int):
@@ -124,7 +124,7 @@ def sample_rate_of(obj: nn.Module) -> int | None:
 
 
 def _steps_of(config: Any) -> list[Step]:
-    """Make steps of a list, of a chain or of one transform."""
+    """Make steps from a list, a chain or one transform."""
     if isinstance(config, list):
         return [_step_of(one) for one in config]
     if list(config) == ["Chain"]:

@@ -1,4 +1,4 @@
-"""Recordings from the microphone: the browser's part, and what the server takes of it."""
+"""Recordings from the microphone: the code for the browser, and reading of the result."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from augspec.explore.sounds import SECONDS
 
 __all__ = ["SCRIPT", "most_bytes", "waveform_of"]
 
-#: Defines ``augspecRecord(rate, seconds)``, which starts a recording or ends the one that runs. The
-#: browser decodes and resamples: an offline context gives what it decodes its own rate.
+#: Defines ``augspecRecord(rate, seconds)``, which starts a recording or stops the running one. The
+#: browser decodes and resamples: an offline context converts decoded audio to its own rate.
 SCRIPT = """<script>
 window.augspecRecord = async (rate, seconds) => {
   if (window.augspecRecorder) { window.augspecRecorder.stop(); return; }
@@ -47,12 +47,12 @@ window.augspecRecord = async (rate, seconds) => {
 
 
 def most_bytes(sample_rate: int) -> int:
-    """Say how large a recording may be."""
+    """Return the largest size of a recording."""
     return 4 * SECONDS * sample_rate
 
 
 def waveform_of(content: bytes, sample_rate: int) -> Tensor:
-    """Read what the browser sent: samples of one channel as float32, lowest byte first.
+    """Read samples from the browser: one channel of little-endian float32.
 
     Shape:
         Returns ``(1, time)``.

@@ -1,4 +1,4 @@
-"""The original and its draws as pictures, as sound and in words."""
+"""The original and its draws as pictures, sound and text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Rendering", "Version", "render"]
 
 _SIZE = (4.4, 3.5)  # inches
 _DPI = 130
-# Two tabs draw in two threads, and matplotlib is not made for that.
+# Two tabs draw in two threads, and matplotlib is not thread-safe.
 _DRAWING = threading.Lock()
 
 
@@ -33,9 +33,9 @@ class Version:
     """One version of a sound.
 
     Args:
-        about: What was drawn for it, a line a transform.
+        about: Its drawn parameters, one line per transform.
         sound: A wav file.
-        gain_db: By how much the sound was turned down so as not to clip.
+        gain_db: Reduction of the level in dB that avoids clipping.
         picture: Waveform and spectrogram, a PNG file; empty until it is drawn.
     """
 
@@ -46,20 +46,20 @@ class Version:
 
 
 class Rendering:
-    """The original, then draw after draw: first to hear, then to see.
+    """The original and its draws: sounds first, pictures later.
 
-    Sounds are made on construction. Pictures take several times as long, and `draw` makes them
+    The constructor computes the sounds. Pictures take several times as long, so `draw` makes them
     later. The draws are those of ``augspec.example_keys(seed, 0, range(draws))``.
 
     Args:
-        frontend: What they go through.
+        frontend: The front end to apply.
         waveform: The sound, ``(channel, time)``.
-        sample_rates: In Hz, before and behind the transforms of the waveform.
-        seed: Of the draws.
-        draws: How many.
+        sample_rates: Sample rates in Hz before and after the transforms of the waveform.
+        seed: Seed of the draws.
+        draws: Number of draws.
 
     Raises:
-        ValueError: If the sound cannot go through, or does not come out as numbers.
+        ValueError: If the front end fails for the sound, or the result is not finite.
     """
 
     def __init__(
@@ -123,12 +123,12 @@ def _picture(
     seconds: float,
     peak: float,
 ) -> bytes:
-    # Not pyplot, which keeps figures and is not made for threads.
+    # Do not use pyplot, which keeps figures and is not thread-safe.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE, dpi=_DPI)
     above, below = figure.subplots(2, 1, height_ratios=(2, 3))
-    # Fixed margins: a layout engine draws everything twice.
+    # Fixed margins, because a layout engine draws everything twice.
     figure.subplots_adjust(left=0.15, right=0.98, top=0.98, bottom=0.13, hspace=0.08)
     plot.waveform(waveform, sample_rate, ax=above)
     above.set(xlim=(0.0, seconds), ylim=(-1.05 * peak, 1.05 * peak), xlabel="", ylabel="")

@@ -1,4 +1,4 @@
-"""The server of the page: sounds and pictures by address, and what a page begins with."""
+"""The server of the page, with sounds and pictures by address."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TYPES = {"png": "image/png", "wav": "audio/wav"}
 
 
 class Store:
-    """Keep the last pictures and sounds that were made, by what they hold.
+    """Keep the last pictures and sounds, by a hash of their content.
 
     Args:
-        most: How many are kept.
+        most: Number of files to keep.
     """
 
     def __init__(self, most: int = 128) -> None:
@@ -33,7 +33,7 @@ class Store:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
     def put(self, content: bytes, suffix: str) -> str:
-        """Keep a file and give its name: the same for the same content."""
+        """Store a file and return its name, which is the same for the same content."""
         name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
         self._kept[name] = content
         self._kept.move_to_end(name)
@@ -42,16 +42,16 @@ class Store:
         return name
 
     def get(self, name: str) -> bytes | None:
-        """Give a file that is still kept."""
+        """Return a file that is still stored."""
         return self._kept.get(name)
 
 
 class Session:
-    """What the pages of one server share.
+    """The state that all pages of a server share.
 
     Args:
-        sounds: What can be picked.
-        setup: What the first page begins with.
+        sounds: The sounds that can be selected.
+        setup: Initial state of the first page.
     """
 
     def __init__(self, sounds: Sounds, setup: Setup) -> None:
@@ -60,16 +60,16 @@ class Session:
         self._setup = setup
 
     def begin(self) -> Setup:
-        """Give a new page the state of the last one, so that to load it anew loses nothing."""
+        """Give a new page the state of the last one, so that reloading loses nothing."""
         return copy.deepcopy(self._setup)
 
     def keep(self, setup: Setup) -> None:
-        """Take note of the state of a page."""
+        """Store the state of a page."""
         self._setup = copy.deepcopy(setup)
 
 
 def make_app(session: Session) -> Guard:
-    """Make the application: the page, what is made for it, and the sounds themselves.
+    """Make the application: the page, its computed files, and the sounds.
 
     Raises:
         ImportError: If NiceGUI is not installed.
@@ -125,13 +125,13 @@ def make_app(session: Session) -> Guard:
     def index() -> None:
         Page(session)
 
-    # A minute: a machine that is busy or wakes up must not lose the page.
+    # A minute, so that a machine that is busy or wakes up does not lose the page.
     ui.run_with(app, title="augspec explorer", reconnect_timeout=60.0, show_welcome_message=False)
     return Guard(app)
 
 
 def _answer(request: Any, content: bytes, media_type: str) -> Any:
-    """Answer with a file or the part of it that was asked for: players seek by parts."""
+    """Answer with a file or the requested part of it, which players use for seeking."""
     from starlette.responses import Response
 
     headers = {"accept-ranges": "bytes"}
@@ -145,7 +145,7 @@ def _answer(request: Any, content: bytes, media_type: str) -> Any:
 
 
 def listen(port: int) -> socket.socket:
-    """Open a port of this machine, reachable from this machine alone.
+    """Open a port that only this machine can reach.
 
     Args:
         port: Its number; 0 takes any that is free.
@@ -167,6 +167,6 @@ def serve(app: Guard, opened: socket.socket) -> None:
 
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     with warnings.catch_warnings():
-        # NiceGUI looks for its server among all objects, and so touches one that torch deprecated.
+        # NiceGUI searches all objects for its server, and so touches a deprecated one of torch.
         warnings.filterwarnings("ignore", "`torch.distributed.reduce_op`", FutureWarning)
         uvicorn.Server(config).run(sockets=[opened])

@@ -18,24 +18,24 @@ from augspec.functional.checks import check_sample_rate
 
 __all__ = ["SECONDS", "Folder", "Notes", "Sounds", "open_sounds"]
 
-#: Of a longer sound this much is heard: what a page computes must be there at once.
+#: Longest part of a sound in seconds, so that the page responds at once.
 SECONDS = 10
-# A browser does not show longer lists well.
+# Browsers are slow with longer lists.
 _MOST = 5_000
 _MOST_RECORDINGS = 8
 _RECORDING = "recording-"
 
 
 class Sounds(ABC):
-    """What there is to pick from.
+    """The sounds that can be selected.
 
     Args:
-        names: Names to pick by.
+        names: Names of the sounds.
         sample_rate: Rate in Hz at which the sounds are read.
         left_out: How many sounds are not in the list.
     """
 
-    #: Whether the sounds are files, of which a `augspec.Bank` can be made.
+    #: Whether the sounds are files, so that an `augspec.Bank` can be made of them.
     has_files = False
 
     def __init__(self, names: list[str], sample_rate: int, left_out: int = 0) -> None:
@@ -52,11 +52,11 @@ class Sounds(ABC):
 
     @property
     def choices(self) -> list[str]:
-        """All that can be picked: recordings, the newest first, then the names."""
+        """All sounds that can be selected: recordings, the newest first, then the names."""
         return [*reversed(self._recorded), *self.names]
 
     def record(self, waveform: Tensor) -> str:
-        """Keep a recording at the sample rate, and give the name to pick it by.
+        """Store a recording at the sample rate, and return its name.
 
         Args:
             waveform: ``(channel, time)``, at most `SECONDS` long.
@@ -69,7 +69,7 @@ class Sounds(ABC):
         return name
 
     def check(self, name: object) -> str:
-        """Give a name back if it is one of the list, whatever a browser sent.
+        """Return a name from a browser if it is in the list.
 
         Raises:
             ValueError: If it is not.
@@ -79,7 +79,7 @@ class Sounds(ABC):
         return name
 
     def seconds(self, name: str) -> float:
-        """Say how long a sound is."""
+        """Return the duration of a sound."""
         recorded = self._recording(name)
         return self._seconds(name) if recorded is None else recorded.shape[-1] / self.sample_rate
 
@@ -93,7 +93,7 @@ class Sounds(ABC):
         return self._read(name, start) if recorded is None else recorded
 
     def code(self, name: str, start: float = 0.0) -> str:
-        """Write Python that makes the ``waveform`` that `read` gives."""
+        """Write Python that makes the ``waveform`` of `read`."""
         if self._recording(name) is None:
             return self._code(name, start)
         return (
@@ -103,7 +103,7 @@ class Sounds(ABC):
         )
 
     def _recording(self, name: object) -> Tensor | None:
-        # Whatever a browser sent: a list is not hashable.
+        # A browser may send any type; a list is not hashable.
         return self._recorded.get(name) if isinstance(name, str) else None
 
     @abstractmethod
@@ -129,11 +129,11 @@ class Notes(Sounds):
         super().__init__(self._notes.classes, own if sample_rate is None else sample_rate)
 
     def _seconds(self, name: str) -> float:
-        """Say how long a note is."""
+        """Return the duration of a note."""
         return self._note(name).shape[-1] / self._notes.sample_rate
 
     def _read(self, name: str, start: float) -> Tensor:
-        """Give a note; it is short, and always whole."""
+        """Return a whole note, because notes are short."""
         return _resample(self._note(name), self._notes.sample_rate, self.sample_rate)
 
     def _code(self, name: str, start: float) -> str:
@@ -154,7 +154,7 @@ class Notes(Sounds):
 
 
 class Folder(Sounds):
-    """The audio files of a folder, in their own names below it, or one of them.
+    """The audio files of a folder, named by their paths in it, or one of them.
 
     Args:
         root: The folder; it is searched to any depth. Names that begin with a dot, and links that
@@ -186,7 +186,7 @@ class Folder(Sounds):
         return self._first
 
     def path_of(self, name: str) -> Path:
-        """Give the path of a file of the list.
+        """Return the path of a file of the list.
 
         Raises:
             ValueError: If the name is not in the list, or has become a link out of the folder.
@@ -197,12 +197,12 @@ class Folder(Sounds):
         return self.root / name
 
     def _seconds(self, name: str) -> float:
-        """Say how long a file is, as its header has it."""
+        """Return the duration of a file from its header."""
         info = audio_info(self.path_of(name))
         return info.frames / info.sample_rate
 
     def _read(self, name: str, start: float) -> Tensor:
-        """Read a part of a file, resampled where its rate is another.
+        """Read a part of a file, resampled if needed.
 
         Raises:
             ValueError: If the file is not in the list or cannot be read.
@@ -222,7 +222,7 @@ class Folder(Sounds):
         )
 
     def _part(self, name: str, start: float) -> tuple[int, int, int]:
-        """Give the file's rate, the first sample to read and how many."""
+        """Return the file's rate, the first sample to read and the number of samples."""
         info = audio_info(self.path_of(name))
         rate = info.sample_rate
         seconds = min(max(0.0, start), info.frames / rate)  # also for NaN
@@ -232,13 +232,13 @@ class Folder(Sounds):
     def _is_inside(self, name: str) -> bool:
         try:
             path = (self.root / name).resolve(strict=True)
-        except (OSError, RuntimeError):  # a link to nowhere, or in a circle
+        except (OSError, RuntimeError):  # a broken or circular link
             return False
         return path.is_relative_to(self.root) and path.is_file()
 
 
 def open_sounds(path: Path | None, sample_rate: int | None = None) -> Sounds:
-    """Open what the command line names: a folder, a file, or nothing for the embedded notes.
+    """Open a folder or a file of the command line, or the embedded notes without one.
 
     Raises:
         ValueError: If there is no such file or folder, or no audio in it.
@@ -248,7 +248,7 @@ def open_sounds(path: Path | None, sample_rate: int | None = None) -> Sounds:
     if path.is_dir():
         return Folder(path, sample_rate=sample_rate)
     if path.is_file():
-        whole = path.resolve()  # a link named by hand is meant
+        whole = path.resolve()  # follow a link that the user named
         return Folder(whole.parent, whole.name, sample_rate=sample_rate)
     raise ValueError(f"there is no file or folder {str(path)!r}")
 
@@ -263,7 +263,7 @@ def _files(root: Path) -> Iterator[str]:
 
 
 def _first_readable(root: Path, names: list[str]) -> tuple[str, int]:
-    """Find the first file that can be decoded, and its sample rate: folders hold broken ones."""
+    """Find the first file that can be decoded, and its sample rate; others may be broken."""
     faults = []
     for name in names[:_MOST]:
         try:
@@ -277,7 +277,7 @@ def _first_readable(root: Path, names: list[str]) -> tuple[str, int]:
 
 
 def _is_text(name: str) -> bool:
-    """Say whether a name can be sent to a browser: file systems allow any bytes."""
+    """Return whether a name can be sent to a browser; file systems allow any bytes."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

@@ -219,7 +219,7 @@ class CQT(nn.Module):
 
 
 def _frequencies(f_min: float, bins_per_octave: int, first: int, last: int) -> Tensor:
-    """Give the middles of bins in Hz, ``(last - first,)`` float64."""
+    """Return the middles of bins in Hz, ``(last - first,)`` float64."""
     return f_min * torch.exp2(torch.arange(first, last, dtype=torch.float64) / bins_per_octave)
 
 

@@ -115,7 +115,7 @@ class FrameSource(ABC):
 
     @abstractmethod
     def frames(self, some: slice) -> Tensor:
-        """Give the frames of some examples, ``(example, channel, frame, n_fft)``."""
+        """Return the frames of some examples, ``(example, channel, frame, n_fft)``."""
 
     def sound(self) -> Sound | None:
         """Describe the frames' samples for the native kernel; None if it cannot be used."""

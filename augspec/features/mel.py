@@ -183,7 +183,7 @@ def _filter_rows(*arguments: Any, dtype: torch.dtype) -> Tensor:
 
 
 def _spans(rows: Tensor) -> list[tuple[int, int]]:
-    """Give the first bin of each filter, and the bin behind its last."""
+    """Return the first bin of each filter, and the bin after its last."""
     firsts, places = rows.tolist()
     return [
         (first, first + end - start)
@@ -192,7 +192,7 @@ def _spans(rows: Tensor) -> list[tuple[int, int]]:
 
 
 def _weights(*arguments: Any, dtype: torch.dtype) -> Tensor:
-    """Give the weights of all filters, one filter after another, from its first to its last."""
+    """Return the weights of all filters, one filter after another, from its first to its last."""
     filters = mel_filterbank(*arguments, dtype=dtype)
     spans = _spans(_filter_rows(*arguments, dtype=torch.int64))
     return torch.cat([filters[low:high, i] for i, (low, high) in enumerate(spans)])

@@ -1,6 +1,7 @@
 """Deterministic batched kernels: no state, no randomness."""
 
-# Each module's `__all__` says what is public, so that a new kernel is named in its module alone.
+# The public names are those in each module's `__all__`, so a new kernel is listed in its module
+# only.
 from augspec._door import as_entrance
 from augspec.functional import families
 from augspec.functional.ambisonics import *
@@ -34,6 +35,6 @@ from augspec.functional.tempo import *
 
 __all__ = [name for _, names in families.members() for name in names]
 
-# Called from outside, each is a door of its own; kernels call one another in their own modules.
+# Public functions are wrapped by `as_entrance`; kernels call one another without the wrapper.
 for _name in __all__:
     globals()[_name] = as_entrance(globals()[_name])

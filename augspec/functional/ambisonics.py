@@ -11,8 +11,8 @@ from augspec.functional.checks import check_parameter, check_waveform
 
 __all__ = ["ambisonics_rotation", "rotate_directions"]
 
-CHANNELS = 4  # of a sound field of first order
-# Which channel holds which axis, after the first channel, which has no direction.
+CHANNELS = 4  # channels of a first-order sound field
+# The axes of the channels after the first one, which has no direction.
 _AXES = {"acn": "yzx", "fuma": "xyz"}
 
 
@@ -25,11 +25,11 @@ def ambisonics_rotation(
     mirror_z: Tensor,
     channel_order: Literal["acn", "fuma"] = "acn",
 ) -> Tensor:
-    """Turn the sound field of each example: every source keeps its sound and moves.
+    """Rotate the sound field of each example: sources move and keep their sound.
 
     Axes are those of ambisonics: x to the front, y to the left, z up. A field is mirrored first,
-    then turned by roll, pitch and yaw. The first channel, W, stays. How W is scaled beside the
-    others (SN3D, N3D, FuMa) does not matter.
+    then turned by roll, pitch and yaw. The first channel, W, stays. The scaling of W relative to
+    the others (SN3D, N3D, FuMa) does not matter.
 
     Args:
         waveform: The batch: W and the three channels of the first order.
@@ -104,7 +104,7 @@ def rotate_directions(
         raise ValueError(f"`direction` must be (batch, ..., 3), got {tuple(direction.shape)}")
     entries = _matrix(yaw, pitch, roll, mirror_y, mirror_z, direction.dtype)
     matrix = torch.stack([entries[to + of] for to in "xyz" for of in "xyz"], -1)
-    # Sums of products, for a matrix product may be rounded to fewer digits on a GPU.
+    # Use sums of products, because a GPU may round a matrix product to fewer digits.
     rows = matrix.reshape(-1, *[1] * (direction.ndim - 2), 3, 3)
     return (rows * direction.unsqueeze(-2)).sum(-1)
 
@@ -112,7 +112,7 @@ def rotate_directions(
 def _matrix(
     yaw: Tensor, pitch: Tensor, roll: Tensor, mirror_y: Tensor, mirror_z: Tensor, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Give the entries of each example's matrix: ``"xy"`` is what comes to x from y."""
+    """Return the entries of each example's matrix: ``"xy"`` is the factor from y to x."""
     radians = torch.deg2rad(torch.stack([yaw, pitch, roll]).to(dtype))
     (cy, cp, cr), (sy, sp, sr) = radians.cos().unbind(0), radians.sin().unbind(0)
     left, up = (torch.where(mirror, -1.0, 1.0).to(dtype) for mirror in (mirror_y, mirror_z))

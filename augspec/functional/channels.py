@@ -14,12 +14,12 @@ __all__ = ["channel_drop", "channel_shuffle", "stereo_width", "to_mono"]
 def channel_shuffle(waveform: Tensor, order: Tensor) -> Tensor:
     """Put the channels of each example into a new order.
 
-    An ``order`` that would leave the channels as they are turns them round by one place instead.
+    An ``order`` that would not change the channels rotates them by one place instead.
 
     Args:
         waveform: The batch.
-        order: A number for each channel, ``(batch, channel)``: channels come out with rising
-            numbers, equal ones in their old order.
+        order: A number for each channel, ``(batch, channel)``: channels are sorted by it, equal
+            numbers in their old order.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -40,7 +40,7 @@ def channel_drop(waveform: Tensor, order: Tensor, count: Tensor) -> Tensor:
         waveform: The batch.
         order: A number for each channel, ``(batch, channel)``: those with the smallest are
             silenced.
-        count: How many are silenced, ``(batch,)`` int64; at most all but one are.
+        count: Number of silenced channels, ``(batch,)`` int64; at least one channel stays.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -70,7 +70,7 @@ def stereo_width(waveform: Tensor, width: Tensor) -> Tensor:
 
     Args:
         waveform: The batch.
-        width: Factor, ``(batch,)``: 0 makes both channels alike, 1 leaves them, above is wider.
+        width: Factor, ``(batch,)``: 0 makes both channels equal, 1 leaves them, more is wider.
 
     Shape:
         ``(batch, channel, time)`` in and out, with two channels; one channel stays as it is.

@@ -1,4 +1,4 @@
-"""What every function that takes a waveform or a spectrogram asks of it."""
+"""Checks of waveforms, spectrograms and settings."""
 
 import math
 import operator
@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeGuard
 import torch
 from torch import Tensor
 
-LARGEST = 2**31 - 1  # of whole numbers that stand for samples, Hz or bins
-LONGEST_FRAME = 2**20  # samples, a minute at 16 kHz: a larger one is a slip, and fills the memory
+LARGEST = 2**31 - 1  # largest number of samples, Hz or bins
+LONGEST_FRAME = 2**20  # samples, a minute at 16 kHz: more is a mistake and fills the memory
 
-_FEW_CHANNELS = 8  # more of them than samples: channels last
+_FEW_CHANNELS = 8  # more channels than samples: the layout is channels last
 _MOST_CHANNELS = 128  # Ambisonics of order 7 has 64, and few arrays of microphones have more
 _WAVEFORM_DIMS = ("batch", "channel", "time")
 _USUAL = (("batch", 1), ("batch channel", 2))  # shapes of a parameter, and their dimensions
@@ -26,7 +26,7 @@ _RANK_HINTS = {
 def check_waveform(waveform: Tensor, lengths: Tensor | None = None) -> None:
     """Raise unless ``waveform`` and ``lengths`` have the shapes and dtypes of a batch of audio.
 
-    Only shapes, dtypes and devices are looked at: reading values would stall a GPU.
+    Only shapes, dtypes and devices are checked: reading values would stall a GPU.
 
     Args:
         waveform: Audio, floating point, nominally in [-1, 1].
@@ -37,7 +37,8 @@ def check_waveform(waveform: Tensor, lengths: Tensor | None = None) -> None:
         ``lengths`` ``(batch,)``, int64.
 
     Raises:
-        TypeError: If ``waveform`` is no floating-point tensor or ``lengths`` no int64 tensor.
+        TypeError: If ``waveform`` is not a floating-point tensor or ``lengths`` is not an int64
+            tensor.
         ValueError: If a shape differs, ``waveform`` looks like ``(batch, time, channel)``, or the
             two lie on different devices.
     """
@@ -80,7 +81,8 @@ def check_specgram(specgram: Tensor, lengths: Tensor | None = None) -> None:
         ``specgram`` is ``(batch, channel, freq, frame)``, ``lengths`` ``(batch,)``, int64.
 
     Raises:
-        TypeError: If ``specgram`` is no floating-point tensor or ``lengths`` no int64 tensor.
+        TypeError: If ``specgram`` is not a floating-point tensor or ``lengths`` is not an int64
+            tensor.
         ValueError: If a shape differs, or the two lie on different devices.
     """
     _check_float("specgram", specgram)
@@ -93,7 +95,7 @@ def check_specgram(specgram: Tensor, lengths: Tensor | None = None) -> None:
 
 
 def compute_dtype(tensor: Tensor) -> torch.dtype:
-    """Name the dtype to compute in: float64 for float64, float32 for everything narrower.
+    """Return the dtype to compute in: float64 for float64, float32 for narrower types.
 
     Args:
         tensor: A float tensor.
@@ -121,7 +123,7 @@ def _conversion(name: str, dtype: torch.dtype) -> str:
 
 
 def check_lengths(lengths: Tensor, name: str, tensor: Tensor) -> None:
-    """Raise unless ``lengths`` suits the batch ``tensor``, called ``name`` in messages."""
+    """Raise unless ``lengths`` fits the batch ``tensor``, called ``name`` in messages."""
     if not isinstance(lengths, Tensor):
         raise TypeError(f"`lengths` must be a torch.Tensor, got {type(lengths).__name__}")
     if lengths.dtype != torch.int64:
@@ -143,22 +145,22 @@ def check_parameter(
     *shapes: str,
     kind: Literal["float", "int64", "bool"] = "float",
 ) -> None:
-    """Raise unless a second tensor of a kernel suits the first.
+    """Raise unless a second tensor of a kernel fits the first.
 
-    Types, shapes and devices are looked at, values are not: reading them would stall a GPU.
+    Only types, shapes and devices are checked: reading values would stall a GPU.
 
     Args:
         name: The tensor's name, for messages.
         values: The tensor.
         signal: The batch: ``(batch, channel, time)`` or ``(batch, channel, freq, frame)``, or the
             first dimensions of them.
-        shapes: What the tensor may be, as names of dimensions, ``"batch channel"``. Those that
-            ``signal`` lacks are of any size, and numbers stand for themselves. ``"..."`` is the
-            shape of ``signal``. A number an example, or one a channel, by default.
-        kind: What the tensor holds.
+        shapes: Allowed shapes as names of dimensions, ``"batch channel"``. Dimensions that
+            ``signal`` lacks may have any size, and numbers are sizes. ``"..."`` is the shape of
+            ``signal``. By default one number per example, or one per channel.
+        kind: Allowed type of the values.
 
     Raises:
-        TypeError: If it is no tensor, or of another kind.
+        TypeError: If it is not a tensor, or has another type.
         ValueError: If its shape is none of ``shapes``, or it lies on another device.
     """
     if not isinstance(values, Tensor):
@@ -169,7 +171,7 @@ def check_parameter(
     elif values.dtype != (torch.int64 if kind == "int64" else torch.bool):
         raise TypeError(f"`{name}` must be {kind}, got {values.dtype}")
     shapes = shapes or ("batch", "batch channel")
-    # The usual cases by themselves: words take longer to compare than some kernels do to run.
+    # Test the usual cases directly: comparing names takes longer than some kernels.
     if not any(shape in shapes and values.shape == signal.shape[:dims] for shape, dims in _USUAL):
         _check_shape(name, values, signal, shapes)
     if values.device != signal.device:
@@ -180,7 +182,7 @@ def check_parameter(
 
 def _check_shape(name: str, values: Tensor, signal: Tensor, shapes: Sequence[str]) -> None:
     known = ("batch", "channel", "freq", "frame") if signal.ndim == 4 else _WAVEFORM_DIMS
-    # No `dict(zip())`, at which a graph in parts would have to end: torch 2.8 cannot.
+    # Do not use `dict(zip())`: it breaks the graph, which torch 2.8 cannot do here.
     sizes = {name: signal.shape[dim] for dim, name in enumerate(known[: signal.ndim])}
     allowed = [known[: signal.ndim] if shape == "..." else tuple(shape.split()) for shape in shapes]
     if not any(_fits(values.shape, dims, sizes) for dims in allowed):
@@ -195,7 +197,7 @@ def check_parameters(
     /,
     **parameters: Tensor,
 ) -> None:
-    """Raise unless a waveform, its lengths and parameters of its examples or channels suit."""
+    """Raise unless a waveform, its lengths and its parameters fit together."""
     check_waveform(waveform, lengths)
     for name, values in parameters.items():
         check_parameter(name, values, waveform, kind=kind)
@@ -211,7 +213,7 @@ def _fits(shape: Sequence[int], dims: Sequence[str], sizes: dict[str, int]) -> b
 
 
 def _say_shape(dims: Sequence[str], sizes: dict[str, int]) -> str:
-    """Write a shape as names of dimensions and as numbers, ``(batch,) = (4,)``."""
+    """Format a shape as names of dimensions and as numbers, ``(batch,) = (4,)``."""
     end = ",)" if len(dims) == 1 else ")"
     numbers = ", ".join(str(sizes.get(dim, dim)) for dim in dims)
     names = ", ".join(dims)
@@ -219,10 +221,10 @@ def _say_shape(dims: Sequence[str], sizes: dict[str, int]) -> str:
 
 
 def as_whole(value: Any) -> int | None:
-    """Give an integer of Python, NumPy or torch as a plain one, and None for what is none.
+    """Convert an integer of Python, NumPy or torch to an int; return None for other types.
 
-    True and False are none, for they are slips, and so is an array of one element. Settings are
-    kept as plain integers: a config of NumPy's could not be written.
+    True, False and arrays of one element are probably mistakes, so they give None. Settings are
+    stored as plain integers, because a config cannot hold NumPy's.
     """
     if type(value) is int:
         return value
@@ -236,7 +238,7 @@ def as_whole(value: Any) -> int | None:
 
 
 def is_finite(value: object) -> TypeGuard[float]:
-    """Say whether a setting is a number that a float can hold; True and False are none."""
+    """Return whether a setting is a finite number; True and False are not."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:
@@ -246,28 +248,28 @@ def is_finite(value: object) -> TypeGuard[float]:
 
 
 def check_finite(name: str, value: float) -> float:
-    """Check that a setting is a finite number and give it as a float."""
+    """Check that a setting is a finite number and return it as a float."""
     if not is_finite(value):
         raise ValueError(f"`{name}` must be a finite number, got {value!r:.60}")
     return float(value)
 
 
 def check_flag(name: str, value: bool) -> bool:
-    """Check that a setting is True or False, or 1 or 0, and give it as a bool."""
+    """Check that a setting is True or False, or 1 or 0, and return it as a bool."""
     if not isinstance(value, int) or value not in (0, 1):
         raise ValueError(f"`{name}` must be True or False, got {value!r:.60}")
     return bool(value)
 
 
 def check_positive(name: str, value: float) -> float:
-    """Check that a setting is a finite number above 0 and give it as a float."""
+    """Check that a setting is a finite number above 0 and return it as a float."""
     if not is_finite(value) or value <= 0:
         raise ValueError(f"`{name}` must be positive, got {value!r:.60}")
     return float(value)
 
 
 def check_count(name: str, value: int, at_least: int = 0, at_most: int = LARGEST) -> int:
-    """Check that a setting is a whole number in ``[at_least, at_most]`` and give it back."""
+    """Check that a setting is a whole number in ``[at_least, at_most]`` and return it."""
     whole = as_whole(value)
     if whole is None or whole < at_least:
         raise ValueError(f"`{name}` must be a whole number, {at_least} or more, got {value!r:.60}")
@@ -283,7 +285,7 @@ def check_range(
     at_least: float = -math.inf,
     at_most: float = math.inf,
 ) -> tuple[float, float]:
-    """Check a range and give it as ``(low, high)``; a number is a constant.
+    """Check a range and return it as ``(low, high)``; a number is a constant.
 
     Raises:
         ValueError: If a bound is not finite, the range is reversed, or it leaves
@@ -303,11 +305,11 @@ def check_range(
 def check_integer_range(
     name: str, value: int | Sequence[int], *, at_least: float, at_most: float
 ) -> tuple[int, int]:
-    """Check a range of whole numbers and give it as ``(low, high)``, both included.
+    """Check a range of whole numbers and return it as ``(low, high)``, both included.
 
     Raises:
-        ValueError: If a bound is no integer, the range is reversed, or it leaves
-            ``[at_least, at_most]``.
+        ValueError: If a bound is not an integer, the range is reversed, or it leaves ``[at_least,
+            at_most]``.
     """
     bounds: Any = value if isinstance(value, tuple | list) else (value, value)
     whole = [number for bound in bounds if (number := as_whole(bound)) is not None]
@@ -318,7 +320,7 @@ def check_integer_range(
 
 
 def check_size(name: str, size: int) -> int:
-    """Check that the size of a crop is a positive whole number of samples and give it back."""
+    """Check that the size of a crop is a positive whole number of samples and return it."""
     whole = as_whole(size)
     if whole is None or not 1 <= whole <= LARGEST:
         raise ValueError(f"`{name}` must be a positive number of samples, got {size!r}")
@@ -326,7 +328,7 @@ def check_size(name: str, size: int) -> int:
 
 
 def output_size(size: int | None, waveform: Tensor) -> int:
-    """Give the time of a result in samples: ``size``, or that of the waveform."""
+    """Return the number of samples of a result: ``size``, or that of the waveform."""
     size = waveform.shape[-1] if size is None else size
     if size < 1:
         raise ValueError(f"`size` must be at least 1, got {size}")
@@ -334,7 +336,7 @@ def output_size(size: int | None, waveform: Tensor) -> int:
 
 
 def check_sample_rate(sample_rate: int, name: str = "sample_rate") -> int:
-    """Check that a sample rate is a positive whole number of Hz and give it back."""
+    """Check that a sample rate is a positive whole number of Hz and return it."""
     whole = as_whole(sample_rate)
     if whole is None or not 1 <= whole <= LARGEST:
         raise ValueError(f"`{name}` must be a positive number of Hz, got {sample_rate!r:.60}")
@@ -342,10 +344,10 @@ def check_sample_rate(sample_rate: int, name: str = "sample_rate") -> int:
 
 
 def check_n_fft(n_fft: int) -> int:
-    """Check that the frame of a vocoder can be cut into its parts, and give it back.
+    """Check that a vocoder's frame can be divided into its parts, and return it.
 
     Raises:
-        ValueError: If it is no positive multiple of 32.
+        ValueError: If it is not a positive multiple of 32.
     """
     whole = as_whole(n_fft)
     if whole is None or whole < 32 or whole % 32:

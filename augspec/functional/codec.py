@@ -1,11 +1,11 @@
-"""What lossy compression does to audio, by encoding and decoding it with libsndfile.
+"""Lossy compression: encoding and decoding with libsndfile.
 
-On the CPU, an example at a time (several at once where torch has several threads): that is what
-codecs are. Results may differ in detail between versions of libsndfile and of its codecs.
+Codecs run on the CPU, one example at a time (several at once if torch has several threads). Results
+may differ in detail between versions of libsndfile and of its codecs.
 
-libsndfile drops the delay of Vorbis and Opus by itself, and that of MP3 where LAME's header says
-it. Frames of very low bitrate have no room for that header; the decoded stream then is longer than
-what was encoded and begins with LAME's delay, 576 samples, and the decoder's, 529.
+libsndfile removes the delay of Vorbis and Opus, and that of MP3 if LAME's header states it. Frames
+of very low bitrate have no room for that header. The decoded stream is then longer than the input
+and begins with LAME's delay, 576 samples, and the decoder's, 529.
 
 References:
     LAME technical FAQ, "encoder delay", https://lame.sourceforge.io/tech-FAQ.txt.
@@ -43,9 +43,9 @@ _RATES = {
 }
 _VORBIS_RATES = (8000, 192_000)
 _MP3_DELAY = 576 + 529
-_MP3_LEVELS = 0.999  # at 1 libsndfile raises; the bitrate is the lowest well before
+_MP3_LEVELS = 0.999  # libsndfile raises at 1; the lowest bitrate is reached before
 _LOUDEST = 100.0  # 40 dB over full scale
-_BLOCK = 1 << 16  # frames written at once: libvorbis keeps all of a write on its stack
+_BLOCK = 1 << 16  # frames per write: libvorbis puts a whole write on its stack
 
 _Samples = npt.NDArray[Any]
 
@@ -93,16 +93,16 @@ def codec(
 ) -> Tensor:
     """Encode and decode each example; the result is aligned with the input.
 
-    One or two channels are encoded together, more of them one by one; GSM has one channel. An
-    example that holds NaN or an infinity stays as it is; one that goes beyond 40 dB over full scale
+    One or two channels are encoded together, more channels separately; GSM has one channel. An
+    example that holds NaN or infinity stays as it is. An example that exceeds full scale by 40 dB
     is encoded at full scale.
 
     Args:
-        waveform: Audio, nominally in [-1, 1]; Opus may clip what lies beyond, GSM clips it.
+        waveform: Audio, nominally in [-1, 1]; Opus may clip larger values, GSM clips them.
         format: Index into ``formats``, int64; a negative one leaves the example as it is.
-        compression_level: Of libsndfile, 0 (best) to 1 (smallest): see `augspec.transforms.Codec`.
-            GSM has one bitrate, whatever it is.
-        sample_rate: In Hz.
+        compression_level: Level of libsndfile, 0 (best) to 1 (smallest): see
+            `augspec.transforms.Codec`. It has no effect on GSM, which has one bitrate.
+        sample_rate: Sample rate in Hz.
         formats: Names from ``mp3``, ``vorbis``, ``opus`` and ``gsm``.
         lengths: Valid samples of each example: only those are encoded.
 
@@ -137,7 +137,7 @@ def codec(
             return
         step = 2 if len(sound) <= 2 and formats[place] != "gsm" else 1
         peak = np.abs(sound).max()
-        # Encoders end the process over numbers far beyond full scale.
+        # Some encoders abort the process for values far beyond full scale.
         scale = peak if peak > _LOUDEST else sound.dtype.type(1.0)
         for first in range(0, len(sound), step):
             part = sound[first : first + step]
@@ -151,12 +151,12 @@ def codec(
 
 
 def _round_trip(samples: _Samples, name: str, level: float, sample_rate: int) -> _Samples:
-    """Encode and decode ``(time, channel)`` samples; the result has the same shape and place."""
+    """Encode and decode ``(time, channel)`` samples; shape and alignment stay."""
     container, subtype = FORMATS[name]
     settings: dict[str, Any] = {"compression_level": level}
     if name == "gsm":
         settings = {}
-        # libsndfile makes 16-bit numbers of them, and those beyond full scale would wrap around.
+        # libsndfile converts to 16 bits, where values beyond full scale would overflow.
         samples = samples.clip(-1.0, 1.0)
     elif name == "mp3":
         settings = {"compression_level": min(level, _MP3_LEVELS), "bitrate_mode": "CONSTANT"}

@@ -20,10 +20,10 @@ from augspec.functional.checks import as_whole
 
 __all__ = ["band", "butterworth", "magnitude_at", "peak", "shelf", "tilt", "wide"]
 
-# Zeros and poles of a filter that rises by 6.02 dB an octave, in its ``exponent`` apart from their
-# common place: exp(-exp(place -+ spread * exponent / 2)). Least-squares fit to the slope from
-# 1/1024 of the sample rate to Nyquist over exponents -2 to 2: within 0.065 dB for each unit. The
-# last two lie on the negative axis and undo the flattening towards Nyquist.
+# Zeros and poles of a filter that rises by 6.02 dB per octave and unit of ``exponent``, spread
+# around common places: exp(-exp(place -+ spread * exponent / 2)). They are a least-squares fit to
+# the slope from 1/1024 of the sample rate to Nyquist over exponents -2 to 2, within 0.065 dB per
+# unit. The last two lie on the negative axis and correct the flattening towards Nyquist.
 _TILT_PLACE = (-6.1367, -4.5382, -2.9575, -1.3656, 0.1972, 1.8025, 0.3959, -1.549)
 _TILT_SPREAD = (1.6716, 1.5694, 1.5945, 1.5819, 1.5686, 1.6258, -0.4812, -0.1002)
 _TILT_WAYS = (tuple(-spread for spread in _TILT_SPREAD), _TILT_SPREAD)  # of zeros, of poles
@@ -31,7 +31,7 @@ _TILT_SIDE = (1.0,) * 6 + (-1.0,) * 2
 
 
 def wide(parameter: Tensor) -> Tensor:
-    """Give a parameter in float64, where the device has it: coefficients need the precision."""
+    """Convert a parameter to float64, if the device has it: coefficients need the precision."""
     return parameter.to(widest(parameter.device))
 
 
@@ -42,7 +42,7 @@ def butterworth(cutoff_freq: Tensor, sample_rate: int, order: int, *, low: bool)
     angle = (wide(cutoff_freq) * (2 * math.pi / sample_rate)).unsqueeze(-1)
     sign = 1 if low else -1
     sections = []
-    if order > 1:  # all sections of two poles at once
+    if order > 1:  # all two-pole sections at once
         damping = tuple(math.sin((2 * i + 1) * math.pi / (2 * order)) for i in range(order // 2))
         dampings = constant(tensor_of, damping, dtype=angle.dtype, device=angle.device)
         cos, alpha = angle.cos(), angle.sin() * dampings
@@ -107,7 +107,7 @@ def tilt(slope_db: Tensor) -> Tensor:
 
 
 def magnitude_at(sos: Tensor, freq: Tensor, sample_rate: int) -> Tensor:
-    """Give the gain of cascades (..., section, 6) at a frequency (...)."""
+    """Return the gain of cascades (..., section, 6) at a frequency (...)."""
     angle = wide(freq) * (2 * math.pi / sample_rate)
     turn = angle[..., None] * torch.arange(3, device=sos.device)
     waves = torch.stack([turn.cos(), turn.sin()], -2)[..., None, None, :, :]
@@ -118,13 +118,13 @@ def magnitude_at(sos: Tensor, freq: Tensor, sample_rate: int) -> Tensor:
 
 
 def _angle(freq: Tensor, q: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """Give the cookbook's ``cos(w0)`` and ``alpha``."""
+    """Return the cookbook's ``cos(w0)`` and ``alpha``."""
     angle = wide(freq) * (2 * math.pi / sample_rate)
     return angle.cos(), angle.sin() / (2 * wide(q))
 
 
 def _root_gain(gain_db: Tensor) -> Tensor:
-    """Give the cookbook's ``A``, the square root of the gain."""
+    """Return the cookbook's ``A``, the square root of the gain."""
     return torch.pow(10.0, wide(gain_db) / 40)
 
 

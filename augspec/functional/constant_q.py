@@ -1,4 +1,4 @@
-"""The constant-Q transform: wavelets an octave at a time, each at half the rate of the one above.
+"""The constant-Q transform, octave by octave, each at half the rate of the one above.
 
 References:
     Brown, "Calculation of a constant Q spectral transform", JASA 89 (1), 1991.
@@ -19,11 +19,11 @@ from augspec.functional.windows import window as window_of
 
 __all__ = ["constant_q_filters", "decimate"]
 
-# The low-pass filter of soxr_hq, measured: half of the amplitude is left at 0.957 of the new band,
-# and it falls as the integral of a normal distribution does.
+# The measured low-pass filter of soxr_hq: half of the amplitude is left at 0.957 of the new band,
+# and the slope follows the integral of a normal distribution.
 _EDGE = 0.957
 _SLOPE = 0.0117
-_TAIL = 160  # samples at the new rate after which the filter's answer has died away
+_TAIL = 160  # samples at the new rate after which the filter's response has decayed
 
 
 def constant_q_filters(
@@ -38,8 +38,8 @@ def constant_q_filters(
 ) -> Tensor:
     """Make one filter for each frequency: a window over ``Q`` periods of a complex tone.
 
-    librosa's wavelets, of which only the frequencies from zero to half the sample rate count. A
-    tone of amplitude ``a`` at a filter's frequency gives ``a / 2``.
+    They are librosa's wavelets, limited to frequencies from zero to half the sample rate. A tone of
+    amplitude ``a`` at a filter's frequency gives ``a / 2``.
 
     Args:
         frequencies: Middle of each filter in Hz, positive.
@@ -71,26 +71,26 @@ def constant_q_filters(
         row[start : start + len(wave)] = wave
     spectrum = torch.fft.fft(filters)
     spectrum[:, n_fft // 2 + 1 :] = 0.0
-    # What a frame's spectrum times this one sums to is the frame times this:
+    # The sum of a frame's spectrum times this spectrum equals the sum of the frame times:
     taps = torch.view_as_real(torch.fft.fft(spectrum) / n_fft)
     return taps.permute(1, 0, 2).flatten(1).to(device, dtype)
 
 
 def quality(bins_per_octave: int, filter_scale: float = 1.0) -> float:
-    """Give ``Q``, the periods that a filter of an equal-tempered scale covers."""
+    """Return ``Q``, the number of periods that a filter of an equal-tempered scale covers."""
     ratio: float = 2.0 ** (2.0 / bins_per_octave)
     return filter_scale * (ratio + 1.0) / (ratio - 1.0)
 
 
 def decimate(waveform: Tensor, factor: int) -> Tensor:
-    """Divide the sample rate: a low-pass filter, and of ``factor`` samples the first.
+    """Divide the sample rate: apply a low-pass filter and keep every ``factor``-th sample.
 
-    The filter passes 0.91 of the new band and falls to nothing at its end, much as ``soxr_hq``
-    does, whose results these are within 1e-3 but for the highest tenth of the band.
+    The filter passes 0.91 of the new band and falls to zero at its end, like ``soxr_hq``. The
+    results agree with soxr_hq's within 1e-3 except in the highest tenth of the band.
 
     Args:
         waveform: Audio, with silence around it.
-        factor: How many times slower, a power of two.
+        factor: Divisor of the rate, a power of two.
 
     Shape:
         ``(..., time)`` to ``(..., ceil(time / factor))``.
@@ -99,7 +99,7 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
         return _filter_and_keep(waveform, factor)
     time = waveform.shape[-1]
     periodic = torch.nn.functional.pad(waveform, (0, _fast_size(time, factor) - time))
-    # Inductor has no code for complex numbers; behind an operator of our own it sees none.
+    # Inductor does not support complex numbers, so a custom operator hides them.
     if torch.compiler.is_compiling():
         slower: Tensor = _decimate(periodic, factor)
     else:
@@ -108,7 +108,7 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
 
 
 def _filter_and_keep(waveform: Tensor, factor: int) -> Tensor:
-    """Do as `decimate` by a convolution: it runs anywhere, for any number of samples."""
+    """Do as `decimate` by a convolution, which works on any device and for any size."""
     time, reach = waveform.shape[-1], _TAIL * factor
     taps = constant(_low_pass, factor, dtype=waveform.dtype, device=waveform.device)
     padded = torch.nn.functional.pad(waveform, (reach, reach + factor))
@@ -119,7 +119,7 @@ def _filter_and_keep(waveform: Tensor, factor: int) -> Tensor:
 
 
 def _low_pass(factor: int, *, dtype: torch.dtype) -> Tensor:
-    """Give the taps of the filter of `decimate`, around the one in the middle."""
+    """Return the taps of the filter of `decimate`, centred on the middle one."""
     size, reach = 64 * _TAIL * factor, _TAIL * factor
     lowest = size // factor // 2
     frequency = torch.arange(lowest, dtype=torch.float64) / lowest
@@ -131,7 +131,7 @@ def _low_pass(factor: int, *, dtype: torch.dtype) -> Tensor:
 
 
 def _fast_size(time: int, factor: int) -> int:
-    """Give room for the audio and the filter's answer, a size whose Fourier transform is fast."""
+    """Return a size with a fast FFT that holds the audio and the filter's response."""
     step = 2 * factor
     steps = -(-(time + _TAIL * factor) // step)
     while True:
@@ -145,8 +145,8 @@ def _fast_size(time: int, factor: int) -> int:
 
 
 def _resize(signal: Tensor, size: int, factor: float) -> Tensor:
-    """Give a periodic signal ``size`` samples, its spectrum low-passed below the lower Nyquist."""
-    if signal.numel() == 0:  # of an empty batch, which MKL refuses
+    """Resample a periodic signal to ``size`` samples, low-passed below the lower Nyquist."""
+    if signal.numel() == 0:  # MKL refuses an empty batch
         return torch.nn.functional.pad(signal, (0, size - signal.shape[-1]))
     lowest = min(signal.shape[-1], size) // 2
     frequency = torch.arange(lowest, dtype=signal.dtype, device=signal.device) / lowest

@@ -13,7 +13,7 @@ __all__ = ["crop"]
 
 
 def crop_start(offset: Tensor, lengths: Tensor, size: int) -> Tensor:
-    """Say at which sample a crop begins.
+    """Return the first sample of a crop.
 
     Args:
         offset: Place of the crop in [0, 1), ``(batch,)``: 0 is the earliest, near 1 the latest.
@@ -28,7 +28,7 @@ def crop_start(offset: Tensor, lengths: Tensor, size: int) -> Tensor:
 
 
 def cropped_lengths(lengths: Tensor, start: Tensor, size: int) -> Tensor:
-    """Say where each example ends after a crop.
+    """Return where each example ends after a crop.
 
     Args:
         lengths: Valid samples before, ``(batch,)`` int64.

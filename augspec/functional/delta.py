@@ -23,16 +23,16 @@ def delta(
 ) -> Tensor:
     """Estimate the time derivative by a polynomial fit over ``width`` frames.
 
-    Savitzky and Golay's filter, as ``librosa.feature.delta``. An example shorter than ``width``
-    frames is treated as with ``mode="nearest"``.
+    It is Savitzky and Golay's filter, as in ``librosa.feature.delta``. An example shorter than
+    ``width`` frames is treated as with ``mode="nearest"``.
 
     Args:
         specgram: Features of any scale.
         width: Frames of the fit, odd, at least 3.
         order: Order of the derivative and of the polynomial, in [1, width).
-        mode: What to do near the ends: ``"interp"`` takes the slope of the first and last fit,
+        mode: Treatment of the ends: ``"interp"`` uses the slope of the first and last fit,
             ``"nearest"`` repeats the first and last frame.
-        lengths: Valid frames of each example; those behind come out as zeros.
+        lengths: Valid frames of each example; later frames become zeros.
 
     Shape:
         ``(batch, ..., frame)`` in and out.
@@ -46,7 +46,7 @@ def delta(
     if lengths is None:
         rows = specgram.reshape(-1, 1, frames)
         if mode == "interp" and frames >= width:
-            # The derivative of the polynomial's own order is the same all over a fit.
+            # The highest derivative of a polynomial is constant over the fit.
             slope = nnf.pad(_fit(rows, weights), (half, half), mode="replicate")
         else:
             slope = _fit(nnf.pad(rows, (half, half), mode="replicate"), weights)
@@ -68,7 +68,7 @@ def delta(
 
 @compiled
 def _fit(rows: Tensor, weights: Tensor) -> Tensor:
-    """Weigh the frames around each frame, where there are enough."""
+    """Compute the weighted sum of the frames around each frame, where there are enough."""
     count = rows.shape[-1] - len(weights) + 1
     slope = rows[..., :count] * weights[0]
     for i in range(1, len(weights)):
@@ -77,7 +77,7 @@ def _fit(rows: Tensor, weights: Tensor) -> Tensor:
 
 
 def _fit_weights(width: int, order: int, *, dtype: torch.dtype) -> Tensor:
-    """Give the weights of the derivative that a polynomial fit has, ``(width,)``."""
+    """Return the weights for the derivative of a polynomial fit, ``(width,)``."""
     place = torch.arange(width, dtype=torch.float64) - width // 2
     powers = place[:, None] ** torch.arange(order + 1, dtype=torch.float64)
     highest: Tensor = torch.linalg.pinv(powers)[order]

@@ -1,4 +1,4 @@
-"""Distortions without memory, coarse quantisers, and a coarse sampler."""
+"""Memoryless distortions, quantisers, and sampling with aliasing."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def clip(
 def clipping_distortion(
     waveform: Tensor, percentile: Tensor, lengths: Tensor | None = None
 ) -> Tensor:
-    """Clip the given percentage of the samples of each example: those that are largest.
+    """Clip the given percentage of the samples of each example, the largest ones.
 
     Args:
         waveform: The batch.
-        percentile: Samples that are clipped in percent, 0 to 100; ``(batch,)`` of all channels or
-            ``(batch, channel)`` of each.
+        percentile: Percentage of clipped samples, 0 to 100; ``(batch,)`` over all channels or
+            ``(batch, channel)`` for each.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
     Shape:
@@ -76,11 +76,11 @@ def _clip(waveform: Tensor, threshold: Tensor) -> Tensor:
 
 
 def tanh_distortion(waveform: Tensor, distortion: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Distort each example softly by a hyperbolic tangent; its root mean square stays.
+    """Distort each example by a hyperbolic tangent; its root mean square stays.
 
-    The gain before the tangent puts 0.5 where ``99 * distortion`` percent of the samples are
-    larger, so that the distortion does not depend on the level. The curve is odd: of a tone only
-    odd harmonics arise. Those above half the sample rate fold back.
+    The gain before the tangent is chosen so that ``99 * distortion`` percent of the samples exceed
+    0.5. So the distortion does not depend on the level. The curve is odd, so a tone gets only odd
+    harmonics. Harmonics above half the sample rate fold back.
 
     Args:
         waveform: The batch.
@@ -103,13 +103,13 @@ def tanh_distortion(waveform: Tensor, distortion: Tensor, lengths: Tensor | None
 
 
 def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | None) -> Tensor:
-    """Give the absolute value below which a fraction of the samples lies, interpolated linearly."""
+    """Return a quantile of the absolute samples, interpolated linearly."""
     count = waveform.new_full(waveform.shape[:1], waveform.shape[-1], dtype=torch.int64)
     rows = waveform.abs()
     if lengths is not None:
         count = lengths
         outside = torch.arange(waveform.shape[-1], device=waveform.device) >= lengths[:, None, None]
-        rows = rows.masked_fill(outside, math.inf)  # sorted behind all that counts
+        rows = rows.masked_fill(outside, math.inf)  # padding is sorted after all samples
     if fraction.ndim == 1:
         count, rows, fraction = (
             count * waveform.shape[1],
@@ -122,7 +122,7 @@ def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | No
     below = torch.minimum(place.long(), last)
     above = torch.minimum(below + 1, last)
     values = rows.gather(-1, torch.stack([below, above], dim=-1).expand(*rows.shape[:2], 2))
-    # An example of no samples has only what sorts behind.
+    # An example without samples has only padding.
     values = torch.where(like(count > 0, values), values, 0.0)
     return torch.lerp(values[..., :1], values[..., 1:], (place - below)[..., None])
 
@@ -130,12 +130,12 @@ def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | No
 def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:
     """Round each example to the values of signed integers of ``bit_depth`` bits.
 
-    ``2 ** bit_depth`` values from -1 in steps of ``2 ** (1 - bit_depth)``, zero among them; beyond
-    them the waveform is clipped. There is no dither. A sine that just does not clip keeps a
-    signal-to-noise ratio of ``6.02 * bit_depth + 1.76`` dB. The gradient is zero.
+    The values are ``2 ** bit_depth`` steps of ``2 ** (1 - bit_depth)`` from -1, including zero;
+    beyond them the waveform is clipped. There is no dither. A full-scale sine has a signal-to-noise
+    ratio of ``6.02 * bit_depth + 1.76`` dB. The gradient is zero.
 
     Args:
-        waveform: The batch, full scale being [-1, 1].
+        waveform: The batch; full scale is [-1, 1].
         bit_depth: Bits, int64, ``(batch,)`` or ``(batch, channel)``.
 
     Shape:
@@ -148,14 +148,14 @@ def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:
 
 
 def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
-    """Send each example through a mu-law codec: coarse for what is loud, fine for what is quiet.
+    """Send each example through a mu-law codec, whose steps grow with the level.
 
-    Encoded and decoded as ``torchaudio.functional.mu_law_encoding`` and ``mu_law_decoding`` do it,
-    but that samples beyond full scale are clipped first and that zero stays zero: with an even
-    number of values these functions have none for it. The gradient is zero.
+    The result is that of ``torchaudio.functional.mu_law_encoding`` and ``mu_law_decoding`` with two
+    differences: samples beyond full scale are clipped first, and zero stays zero (with an even
+    number of values those functions cannot represent it). The gradient is zero.
 
     Args:
-        waveform: The batch, full scale being [-1, 1].
+        waveform: The batch; full scale is [-1, 1].
         quantization_channels: Number of values, int64, 2 or more, ``(batch,)`` or
             ``(batch, channel)``.
 
@@ -171,7 +171,7 @@ def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
 
 @compiled
 def _mu_law(waveform: Tensor, mu: Tensor) -> Tensor:
-    steps = 0.5 * mu / torch.log1p(mu)  # steps of the code to each unit of the logarithm
+    steps = 0.5 * mu / torch.log1p(mu)  # steps of the code per unit of the logarithm
     codes = torch.copysign(torch.log1p(mu * waveform.abs().clamp(max=1.0)) * steps, waveform)
     codes = torch.floor(codes + (0.5 * mu + 0.5)) - 0.5 * mu
     loud = torch.expm1(codes.abs() / steps) / mu
@@ -182,12 +182,12 @@ def _mu_law(waveform: Tensor, mu: Tensor) -> Tensor:
 def a_law(waveform: Tensor) -> Tensor:
     """Send each example through the A-law codec of telephony outside North America and Japan.
 
-    As ITU-T G.711 has it: 8 bits, steps of 1/2048 of full scale below 1/64 of it, twice as wide
-    with each octave above. But zero stays zero, for which the codec has no value. Samples beyond
-    full scale are clipped. The gradient is zero.
+    As in ITU-T G.711 it has 8 bits, with steps of 1/2048 of full scale below 1/64 of it, and twice
+    as wide with each octave above. Unlike in the codec, zero stays zero. Samples beyond full scale
+    are clipped. The gradient is zero.
 
     Args:
-        waveform: The batch, full scale being [-1, 1].
+        waveform: The batch; full scale is [-1, 1].
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -206,7 +206,7 @@ def a_law(waveform: Tensor) -> Tensor:
 @compiled
 def _a_law(waveform: Tensor) -> Tensor:
     size = waveform.abs().clamp(max=_LARGEST_CODE)
-    # The octave as a power of two: exact, where a logarithm would round.
+    # The octave as a power of two is exact; a logarithm would round.
     mantissa, _ = torch.frexp(size)
     step = torch.where(size > 0, size / mantissa * 2.0**-5, 0.0).clamp(min=2.0**-11)
     loud = (torch.floor(size / step) + 0.5) * step
@@ -216,28 +216,27 @@ def _a_law(waveform: Tensor) -> Tensor:
 def aliasing(
     waveform: Tensor, new_freq: Tensor, *, sample_rate: int, lengths: Tensor | None = None
 ) -> Tensor:
-    """Sample each example at a lower rate without a filter, and hold each sample until the next.
+    """Sample each example at a lower rate without a low-pass filter, and hold each sample.
 
-    A tone above half the new rate folds to below it, and holding leaves weaker images of
-    everything. Samples are taken where the old ones are, not between: a rate that does not divide
-    the old one adds some jitter.
+    A tone above half the new rate folds back below it, and holding adds weaker images of all tones.
+    Only existing samples are taken: a rate that does not divide the old one adds some jitter.
 
     Args:
         waveform: The batch.
         new_freq: New rate in Hz, above 0 and at most ``sample_rate``, ``(batch,)`` or
             ``(batch, channel)``.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples per example, ``(batch,)``; None means all. Nothing is held beyond.
+        lengths: Valid samples per example, ``(batch,)``; None means all. The hold stops at the end.
 
     Shape:
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, lengths, new_freq=new_freq)
-    # In integers, in units of 2**-8 Hz, so that a rate that divides the old one does so exactly.
+    # Integers in units of 2**-8 Hz, so that a rate that divides the old one does so exactly.
     new = like((new_freq * 256.0).long().clamp(min=1), waveform)
     old = sample_rate * 256
     time = torch.arange(waveform.shape[-1], device=waveform.device)
-    source = torch.div(time * new, old, rounding_mode="floor")  # the number of the held sample
+    source = torch.div(time * new, old, rounding_mode="floor")  # index of the held sample
     source = source * -old
     source = torch.div(source, new, rounding_mode="floor")
     source = -source

@@ -1,9 +1,9 @@
 """Compression and limiting: gains that follow the level, without a loop over samples.
 
 The envelopes are two recursions. The one-pole low-pass ``y[n] = a y[n-1] + (1 - a) x[n]`` is a
-filter. The decaying maximum ``y[n] = max(x[n], a y[n-1])`` is found by doubling in short blocks
-that know nothing of the past; their last values obey the same recursion at ``a ** block``. On a GPU
-both are scans in place of that. The results are those of the loop over samples within rounding.
+filter. The decaying maximum ``y[n] = max(x[n], a y[n-1])`` is computed by doubling in short
+independent blocks; the last values of blocks obey the same recursion with ``a ** block``. On a GPU
+both are scans. The results are those of the loop over samples within rounding.
 
 References:
     Giannoulis, Massberg and Reiss, "Digital dynamic range compressor design - a tutorial and
@@ -28,7 +28,7 @@ from augspec.functional.shapes import fit, like, pooled_dims, silence_after
 __all__ = ["compressor", "limiter"]
 
 _BLOCK = 32
-_QUIET = 1e-6  # -120 dB: what is below has this level
+_QUIET = 1e-6  # -120 dB, the lowest level
 
 
 @by_examples(14)
@@ -44,22 +44,22 @@ def compressor(
     relative: bool = False,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Turn each example down where it is louder than a threshold.
+    """Reduce the level of each example where it exceeds a threshold.
 
-    The level of a sample is its absolute value in dB. Of each dB above the threshold ``1 / ratio``
-    is left, with a quadratic transition over ``knee_db`` around it. The gain in dB so found is
-    smoothed by the smooth decoupled peak detector of the reference: a release that jumps up with
-    the reduction and decays exponentially, then a one-pole low-pass with the attack. So the release
-    comes out longer by about the attack, and each time is that to 63 % of a step in dB. The gain is
-    1 before the example begins. There is no make-up gain.
+    The level of a sample is its absolute value in dB. Each dB above the threshold becomes ``1 /
+    ratio`` dB, with a quadratic transition over ``knee_db`` around it. The resulting gain in dB is
+    smoothed by the smooth decoupled peak detector of the reference: a release that follows an
+    increasing reduction at once and decays exponentially, then a one-pole low-pass with the attack.
+    So the effective release is longer by about the attack. Each time is that to 63 % of a step in
+    dB. The gain is 1 before the example begins. There is no make-up gain.
 
     Args:
         waveform: The batch.
-        threshold_db: Threshold in dB of full scale. ``(batch,)``, and then the loudest channel
-            decides the gain of all, or ``(batch, channel)``, and then each has its own.
+        threshold_db: Threshold in dB of full scale. With ``(batch,)`` the loudest channel
+            determines the gain of all; with ``(batch, channel)`` each has its own.
         ratio: Input dB per output dB above the threshold, 1 or more.
-        attack: Time constant of the gain's fall in seconds; 0 is at once.
-        release: Time constant of the gain's rise in seconds; 0 is at once.
+        attack: Time constant of the gain's fall in seconds; 0 is immediate.
+        release: Time constant of the gain's rise in seconds; 0 is immediate.
         sample_rate: Sample rate in Hz.
         knee_db: Width of the transition in dB; 0 is a corner.
         relative: Take ``threshold_db`` relative to the example's peak rather than to full scale.
@@ -80,7 +80,7 @@ def compressor(
     )
     reduction = (1.0 - 1.0 / ratio) * _knee(level_db - threshold_db, knee_db)
     fall, rise = _coefficient(attack, sample_rate), _coefficient(release, sample_rate)
-    # max(x, r y + (1 - r) x) is the low-pass of x plus the decaying maximum of what exceeds it.
+    # max(x, r y + (1 - r) x) is the low-pass of x plus the decaying maximum of x minus it.
     low = _one_pole(reduction, rise)
     held = low + _decaying_max(reduction - low, rise)
     return waveform * amplitude(-_one_pole(held, fall))
@@ -97,18 +97,18 @@ def limiter(
     relative: bool = False,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Turn each example down just as much as keeps every sample within a threshold.
+    """Reduce the level of each example just enough to keep every sample within a threshold.
 
-    The reduction in dB that each sample needs is held by an exponential decay after it, the
-    release, and before it, the attack: the limiter looks ahead, and adds no delay. What rounding
-    leaves above the threshold is clipped.
+    The reduction in dB that each sample needs decays exponentially after the sample (release) and
+    before it (attack): the limiter looks ahead and adds no delay. Samples that rounding leaves
+    above the threshold are clipped.
 
     Args:
         waveform: The batch.
-        threshold_db: Largest absolute sample of the result in dB of full scale. ``(batch,)``, and
-            then all channels have one gain, or ``(batch, channel)``, and then each has its own.
-        attack: Time constant of the gain's fall in seconds; 0 is at once.
-        release: Time constant of the gain's rise in seconds; 0 is at once.
+        threshold_db: Largest absolute sample of the result in dB of full scale. With ``(batch,)``
+            all channels have one gain; with ``(batch, channel)`` each has its own.
+        attack: Time constant of the gain's fall in seconds; 0 is immediate.
+        release: Time constant of the gain's rise in seconds; 0 is immediate.
         sample_rate: Sample rate in Hz.
         relative: Take ``threshold_db`` relative to the example's peak rather than to full scale.
         lengths: Valid samples per example, ``(batch,)``; None means all.
@@ -135,7 +135,7 @@ def limiter(
 def _levels(
     waveform: Tensor, threshold_db: Tensor, relative: bool, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Give the level of each sample and the threshold, in dB of full scale."""
+    """Return the level of each sample and the threshold, in dB of full scale."""
     magnitude = silence_after(waveform, lengths).abs()
     if threshold_db.ndim == 1:
         magnitude = magnitude.amax(1, keepdim=True)
@@ -155,7 +155,7 @@ def _knee(excess: Tensor, knee_db: float) -> Tensor:
 
 
 def _coefficient(seconds: Tensor, sample_rate: int) -> Tensor:
-    """Say what a time constant leaves after one sample."""
+    """Return the decay of a time constant over one sample."""
     return torch.exp(-1.0 / (seconds * sample_rate))
 
 
@@ -187,13 +187,12 @@ def _decaying_max(values: Tensor, a: Tensor) -> Tensor:
 
 
 def _recur(values: Tensor, a: Tensor, *, largest: bool) -> Tensor:
-    """Compute ``y[n] = values[n] + a y[n-1]``, or the larger of the two; nothing is negative.
+    """Compute ``y[n] = values[n] + a y[n-1]``, or the larger of the two, of values >= 0.
 
-    For a GPU: a third of the launches. On a CPU a scan is a loop.
-
-    Divided by ``a ** n`` it is a plain sum, or maximum, of all values so far. That is done in
-    blocks, so that no power overflows; the results at their ends obey the same recursion at
-    ``a ** block``. An ``a`` next to 0 counts as ``floor``.
+    It is for GPUs, with a third of the launches; on a CPU a scan is a loop. Divided by ``a ** n``
+    the recursion is a plain cumulative sum, or maximum. This is done in blocks, so that no power
+    overflows; the results at their ends obey the same recursion with ``a ** block``. An ``a`` near
+    0 is raised to ``floor``.
     """
     time = values.shape[-1]
     wide, block, floor = (
@@ -213,7 +212,7 @@ def _recur(values: Tensor, a: Tensor, *, largest: bool) -> Tensor:
 
 
 def _recur_densely(values: Tensor, a: Tensor, *, largest: bool) -> Tensor:
-    """Compute the same for a few values, each of all that come before it."""
+    """Compute the same for a few values, each directly from all earlier ones."""
     place = torch.arange(values.shape[-1], device=values.device)
     steps = place[:, None] - place
     weights = (a[..., None] ** steps.clamp(min=0)) * (steps >= 0)

@@ -1,4 +1,4 @@
-"""Moving, turning, silencing and repeating parts of each example."""
+"""Moving, reversing, silencing and repeating parts of each example."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ RepeatMode = Literal["insert", "replace"]
 
 
 def pad_start(lengths: Tensor, size: int, where: PadWhere) -> Tensor:
-    """Say at which sample each example begins once it is padded to ``size``.
+    """Return the first sample of each example after padding to ``size``.
 
     Args:
         lengths: Valid samples per example, ``(batch,)``.
-        size: Samples to pad to; what is longer begins at 0.
+        size: Samples to pad to; a longer example begins at 0.
         where: Where the silence goes: at the ``"end"``, at the ``"start"``, or half of it at each
             with ``"center"``.
 
@@ -74,16 +74,16 @@ def shift(
 ) -> Tensor:
     """Move each example later or earlier within its own length.
 
-    Where the end of an example meets its start, or silence, the sound is faded out and in, as
-    audiomentations does: without a fade a tone would jump there, and that is heard as a click.
+    Where the end of an example meets its start, or silence, the sound is faded out and in, as in
+    audiomentations. Without a fade a tone would have a jump there, which sounds like a click.
 
     Args:
         waveform: The batch.
         samples: Samples to move by, ``(batch,)`` or ``(batch, channel)`` int64; positive is later.
-        rollover: Let what leaves at one end come in at the other; else silence comes in.
+        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
         fade: Samples of the raised-cosine fade on each side of that place, at most half of the
-            time; 0 cuts hard, 5 ms are heard as no click. What is not moved has no fade.
-        lengths: Valid samples per example, ``(batch,)``; None means all. Padding comes out silent.
+            time. 0 is a hard cut; 5 ms avoid the click. An example that is not moved has no fade.
+        lengths: Valid samples per example, ``(batch,)``; None means all. Padding becomes silent.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -98,8 +98,8 @@ def shift(
     samples, end = like(samples, waveform), like(ends_of(waveform, lengths), waveform)
     in_rows = rollover and lengths is None and samples.shape[1] == 1
     if in_rows and not waveform.requires_grad:
-        # Whole rows of twice the example are copied in a third of the time of single samples. The
-        # gradient of these views would take the memory of the audio times its number of samples.
+        # Copying whole rows of twice the example takes a third of the time of single samples. With
+        # gradients such views would need the memory of the audio times its number of samples.
         rows = torch.cat([waveform, waveform], dim=-1).unfold(-1, size, 1)
         example = torch.arange(len(waveform), device=waveform.device)
         out = rows[example, :, torch.remainder(-samples, size).flatten()]
@@ -110,8 +110,8 @@ def shift(
     fade = min(fade, size // 2)
     if fade == 0:
         return out
-    # Only the samples around the seam are computed again, in place: all of them, or a copy of the
-    # batch, would take about as long as the shift itself.
+    # Compute only the samples around the seam again, in place. Computing all, or copying the batch,
+    # would take about as long as the shift itself.
     seam = torch.remainder(samples, end.clamp(min=1))
     near, gains = _fades_around(seam, size, fade, waveform.dtype)
     sound = _take(waveform, shifted_places(near, samples, end, rollover), lengths)
@@ -120,13 +120,13 @@ def shift(
 
 
 def _fades_around(seam: Tensor, size: int, fade: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Give the samples around each seam, and gains that fall before it and rise after it.
+    """Return the samples around each seam, and gains that fall before it and rise after it.
 
     Args:
         seam: First sample after the seam, int64, from 0; at 0 there is none.
         size: Samples of the signal.
         fade: Samples of the fall, and of the rise, at most half of ``size``.
-        dtype: Of the gains.
+        dtype: dtype of the gains.
     """
     place = torch.arange(1, fade + 1, dtype=dtype, device=seam.device) / (fade + 1)
     rise = 0.5 - 0.5 * torch.cos(math.pi * place)
@@ -137,13 +137,13 @@ def _fades_around(seam: Tensor, size: int, fade: int, dtype: torch.dtype) -> tup
 
 
 def shifted_places(position: Tensor, samples: Tensor, end: Tensor, rollover: bool) -> Tensor:
-    """Say which sample of an example of ``end`` samples comes to each position."""
+    """Return the source sample of each position, for an example of ``end`` samples."""
     source = position - samples
     return torch.remainder(source, end.clamp(min=1)) if rollover else source
 
 
 def time_reverse(waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Play each example backwards, from its own end; padding comes out silent.
+    """Play each example backwards, from its own end; padding becomes silent.
 
     Args:
         waveform: The batch.
@@ -172,7 +172,7 @@ def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor
         ``(batch, channel, time)`` in and out; the parameters are of one shape.
     """
     check_parameters(waveform, None, "int64", start=start, width=width, fade=fade)
-    # int32: places in int64 would take twice the memory of the signal.
+    # int32, because int64 would take twice the memory of the signal.
     start, width, fade = (like(value.to(torch.int32), waveform) for value in (start, width, fade))
     time = torch.arange(waveform.shape[-1], dtype=torch.int32, device=waveform.device)
     depth = torch.minimum(time - start, start + width - 1 - time) + 1  # 1 at the first and the last
@@ -195,17 +195,17 @@ def repeat_part(
 ) -> Tensor:
     """Play a part of each example several times more.
 
-    At every seam the new part is faded in, while what would have followed is faded out; the two
-    raised cosines add up to 1.
+    At every seam the new part is faded in and the old continuation is faded out; the two raised
+    cosines sum to 1.
 
     Args:
         waveform: The batch.
         start: First sample of the part, ``(batch,)`` int64.
         width: Samples of the part, int64, at least 1.
-        repeats: How often the part is played again, int64.
+        repeats: Number of repeats of the part, int64.
         fade: Samples of a crossfade, int64; at most ``width`` is used.
-        mode: ``"insert"`` plays the rest after the repeats, what goes beyond the tensor's time
-            being cut; with ``"replace"`` the repeats replace what was there.
+        mode: With ``"insert"`` the rest follows the repeats and is cut at the end of the tensor;
+            with ``"replace"`` the repeats replace the rest.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
     Shape:
@@ -229,10 +229,10 @@ def repeat_part(
 def repeated_places(
     position: Tensor, start: Tensor, width: Tensor, repeats: Tensor, mode: RepeatMode
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Say which sample comes to each position, and which would without the last seam before it.
+    """Return the source of each position, and its source without the last seam before it.
 
     Returns:
-        The two, and the samples since that seam, negative before the first.
+        Both sources, and the samples since that seam, negative before the first.
     """
     end = start + width
     count = torch.div(position - end, width, rounding_mode="floor") + 1
@@ -249,7 +249,7 @@ def repeated_places(
 
 
 def _take(waveform: Tensor, source: Tensor, lengths: Tensor | None) -> Tensor:
-    """Take the samples at ``source``; silence where that lies outside of the example."""
+    """Take the samples at ``source``; silence outside the example."""
     end = like(ends_of(waveform, lengths), waveform)
     index = source.clamp(0, waveform.shape[-1] - 1).expand(*waveform.shape[:2], source.shape[-1])
     return torch.where((source >= 0) & (source < end), waveform.gather(-1, index), 0.0)

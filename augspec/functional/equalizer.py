@@ -1,7 +1,8 @@
 """Filters by their names: pass and stop filters, shelves, peaks and tilts, one for each example.
 
-All are recursive and run through `augspec.functional.sosfilt`: exact, causal and minimum phase (but
-for their zeros on the unit circle), with the phase of the analogue circuit they are named after.
+All are recursive and run through `augspec.functional.sosfilt`: exact, causal and minimum phase
+(except for their zeros on the unit circle), with the phase of the analogue circuit of the same
+name.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ def low_pass(
     order: int = 2,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Take away what lies above each example's cut-off: Butterworth, -3.01 dB there.
+    """Attenuate frequencies above each example's cut-off: Butterworth, -3.01 dB at the cut-off.
 
     Args:
         waveform: Float audio.
         cutoff_freq: Cut-off in Hz, above 0 and below half of the sample rate.
         sample_rate: Sample rate in Hz.
         order: Slope in units of 6 dB an octave; ``order / 2`` sections.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; ``cutoff_freq``: (batch,) or (batch,
@@ -66,14 +67,14 @@ def high_pass(
     order: int = 2,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Take away what lies below each example's cut-off: Butterworth, -3.01 dB there.
+    """Attenuate frequencies below each example's cut-off: Butterworth, -3.01 dB at the cut-off.
 
     Args:
         waveform: Float audio.
         cutoff_freq: Cut-off in Hz, above 0 and below half of the sample rate.
         sample_rate: Sample rate in Hz.
         order: Slope in units of 6 dB an octave; ``order / 2`` sections.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; ``cutoff_freq``: (batch,) or (batch,
@@ -108,7 +109,7 @@ def band_pass(
         center_freq: Centre of the band in Hz, below half of the sample rate.
         q: Centre divided by width, positive.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
@@ -133,7 +134,7 @@ def band_stop(
     sample_rate: int,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Take a band away around each example's centre, where the gain is zero: a notch.
+    """Remove a band around each example's centre, where the gain is zero: a notch.
 
     The complement of `band_pass`, with the same -3.01 dB points.
 
@@ -142,7 +143,7 @@ def band_stop(
         center_freq: Centre of the band in Hz, below half of the sample rate.
         q: Centre divided by width, positive.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
@@ -176,7 +177,7 @@ def peaking_eq(
         gain_db: Gain at the centre in dB; 0 is the identity.
         q: Centre divided by the width between the points of half of the gain in dB, positive.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
@@ -210,7 +211,7 @@ def parametric_eq(
         gain_db: Gain at each centre in dB; 0 is the identity.
         q: Centre divided by the width between the points of half of the gain in dB, positive.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; the parameters: (batch, band) or (batch,
@@ -244,7 +245,7 @@ def low_shelf(
     sample_rate: int,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Raise or lower what lies below each example's cut-off, where half of the gain in dB is met.
+    """Raise or lower frequencies below each example's cut-off, where the gain is half of it in dB.
 
     Args:
         waveform: Float audio.
@@ -252,7 +253,7 @@ def low_shelf(
         gain_db: Gain far below it in dB; 0 is the identity.
         q: Steepness, positive: ``sqrt(0.5)`` is the steepest without an overshoot.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
@@ -279,7 +280,7 @@ def high_shelf(
     sample_rate: int,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Raise or lower what lies above each example's cut-off, where half of the gain in dB is met.
+    """Raise or lower frequencies above each example's cut-off, where the gain is half of it in dB.
 
     Args:
         waveform: Float audio.
@@ -287,7 +288,7 @@ def high_shelf(
         gain_db: Gain far above it in dB; 0 is the identity.
         q: Steepness, positive: ``sqrt(0.5)`` is the steepest without an overshoot.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
@@ -315,15 +316,15 @@ def tilt_eq(
 ) -> Tensor:
     """Tilt each example's spectrum around a frequency whose level stays.
 
-    The slope holds within 0.065 dB an octave-slope of 6 dB from 1/1024 of the sample rate to
-    Nyquist; below, the gain goes over to a constant.
+    From 1/1024 of the sample rate to Nyquist the slope is exact within 0.065 dB for each 6 dB per
+    octave; below, the gain becomes constant.
 
     Args:
         waveform: Float audio.
         slope_db: Slope in dB an octave, within +-12; 0 is the identity.
         center_freq: Frequency of 0 dB in Hz.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,

@@ -21,7 +21,7 @@ def linear_fade(
     stype: Literal["db", "power", "magnitude"] = "db",
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Let the gain of each example go in a line, in dB, from its first frame to its last.
+    """Change the gain of each example linearly in dB from its first frame to its last.
 
     Args:
         specgram: The batch.
@@ -29,7 +29,7 @@ def linear_fade(
         end_gain_db: Gain of the last valid frame in dB, of that shape.
         stype: What the spectrogram holds: ``"db"``, to which gains are added, ``"power"`` or
             ``"magnitude"``, which are multiplied.
-        lengths: Valid frames per example, ``(batch,)``: the rest stays as it is.
+        lengths: Valid frames per example, ``(batch,)``: later frames stay as they are.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out.

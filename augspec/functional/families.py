@@ -1,7 +1,7 @@
 """The families of kernels, in the order in which the reference lists them.
 
-A module's public functions are those in its ``__all__``: a new one in a module that is listed here
-is found by the package and the reference.
+A module's public functions are those in its ``__all__``. The package and the reference find every
+function of the modules that are listed here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def members() -> Iterator[tuple[str, list[str]]]:
-    """Give each family's title, and the names of its functions in the order of their modules."""
+    """Return each family's title, and the names of its functions in the order of their modules."""
     for title, modules in FAMILIES.items():
         found = (importlib.import_module(f"augspec.functional.{module}") for module in modules)
         yield title, [name for module in found for name in module.__all__]

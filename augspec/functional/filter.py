@@ -1,10 +1,11 @@
-"""Recursive filters with coefficients of their own for every example, as matrix products.
+"""Recursive filters with separate coefficients for every example, as matrix products.
 
 A cascade of second-order sections is one linear system with a state ``s``: cut into blocks of
 ``_BLOCK`` samples, the output of block ``k`` is ``H x[k] + O s[k]`` and the state after it is
 ``s[k + 1] = P s[k] + R x[k]``. ``H`` holds the first samples of the impulse response, so that one
-batched matrix product does nearly all the work; the states of all blocks come from joining blocks
-to larger ones in the same way. The result is that of the recursion, not an approximation.
+batched matrix product does nearly all the work. The states of all blocks are found by joining
+blocks to larger ones in the same way. The result equals that of the recursion; it is not an
+approximation.
 
 The state is scaled so that each part of it has unit power for white noise. In these coordinates a
 section's transition matrix is nearly a rotation, and float32 stays accurate for poles next to the
@@ -35,7 +36,7 @@ from augspec.functional.shapes import fit, silence_after
 __all__ = ["biquad", "sosfilt"]
 
 _BLOCK = 32  # samples, a power of two: fewer make more states, more make larger matrices
-_JOINED_STATES = 64  # states of all the blocks that are joined to a larger one, at most
+_JOINED_STATES = 64  # largest number of states of the blocks that are joined to a larger one
 _BLOCK_ON_DEVICES, _JOINED_ON_DEVICES = 128, 256
 
 
@@ -77,16 +78,16 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
     """Filter each example, from rest, by its own cascade of second-order sections.
 
     Equal to ``scipy.signal.sosfilt`` with zero initial state, and differentiable in both
-    arguments. Filters must be stable: poles on or outside of the unit circle give NaN or infinity.
-    Coefficients in float64 are used as they are, also for float32 audio: below 1 % of the sample
-    rate float32 coefficients are too coarse. (On a GPU with TF32 matrix products switched on,
-    rounding noise lies near -70 dB.)
+    arguments. Filters must be stable: poles on or outside the unit circle give NaN or infinity.
+    Coefficients in float64 are not rounded, even for float32 audio: for frequencies below 1 % of
+    the sample rate float32 coefficients are too coarse. (On a GPU with TF32 matrix products
+    switched on, rounding noise lies near -70 dB.)
 
     Args:
         waveform: Float audio.
         sos: Coefficients ``b0, b1, b2, a0, a1, a2`` of each section.
-        lengths: Valid samples of each example, all by default. What lies beyond is not heard, and
-            the output is zero there: the filter does not ring on into the padding.
+        lengths: Valid samples of each example, all by default. Later samples have no effect, and
+            the output is zero there: the filter does not ring into the padding.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; ``sos``: (section, 6) for all, (batch,
@@ -109,7 +110,7 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
     shapes = ("section 6", "batch section 6", "batch channel section 6")
     check_parameter("sos", sos, waveform, *shapes)
     if not sos.shape[-2]:
-        raise ValueError(f"`sos` must have a section or more, got {tuple(sos.shape)}")
+        raise ValueError(f"`sos` must have at least one section, got {tuple(sos.shape)}")
     if waveform.numel() == 0:
         return waveform
     system = _state_space(sos.to(widest(sos.device)).reshape(-1, *sos.shape[-2:]))
@@ -119,7 +120,7 @@ def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Ten
 
 
 def _sections(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Write sections (..., 6) as systems of two states that white noise drives to unit power.
+    """Convert sections (..., 6) to two-state systems whose states have unit power for white noise.
 
     The result is transition (..., 2, 2), input (..., 2), output (..., 2) and direct gain (...).
 
@@ -142,8 +143,9 @@ def _sections(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _state_space(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Join the sections of (row, section, 6) to one system: transition, input, output, direct.
 
-    A section hears those before it through the direct gains of all that lie between. So the whole
-    system follows from products of these gains, in a few operations for any number of sections.
+    A section gets input from earlier sections through the direct gains of those in between. So the
+    whole system follows from products of these gains, in a few operations for any number of
+    sections.
     """
     within, enter, leave, direct = _sections(sos)
     if sos.shape[1] == 1:
@@ -162,17 +164,17 @@ def _state_space(sos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def _is_passed(sections: int, *, dtype: torch.dtype) -> Tensor:
-    """Say which sections a sound passes, (to, from, section), on its way through the cascade.
+    """Return which sections lie on each path through the cascade, (to, from, section).
 
-    It goes ``to`` a section, the last being the output, ``from`` the input, which is 0, or from the
-    states of a section, counted from 1.
+    ``to`` is a section, where the last one is the output. ``from`` is the input, 0, or the states
+    of a section, counted from 1.
     """
     to, section = torch.arange(sections + 1)[:, None, None], torch.arange(sections)
     return ((section >= to.transpose(0, 1)) & (section < to)).to(dtype)
 
 
 def _comes_before(sections: int, *, dtype: torch.dtype) -> Tensor:
-    """Give 1 where there is a way, as in `_is_passed`, and 0 where it would lead back."""
+    """Return 1 where a path exists, as in `_is_passed`, and 0 where it would lead back."""
     return torch.ones(sections + 1, sections + 1, dtype=dtype).tril().unsqueeze(-1)
 
 
@@ -184,7 +186,7 @@ def _powers(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
         count: A power of two.
 
     Returns:
-        The powers, one below the other, (group, count * state, state), and the last.
+        The powers, stacked, (group, count * state, state), and the last.
     """
     states = matrix.shape[1]
     powers = highest = matrix  # from 1 on
@@ -210,7 +212,8 @@ def _filter_blocks(
     x = fit(waveform, blocks * block).reshape(groups, -1, block)
 
     powers, power = _powers(transition, block)
-    # Rows: the output n samples after a state, and the state after a block by the inputs in it.
+    # Rows: the output n samples after a state, and the effect of a block's inputs on the state
+    # after it.
     observe = (leave.transpose(1, 2)[:, None] * powers.unflatten(1, (block, states))).sum(2)
     reach = (powers @ enter).view(groups, block, states)
     response = torch.cat([direct.squeeze(2), (reach * leave).sum(2)[:, :-1]], 1).to(x.dtype)
@@ -225,24 +228,24 @@ def _filter_blocks(
 
 
 def _toeplitz(response: Tensor) -> Tensor:
-    """Make matrices that convolve rows of samples with (group, sample) responses as long."""
+    """Make matrices that convolve rows with (group, sample) responses of the same length."""
     block = response.shape[1]
     return unfold(nnf.pad(response, (block - 1, 0)), 1, block, 1).flip(1)
 
 
 def _is_on_device(tensor: Tensor) -> bool:
-    """Whether arithmetic is cheap next to a launch: larger matrices then, and fewer levels."""
+    """Whether launches cost more than arithmetic: larger matrices are then faster."""
     return tensor.device.type != "cpu" or is_launched(tensor)
 
 
 def _states(ahead: Tensor, power: Tensor) -> Tensor:
     """Solve ``s[k + 1] = s[k] @ power + ahead[k]`` from ``s[0] = 0``.
 
-    Blocks are joined to larger ones, as samples were to blocks, until one matrix product takes all
-    that are left.
+    Blocks are joined to larger ones, as samples to blocks, until one matrix product covers the
+    rest.
 
     Args:
-        ahead: What each block adds to the state after it, (group, row, block, state); of two
+        ahead: Contribution of each block to the state after it, (group, row, block, state); two
             blocks or more.
         power: Transition over a block, float64, (group, state, state), for states as rows.
 
@@ -252,12 +255,12 @@ def _states(ahead: Tensor, power: Tensor) -> Tensor:
     groups, rows, blocks, states = ahead.shape
     most = _most_joined(states, ahead)
     joined = min(most, blocks)
-    # The last of all blocks lies ``blocks - 2`` transitions behind the first state that is not 0.
+    # The last block lies ``blocks - 2`` transitions after the first state that is not 0.
     count = most if blocks > most else 1 << (blocks - 2).bit_length()
     powers, power = _powers(power, count)
     powers = powers.to(ahead.dtype).view(groups, count, states, states)
 
-    # Within the larger block: power ** (to - of - 1) leads from one block to another after it.
+    # Within the larger block, power ** (to - of - 1) leads from one block to a later one.
     places = constant(_lower_triangle, most, states, dtype=torch.int64, device=ahead.device)
     size = joined * states
     within = nnf.pad(powers.flatten(1), (1, 0))[:, places[:size, :size]]
@@ -273,16 +276,16 @@ def _states(ahead: Tensor, power: Tensor) -> Tensor:
 
 
 def _most_joined(states: int, ahead: Tensor) -> int:
-    """Say how many blocks become one, at most: a power of two."""
+    """Return the largest number of blocks to join: a power of two."""
     most = _JOINED_ON_DEVICES if _is_on_device(ahead) else _JOINED_STATES
     return 1 << max(1, (most // states).bit_length() - 1)
 
 
 def _lower_triangle(joined: int, states: int, *, dtype: torch.dtype) -> Tensor:
-    """Say where the elements of a block triangular Toeplitz matrix lie in the powers, from 1.
+    """Return the indices in the powers, from 1, of a block triangular Toeplitz matrix.
 
-    Element ``[i, k]`` of ``power ** (to - of - 1)`` stands at row ``of * states + i`` and column
-    ``to * states + k``; 0 is the place of a zero, above the diagonal.
+    Element ``[i, k]`` of ``power ** (to - of - 1)`` is at row ``of * states + i`` and column ``to *
+    states + k``; index 0 stands for a zero, above the diagonal.
     """
     place = torch.arange(joined * states, dtype=dtype)
     block, state = place // states, place % states

@@ -12,14 +12,14 @@ __all__ = ["band_edges", "band_gain"]
 
 
 def band_edges(boundary: Tensor, n_bands: Tensor, freq: int, min_width: int) -> Tensor:
-    """Cut the bins into bands, each of at least ``min_width`` bins where there are as many.
+    """Divide the bins into bands of at least ``min_width`` bins, if there are enough bins.
 
     Args:
         boundary: Places in [0, 1), in any order, ``(batch, most - 1)``: only the first ``n_bands -
-            1`` count.
+            1`` are used.
         n_bands: Bands of each example, ``(batch,)`` int64, at most ``most``.
         freq: Number of bins.
-        min_width: Smallest width of a band in bins; less where the bands would not fit.
+        min_width: Smallest width of a band in bins; it is reduced if the bands do not fit.
 
     Returns:
         ``(batch, most + 1)`` int64: band ``i`` has the bins from entry ``i`` up to ``i + 1``; those
@@ -38,7 +38,7 @@ def band_edges(boundary: Tensor, n_bands: Tensor, freq: int, min_width: int) -> 
 
 
 def band_gain(edges: Tensor, gain_db: Tensor, freq: int, mode: str) -> Tensor:
-    """Give the gain of each bin in dB.
+    """Return the gain of each bin in dB.
 
     Args:
         edges: From `band_edges`, ``(batch, band + 1)``.

@@ -1,4 +1,4 @@
-"""Speed that varies within an example, as that of a tape or a record."""
+"""Speed that varies within an example, as on a tape or a record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["wow_flutter"]
 _TAPS, _BETA = 32, 8.0
 # The filter is a polynomial in the fraction of a position; seven powers are exact to -100 dB.
 _POWERS = 8
-_BLOCK = 32  # samples that one row of the matrix product makes
+_BLOCK = 32  # samples per row of the matrix product
 _TURN = 1 << 52  # a whole turn in fixed point: frequencies up to 1000 Hz fit
 
 
@@ -38,23 +38,23 @@ def wow_flutter(
     sample_rate: int,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    r"""Let the speed of each example swing slowly (wow) and fast (flutter); its duration stays.
+    r"""Vary the speed of each example slowly (wow) and fast (flutter); its duration stays.
 
-    The speed is ``1 + wow * sin(2 pi (wow_freq * t + wow_phase)) + flutter * sin(...)``, less its
-    mean over the example. So an example begins and ends where it did, and output ``n`` is the
-    input at position ``n + offset(n)``. A windowed sinc of 32 taps interpolates there. There is
-    no low-pass filter before it: what lies above Nyquist divided by the speed folds back.
+    The speed is ``1 + wow * sin(2 pi (wow_freq * t + wow_phase)) + flutter * sin(...)``, minus its
+    mean over the example. So the start and the end of an example stay, and output ``n`` is the
+    input at position ``n + offset(n)``, interpolated by a windowed sinc of 32 taps. There is no
+    low-pass filter before it: frequencies above Nyquist divided by the speed fold back.
 
     Args:
         waveform: Float audio.
-        wow: Largest deviation of the slow swing as a part of the speed, ``(batch,)``.
+        wow: Largest deviation of the slow variation as a fraction of the speed, ``(batch,)``.
         wow_freq: Its frequency in Hz, positive, ``(batch,)``.
-        wow_phase: Where in its period it begins, in [0, 1), ``(batch,)``.
-        flutter: Largest deviation of the fast swing, ``(batch,)``.
+        wow_phase: Its initial phase, as a fraction of the period in [0, 1), ``(batch,)``.
+        flutter: Largest deviation of the fast variation, ``(batch,)``.
         flutter_freq: Its frequency in Hz, positive, ``(batch,)``.
-        flutter_phase: Where in its period it begins, in [0, 1), ``(batch,)``.
+        flutter_phase: Its initial phase, as a fraction of the period in [0, 1), ``(batch,)``.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, ``(batch,)``; the others are silent afterwards.
+        lengths: Valid samples of each example, ``(batch,)``; later samples become silent.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -87,7 +87,7 @@ def swing_offset(
     *,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Say how far from each sample of the output the sample that is heard there lies.
+    """Return the offset of the source of each output sample.
 
     Args:
         place: Samples of the output, ``(1, place)`` int64.
@@ -125,9 +125,9 @@ def _bend(
     phase: Tensor,
     sample_rate: int,
 ) -> Tensor:
-    """Integrate one swing, and take off the straight line that ends with it."""
+    """Integrate one variation, and subtract the straight line with the same end."""
     reach = depth * sample_rate / (2.0 * math.pi * freq.to(depth.dtype))
-    # Turns as whole numbers: what runs over in int64 is whole turns too, at any length.
+    # Fixed-point turns: overflow of int64 is a whole number of turns, so any length is exact.
     step = floor_divide((freq * _TURN).to(torch.int64), torch.full_like(ends, sample_rate))
     start = (phase * _TURN).to(torch.int64)
     at_start = _cosine(start, depth.dtype)
@@ -136,7 +136,7 @@ def _bend(
 
 
 def _cosine(turns: Tensor, dtype: torch.dtype) -> Tensor:
-    """Give the cosine of fixed-point turns."""
+    """Return the cosine of fixed-point turns."""
     fraction = ((turns & (_TURN - 1)) >> 20).to(dtype) * (2.0**20 / _TURN)
     return torch.cos(2.0 * math.pi * fraction)
 
@@ -145,8 +145,8 @@ def _read(sound: Tensor, place: Tensor, offset: Tensor) -> Tensor:
     """Interpolate each example at ``place + offset``, ``(batch, time)``; silence lies around it.
 
     The filter for a fraction ``d`` is a polynomial in ``d``. A matrix product filters the whole
-    audio with each of its coefficients, whole blocks at once; then a position costs one look-up of
-    a few numbers side by side.
+    audio with each of its coefficients, in blocks; then a position costs one look-up of a few
+    adjacent numbers.
     """
     batch, channels, time = sound.shape
     whole = torch.floor(offset)
@@ -163,7 +163,7 @@ def _read(sound: Tensor, place: Tensor, offset: Tensor) -> Tensor:
         filtered = (rows @ matrix).reshape(-1, _POWERS)
         count = padded.shape[0] * channels
         first = torch.arange(count, device=sound.device).view(-1, channels, 1) * (blocks * _BLOCK)
-        # Each power by itself: sums over eight numbers side by side are slow on a CPU.
+        # Add the powers one by one: sums over eight adjacent numbers are slow on a CPU.
         found = nnf.embedding(first + source[some, None], filtered).mT.contiguous()
         out = found[:, :, _POWERS - 1]
         for order in range(_POWERS - 2, -1, -1):
@@ -174,9 +174,9 @@ def _read(sound: Tensor, place: Tensor, offset: Tensor) -> Tensor:
 
 
 def _block_matrix(*, dtype: torch.dtype) -> Tensor:
-    """Give the filters of a block, ``(block + taps - 1, block * powers)``: sample, then power."""
+    """Return the filters of a block, ``(block + taps - 1, block * powers)``: sample, then power."""
     tap = torch.arange(1 - _TAPS // 2, _TAPS // 2 + 1, dtype=torch.float64)
-    # Chebyshev nodes of [0, 1], where a polynomial meets the filter best.
+    # Chebyshev nodes of [0, 1], where a polynomial fits the filter best.
     count = 4 * _POWERS
     angle = (torch.arange(count, dtype=torch.float64) + 0.5) * (math.pi / count)
     node = 0.5 - 0.5 * torch.cos(angle)

@@ -19,15 +19,15 @@ from augspec.functional.linked import sum_channels
 __all__ = ["formant_shift", "vtlp"]
 
 _OVERLAP = 4  # frames over each sample
-_SHORTEST, _LONGEST = 512, 4  # periods looked for are n_fft over these, in samples
-_UNVOICED = 16  # and what is taken where there is none
-_STEPS = 32  # places between two samples that a period can have
-_RESOLVED = 256  # bins of 1 / (64 ms): above 4 kHz the harmonics of a voice run into one another
-_PEAK = 0.85  # share of the highest peak of the autocorrelation that the first must have
-_AGAIN = 0.9  # share of a peak that there must be at twice its lag
-_NO_PEAK = 2.0  # beside a lag, where there is none
-_VOICED = 0.1  # share of lag 0 that there must be at long lags
-_FLOOR = 1e-6  # of the envelope, relative to the mean magnitude of the frame: -120 dB
+_SHORTEST, _LONGEST = 512, 4  # limits of the period: n_fft divided by these, in samples
+_UNVOICED = 16  # used if there is no period
+_STEPS = 32  # subdivisions of a sample for a period
+_RESOLVED = 256  # bins of 1 / (64 ms): above 4 kHz the harmonics of a voice merge
+_PEAK = 0.85  # fraction of the highest autocorrelation peak that the first peak must reach
+_AGAIN = 0.9  # fraction of a peak that is needed at twice its lag
+_NO_PEAK = 2.0  # marks a lag without a peak
+_VOICED = 0.1  # fraction of lag 0 that is needed at long lags
+_FLOOR = 1e-6  # floor of the envelope, relative to the mean magnitude of the frame: -120 dB
 _MAX_GAIN = 30.0  # dB, up or down
 
 
@@ -41,25 +41,25 @@ def formant_shift(
 ) -> Tensor:
     """Move the spectral envelope of each example by its own interval; pitch and time stay.
 
-    What sounded at ``f`` under the envelope's level there gets the level that the envelope has at
-    ``f / 2 ** (semitones / 12)``: +4 is a voice of a shorter vocal tract at the same pitch.
+    A partial at ``f`` gets the level of the envelope at ``f / 2 ** (semitones / 12)``: +4 is a
+    voice with a shorter vocal tract at the same pitch.
 
-    The envelope of a frame is a line in dB from harmonic to harmonic. The period is that of the
-    frame's own spectrum, found from ``n_fft / 512`` to ``n_fft / 4`` samples: with 1024 at 16 kHz
-    an f0 from 63 Hz to 5 kHz. A formant narrower than the spacing of the harmonics lies between
-    them unseen: the higher the voice, the coarser the envelope. Noise gets an envelope smoothed
-    over 16 bins (250 Hz), a chord one smoothed over whatever period is found. Harmonics in a band
-    that is narrow for its place, such as 600 Hz around 3 kHz, pass for a single one and hardly
-    move. The gain is at most 30 dB, up or down, and nothing is known of an envelope above half the
-    sample rate: it goes on as it ends.
+    The envelope of a frame is linear in dB from harmonic to harmonic. The period is found from the
+    frame's spectrum, between ``n_fft / 512`` and ``n_fft / 4`` samples: with 1024 at 16 kHz an f0
+    from 63 Hz to 5 kHz. A formant that is narrower than the spacing of the harmonics cannot be
+    seen, so the envelope is coarser for higher voices. For noise the envelope is smoothed over 16
+    bins (250 Hz), for a chord over the period that is found. Harmonics in a band that is narrow for
+    its frequency, such as 600 Hz around 3 kHz, count as a single one and hardly move. The gain is
+    at most 30 dB, up or down. Above half the sample rate the envelope continues with its last
+    value.
 
-    With one interval for all channels of an example, they share one envelope and get the same
-    gains, so that levels and phases between them stay.
+    With one interval per example, all channels share one envelope and get the same gains, so that
+    levels and phases between them stay.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
         semitones: Interval of each example or of each channel in semitones; positive is up.
-        lengths: Valid samples of each example, all by default; nothing beyond them is heard.
+        lengths: Valid samples of each example, all by default; later samples have no effect.
         n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
         sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
 
@@ -68,7 +68,7 @@ def formant_shift(
         ``lengths``: (batch,); the output is (batch, channel, time).
 
     Raises:
-        ValueError: If a shape does not fit or ``n_fft`` is no multiple of 32.
+        ValueError: If a shape does not fit or ``n_fft`` is not a multiple of 32.
         TypeError: If ``waveform`` or ``semitones`` is not of a floating-point type.
 
     References:
@@ -99,18 +99,18 @@ def vtlp(
     """Perturb the vocal tract length of each example: warp its spectral envelope, not its pitch.
 
     The piecewise-linear map of Jaitly and Hinton sends frequency ``f`` to ``alpha * f`` up to a
-    break, and from there in a line to half the sample rate, which stays. The paper warps the whole
-    spectrogram of a recogniser that does not see harmonics; a waveform has them, and here they stay
-    where they are: only the envelope (see `formant_shift`) moves, as that of a longer or shorter
-    tract does.
+    break, and from there linearly to half the sample rate, which stays. The paper warps the
+    spectrogram of a recogniser, which does not resolve harmonics. Here only the envelope (see
+    `formant_shift`) moves, as with a longer or shorter vocal tract, and the harmonics of the
+    waveform stay.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
         alpha: Warp factor of each example or of each channel, positive; above 1 the formants go up.
         f_hi: Where the map bends, as a fraction of half the sample rate, in (0, 1): at ``f_hi *
             min(alpha, 1)`` of the output, at that over ``alpha`` of the input. The default, 0.6, is
-            the paper's 4800 Hz at 16 kHz; at another rate it is another frequency.
-        lengths: Valid samples of each example, all by default; nothing beyond them is heard.
+            the paper's 4800 Hz at 16 kHz; at another rate the frequency differs.
+        lengths: Valid samples of each example, all by default; later samples have no effect.
         n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
         sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
 
@@ -119,8 +119,8 @@ def vtlp(
         (batch,); the output is (batch, channel, time).
 
     Raises:
-        ValueError: If a shape does not fit, ``f_hi`` is not in (0, 1) or ``n_fft`` no multiple of
-            32.
+        ValueError: If a shape does not fit, ``f_hi`` is not in (0, 1) or ``n_fft`` is not a
+            multiple of 32.
         TypeError: If ``waveform`` or ``alpha`` is not of a floating-point type.
 
     References:
@@ -151,7 +151,7 @@ def _check(waveform: Tensor, name: str, values: Tensor, lengths: Tensor | None) 
 
 
 def _move_envelope(waveform: Tensor, source: Tensor, lengths: Tensor | None, n_fft: int) -> Tensor:
-    """Give each bin the level that the envelope has at bin ``source``, (batch, [channel,] bin)."""
+    """Give each bin the level of the envelope at bin ``source``, (batch, [channel,] bin)."""
     batch, channels, time = waveform.shape
     if batch == 0:
         return waveform
@@ -160,7 +160,7 @@ def _move_envelope(waveform: Tensor, source: Tensor, lengths: Tensor | None, n_f
     if lengths is not None:
         heard = torch.arange(time, device=waveform.device) < lengths[:, None, None]
         sound = torch.where(heard, sound, 0.0)
-    if source.ndim == 3:  # channels are taken apart: each is an example of one channel
+    if source.ndim == 3:  # treat each channel as an example of one channel
         sound, source = sound.reshape(batch * channels, 1, time), source.flatten(0, 1)
     source = source.unsqueeze(1).to(sound.dtype)
 
@@ -174,9 +174,9 @@ def _move_envelope(waveform: Tensor, source: Tensor, lengths: Tensor | None, n_f
 
 
 def _move_chunk(sound: Tensor, source: Tensor, n_fft: int) -> Tensor:
-    """Move the envelope of some examples; their channels share it, and so their gains."""
+    """Move the envelope of some examples; their channels share it and the gains."""
     hop, time = n_fft // _OVERLAP, sound.shape[-1]
-    # As many frames over the first sample as over any other, and over the last.
+    # Pad so that the first and the last sample are covered by as many frames as the others.
     padded = nnf.pad(sound, (n_fft - hop, n_fft - hop + -time % hop))
     window = constant(torch.hann_window, n_fft, dtype=sound.dtype, device=sound.device)
     spectrum = torch.fft.rfft(unfold(padded, -1, n_fft, hop) * window)
@@ -199,10 +199,10 @@ def _magnitude(real: Tensor, imag: Tensor) -> Tensor:
 
 
 def _weigh(magnitude: Tensor) -> Tensor:
-    """Weigh bins by how well a frame tells harmonics apart there.
+    """Weight bins by how well a frame resolves harmonics there.
 
-    The pitch of a voice moves within a frame, and its harmonics the more, the higher they are. What
-    is left above 4 kHz are formants, whose spacing would pass for that of harmonics.
+    The pitch of a voice changes within a frame, and high harmonics change most. Above 4 kHz only
+    formants are visible, and their spacing would be mistaken for that of harmonics.
     """
     bins, dtype, device = magnitude.shape[-1], magnitude.dtype, magnitude.device
     return magnitude * constant(_resolution, bins, dtype=dtype, device=device)
@@ -216,23 +216,24 @@ def _resolution(bins: int, *, dtype: torch.dtype) -> Tensor:
 def _period(autocorrelation: Tensor) -> Tensor:
     """Find the period of each frame in samples, ``(row, frame, 1)``.
 
-    Formants make peaks, too, at one over their spacing, and they can be the highest. But they fade
-    with the lag, while a period comes again: a peak counts as far as there is one at twice its lag.
-    Of those that count, the first nearly as high as the highest is the period; the highest itself
-    may be a multiple, because a period need not be a whole number of samples.
+    Formants also make peaks, at one over their spacing, which can be the highest. They fade with
+    the lag, but a period repeats: so a peak counts only as far as there is one at twice its lag.
+    The period is the first peak that is nearly as high as the highest. The highest may be a
+    multiple, because a period need not be a whole number of samples.
     """
     n_fft, dtype = autocorrelation.shape[-1], autocorrelation.dtype
     lift = constant(_lift, n_fft, dtype=dtype, device=autocorrelation.device)
-    # In three kernels: the compiler does in one what is asked of every lag, and again for its half.
+    # Use three kernels: in a single one the compiler would compute values of each lag again for its
+    # half.
     rise, offset = _find_peaks(autocorrelation, lift)
     return _first_peak(rise, offset, _rise_again(rise), autocorrelation)
 
 
 def _lift(n_fft: int, *, dtype: torch.dtype) -> Tensor:
-    """Give the factors on lags that make up for half of what the window takes from them, in dB.
+    """Return factors on lags that compensate half of the window's attenuation in dB.
 
-    Magnitudes under a Hann window fade with the lag as cos ** 2. To make up for all of it would
-    lift noise above the first peak.
+    Magnitudes under a Hann window fade with the lag as cos ** 2. Full compensation would raise
+    noise above the first peak.
     """
     lag = torch.arange(n_fft // _LONGEST + 1, dtype=torch.float64)
     return (1.0 / torch.cos(math.pi / n_fft * lag)).to(dtype)
@@ -240,15 +241,15 @@ def _lift(n_fft: int, *, dtype: torch.dtype) -> Tensor:
 
 @compiled
 def _find_peaks(autocorrelation: Tensor, lift: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the rise at each lag from 1 over the lowest before; and where in it there is a peak.
+    """Return the rise at each lag from 1 over the lowest before it, and the places of peaks.
 
     Returns:
-        The rise, and the place of the peak beside the lag; `_NO_PEAK` where there is none.
+        The rise, and the place of the peak relative to the lag; `_NO_PEAK` without a peak.
     """
     values = autocorrelation[..., : lift.shape[-1]] * lift
     count = values.shape[-1] - 2
     left, here, right = (values[..., i : count + i].contiguous() for i in range(3))
-    # A parabola through three lags gives each peak its height and its place.
+    # A parabola through three lags gives the height and the place of a peak.
     slope, bend = right - left, (left - 2 * here + right).clamp(max=-1e-20)
     offset = (-0.5 * slope / bend).clamp(-0.5, 0.5)
     peak = (here >= left) & (here > right)
@@ -259,9 +260,9 @@ def _find_peaks(autocorrelation: Tensor, lift: Tensor) -> tuple[Tensor, Tensor]:
 
 @compiled
 def _rise_again(rise: Tensor) -> Tensor:
-    """Say how high a peak at each lag from 1 may be for what there is at twice the lag.
+    """Return the limit of a peak at each lag from 1, given the value at twice the lag.
 
-    Twice a lag beyond half of the longest is not looked at: formants have faded by then.
+    Lags above half of the longest have no limit, because formants have faded there.
     """
     around = torch.maximum(torch.maximum(rise[..., 2:], rise[..., 1:-1]), rise[..., :-2])
     return around[..., ::2].contiguous() / _AGAIN
@@ -287,9 +288,10 @@ def _first_peak(rise: Tensor, offset: Tensor, again: Tensor, autocorrelation: Te
     )
     beside = offset.gather(-1, first)
     period = first + 1 + torch.where(beside < _NO_PEAK, beside, 0.0)
-    # Rounded, the period is a constant for the gradient, which it would make explode near silence.
+    # Rounding makes the period a constant for the gradient; otherwise gradients explode near
+    # silence.
     period = torch.round(period * _STEPS) / _STEPS
-    # Of a band of noise nothing is left at long lags, where a period has come again.
+    # A band of noise has no correlation at long lags, but a period repeats there.
     late = autocorrelation[..., (last + 1) // 2 : last + 1].amax(-1, keepdim=True)
     voiced = late > _VOICED * autocorrelation[..., :1]
     return torch.where(voiced, period, n_fft / _UNVOICED)
@@ -299,8 +301,8 @@ def _first_peak(rise: Tensor, offset: Tensor, again: Tensor, autocorrelation: Te
 def _smooth(magnitude: Tensor, period: Tensor) -> Tensor:
     """Return the log of the mean magnitude over one spacing of the harmonics around each bin.
 
-    Every such stretch holds one harmonic: steps as wide as the spacing, at the levels of the
-    harmonics. At the ends, where it would hold none, the last one that does is repeated.
+    Every such range holds one harmonic, so the result has steps as wide as the spacing, at the
+    levels of the harmonics. At the ends, where a range would hold none, the last value is repeated.
     """
     bins = magnitude.shape[-1]
     spacing = 2 * (bins - 1) / period
@@ -315,7 +317,7 @@ def _smooth(magnitude: Tensor, period: Tensor) -> Tensor:
 
 @compiled
 def _lifter(cepstrum: Tensor, period: Tensor) -> Tensor:
-    """Average over one spacing of the harmonics again, which turns the steps into a line."""
+    """Average over one spacing of the harmonics again, which turns the steps into lines."""
     n_fft = cepstrum.shape[-1]
     lag = torch.arange(n_fft, device=cepstrum.device)
     lag = torch.minimum(lag, n_fft - lag)
@@ -332,7 +334,7 @@ def _gain(envelope: Tensor, source: Tensor) -> Tensor:
 
 
 def _read(values: Tensor, position: Tensor) -> Tensor:
-    """Interpolate the last axis at fractional positions, which end where it ends."""
+    """Interpolate the last axis at fractional positions, clamped to its ends."""
     last = values.shape[-1] - 1
     position = position.clamp(0, last)
     index = position.detach().to(torch.int64).clamp(0, last - 1)
@@ -342,7 +344,7 @@ def _read(values: Tensor, position: Tensor) -> Tensor:
 
 @compiled
 def _overlap_add(pieces: Tensor, window: Tensor) -> Tensor:
-    """Add windowed frames, without the samples that fewer frames cover."""
+    """Overlap and add windowed frames, and drop the ends that fewer frames cover."""
     hop = pieces.shape[-1] // _OVERLAP
     parts = (pieces * window).unflatten(-1, (_OVERLAP, hop))
     count = parts.shape[2] - _OVERLAP + 1

@@ -1,7 +1,7 @@
-"""Labels of frames, moved as the sound that they are about.
+"""Labels of frames, moved with the sound.
 
-Frames are equal steps over the whole of a waveform: frame ``i`` of ``n`` is about the samples from
-``i * time / n`` to ``(i + 1) * time / n``.
+Frames are equal steps over the whole waveform: frame ``i`` of ``n`` describes the samples from ``i
+* time / n`` to ``(i + 1) * time / n``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from torch import Tensor
 
 __all__ = ["frame_middles", "has_weak_label", "in_parts", "take_frames", "weak_label"]
 
-_PARTS = 8  # that a frame is looked at in: between the middles of two frames an event may sound
+_PARTS = 8  # parts of a frame that are tested: an event may lie between the middles of two frames
 
 
 def frame_middles(count: int, time: int, size: int, device: torch.device) -> Tensor:
-    """Say which sample is in the middle of each frame of a result.
+    """Return the middle sample of each frame of a result.
 
     Args:
         count: Frames of a waveform of ``time`` samples.
         time: Samples before.
-        size: Samples of the result, which has as many frames a sample, but at least one.
-        device: Where to put them.
+        size: Samples of the result, which has the same number of frames per sample, but at least
+            one.
+        device: Device of the result.
 
     Returns:
         ``(1, frame)`` int64.
@@ -35,7 +36,7 @@ def frame_middles(count: int, time: int, size: int, device: torch.device) -> Ten
 
 
 def take_frames(frames: Tensor, source: Tensor, time: int, lengths: Tensor) -> Tensor:
-    """Take for each place the frame that a sample lies in; zero where there is none.
+    """Take for each place the frame that contains its sample; zero where there is none.
 
     Args:
         frames: The labels, of any dtype.
@@ -54,7 +55,7 @@ def take_frames(frames: Tensor, source: Tensor, time: int, lengths: Tensor) -> T
 
 
 def has_weak_label(targets: Mapping[str, Any]) -> bool:
-    """Say whether there is a ``label`` of as many classes as the ``frames`` have."""
+    """Return whether there is a ``label`` with the number of classes of the ``frames``."""
     label, frames = targets.get("label"), targets.get("frames")
     if not isinstance(label, Tensor) or not isinstance(frames, Tensor) or frames.ndim != 3:
         return False
@@ -62,20 +63,20 @@ def has_weak_label(targets: Mapping[str, Any]) -> bool:
 
 
 def in_parts(frames: Tensor) -> Tensor:
-    """Cut each frame in equal parts, ``(batch, classes, parts * frame)``."""
+    """Divide each frame into equal parts, ``(batch, classes, parts * frame)``."""
     return frames.repeat_interleave(_PARTS, dim=-1)
 
 
 def weak_label(label: Tensor, before: Tensor, after: Tensor) -> Tensor:
-    """Take out of a weak label the classes of which nothing sounds any more.
+    """Remove the classes from a weak label that no longer sound.
 
-    A label is that of the frames if it has the very classes that sound in them. Any other one, such
-    as that of a recording whose events nobody has marked, stays.
+    A label is the weak label of the frames if it has exactly the classes that sound in them. Other
+    labels stay, such as that of a recording without marked events.
 
     Args:
-        label: ``(batch, classes)``, above 0 where a class is there.
-        before: Labels of frames before something was done to the sound.
-        after: What of them is heard afterwards, in frames or in parts of frames.
+        label: ``(batch, classes)``, above 0 for a class that is present.
+        before: Labels of frames before the transform.
+        after: Labels of frames, or of parts of frames, after the transform.
 
     Shape:
         ``before`` and ``after`` ``(batch, classes, frame)``, with any number of frames each.

@@ -1,4 +1,4 @@
-"""Kaldi's conventions: its mel filters and what it does to a frame before the transform."""
+"""Kaldi's conventions: its mel filters and mirrored ends."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def kaldi_filterbank(
     *,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Make Kaldi's mel filters: triangles over mel, not over Hz, that leave out the highest bin.
+    """Make Kaldi's mel filters: triangles over mel instead of Hz, without the highest bin.
 
     Args:
         sample_rate: Sample rate in Hz.
-        n_fft: Samples of a frame, as it is transformed.
+        n_fft: FFT size in samples.
         n_mels: Number of filters.
         f_min: Lowest corner in Hz.
         f_max: Highest corner in Hz.
@@ -52,7 +52,7 @@ def kaldi_filterbanks(
 
     Args:
         sample_rate: Sample rate in Hz.
-        n_fft: Samples of a frame, as it is transformed.
+        n_fft: FFT size in samples.
         n_mels: Number of filters.
         f_min: Lowest corner of each in Hz.
         f_max: Highest corner of each in Hz, above ``f_min``.
@@ -81,9 +81,9 @@ def _mel(frequency: Tensor) -> Tensor:
 
 
 def reflected_places(first: int, count: int, lengths: Tensor) -> Tensor:
-    """Say which samples stand at ``first`` and after, where sound is mirrored at its ends.
+    """Return the samples at ``first`` and after, for sound that is mirrored at its ends.
 
-    The first and the last sample stand twice, side by side.
+    The first and the last sample occur twice.
 
     Args:
         first: First place, negative before the start.

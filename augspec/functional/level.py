@@ -1,4 +1,4 @@
-"""How loud a waveform is, and its sign."""
+"""Level and sign of a waveform."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def gain(waveform: Tensor, gain_db: Tensor) -> Tensor:
 
     Args:
         waveform: The batch.
-        gain_db: Gain in dB, ``(batch,)`` or ``(batch, channel)``; 0 leaves every bit as it is.
+        gain_db: Gain in dB, ``(batch,)`` or ``(batch, channel)``; 0 returns the input bit for bit.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -54,16 +54,16 @@ def gain_transition(
 ) -> Tensor:
     """Fade each example from one gain to another, linearly in dB.
 
-    Before the fade the first gain holds, after it the second. The fade may begin before the example
-    or end after it.
+    The first gain applies before the fade, the second after it. The fade may begin before the
+    example or end after it.
 
     Args:
         waveform: The batch.
-        start_gain_db: Gain before the fade in dB, ``(batch,)`` or ``(batch, channel)``; of 0 and 0
-            every bit stays as it is.
+        start_gain_db: Gain before the fade in dB, ``(batch,)`` or ``(batch, channel)``; if both
+            gains are 0, the input is returned bit for bit.
         end_gain_db: Gain after the fade in dB, of the same shape.
         start: Where the fade begins, as a fraction of the example; may be negative.
-        duration: How long it takes, as a fraction of the example, above 0.
+        duration: Duration of the fade, as a fraction of the example, above 0.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
     Shape:
@@ -117,7 +117,7 @@ def rms_normalize(waveform: Tensor, rms_db: Tensor, lengths: Tensor | None = Non
 def rms(waveform: Tensor, dims: tuple[int, ...], lengths: Tensor | None = None) -> Tensor:
     """Take the root mean square of the valid samples over ``dims``, which are kept as 1."""
     power = silence_after(waveform, lengths).square().mean(dims, keepdim=True)
-    # The root of zero has no gradient; where there is no power, zero is put back.
+    # The root of zero has no gradient, so it is computed for 1 and replaced by zero.
     heard = power > 0
     root = torch.where(heard, power, 1.0).sqrt()
     ends = like(ends_of(waveform, lengths).clamp(min=1), waveform)
@@ -126,9 +126,9 @@ def rms(waveform: Tensor, dims: tuple[int, ...], lengths: Tensor | None = None) 
 
 
 def scale_to(waveform: Tensor, level_db: Tensor, level: Tensor) -> Tensor:
-    """Scale by ``level_db`` over the ``level`` that there is, an amplitude; 0 changes nothing."""
-    # Of a denormal level the inverse is infinite: it is silence, too.
+    """Scale from the amplitude ``level`` to ``level_db``; a ``level`` of 0 changes nothing."""
+    # The inverse of a denormal level is infinite, so it counts as silence too.
     heard = level >= torch.finfo(level.dtype).tiny
     wanted = like(amplitude(level_db.to(waveform.dtype)), waveform)
-    # Divided first: the gain of a faint sound times its gradient would overflow.
+    # Divide first: the gain of a faint sound times its gradient would overflow.
     return waveform / torch.where(heard, level, 1.0) * torch.where(heard, wanted, 1.0)

@@ -1,4 +1,4 @@
-"""Channels that share their decisions: an example with one parameter for all its channels."""
+"""Grouping of channels that share one parameter."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def split_units(sound: Tensor, *parameters: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Regroup a batch into units that share their decisions, with a parameter for each unit.
+    """Regroup a batch into units with one parameter each.
 
-    That is an example with all its channels where parameters are ``(batch,)``. Where one is
-    ``(batch, channel)``, each channel is a unit: they are to be taken apart.
+    A unit is an example with all its channels if parameters are ``(batch,)``. If one is ``(batch,
+    channel)``, each channel is a unit.
 
     Args:
         sound: Audio.
-        *parameters: Numbers an example or a channel.
+        *parameters: One number per example or per channel.
 
     Shape:
         ``sound``: (batch, channel, time); each parameter: (batch,) or (batch, channel); the output
@@ -29,9 +29,9 @@ def split_units(sound: Tensor, *parameters: Tensor) -> tuple[Tensor, list[Tensor
 
 
 def sum_channels(values: Tensor) -> Tensor:
-    """Sum over dimension 1, the channels; one that is not finite has no say.
+    """Sum over dimension 1, the channels; values that are not finite are ignored.
 
-    Otherwise NaN in one channel would come out of the others too.
+    Otherwise NaN in one channel would spread to the others.
     """
     if values.shape[1] == 1:
         return values.squeeze(1)

@@ -27,23 +27,23 @@ _CHANNEL_WEIGHTS = (1.0, 1.0, 1.0, 1.41, 1.41)  # left, right, centre, surround 
 _OFFSET = -0.691  # dB: a sine of 997 Hz at full scale in one channel has -3.01 LUFS
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
-# The pre-filter (a shelf) and the RLB filter (a high-pass): Hz, Q, and gain.
+# The pre-filter (a shelf) and the RLB filter (a high-pass): frequency in Hz, Q, and gain.
 _SHELF_FREQ, _SHELF_Q, _SHELF_DB = 1681.974450955533, 0.7071752369554196, 3.999843853973347
 _SHELF_SLOPE = 0.4996667741545416
 _HIGH_PASS_FREQ, _HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
-_RATE = 48_000  # of the coefficients in the standard
+_RATE = 48_000  # sample rate of the coefficients in the standard
 
 
 def loudness(waveform: Tensor, sample_rate: int, lengths: Tensor | None = None) -> Tensor:
     """Measure the integrated loudness of each example in LUFS (equal to LKFS).
 
-    K-weighted power in blocks of 400 ms that overlap by 75 %, averaged over the blocks above
-    -70 LUFS and above the relative gate, 10 LU below the average of those. Blocks that are not
-    whole are left out, as the standard has it, except that an example shorter than 400 ms is
-    measured as one block of its own length. At rates other than 48 kHz the filters are those of the
-    same analogue prototype, at the gain that they have at 48 kHz; near half the sample rate they
-    differ, so that a tone of 997 Hz reads 0.05 LU less at 16 kHz. pyloudnorm's default filters are
-    not those of the standard and read 0.04 LU less at 48 kHz; ``filter_class="DeMan"`` agrees.
+    The K-weighted power is measured in blocks of 400 ms that overlap by 75 %. It is averaged over
+    the blocks above -70 LUFS and above the relative gate, 10 LU below the average of those.
+    Incomplete blocks are left out, as in the standard, but an example shorter than 400 ms is
+    measured as one block of its own length. At rates other than 48 kHz the filters come from the
+    same analogue prototype, with their gain at 48 kHz. They differ near half the sample rate, so
+    that a tone of 997 Hz reads 0.05 LU less at 16 kHz. pyloudnorm's default filters differ from the
+    standard and read 0.04 LU less at 48 kHz; ``filter_class="DeMan"`` agrees.
 
     Args:
         waveform: The batch; the channels are left, right, centre, left and right surround.
@@ -77,12 +77,12 @@ def loudness(waveform: Tensor, sample_rate: int, lengths: Tensor | None = None) 
 def loudness_normalize(
     waveform: Tensor, lufs: Tensor, sample_rate: int, lengths: Tensor | None = None
 ) -> Tensor:
-    """Give each example a loudness of ``lufs``; what is gated out as a whole stays as it is.
+    """Scale each example to a loudness of ``lufs``; an example below the gates stays as it is.
 
     Args:
         waveform: The batch.
         lufs: Integrated loudness in LUFS, ``(batch,)`` for that of all channels or ``(batch,
-            channel)`` for that of each on its own.
+            channel)`` for that of each channel.
         sample_rate: Sample rate in Hz.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
@@ -90,7 +90,7 @@ def loudness_normalize(
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If there are more than five channels, and ``lufs`` is that of all.
+        ValueError: If there are more than five channels and ``lufs`` is ``(batch,)``.
 
     References:
         ITU-R BS.1770-4, "Algorithms to measure audio programme loudness and true-peak audio
@@ -109,7 +109,7 @@ def loudness_normalize(
 
 
 def gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> Tensor:
-    """Give the weighted power of each example over the blocks that the gates leave."""
+    """Return the weighted power of each example over the blocks above the gates."""
     if waveform.shape[1] > len(_CHANNEL_WEIGHTS):
         raise ValueError(
             f"`waveform` must have at most {len(_CHANNEL_WEIGHTS)} channels to measure loudness, "
@@ -143,7 +143,7 @@ def _block_powers(power: Tensor, sample_rate: int, ends: Tensor) -> tuple[Tensor
     parts = torch.where(inside, power[:, index].unflatten(1, (-1, size)), 0.0).sum(-1)
     sums = unfold(parts, 1, 4, 1).sum(-1)
 
-    # An example that is shorter than a block is one: nothing but zeros lies behind it.
+    # An example shorter than a block is one block, because only zeros follow it.
     first = torch.arange(count, device=power.device) == 0
     block = (steps[4:] - steps[:-4]).expand(len(power), -1)
     samples = torch.where(first, torch.minimum(block, ends.clamp(min=1)[:, None]), block)
@@ -159,7 +159,7 @@ def _k_filters(sample_rate: int, *, dtype: torch.dtype) -> Tensor:
 
 
 def _k_weighting(sample_rate: int) -> list[list[float]]:
-    """Give the shelf and the high-pass as second-order sections for `sosfilt`."""
+    """Return the shelf and the high-pass as second-order sections for `sosfilt`."""
     high = 10.0 ** (_SHELF_DB / 20.0)
     middle = high**_SHELF_SLOPE
     k = math.tan(math.pi * _SHELF_FREQ / sample_rate)
@@ -167,7 +167,7 @@ def _k_weighting(sample_rate: int) -> list[list[float]]:
     shelf = [high + middle * damped + k * k, 2.0 * (k * k - high), high - middle * damped + k * k]
     shelf += [1.0 + damped + k * k, 2.0 * (k * k - 1.0), 1.0 - damped + k * k]
 
-    # The standard's high-pass is not scaled to 1 in its pass-band; that gain goes with every rate.
+    # The standard's high-pass does not have gain 1 in its pass-band; keep that gain at every rate.
     k = math.tan(math.pi * _HIGH_PASS_FREQ / _RATE)
     gain = 1.0 + k / _HIGH_PASS_Q + k * k
     k = math.tan(math.pi * _HIGH_PASS_FREQ / sample_rate)

@@ -17,7 +17,7 @@ _BITS = {torch.float32: torch.int32, torch.float64: torch.int64}
 
 
 def mask_value_of(specgram: Tensor, mask_value: MaskValue, lengths: Tensor | None = None) -> Tensor:
-    """Give the value that masked cells get, one per example and channel.
+    """Return the value for masked cells, one per example and channel.
 
     Args:
         specgram: The batch.
@@ -57,8 +57,8 @@ def mask_span(
         start: First masked place, ``(batch,)`` or ``(batch, channel)`` int64.
         width: Number of masked places, of the shape of ``start``.
         dim: -2 for bins, -1 for frames.
-        value: What masked cells get, a number or a tensor that broadcasts with ``specgram``.
-        lengths: Valid frames per example, ``(batch,)``: the rest stays as it is.
+        value: Value of masked cells, a number or a tensor that broadcasts with ``specgram``.
+        lengths: Valid frames per example, ``(batch,)``: later frames stay as they are.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out.
@@ -78,7 +78,7 @@ def mask_span(
 
 
 def _blank(specgram: Tensor, masked: Tensor) -> Tensor:
-    """Set masked cells to zero: an "and" of bits takes half the time of ``torch.where``."""
+    """Set masked cells to zero by a bitwise "and", in half the time of ``torch.where``."""
     bits = _BITS.get(specgram.dtype)
     if bits is None or specgram.requires_grad or torch.compiler.is_compiling():
         return torch.where(masked, 0.0, specgram)
@@ -86,12 +86,12 @@ def _blank(specgram: Tensor, masked: Tensor) -> Tensor:
 
 
 def spans(start: Tensor, width: Tensor, size: int) -> Tensor:
-    """Say which of ``size`` places lie in ``start <= i < start + width``.
+    """Return which of ``size`` places lie in ``start <= i < start + width``.
 
     Args:
         start: First place of each span, any shape, int64.
         width: Number of places, of the shape of ``start``.
-        size: Number of places there are.
+        size: Total number of places.
 
     Returns:
         bool, the shape of ``start`` and ``(size,)``.

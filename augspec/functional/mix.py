@@ -15,27 +15,27 @@ _PARTNERS = ("batch", "batch partner")
 
 
 def next_larger(values: Tensor) -> Tensor:
-    """Give, for each value, the index of the next larger one; of the largest that of the smallest.
+    """Return the index of the next larger value for each value; for the largest, the smallest.
 
-    Which values are partners does not depend on their order, and all of them form one ring.
+    The pairs of values do not depend on their order, and all values form one ring.
 
     Args:
         values: ``(batch,)``; equal values are taken in their order.
 
     Returns:
-        ``(batch,)`` int64; a lone value is its own partner.
+        ``(batch,)`` int64; a single value is its own partner.
     """
     order = torch.argsort(values, stable=True)
     return torch.zeros_like(order).scatter(0, order, order.roll(-1))
 
 
 def may_mix(label: Tensor | None, partners: str, batch: int) -> Tensor:
-    """Say which examples may be mixed with which, by their labels.
+    """Return which pairs of examples may be mixed, by their labels.
 
     Args:
         label: Class numbers ``(batch,)``, or classes ``(batch, classes)`` that are above 0.
-        partners: ``"same_class"``: those that share a class; ``"positive"``: those that both have
-            one, where class number 0 counts as none.
+        partners: ``"same_class"``: pairs that share a class; ``"positive"``: pairs in which both
+            have a class, where class number 0 counts as none.
         batch: Number of examples.
 
     Returns:
@@ -60,20 +60,20 @@ def may_mix(label: Tensor | None, partners: str, batch: int) -> Tensor:
 
 
 def next_allowed(values: Tensor, allowed: Tensor | None, count: int) -> Tensor:
-    """Give the ``count`` next examples in the ring of `next_larger` that are allowed.
+    """Return the ``count`` next allowed examples in the ring of `next_larger`.
 
     Args:
         values: ``(batch,)``.
         allowed: ``(batch, batch)`` bool; None allows all.
-        count: How many are wanted, at least 1.
+        count: Number of partners, at least 1.
 
     Returns:
-        ``(batch, count)`` int64; where no other example is left it is the example itself.
+        ``(batch, count)`` int64; if no other example is left, the example itself.
     """
     batch = len(values)
     own = torch.arange(batch, device=values.device)[:, None]
     place = torch.argsort(values, stable=True).argsort()
-    # How far each is ahead in the ring; the example itself stands behind all others.
+    # Distance of each example in the ring; the example itself comes last.
     ahead = (place - place[:, None] - 1) % max(batch, 1)
     if allowed is not None:
         ahead = torch.where(allowed, ahead, batch)
@@ -97,7 +97,7 @@ def mixup(
             partner)``.
         lam: Weight of the example itself, in [0, 1], ``(batch,)``.
         lengths: Valid samples per example, ``(batch,)``; the sum ends with the longest.
-        share: How the rest is shared by several partners, ``(batch, partner)``, with sum 1.
+        share: Division of the rest among several partners, ``(batch, partner)``, with sum 1.
 
     Shape:
         ``(batch, channel, time)`` in and out.
@@ -119,10 +119,10 @@ def mixup(
 
 
 def cut_segment(lam: Tensor, start: Tensor, ends: Tensor, partner: Tensor) -> tuple[Tensor, Tensor]:
-    """Say which samples of each example its partner takes.
+    """Return which samples of each example are replaced by its partner's.
 
     Args:
-        lam: Share that stays, in [0, 1], ``(batch,)``, of what sounds in both.
+        lam: Fraction that stays, in [0, 1], ``(batch,)``, of the part where both have sound.
         start: Place of the segment in [0, 1), ``(batch,)``.
         ends: Valid samples of each example, ``(batch,)``.
         partner: Index of each example's partner, ``(batch,)`` int64.
@@ -150,7 +150,7 @@ def cutmix(
     Args:
         waveform: The batch.
         partner: Index of each example's partner, ``(batch,)`` int64.
-        lam: Share that stays, in [0, 1], ``(batch,)``; 1 leaves every bit as it is.
+        lam: Fraction that stays, in [0, 1], ``(batch,)``; 1 returns the input bit for bit.
         start: Place of the segment in [0, 1), ``(batch,)``.
         lengths: Valid samples per example, ``(batch,)``; the segment lies within both examples.
 
@@ -175,14 +175,14 @@ def cutmix(
 def mix_background(
     waveform: Tensor, partner: Tensor, snr_db: Tensor, lengths: Tensor | None = None
 ) -> Tensor:
-    """Add its partners to each example, each ``snr_db`` below it in RMS level over all channels.
+    """Add its partners to each example, each at an RMS level ``snr_db`` below it.
 
     Args:
         waveform: The batch.
         partner: Index of each example's partner, ``(batch,)`` int64, or of several, ``(batch,
-            partner)``. Of itself nothing is added to an example.
+            partner)``. An example is never added to itself.
         snr_db: Level of the example above its partner's in dB, of the shape of ``partner``. The
-            partner's level is that of the part that is heard. Nothing is added to or of silence.
+            partner's level is that of the added part. Nothing is added to silence or from silence.
         lengths: Valid samples per example, ``(batch,)``; a partner that is longer is cut.
 
     Shape:

@@ -11,21 +11,21 @@ from augspec.functional.spectrum import valid_frames
 
 __all__ = ["freq_mix_style"]
 
-_EPS = 1e-6  # added to variances: a constant bin becomes the other's mean
+_EPS = 1e-6  # added to variances, so that a constant bin becomes the partner's mean
 
 
 def freq_mix_style(
     specgram: Tensor, partner: Tensor, lam: Tensor, lengths: Tensor | None = None
 ) -> Tensor:
-    """Give each example means and deviations between its own and its partner's, bin by bin.
+    """Mix the mean and deviation of each bin with those of the partner.
 
-    They are those of a bin over all channels and valid frames. A partner without frames has none.
+    They are computed over all channels and valid frames. A partner without frames is ignored.
 
     Args:
-        specgram: The batch, best in dB or another logarithm.
+        specgram: The batch, preferably in dB or another logarithm.
         partner: Index of each example's partner, ``(batch,)`` int64.
         lam: Weight of the example's own statistics, in [0, 1], ``(batch,)``.
-        lengths: Valid frames per example, ``(batch,)``: the rest stays as it is.
+        lengths: Valid frames per example, ``(batch,)``: later frames stay as they are.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out.

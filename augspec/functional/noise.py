@@ -1,4 +1,4 @@
-"""Noise from keys, and adding it at a given distance from the sound."""
+"""Noise from keys, and adding it at a given signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from augspec.random import bits
 
 __all__ = ["add_noise", "colored_noise", "short_noises", "white_noise"]
 
-_WARM_UP = 4096  # samples of noise that settle the filter before the first one that is heard
-_CHANNEL_BIT = 40  # place of the channel in the counter: above that of any sample
+_WARM_UP = 4096  # samples of noise that settle the filter before the first output sample
+_CHANNEL_BIT = 40  # bit of the channel in the counter, above those of samples
 
 
 def white_noise(
     key: Tensor, channels: int, time: int, *, start: int = 0, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Make normal noise of unit power, a pure function of key, channel and sample.
+    """Make Gaussian noise of unit power, a pure function of key, channel and sample.
 
-    A sample does not depend on how many there are: noise for longer audio begins with the same.
+    A sample does not depend on the number of samples: longer noise begins with the same samples.
 
     Args:
         key: int64 key of each example or of each channel: `augspec.random.Draw.key`.
@@ -75,8 +75,8 @@ def colored_noise(
 ) -> Tensor:
     """Make noise whose spectrum has a constant slope: `white_noise` through a tilting filter.
 
-    The slope holds within 0.1 dB an octave from 1/1024 of the sample rate to Nyquist, below it the
-    spectrum is flat. The power is not normalised.
+    The slope is exact within 0.1 dB per octave from 1/1024 of the sample rate to Nyquist; below,
+    the spectrum is flat. The power is not normalised.
 
     Args:
         key: int64 key of each example or of each channel.
@@ -104,18 +104,18 @@ def add_noise(
 ) -> Tensor:
     """Add noise so that its mean power lies ``snr_db`` below that of the example.
 
-    Both powers are measured over the valid samples, those of all channels together if there is one
-    ratio an example. With ``reference="active"`` each is that of the part that sounds: the blocks
-    of 20 ms whose power is at most 30 dB below the mean of all. ``"a_weighted"`` measures both by
-    the A curve (IEC 61672-1), ``"lufs"`` by ITU-R BS.1770. Silence stays silent, and silent noise
-    adds nothing. With ``"full_scale"`` the noise lies ``snr_db`` below a root mean square of 1,
-    whatever the example is: silence gets noise too.
+    Both powers are measured over the valid samples, of all channels together if there is one ratio
+    per example. With ``reference="active"`` only active blocks count: those of 20 ms whose power is
+    at most 30 dB below the mean of all. ``"a_weighted"`` measures both with the A curve (IEC
+    61672-1), ``"lufs"`` by ITU-R BS.1770. Silence stays silent, and silent noise adds nothing. With
+    ``"full_scale"`` the noise lies ``snr_db`` below a root mean square of 1 for every example, so
+    that silence gets noise too.
 
     Args:
         waveform: Float audio.
-        noise: What to add, at any level.
+        noise: The noise, at any level.
         snr_db: Signal-to-noise ratio in dB.
-        lengths: Valid samples of each example, all by default; none is added beyond.
+        lengths: Valid samples of each example, all by default; no noise is added after them.
         reference: ``"all"``, ``"active"``, ``"a_weighted"``, ``"lufs"`` or ``"full_scale"``.
         sample_rate: Sample rate in Hz, for ``"active"``, ``"a_weighted"`` and ``"lufs"``.
 
@@ -158,18 +158,18 @@ def short_noises(
 ) -> Tensor:
     """Add bursts of noise, each at its own place and level.
 
-    The level of a burst is its mean power, weighted with the square of its fades, in relation to
-    the mean power of the example, or with ``reference="active"`` to that of the part of the example
-    that sounds, as in `add_noise`. Silence stays silent.
+    The level of a burst is the ratio of its mean power, weighted with the square of its fades, to
+    the mean power of the example, or with ``reference="active"`` of its active blocks, as in
+    `add_noise`. Silence stays silent.
 
     Args:
         waveform: Float audio.
-        noise: A burst of the greatest width for each place, at any level.
+        noise: The bursts, all of the largest width, at any level.
         start: First sample of each burst, int64.
         width: Samples of each burst, int64; 0 leaves it out.
         snr_db: Signal-to-noise ratio of each burst in dB.
         fade: Samples over which a burst fades in and out, by a raised cosine.
-        lengths: Valid samples of each example, all by default; none is added beyond.
+        lengths: Valid samples of each example, all by default; no noise is added after them.
         reference: How the level of the example is measured, as in `add_noise`. That of a burst is
             always its mean power.
         sample_rate: Sample rate in Hz, for ``"active"``, ``"a_weighted"`` and ``"lufs"``.
@@ -191,7 +191,7 @@ def short_noises(
     ends = ends_of(waveform, lengths)
     sample = torch.arange(noise.shape[-1], device=waveform.device)
     since = sample.to(noise.dtype)
-    edge = torch.minimum(since + 1, width[..., None] - since)  # samples to the nearer end
+    edge = torch.minimum(since + 1, width[..., None] - since)  # to the nearer end
     window = (1 - torch.cos(math.pi * (edge / (fade + 1)).clamp(0, 1))) / 2
     window = torch.where(sample < (ends[:, None] - start)[..., None], window, 0.0)
     bursts = window[:, :, None] * noise
@@ -204,12 +204,12 @@ def short_noises(
     bursts = (scale[..., None, None] * bursts).to(waveform.dtype)
     place = (start[..., None] + sample).clamp(max=time - 1)[:, :, None].expand(bursts.shape)
     out = waveform.clone()
-    for i in range(start.shape[1]):  # one after the other: sums in a fixed order, on a GPU too
+    for i in range(start.shape[1]):  # a loop, so that sums have a fixed order
         out.scatter_add_(-1, place[:, i], bursts[:, i])
     return out
 
 
 def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Divide numbers that are not negative; 0, with gradient 0, where the divisor is 0."""
+    """Divide non-negative numbers; 0, with gradient 0, where the divisor is 0."""
     known = denominator > 0
     return where_else(known, numerator / where_else(known, denominator, 1.0), 0.0)

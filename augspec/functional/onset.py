@@ -1,4 +1,4 @@
-"""Onsets: where notes are struck, for a time stretch that leaves attacks as they are."""
+"""Onset detection, for a time stretch that copies attacks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from augspec._torch import unfold
 from augspec.functional.linked import sum_channels
 
 _BANDS = 16
-_FLOOR_DB = 60.0  # below the loudest band of the example nothing counts
-_CLIP_DB = 20.0  # a rise from silence counts no more than a clear attack
-_RISE_DB = 5.0  # mean rise over the bands that makes an onset
-_MEMORY = 7  # frames that a rise must stand out from: 56 ms, more than a period of the lowest notes
-_FAR = 1 << 28  # where an onset is that there is not
-_VALUES_A_SAMPLE = 4  # that frames and differences make
+_FLOOR_DB = 60.0  # levels further below the loudest band of the example are ignored
+_CLIP_DB = 20.0  # limit of a rise, so that a rise from silence counts like a clear attack
+_RISE_DB = 5.0  # mean rise over the bands of an onset
+_MEMORY = 7  # earlier frames to compare with: 56 ms, more than a period of the lowest notes
+_FAR = 1 << 28  # position that stands for no onset
+_VALUES_A_SAMPLE = 4  # for frames and differences
 
 Grid = tuple[Tensor, Tensor]
 
@@ -29,12 +29,13 @@ Grid = tuple[Tensor, Tensor]
 def find_onsets(sound: Tensor, n_fft: int) -> Grid:
     """Find the onsets of every example, as the nearest onset before and after each place.
 
-    Channels of an example are heard together: their powers are summed.
+    The powers of an example's channels are summed.
 
-    A frame is an onset where its bands rise, on average, 5 dB or more above the loudest of the
-    frames before, and where no frame nearby rises more. Taking the loudest of 56 ms keeps the
-    pulses of low notes and the beats of close partials out (SuperFlux, Böck and Widmer 2013, does
-    the like over frequency). The place is refined to where the energy of the derivative jumps most.
+    A frame is an onset if its bands rise, on average, by 5 dB or more above the loudest of the
+    frames before, and if no frame nearby rises more. Comparing with the loudest of 56 ms excludes
+    the pulses of low notes and the beats of close partials (SuperFlux, Böck and Widmer 2013, does
+    the same over frequency). The position is refined to the largest jump of the energy of the
+    derivative.
 
     Args:
         sound: Audio, ``(example, channel, time)``, or ``(row, time)`` for one channel each.
@@ -42,7 +43,7 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
 
     Returns:
         Sample of the last onset up to, and of the first onset after, each block of ``n_fft // 32``
-        samples, int64 ``(example, block)``; far outside the audio where there is none.
+        samples, int64 ``(example, block)``; far outside the audio if there is none.
     """
     block, width, hop = n_fft // 32, n_fft // 4, 4
     sound = sound.unsqueeze(1) if sound.ndim == 2 else sound
@@ -55,7 +56,7 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
         some = sound[part]
         padded = nnf.pad(some, (width // 2, width))
         heard = padded[..., width // 2 - 1 : -width]
-        if rest := -some.shape[-1] % block:  # that the audio ends is no attack
+        if rest := -some.shape[-1] % block:  # the end of the audio is not an attack
             heard = torch.cat([heard, heard[..., -1:].expand(-1, -1, rest)], dim=-1)
         energy = _slope_energy(heard, block)
         parts.append((_band_power(padded, bands), energy))
@@ -63,11 +64,11 @@ def find_onsets(sound: Tensor, n_fft: int) -> Grid:
         part[0] if len(part) == 1 else torch.cat(part) for part in zip(*parts, strict=True)
     )
     novelty = _novelty(power)
-    # Attacks closer than a vocoder frame share one reset: the clearest.
+    # Of attacks closer than a vocoder frame only the clearest is kept.
     summit = nnf.pad(novelty, (4, 4), value=-math.inf).unfold(-1, 9, 1).amax(-1)
-    found = nnf.threshold(novelty, _RISE_DB, math.nan) == summit  # what is lower is no number
+    found = nnf.threshold(novelty, _RISE_DB, math.nan) == summit  # lower values stand for none
     jump = _jump(energy)
-    # The frame shows the attack from its second half on: look from 10 blocks before to 6 after.
+    # The attack lies in the second half of the frame: search from 10 blocks before to 6 after.
     around = nnf.pad(jump, (10, 6 + hop * novelty.shape[-1]), value=-1.0)
     best = around.unfold(-1, 17, hop)[:, : novelty.shape[-1]].argmax(-1)
     best = best + torch.arange(-10, hop * novelty.shape[-1] - 10, hop, device=sound.device)
@@ -86,7 +87,7 @@ def _find_natively(sound: Tensor, n_fft: int) -> Grid:
 
 
 def kernel_arguments(sound: Tensor, n_fft: int) -> tuple[Tensor | int, ...]:
-    """Give what a native kernel needs to find onsets in ``(example, channel, time)``."""
+    """Return the arguments of a native kernel for onsets in ``(example, channel, time)``."""
     width, cpu = n_fft // 4, torch.device("cpu")
     window = constant(torch.hann_window, width, dtype=torch.float32, device=cpu)
     bands = constant(make_bands, width, dtype=torch.float32, device=cpu)
@@ -99,10 +100,10 @@ def has_kernel(sound: Tensor, n_fft: int) -> bool:
 
 
 def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
-    """Say where onsets are once the audio is resampled.
+    """Return the positions of onsets after resampling.
 
     Args:
-        onsets: What `find_onsets` gave for ``n_fft``.
+        onsets: The result of `find_onsets` for ``n_fft``.
         ratio: Ratio of each row, ``(row, 1)``.
         size: Samples after resampling.
         n_fft: Samples of a vocoder frame.
@@ -116,7 +117,7 @@ def resample_onsets(onsets: Grid, ratio: Tensor, size: int, n_fft: int) -> Grid:
 
 
 def _bands(width: int, *, dtype: torch.dtype) -> Tensor:
-    """Give `make_bands` for real and imaginary parts side by side."""
+    """Return `make_bands` for real and imaginary parts side by side."""
     return make_bands(width, dtype=dtype).repeat_interleave(2, dim=0)
 
 
@@ -135,7 +136,7 @@ def _band_power(padded: Tensor, bands: Tensor) -> Tensor:
     width = len(bands) - 2
     window = constant(torch.hann_window, width, dtype=padded.dtype, device=padded.device)
     specgram = torch.fft.rfft(unfold(padded, -1, width, width // 2) * window)
-    # Squares in place and summed by the bands: the cheapest way to a power.
+    # Square in place and sum with the bands, the cheapest way to compute a power.
     power: Tensor = torch.view_as_real(specgram).square_().flatten(-2) @ bands
     return sum_channels(power)
 
@@ -145,13 +146,13 @@ def _novelty(power: Tensor) -> Tensor:
     loudest = power.amax((-2, -1), keepdim=True)
     floor = add_scaled(1e-20, loudest, 10 ** (-_FLOOR_DB / 10))
     floored = power + floor
-    # A frame overlaps the one before by half, so the comparison leaves that one out.
+    # A frame overlaps the previous one by half, so the comparison skips it.
     ahead = _MEMORY + 1
     padded = 10 * torch.log10(torch.cat([floor.expand(-1, ahead, _BANDS), floored], dim=1))
     level = padded[:, ahead:]
     before = _loudest_of(padded, _MEMORY)[:, : level.shape[1]]
     rise = (level - before).clamp(0.0, _CLIP_DB)
-    weight = floored.sqrt().sqrt()  # quiet bands count too
+    weight = floored.sqrt().sqrt()  # quiet bands are included
     return (rise * weight).sum(-1) / weight.sum(-1)
 
 
@@ -168,7 +169,7 @@ def _loudest_of(level: Tensor, frames: int) -> Tensor:
 
 @compiled
 def _slope_energy(sound: Tensor, block: int) -> Tensor:
-    """Return the energy of the derivative in each block of samples, of which one lies before."""
+    """Return the energy of the derivative in each block of samples, with one block before."""
     slope = sound[..., 1:] - sound[..., :-1]
     return sum_channels(slope.square().unflatten(-1, (-1, block)).sum(-1))
 

@@ -1,4 +1,4 @@
-"""How fast a vocoder goes through the input: at one rate, or along a curve of rates.
+"""The speed of a vocoder in the input: one rate, or a curve of rates.
 
 Places are samples of the output. Positions in the input are 32.32 fixed-point integers, exact at
 any length and on every device.
@@ -30,7 +30,7 @@ class Pace(ABC):
 
     @abstractmethod
     def some(self, part: slice) -> Self:
-        """Give the pace of some examples."""
+        """Return the pace of some examples."""
 
     @abstractmethod
     def place(self, place: Tensor, onsets: Grid, n_fft: int) -> tuple[Tensor, Tensor]:
@@ -42,11 +42,11 @@ class Pace(ABC):
 
     @abstractmethod
     def unchanged(self) -> Tensor:
-        """Say which examples keep their tempo exactly, bool ``(example,)``."""
+        """Return which examples keep their tempo exactly, bool ``(example,)``."""
 
     @abstractmethod
     def nan_or_zero(self) -> Tensor:
-        """Give NaN for each example whose rate is no positive number, else 0."""
+        """Return NaN for each example whose rate is not a positive number, else 0."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ class SteadyPace(Pace):
     """One rate for each example.
 
     Args:
-        rate: ``(example,)``, NaN where it is no positive number.
+        rate: ``(example,)``, NaN where it is not a positive number.
     """
 
     rate: Tensor
 
     @classmethod
     def of(cls, rate: Tensor) -> Self:
-        """Take rates of any numbers."""
+        """Make a pace from any rates."""
         return cls(where_else(rate > 0, rate, math.nan))
 
     def some(self, part: slice) -> Self:
-        """Give the pace of some examples."""
+        """Return the pace of some examples."""
         return type(self)(self.rate[part])
 
     def place(self, place: Tensor, onsets: Grid, n_fft: int) -> tuple[Tensor, Tensor]:
@@ -74,11 +74,11 @@ class SteadyPace(Pace):
         return map_time(place * step.unsqueeze(-1), step, onsets, n_fft)
 
     def unchanged(self) -> Tensor:
-        """Say which examples have a rate of 1."""
+        """Return which examples have a rate of 1."""
         return self.rate == 1
 
     def nan_or_zero(self) -> Tensor:
-        """Give NaN for each example whose rate is no positive number, else 0."""
+        """Return NaN for each example whose rate is not a positive number, else 0."""
         return self.rate - self.rate
 
 
@@ -86,13 +86,13 @@ class SteadyPace(Pace):
 class CurvedPace(Pace):
     r"""Rates at equal distances over the output, and straight lines between them.
 
-    Over a piece of ``width`` samples in which the rate goes from ``a`` to ``b``, the ``c``-th
-    sample is heard ``c * a + c ** 2 * (b - a) / (2 * width)`` input samples after the first.
+    In a piece of ``width`` samples with rates from ``a`` to ``b``, the ``c``-th sample lies ``c * a
+    + c ** 2 * (b - a) / (2 * width)`` input samples after the first.
 
     Args:
-        pieces: For each piece the output sample at which it begins, its samples, the position in
-            the input at which it begins, the rate there, and by how much the rate rises up to the
-            next; positions and rates are fixed-point, ``(example, 5, piece)`` int64.
+        pieces: For each piece its first output sample, its length, its first input position, its
+            first rate, and the increase of the rate up to the next piece; positions and rates are
+            fixed-point, ``(example, 5, piece)`` int64.
         valid: Whether all rates of an example are positive numbers, bool ``(example,)``.
     """
 
@@ -101,7 +101,7 @@ class CurvedPace(Pace):
 
     @classmethod
     def over(cls, rate: Tensor, ends: Tensor) -> Self:
-        """Lay rates, ``(example, point)``, over outputs of ``ends`` samples, ``(example,)``."""
+        """Spread rates, ``(example, point)``, over outputs of ``ends`` samples, ``(example,)``."""
         step = fixed_point(rate).clamp(min=1)
         count = step.shape[1] - 1
         point = torch.arange(count + 1, device=ends.device)
@@ -112,13 +112,13 @@ class CurvedPace(Pace):
         return cls(torch.stack(parts, 1), ((rate > 0) & rate.isfinite()).all(1))
 
     def some(self, part: slice) -> Self:
-        """Give the pace of some examples."""
+        """Return the pace of some examples."""
         return type(self)(self.pieces[part], self.valid[part])
 
     def at(self, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the position in the input at each place, and the rate there, fixed-point.
+        """Return the position in the input at each place, and the rate there, fixed-point.
 
-        Before the first point and after the last the rate stays as it is there.
+        Before the first point and after the last the rate is constant.
 
         Args:
             place: Samples of the output, ``(example, place)`` int64.
@@ -140,30 +140,31 @@ class CurvedPace(Pace):
         plain = (position + ONE // 2) >> 32
         around = onsets_around(plain, onsets, n_fft)
         since, until, steps = self._distances(torch.stack(around), place, position, step, n_fft)
-        # The mean rate from here to the onset: half the sum of both, as far as a line goes.
+        # The mean rate from here to the onset is half the sum of both rates on a line.
         mean = (step + torch.where(since < until, steps[0], steps[1])) // 2
         return copy_attacks(plain, around, (since, until), mean, n_fft), until
 
     def _distances(
         self, onset: Tensor, place: Tensor, position: Tensor, step: Tensor, n_fft: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Find how far from frames onsets are heard, by two steps of Newton's method.
+        """Find the distances from frames to onsets in the output, by two steps of Newton's method.
 
         Args:
             onset: The onset before and the one after each frame, ``(2, example, frame)``.
-            place: Where the frames are in the output.
-            position: Where they are in the input, fixed-point.
-            step: Rate there, fixed-point.
+            place: Positions of the frames in the output.
+            position: Their positions in the input, fixed-point.
+            step: Rates there, fixed-point.
             n_fft: Samples of a frame.
 
         Returns:
-            Output samples since the one and until the other, and the rates at both.
+            Output samples since the one before and until the one after, and the rates at both.
         """
         side = torch.stack((-torch.ones_like(step), torch.ones_like(step)))
         target, distance = side * onset * ONE, torch.zeros_like(onset)
         for _ in range(2):
             left = floor_divide(target - side * position + step // 2, step)
-            # Further away than an attack could move a frame, only that it is far is of interest.
+            # Beyond the distance at which an attack can move a frame, the exact value does not
+            # matter.
             distance = distance + left.clamp(-64 * n_fft, 64 * n_fft)
             heard = (place + side * distance).transpose(0, 1).flatten(1)
             position, step = (one.unflatten(1, (2, -1)).transpose(0, 1) for one in self.at(heard))
@@ -171,20 +172,20 @@ class CurvedPace(Pace):
         return since, until, step
 
     def unchanged(self) -> Tensor:
-        """Say which examples have a rate of 1 at all points."""
+        """Return which examples have a rate of 1 at all points."""
         return ((self.pieces[:, 3] == ONE) & (self.pieces[:, 4] == 0)).all(1)
 
     def nan_or_zero(self) -> Tensor:
-        """Give NaN for each example of which a rate is no positive number, else 0."""
+        """Return NaN for each example with a rate that is not a positive number, else 0."""
         return torch.zeros_like(self.valid, dtype=torch.float32).masked_fill(~self.valid, math.nan)
 
     def one_rate(self) -> Tensor:
-        """Give 1 for each example that is unchanged, NaN as `nan_or_zero` does, else another."""
+        """Return 1 for each unchanged example, NaN as in `nan_or_zero`, else another number."""
         return self.nan_or_zero() + torch.where(self.unchanged(), 1.0, 2.0)
 
 
 def mean_rate(rate: Tensor) -> Tensor:
-    """Give the mean of a curve of rates over the output, by which its length is divided.
+    """Return the mean of a curve of rates over the output, which divides its length.
 
     Args:
         rate: Rates at equal distances, with straight lines between them, ``(batch, point)``.

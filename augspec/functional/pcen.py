@@ -12,19 +12,20 @@ from augspec._torch import is_exporting
 __all__ = ["pcen"]
 
 _SMALL_BIAS = 1e-6
-_EXPORTED = 32  # frames of a block where their number is not known
+_EXPORTED = 32  # frames of a block if the number of frames is not known
 
 
 def smoothing_coefficient(time_constant: float, frames_per_second: float) -> float:
-    """Give the weight of the newest frame in an average over ``time_constant`` seconds.
+    """Return the weight of the newest frame in an average over ``time_constant`` seconds.
 
-    librosa's: the average's full width at half of its maximal power is about the time constant.
+    As in librosa, the full width of the average at half of its maximal power is about the time
+    constant.
 
     Args:
         time_constant: In seconds, positive.
         frames_per_second: ``sample_rate / hop_length``.
     """
-    # (sqrt(1 + 4 * t ** 2) - 1) / (2 * t ** 2), without a difference of equals where t is small.
+    # (sqrt(1 + 4 * t ** 2) - 1) / (2 * t ** 2), without cancellation for small t.
     return 2.0 / (1.0 + math.hypot(1.0, 2.0 * time_constant * frames_per_second))
 
 
@@ -33,22 +34,22 @@ def exponential_average(
 ) -> Tensor:
     """Average over the frames so far: ``m[t] = (1 - b) * m[t - 1] + b * x[t]``.
 
-    Not a frame after the other: within blocks of about ``sqrt(frame)`` frames, and then over the
+    It needs no loop over frames: within blocks of about ``sqrt(frame)`` frames, and then over the
     blocks' ends, the recursion is a product with a matrix of decays.
 
     Args:
         specgram: Values of any scale.
         coefficient: The ``b`` above, in (0, 1], a number or one for each bin, ``(freq,)``.
-        initial: Value of the average before the first frame; None takes the first frame.
+        initial: Value of the average before the first frame; None uses the first frame.
 
     Shape:
         ``(..., frame)`` in and out, ``(..., freq, frame)`` with a coefficient for each bin.
     """
     frames = specgram.shape[-1]
-    # Exported, the number of frames may be left open.
+    # In an exported graph the number of frames may be dynamic.
     size = _EXPORTED if is_exporting() else math.ceil(math.sqrt(frames))
     blocks = (frames + size - 1) // size
-    # Contiguous: the compiler of torch 2.6 takes what is padded by nothing for that.
+    # Contiguous: the compiler of torch 2.6 assumes this of a tensor that is padded by 0.
     padded = torch.nn.functional.pad(specgram.contiguous(), (0, blocks * size - frames))
     dtype, device = specgram.dtype, specgram.device
     weight = coefficient[:, None, None] if isinstance(coefficient, Tensor) else coefficient
@@ -67,7 +68,7 @@ def exponential_average(
 
 
 def _decays(decay: float | Tensor, steps: Tensor) -> Tensor:
-    """Raise ``decay`` to ``steps``, and give zero for what has not happened yet."""
+    """Raise ``decay`` to ``steps``, with zero for negative steps."""
     return torch.where(steps >= 0.0, torch.pow(decay, steps.clamp(min=0.0)), 0.0)
 
 
@@ -82,18 +83,18 @@ def pcen(
 ) -> Tensor:
     """Divide each bin by its own recent level and compress it.
 
-    ``(specgram / (eps + average) ** gain + bias) ** exponent - bias ** exponent``, as
-    ``librosa.pcen`` has it, with its ``power`` called ``exponent``.
+    ``(specgram / (eps + average) ** gain + bias) ** exponent - bias ** exponent``, as in
+    ``librosa.pcen``, whose ``power`` is called ``exponent`` here.
 
     Args:
         specgram: Energies or magnitudes, not negative.
-        coefficient: Weight of the newest frame in the average: ``smoothing_coefficient`` gives it.
-        gain: Exponent of the average: 0 for no gain control, 1 to forget the level.
+        coefficient: Weight of the newest frame in the average: see ``smoothing_coefficient``.
+        gain: Exponent of the average: 0 for no gain control, 1 to remove the level.
         bias: Level, as a multiple of the average, below which the compression is linear; not
-            negative. At 0 it is a power everywhere.
+            negative. With 0 it is a power function everywhere.
         exponent: Exponent of the compression, positive.
         eps: Added to the average, positive.
-        initial: Value of the average before the first frame; None takes the first frame.
+        initial: Value of the average before the first frame; None uses the first frame.
 
     Shape:
         ``(..., frame)`` in and out.
@@ -102,17 +103,17 @@ def pcen(
         Wang et al., "Trainable frontend for robust and far-field keyword spotting", ICASSP 2017.
     """
     average = exponential_average(specgram, coefficient, initial)
-    # In logarithms, so that small numbers keep their digits.
+    # Use logarithms, so that small numbers keep their precision.
     level = torch.exp(-gain * (math.log(eps) + torch.log1p(average / eps)))
     return _compress(specgram * level, bias, exponent)
 
 
 def _compress(values: Tensor, bias: float, exponent: float) -> Tensor:
-    """Give ``(values + bias) ** exponent - bias ** exponent``."""
+    """Return ``(values + bias) ** exponent - bias ** exponent``."""
     if bias >= _SMALL_BIAS:
         compressed = torch.expm1(exponent * torch.log1p(values / bias))
         return torch.mul(compressed, bias**exponent)
-    # The quotient could overflow. Where it is large, the difference loses no digits.
+    # The quotient could overflow. Where it is large, the difference is accurate.
     large = values > bias / _SMALL_BIAS
     root = (values.where(large, 1.0) + bias).pow(exponent) - bias**exponent
     quotient = values.where(~large, 0.0) / max(bias, torch.finfo(values.dtype).tiny)
@@ -130,7 +131,7 @@ def pcen_by_bin(
     eps: float = 1e-6,
     initial: float | None = None,
 ) -> Tensor:
-    """Do as `pcen` with parameters for each bin, which gradients reach.
+    """Do as `pcen` with differentiable parameters for each bin.
 
     Args:
         specgram: Energies or magnitudes, not negative.
@@ -139,7 +140,7 @@ def pcen_by_bin(
         bias: Level below which the compression is linear, positive.
         exponent: Exponent of the compression, positive.
         eps: Added to the average, positive.
-        initial: Value of the average before the first frame; None takes the first frame.
+        initial: Value of the average before the first frame; None uses the first frame.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out; the parameters ``(freq,)``.

@@ -1,4 +1,4 @@
-"""Phase locking: by how much a vocoder turns each bin so that neighbouring frames fit together."""
+"""Phase locking: the phase by which a vocoder turns each bin to align neighbouring frames."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from augspec.functional.turns import accumulate_turns
 
 OVERLAP = 4  # frames over each sample of the output
 LOOKAHEAD = OVERLAP // 2  # frames from the first that an attack touches to one that it fills
-# Of the frames that are analysed, those that are heard. The one before and the two after them only
-# tell which partials an attack strikes.
+# The analysed frames that are heard. The one before and the two after them only show which partials
+# an attack strikes.
 HEARD = slice(1, -LOOKAHEAD)
-# Of the frames that are analysed, those that gain turns, and the frame before each of them.
+# The analysed frames that gain turns, and the frame before each of them.
 _HERE, _BEFORE = slice(2, -LOOKAHEAD), slice(1, -LOOKAHEAD - 1)
 _STRUCK_RATIO = 4.0  # a partial is struck if its power grows more than this across an attack
-_SLOT = 3  # bins of a slot; peaks are at least so far apart, so that a slot holds one at most
+_SLOT = 3  # bins of a slot: the minimum distance of peaks, so that a slot holds at most one
 # arctan(x) / x on [0, 1] as a polynomial in x**2, highest power first (Hastings 1955, sheet 11).
 _ARCTAN = (-0.0117212, 0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997726)
 
 
 def lock_phases(specgram: Tensor, advance: Tensor, attacks: Tensor) -> Tensor:
-    """Give the phasor that turns each bin of the frames that are heard.
+    """Return the phasor that turns each bin of the frames that are heard.
 
-    Bins turn with the peak on whose hill they are: identity phase locking (Laroche and Dolson
-    1999). A bin finds its peak in two steps, each to the strongest bin within 2 bins. Peaks are 3
-    bins apart or more. So what there is to know of them fits into slots of 3 bins, a third of the
-    bins, each of which stands for its strongest bin.
+    Bins turn with the peak to which they belong: identity phase locking (Laroche and Dolson 1999).
+    A bin finds its peak in two steps, each to the strongest bin within 2 bins. Peaks are 3 bins
+    apart or more. So data of peaks are stored in slots of 3 bins, each of which stands for its
+    strongest bin.
 
     All channels of an example turn by the same phasor, so that the phases between them stay.
 
     Args:
         specgram: Spectra of the input, complex.
         advance: Input samples from each frame to the next, int64.
-        attacks: Heard frames from which an attack is copied: partials that it strikes start anew.
+        attacks: Heard frames from which an attack is copied: the phases of partials that it strikes
+            restart.
 
     Shape:
         ``specgram``: (example, channel, frame, bin); ``advance``: (example, frame - 1);
@@ -58,7 +59,7 @@ Links = tuple[Tensor, Tensor | None, Tensor]  # gain, kept and origin of `_accum
 
 
 def _find_links(specgram: Tensor, advance: Tensor, attacks: Tensor) -> tuple[Tensor, Tensor, Links]:
-    """Find the slot each bin climbs to, the slot that each slot's peak climbs to, and their links.
+    """Find the slot to which each bin belongs, the slot of each slot's peak, and their links.
 
     Shape:
         ``(example, heard, bin)``, ``(example, heard, slot)``; the links are those of `_accumulate`.
@@ -96,11 +97,11 @@ def _find_links_in_few(
 
 
 def _second_step(uphill: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Follow the peak of each slot uphill: in its own frame, and in the frame before.
+    """Find the stronger peak near the peak of each slot: in its frame, and in the frame before.
 
     Returns:
-        The slot that the peak of each slot climbs to, ``(example, heard, slot)``; and, without the
-        first frame, the slot of the frame before on whose hill the peak was.
+        The slot to which the peak of each slot belongs, ``(example, heard, slot)``; and, without
+        the first frame, the slot in the frame before to which the peak belonged.
     """
     hill = uphill.gather(-1, index)
     return hill, hill[:, :-1].gather(-1, uphill[:, :-1].gather(-1, index[:, 1:]))
@@ -109,44 +110,44 @@ def _second_step(uphill: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
 def _pack(bin_: Tensor, struck: Tensor) -> Tensor:
     """Put the number of a bin and whether it is struck into one float: ``2 * bin + struck``.
 
-    The kernel that finds both then writes one tensor instead of two, which saves an eighth of the
-    time to find peaks, one to two percent of a stretch.
+    So the kernel that finds both writes one tensor instead of two. This saves an eighth of the time
+    to find peaks, one to two percent of a stretch.
     """
     return 2 * bin_ + struck
 
 
 def _unpack_bin(packed: Tensor) -> Tensor:
-    """Give the bin back as an index."""
+    """Return the bin as an index."""
     return (0.5 * packed).to(torch.int64)
 
 
 def _unpack(packed: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the bin back as a float, and 1.0 where it is struck, else 0.0."""
+    """Return the bin as a float, and 1.0 where it is struck, else 0.0."""
     bin_ = torch.floor(0.5 * packed)
     return bin_, packed - 2.0 * bin_
 
 
 def _find_peaks(parts: Tensor, attacks: Tensor) -> tuple[Tensor, Tensor]:
-    """Look for peaks in the frames that are heard, in the power of all channels together.
+    """Find peaks in the frames that are heard, in the power of all channels together.
 
     Returns:
         The slot of the strongest bin within 2 bins of each bin, ``(example, heard, bin)`` int64;
         and of each slot the strongest bin, `_pack`-ed with whether it is struck, ``(example, heard,
         slot)``.
     """
-    # Two kernels: fused into one, each power would be worked out again for every use.
+    # Use two kernels: in a fused one each power would be computed again for every use.
     power = _padded_power(parts)
-    # As an argument: computed in the kernel, numbers of slots keep it from using vectors.
+    # Pass it as an argument: computing numbers of slots in the kernel prevents vectorisation.
     bin_ = torch.arange(-2, power.shape[-1] - 2, device=parts.device)
     slot = torch.div(bin_, _SLOT, rounding_mode="floor").to(power.dtype)
     uphill, strongest = _climb(power, slot, attacks)
-    # The last slot may reach above the spectrum, where no bin is strongest.
+    # The last slot may reach above the spectrum, where no bin can be the strongest.
     return uphill[..., : parts.shape[-2]], strongest[..., ::_SLOT].contiguous()
 
 
 @compiled
 def _padded_power(parts: Tensor) -> Tensor:
-    """Return the power with 2 bins more below, and above with 2 more than fill the last slot."""
+    """Return the power with 2 extra bins below, and above with the last slot filled plus 2 bins."""
     power = sum_channels(parts[..., 0].square() + parts[..., 1].square())
     return nnf.pad(power, (2, 2 + -power.shape[-1] % _SLOT), value=-1.0)
 
@@ -155,7 +156,7 @@ def _padded_power(parts: Tensor) -> Tensor:
 def _climb(power: Tensor, slot: Tensor, attacks: Tensor) -> tuple[Tensor, Tensor]:
     """Return the slot of the strongest bin within 2 bins of each; and for each the strongest of 3.
 
-    The latter, of a bin and the 2 above it, is `_pack`-ed.
+    The latter, over a bin and the 2 above it, is `_pack`-ed.
     """
     bins = power.shape[-1] - 4
 
@@ -199,9 +200,9 @@ def _gains(
 ) -> tuple[Tensor, Tensor]:
     """Return the turns that each peak gains from the frame before, and 1 or, if it is struck, 0.
 
-    A partial of ``f`` turns a sample, in frames that were ``advance`` apart and are to be ``hop``
-    apart, gains ``(hop - advance) * f``. ``f`` comes from the phases of the two frames: from the
-    sum of the channels' cross spectra, in which the louder channel counts more. What is struck
+    A partial of ``f`` turns per sample, in frames whose distance changes from ``advance`` to
+    ``hop``, gains ``(hop - advance) * f``. ``f`` comes from the phases of the two frames: from the
+    sum of the channels' cross spectra, in which the louder channel counts more. A struck partial
     gains nothing.
     """
     peak, struck = _unpack(packed)
@@ -215,7 +216,7 @@ def _gains(
 
 
 def _gain(turned_by: Tensor, freq: Tensor, advance: Tensor, n_fft: int) -> Tensor:
-    """Do as `_gains`; ``freq`` is that of the middle of the bin, the partial deviates from it."""
+    """Do as `_gains`; ``freq`` is that of the bin's middle, from which the partial deviates."""
     hop = n_fft // OVERLAP
     step = advance.clamp(min=1).unsqueeze(-1).to(turned_by.dtype)
     deviation = _add_product(turned_by, step, freq, -1)
@@ -226,7 +227,7 @@ def _gain(turned_by: Tensor, freq: Tensor, advance: Tensor, n_fft: int) -> Tenso
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor, sign: int = 1) -> Tensor:
-    """Add ``sign * a * b``: in one operation where each is a launch, which rounds once."""
+    """Add ``sign * a * b``; where launches cost time, in one operation, which rounds once."""
     if launches_cost(total):
         return torch.addcmul(total, a, b, value=sign)
     return total + a * b if sign > 0 else total - a * b

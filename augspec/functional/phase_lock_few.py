@@ -1,7 +1,7 @@
 """The peaks of `augspec.functional.phase_lock` in few operations, for a device that launches each.
 
-On a CPU a chain of comparisons is compiled into one pass over memory. On a GPU, where nothing is
-compiled, each of them is a launch. Here a maximum is one operation, and so is a complex product.
+On a CPU a chain of comparisons is compiled into one pass over memory. On a GPU without compilation
+each of them is a launch. Here a maximum is one operation, and so is a complex product.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional as nnf
 from augspec._constants import constant, count_up, tensor_of
 from augspec.functional.linked import sum_channels
 
-_NEAR = (0, -1, 1, -2, 2)  # of bins that are equally strong the first is taken
+_NEAR = (0, -1, 1, -2, 2)  # of equally strong bins the first is taken
 
 
 def find_peaks(
@@ -29,8 +29,8 @@ def find_peaks(
         attacks: Heard frames from which an attack is copied, ``(example, heard)``.
         slot_bins: Bins of a slot.
         heard: Frames that are heard.
-        ahead: How many frames ahead an attack shows.
-        ratio: By how much the power of a partial grows that is struck.
+        ahead: Number of frames ahead at which an attack is visible.
+        ratio: Growth of the power of a struck partial.
 
     Returns:
         The slot of the strongest bin within 2 bins of each bin, ``(example, heard, bin)`` int64;
@@ -39,7 +39,7 @@ def find_peaks(
     bins = power.shape[-1]
     slots = -(-bins // slot_bins)
     fixed = partial(constant, dtype=torch.int64, device=power.device)
-    # Nothing is weaker than what lies outside the spectrum.
+    # Bins outside the spectrum are the weakest.
     padded = nnf.pad(power, (2, 2 + slots * slot_bins - bins), value=-1.0)
     around = [padded[:, heard, 2 + offset : 2 + offset + bins] for offset in _NEAR]
     which = torch.stack(around).argmax(0)
@@ -53,7 +53,7 @@ def find_peaks(
 
 
 def _slots_near(bins: int, slot_bins: int, *, dtype: torch.dtype) -> Tensor:
-    """Say in which slot the neighbours of each bin are, ``(neighbour, bin)``."""
+    """Return the slot of each bin's neighbours, ``(neighbour, bin)``."""
     near = torch.arange(bins) + torch.tensor(_NEAR).unsqueeze(-1)
     return torch.div(near, slot_bins, rounding_mode="floor").to(dtype)
 
@@ -68,7 +68,7 @@ def phasor_of(angle: Tensor) -> Tensor:
 
 
 def turned(specgram: Tensor, index: Tensor, here: slice, before: slice) -> Tensor:
-    """Return by how many turns the phase of each peak moved from the frame before.
+    """Return the phase change of each peak from the frame before, in turns.
 
     The channels' cross spectra are summed, so that the louder channel counts more.
 

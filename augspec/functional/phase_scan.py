@@ -15,7 +15,7 @@ __all__ = ["scan", "scan_kernel"]
 
 @triton.jit  # type: ignore[untyped-decorator]
 def scan_kernel(gain, origin, turns, frames, slots, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: N803
-    """Take one example from frame to frame; its slots stay in registers."""
+    """Process one example frame by frame; its slots stay in registers."""
     row = tl.program_id(0).to(tl.int64)
     slot = tl.arange(0, BLOCK)
     inside = slot < slots
@@ -36,7 +36,7 @@ def scan_kernel(gain, origin, turns, frames, slots, BLOCK: tl.constexpr):  # typ
 
 
 def scan(gain: Tensor, origin: Tensor) -> Tensor:
-    """Do what `augspec.functional.phase_lock.accumulate_turns` does, with one program an example.
+    """Do as `augspec.functional.phase_lock.accumulate_turns`, with one program per example.
 
     Shape:
         ``gain`` and ``origin``: (example, frame, slot); the output is (example, frame + 1, slot).

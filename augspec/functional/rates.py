@@ -1,9 +1,9 @@
 """Resampling between two fixed sample rates.
 
-With rates of a large common divisor, such as 44.1 and 16 kHz (441 to 160), the filter repeats with
-every period of the two. A period is cut into blocks of some 32 output samples; a block is a
-matrix product of the input around it and the block's own interpolation matrix, and frames of the
-input that begin a period apart are a view. Other rates go the way of `resample`.
+For rates with a large common divisor, such as 44.1 and 16 kHz (441 to 160), the filter repeats with
+every common period. A period is divided into blocks of about 32 output samples. A block is a matrix
+product of the input around it and the block's interpolation matrix; frames of the input that begin
+a period apart are a view. Other rates use `resample`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from augspec.functional.sinc import ONE, TAPS, interpolation_matrix
 
 __all__ = ["LONGEST_PERIOD", "by_period"]
 
-_BLOCK = 32  # output samples a block at most
-LONGEST_PERIOD = 1024  # samples, in and out; the matrices of a longer one would not stay in cache
+_BLOCK = 32  # largest number of output samples per block
+LONGEST_PERIOD = 1024  # samples, in and out: matrices of longer periods do not fit into the cache
 
 
 def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
     """Resample rows (row, time) by ``period / new_period``: (row, size)."""
-    several = -(-_BLOCK // new_period)  # short periods are taken several at a time
+    several = -(-_BLOCK // new_period)  # several short periods are processed together
     period, new_period = several * period, several * new_period
     blocks = -(-new_period // _BLOCK)
     block = -(-new_period // blocks)
@@ -39,7 +39,7 @@ def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
         _matrices, period, new_period, blocks, reach, width, dtype=rows.dtype, device=rows.device
     )
 
-    # Rows of whole periods: frames a period apart then run on from each row to the next.
+    # Rows of whole periods, so that frames a period apart continue from each row to the next.
     periods = -(-size // new_period)
     long = (periods + -(-(width + reach) // period)) * period
     count = long // period

@@ -1,7 +1,7 @@
-"""How loud the part of an example is that a signal-to-noise ratio is measured by.
+"""Ways to measure the level of an example for a signal-to-noise ratio.
 
-`REFERENCES` is the one place that knows the ways to measure. A new one is a function of the same
-arguments under a name of its own; the transforms take every name that is there.
+`REFERENCES` lists all ways. To add one, add a function with the same arguments under a new name;
+the transforms accept every name in it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
 
 __all__ = ["REFERENCES", "active_blocks", "block_size", "energy", "norm", "noise_energy"]
 
-BLOCK = 0.02  # seconds whose mean power says whether they sound
-_GATE = 1e-3  # of the mean power: 30 dB
-_FRAME = 0.25  # seconds of a frame in which frequencies are weighted
+BLOCK = 0.02  # seconds of a block, which is active or not by its mean power
+_GATE = 1e-3  # fraction of the mean power: 30 dB
+_FRAME = 0.25  # seconds of a frame for frequency weighting
 _A_FREQS = (20.598997, 107.65265, 737.86223, 12194.217)  # Hz, the poles of the A curve
-_A_DB = 2.0  # of the A curve, so that it is 0 dB at 1 kHz
+_A_DB = 2.0  # gain of the A curve, so that it is 0 dB at 1 kHz
 
 
 def energy(
@@ -35,14 +35,14 @@ def energy(
     reference: str = "all",
     sample_rate: int = 16_000,
 ) -> Tensor:
-    """Give the root of the energy that an example would have if all of it were as loud as a part.
+    """Return the root of an example's energy, as if all of it had the measured level.
 
     Args:
         waveform: Float audio.
-        parameter: Tells what has one level: the example for ``(batch,)``, each channel for
-            ``(batch, channel)``.
-        lengths: Valid samples of each example, all by default; the rest has to be silent.
-        reference: Which part, a name of `REFERENCES`.
+        parameter: Its shape selects one level per example, ``(batch,)``, or per channel, ``(batch,
+            channel)``.
+        lengths: Valid samples of each example, all by default; later samples must be silent.
+        reference: A name of `REFERENCES`.
         sample_rate: Sample rate in Hz.
 
     Shape:
@@ -64,7 +64,7 @@ def noise_energy(
     reference: str = "all",
     sample_rate: int = 16_000,
 ) -> Tensor:
-    """Measure what is added as `energy` measures the signal; full scale is not measured by itself.
+    """Measure noise as `energy` measures the signal; for ``"full_scale"``, by its whole energy.
 
     Args:
         noise: Float audio.
@@ -78,7 +78,7 @@ def noise_energy(
 
 
 def norm(waveform: Tensor, parameter: Tensor) -> Tensor:
-    """Take the root of the energy of each example, or each channel where ``parameter`` has some."""
+    """Return the root of the energy of each example, or of each channel."""
     dims, dtype = pooled_dims(parameter), compute_dtype(waveform)
     norms: Tensor = torch.linalg.vector_norm(waveform, dim=dims, dtype=dtype)
     return norms
@@ -93,7 +93,7 @@ def _all_norm(
 def _active_norm(
     waveform: Tensor, parameter: Tensor, lengths: Tensor | None, sample_rate: int
 ) -> Tensor:
-    """Take it as if every sample were as loud as those of the blocks that sound."""
+    """Return it as if every sample had the level of the active blocks."""
     size = block_size(sample_rate)
     sound = silence_after(waveform.to(compute_dtype(waveform)), lengths)
     power = _blocks(sound.square(), size).sum(-1)
@@ -113,7 +113,7 @@ def _active_norm(
 def _full_scale_norm(
     waveform: Tensor, parameter: Tensor, lengths: Tensor | None, _sample_rate: int
 ) -> Tensor:
-    """Take a root mean square of 1 in each channel, however loud the example is."""
+    """Return it for a root mean square of 1 in each channel, for every example."""
     count = ends_of(waveform, lengths) * (waveform.shape[1] if parameter.ndim == 1 else 1)
     return like(count.to(compute_dtype(waveform)).sqrt(), parameter).expand_as(parameter)
 
@@ -121,7 +121,7 @@ def _full_scale_norm(
 def _lufs_norm(
     waveform: Tensor, parameter: Tensor, lengths: Tensor | None, sample_rate: int
 ) -> Tensor:
-    """Take the loudness as ITU-R BS.1770 measures it, as a power over all samples."""
+    """Return the loudness of ITU-R BS.1770 as a power over all samples."""
     rows, ends = waveform.to(compute_dtype(waveform)), ends_of(waveform, lengths)
     if parameter.ndim == 2:
         ends = ends.repeat_interleave(waveform.shape[1])
@@ -135,7 +135,7 @@ def _lufs_norm(
 def _a_weighted_norm(
     waveform: Tensor, parameter: Tensor, lengths: Tensor | None, sample_rate: int
 ) -> Tensor:
-    """Take the energy with the weights of the A curve, in frames that overlap by half."""
+    """Return the energy with the weights of the A curve, in frames that overlap by half."""
     size = max(16, 2 * round(_FRAME / 2 * sample_rate))
     sound = silence_after(waveform.to(compute_dtype(waveform)), lengths)
     sound = nnf.pad(sound, (size // 2, size + -sound.shape[-1] % (size // 2)))
@@ -151,40 +151,40 @@ def _a_weighted_norm(
 
 
 def _root_of_hann(size: int, *, dtype: torch.dtype) -> Tensor:
-    """Make a window whose square sums to one with its neighbours half a frame away."""
+    """Make a window whose squares, half a frame apart, sum to one."""
     return torch.hann_window(size, dtype=torch.float64).sqrt().to(dtype)
 
 
 def _a_curve(size: int, sample_rate: int, *, dtype: torch.dtype) -> Tensor:
-    """Make the squared gains of the A curve (IEC 61672-1, annex E), for the bins of one half."""
+    """Make the squared gains of the A curve (IEC 61672-1, annex E), for the non-negative bins."""
     square = torch.fft.rfftfreq(size, 1.0 / sample_rate, dtype=torch.float64).square()
     low, low_mid, high_mid, high = (freq**2 for freq in _A_FREQS)
     gain = square.square() * high / ((square + low) * (square + high))
     gain = gain / ((square + low_mid) * (square + high_mid)).sqrt() * 10.0 ** (_A_DB / 20.0)
-    twice = torch.full_like(gain, 2.0)  # each bin stands for its mirror too, but for the ends
+    twice = torch.full_like(gain, 2.0)  # inner bins also stand for their mirror images
     twice[0] = twice[-1] = 1.0
     curve: Tensor = (gain.square() * twice / size).to(dtype)
     return curve
 
 
 def active_blocks(energies: Tensor, count: Tensor) -> Tensor:
-    """Say which blocks sound: those at most 30 dB below the mean power of all of them.
+    """Return which blocks are active: those at most 30 dB below the mean power of all.
 
     Args:
         energies: Energy of each block, ``(..., block)``.
-        count: Samples of each block, int64; the last may be shorter, those behind it have none.
+        count: Samples of each block, int64; the last may be shorter, later blocks have none.
 
     Returns:
-        bool, ``(..., block)``; of silence, no block.
+        bool, ``(..., block)``; False for silence.
     """
     samples = count.sum(-1, keepdim=True).clamp(min=1).to(energies.dtype)
     mean = energies.sum(-1, keepdim=True) / samples
-    # A fault of rounding may leave energy in a block of silence.
+    # Rounding may leave energy in a block of silence.
     return (energies >= _GATE * mean * count) & (count > 0) & (mean > 0.0)
 
 
 def block_size(sample_rate: int) -> int:
-    """Give the samples of a block of 20 ms."""
+    """Return the number of samples of a block of 20 ms."""
     return max(1, round(BLOCK * sample_rate))
 
 

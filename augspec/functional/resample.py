@@ -1,4 +1,4 @@
-"""Resampling by a ratio of its own for every example, and between two fixed sample rates.
+"""Resampling with a separate ratio for every example, and between two fixed sample rates.
 
 The output is cut into blocks. Output ``n`` of a block that starts at input position ``i + f``
 (``i`` whole, ``f`` a fraction) lies at ``i + f + n * ratio``, so two short filters do the work:
@@ -7,8 +7,8 @@ The output is cut into blocks. Output ``n`` of a block that starts at input posi
 2. one matrix for each example, the same for all its blocks, interpolates at ``0, ratio,
    2 * ratio, ...`` and is the anti-aliasing filter too.
 
-Neither step looks samples up one by one: the first reads shifted contiguous rows, the second is a
-matrix product. Positions are 32.32 fixed-point integers, exact at any length and on every device.
+No step reads single samples: the first reads shifted contiguous rows, the second is a matrix
+product. Positions are 32.32 fixed-point integers, exact at any length and on every device.
 """
 
 import math
@@ -31,7 +31,7 @@ __all__ = ["resample", "resample_rate", "resampled_lengths"]
 
 # Taps and Kaiser beta of the first filter: with the second 0.44 dB of droop at 0.9 of Nyquist.
 _DELAY_TAPS, _DELAY_BETA = 34, 8.0
-_BLOCK = 32  # output samples a block: fewer cost more delayed samples, more cost a larger matrix
+_BLOCK = 32  # output samples per block: fewer need more delayed samples, more need a larger matrix
 # Fractions tabulated by the delay filter; linear interpolation between them: -104 dB.
 _PHASE_BITS = 8
 
@@ -46,20 +46,20 @@ def resample(
 ) -> Tensor:
     r"""Resample each example by its own ratio: output ``n`` is the input at position ``n * ratio``.
 
-    A ratio above 1 plays faster and higher. Windowed-sinc interpolation, 32 taps at the lower rate:
-    images and aliases lie below -80 dB up to 0.7 of the lower rate's Nyquist frequency and below
-    -60 dB up to 0.85, the response is flat within 0.5 dB up to 0.9. A ratio of exactly 1 gives the
-    input, bit for bit. (On a GPU with TF32 matrix products switched on, rounding noise lies near
-    -70 dB.)
+    A ratio above 1 plays faster and higher. It interpolates with a windowed sinc of 32 taps at the
+    lower rate: images and aliases lie below -80 dB up to 0.7 of the lower rate's Nyquist frequency
+    and below -60 dB up to 0.85; the response is flat within 0.5 dB up to 0.9. A ratio of exactly 1
+    returns the input, bit for bit. (On a GPU with TF32 matrix products switched on, rounding noise
+    lies near -70 dB.)
 
     Args:
         waveform: Float audio.
-        ratio: Ratio of each example or of each channel, in (0, ``max_ratio``]. The result of a
-            ratio outside of this range is NaN: checking values would stall a GPU.
-        size: Output time in samples, the input's by default. What lies beyond the content is zero.
-        lengths: Valid samples of each example, all by default; nothing beyond them is heard. The
-            output's are `resampled_lengths`.
-        max_ratio: Largest ratio to expect. It sets the cost, never the result.
+        ratio: Ratio of each example or of each channel, in (0, ``max_ratio``]. For a ratio outside
+            this range the result is NaN, because checking values would stall a GPU.
+        size: Output time in samples, the input's by default. Samples after the content are zero.
+        lengths: Valid samples of each example, all by default; later samples have no effect. For
+            the output use `resampled_lengths`.
+        max_ratio: Largest expected ratio. It changes the cost but not the result.
 
     Shape:
         ``waveform``: (batch, channel, time); ``ratio``: (batch,) or (batch, channel); ``lengths``:
@@ -106,7 +106,7 @@ def resampled_lengths(lengths: Tensor, ratio: Tensor, size: int | None = None) -
 def resample_rate(
     waveform: Tensor, orig_freq: int, new_freq: int, *, lengths: Tensor | None = None
 ) -> Tensor:
-    """Resample from one sample rate to another; the quality is that of `resample` or better.
+    """Resample from one sample rate to another, with the quality of `resample` or better.
 
     Args:
         waveform: Float audio at ``orig_freq``.
@@ -181,13 +181,13 @@ def _resample(
 
 
 def filter_constants() -> tuple[Tensor, int, int, int, int, float]:
-    """Give what the native kernel makes the two filters from."""
+    """Return the constants from which the native kernel makes the two filters."""
     table = constant(_delay_table, dtype=torch.float32, device=torch.device("cpu"))
     return table, _DELAY_TAPS, _PHASE_BITS, TAPS, ORDERS, BETA
 
 
 def fixed_point(ratio: Tensor) -> Tensor:
-    """Give ratios in units of 2**-32, int64: exact for float32, only the exponent changes."""
+    """Convert ratios to units of 2**-32, int64: exact for float32, only the exponent changes."""
     ratio = ratio if ratio.dtype == torch.float64 else ratio.float()
     return (ratio * ONE).to(torch.int64)
 
@@ -231,9 +231,10 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
 
 def _silence_after(out: Tensor, valid: Tensor) -> Tensor:
-    """Zero the filter's tail in the block where the content ends; later blocks are zero already.
+    """Zero the filter's tail in the block where the content ends; later blocks are already zero.
 
-    For a CPU, which takes long to write all blocks; elsewhere that takes as many launches less.
+    This is for CPUs, where writing all blocks is slow; other devices write all, with fewer
+    launches.
     """
     row = torch.arange(len(out), device=out.device)
     blocks = out.view(len(out), -1, _BLOCK)
@@ -266,12 +267,12 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
     if torch.is_grad_enabled() and source.requires_grad:
         if torch.compiler.is_dynamo_compiling() and not GRADIENT_COMPILES:
             graph_break("before torch 2.12 the gradient of resampling is compiled wrongly")
-        # The gradient of the strided view would hold every window of the source.
+        # The gradient of the strided view would store every window of the source.
         frames = source[start[:, None] + torch.arange(outer, device=source.device)]
     else:
         frames = source.as_strided((source.shape[0] - outer + 1, outer), (1, 1))[start]
     if _convolves(frames):
-        # One launch in place of one a tap: a convolution in which each row is a channel.
+        # A convolution in which each row is a channel takes one launch instead of one per tap.
         return nnf.conv1d(frames[None], weights[:, None], groups=len(weights))[0]
     delayed = frames[:, :width] * weights[:, :1]
     for tap in range(1, _DELAY_TAPS):
@@ -280,5 +281,5 @@ def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor
 
 
 def _convolves(frames: Tensor) -> bool:
-    """Whether a filter of its own for every row is a convolution: on a GPU, not compiled."""
+    """Whether to apply the rows' filters as a convolution: on a GPU, without compilation."""
     return frames.device.type != "mps" and launches_cost(frames)

@@ -1,4 +1,4 @@
-"""Moving the bins and frames of a spectrogram: warps, crops that are resized, shifts."""
+"""Moving the bins and frames of a spectrogram: warps, resized crops, shifts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def interpolate_at(
     ends: Tensor | None = None,
     fill: Tensor | None = None,
 ) -> Tensor:
-    """Read each example at places between its frames, by linear interpolation.
+    """Read each example between its frames, by linear interpolation.
 
     Args:
         specgram: The batch.
-        place: Where to read, in frames, ``(batch, size)``.
+        place: Positions to read, in frames, ``(batch, size)``.
         ends: Valid frames per example, ``(batch,)``; None is all.
-        fill: What lies outside, broadcasts with ``specgram``; None repeats the first and the last.
+        fill: Value outside; broadcasts with ``specgram``; None repeats the first and the last
+            frame.
 
     Shape:
         ``(batch, ..., frame)`` to ``(batch, ..., size)``.
@@ -54,12 +55,12 @@ def interpolate_at(
 
 
 def interpolate_bins(specgram: Tensor, place: Tensor, fill: Tensor) -> Tensor:
-    """Read each example at places between its bins: `interpolate_at` as a matrix product.
+    """Read each example between its bins: `interpolate_at` as a matrix product.
 
     Args:
         specgram: The batch, floating point.
-        place: Where to read, in bins, ``(batch, size)``.
-        fill: What lies outside; broadcasts with ``specgram``.
+        place: Positions to read, in bins, ``(batch, size)``.
+        fill: Value outside; broadcasts with ``specgram``.
 
     Shape:
         ``(batch, channel, freq, frame)`` to ``(batch, channel, size, frame)``.
@@ -75,20 +76,20 @@ def interpolate_bins(specgram: Tensor, place: Tensor, fill: Tensor) -> Tensor:
 def time_warp_places(
     center: Tensor, warp: Tensor, max_warp: int, lengths: Tensor, frames: int, dtype: torch.dtype
 ) -> Tensor:
-    """Say where each frame comes from when a frame is moved, and the ends stay.
+    """Return the source of each frame if one frame is moved and the ends stay.
 
-    An example of at most ``2 * max_warp`` frames is warped by as much as fits.
+    For an example of at most ``2 * max_warp`` frames the warp is reduced to fit.
 
     Args:
-        center: Which frame is moved, in [0, 1), ``(batch,)``: 0 is the first that may move.
-        warp: Where to, in [0, 1), ``(batch,)``: 0 is ``max_warp`` frames earlier, 0.5 nowhere.
+        center: The moved frame, in [0, 1), ``(batch,)``: 0 is the first that may move.
+        warp: Its move, in [0, 1), ``(batch,)``: 0 is ``max_warp`` frames earlier, 0.5 is no move.
         max_warp: Largest move in frames.
         lengths: Valid frames per example, ``(batch,)``.
         frames: Frames of the result.
         dtype: The result's dtype.
 
     Returns:
-        ``(batch, frames)``; frames behind ``lengths`` come from the last.
+        ``(batch, frames)``; frames after ``lengths`` come from the last.
     """
     for name, part in (("center", center), ("warp", warp)):
         check_parameter(name, part, lengths, "batch")
@@ -112,18 +113,18 @@ def resize_places(
     count: int,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Say where each bin or frame comes from when a part of a larger canvas is resized.
+    """Return the source of each bin or frame if a part of a larger canvas is resized.
 
     Args:
         scale: Size of the part as a multiple of the example's, ``(batch,)``.
-        start: Where it lies, in [0, 1), ``(batch,)``: 0 is at the beginning of the canvas.
+        start: Its position, in [0, 1), ``(batch,)``: 0 is the beginning of the canvas.
         virtual_scale: Size of the canvas, with the example in its middle, as a multiple.
         sizes: Bins or valid frames of each example, ``(batch,)``.
         count: Bins or frames of the result.
         dtype: The result's dtype.
 
     Returns:
-        ``(batch, count)``; what lies outside of an example is negative or at least its size.
+        ``(batch, count)``; positions outside an example are negative or at least its size.
     """
     for name, part in (("scale", scale), ("start", start)):
         check_parameter(name, part, sizes, "batch")
@@ -136,12 +137,12 @@ def resize_places(
 
 
 def frequency_shift(specgram: Tensor, shift: Tensor, fill: Tensor) -> Tensor:
-    """Move each example up by its own number of bins; ``fill`` follows.
+    """Move each example up by its own number of bins, and fill the edge with ``fill``.
 
     Args:
         specgram: The batch.
         shift: Bins, ``(batch,)`` int64; positive is up.
-        fill: What comes in at the edge; broadcasts with ``specgram``.
+        fill: Value at the edge; broadcasts with ``specgram``.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out.

@@ -1,4 +1,4 @@
-"""Convolution with impulse responses, measured or made, and the absorption of air."""
+"""Convolution with impulse responses, measured or synthetic, and the absorption of air."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from augspec.functional.shapes import like, silence_after
 __all__ = ["air_absorption", "convolve", "room_response"]
 
 _AIR_TAPS = 512  # within 0.1 dB down to -40 dB for distances up to 500 m
-# Norm of the rounding of a convolution by FFT, in parts of the norms of both and of the resolution
-# of numbers; 0.2 to 4 were measured.
+# Norm of the rounding error of an FFT convolution, relative to the norms of both inputs and the
+# machine epsilon; 0.2 to 4 were measured.
 _ROUNDING = 16.0
-# Shapes that a delay may have for a response of one, two or three dimensions.
+# Shapes of a delay for a response of one, two or three dimensions.
 _LEADING = (("",), ("batch",), ("batch", "batch channel"))
-_DECAY_60_DB = 3.0 * math.log(10.0)  # of the amplitude, in nepers
+_DECAY_60_DB = 3.0 * math.log(10.0)  # decay of the amplitude, in nepers
 
 
 def convolve(
@@ -41,11 +41,11 @@ def convolve(
 
     Args:
         waveform: Float audio.
-        response: Impulse responses; shorter ones end in zeros.
-        delay: Sample of the response that counts as time 0, int64, less than its size: the output
-            begins there, so that a delay of the direct sound is taken back.
-        lengths: Valid samples of each example, all by default. What lies beyond is not heard, and
-            the output is zero there: a tail does not ring on into the padding.
+        response: Impulse responses, zero-padded to one length.
+        delay: Sample of the response that is time 0, int64, less than its size. The output begins
+            there, which removes a delay of the direct sound.
+        lengths: Valid samples of each example, all by default. Later samples have no effect, and
+            the output is zero there: the reverberation does not continue into the padding.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; ``response``: (tap,), (batch, tap) or
@@ -90,15 +90,15 @@ def match_power(
     *,
     response: Tensor | None = None,
 ) -> Tensor:
-    """Scale each example to the power that ``reference`` has over its valid samples.
+    """Scale each example to the power of ``reference`` over its valid samples.
 
     Args:
         waveform: Float audio; silence stays silent.
         reference: Audio of the wanted power.
         lengths: Valid samples of each example, all by default.
-        response: Impulse responses, if ``waveform`` is `convolve` of them and ``reference``. What
-            is no louder than the rounding of its FFT comes out silent then: a sound that ends
-            before its response begins has no power to be raised.
+        response: Impulse responses, if ``waveform`` is `convolve` of them and ``reference``. A
+            result below the rounding error of the FFT then becomes silent: a sound that ends before
+            its response begins has no power to scale.
 
     Shape:
         ``waveform``, ``reference``: (batch, channel, time), also the output; ``response``:
@@ -121,14 +121,14 @@ def match_power(
 def room_response(
     key: Tensor, rt60: Tensor, drr_db: Tensor, size: int, *, sample_rate: int
 ) -> Tensor:
-    """Make the impulse response of a room: a direct sound and noise that decays exponentially.
+    """Make the impulse response of a room: a direct sound and exponentially decaying noise.
 
-    A statistical model without early reflections or colour; its energy is 1.
+    It is a statistical model without early reflections or colour; its energy is 1.
 
     Args:
         key: int64 key of each example or of each channel.
         rt60: Time in which the reverberation decays by 60 dB, in seconds, positive.
-        drr_db: Energy of the direct sound in relation to that of the reverberation, in dB.
+        drr_db: Ratio of direct to reverberant energy in dB.
         size: Samples of the response. It should hold the longest ``rt60``.
         sample_rate: Sample rate in Hz.
 
@@ -156,7 +156,7 @@ def room_response(
 def air_attenuation(
     freq: Tensor, temperature: Tensor, humidity: Tensor, pressure: float = 101.325
 ) -> Tensor:
-    """Give the attenuation of a pure tone by air in dB a metre.
+    """Return the attenuation of a pure tone by air in dB per metre.
 
     Args:
         freq: Frequency in Hz.
@@ -201,8 +201,9 @@ def air_absorption(
 ) -> Tensor:
     """Filter each example as the air between source and listener does.
 
-    The attenuation of pure tones by ISO 9613-1, within 0.1 dB down to -40 dB for distances up to
-    500 m, without delay or phase shift: a symmetric filter. The loss by spreading is left out.
+    A symmetric filter, without delay or phase shift, gives the attenuation of pure tones by ISO
+    9613-1. It is exact within 0.1 dB down to -40 dB for distances up to 500 m. The loss by
+    spreading is left out.
 
     Args:
         waveform: Float audio.
@@ -210,7 +211,7 @@ def air_absorption(
         temperature: Temperature in degrees Celsius, -20 to 50.
         humidity: Relative humidity in percent, 10 to 100.
         sample_rate: Sample rate in Hz.
-        lengths: Valid samples of each example, all by default; the output is zero beyond.
+        lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
         ``waveform``: (batch, channel, time) in and out; the parameters: (batch,) or (batch,
@@ -236,7 +237,7 @@ def air_absorption(
 
 
 def fast_length(size: int) -> int:
-    """Give the smallest size, at least ``size``, without prime factors above 5: FFTs are fast."""
+    """Return the smallest size >= ``size`` without prime factors above 5, for fast FFTs."""
     best = 1 << (size - 1).bit_length()
     five = 1
     while five < best:

@@ -33,7 +33,7 @@ def hz_to_mel(frequency: Tensor, mel_scale: MelScale = "htk") -> Tensor:
     """
     if mel_scale == "htk":
         return 2595.0 * torch.log10(1.0 + frequency / 700.0)
-    # Both branches of `where` have to be finite, for the sake of the gradient.
+    # Both branches of `where` must be finite, otherwise the gradient is NaN.
     ratio = frequency.clamp(min=_SLANEY_BREAK_HZ) / _SLANEY_BREAK_HZ
     logarithmic = _SLANEY_BREAK_MEL + torch.log(ratio) / _SLANEY_LOG_STEP
     linear = frequency / _SLANEY_HZ_PER_MEL
@@ -69,7 +69,7 @@ def mel_filterbank(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Make triangular filters whose corners are equally far apart in mel.
+    """Make triangular filters whose corners are equally spaced in mel.
 
     Bin ``k`` lies at ``k * sample_rate / n_fft``, also for an odd ``n_fft``, as in librosa;
     torchaudio spreads the bins over ``[0, sample_rate // 2]``, which is the same for even numbers.
@@ -128,7 +128,7 @@ def mel_filterbanks(
 
 
 def precise_dtype(device: torch.device) -> torch.dtype:
-    """Name the most precise dtype that a device has: not every one has float64."""
+    """Return the most precise dtype of a device: not every device has float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
@@ -151,14 +151,14 @@ def mel_corners(
     *,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Give the corners of mel filters in Hz, ``(n_mels + 2,)`` float64; see `mel_filterbank`."""
+    """Return the corners of mel filters in Hz, ``(n_mels + 2,)`` float64; see `mel_filterbank`."""
     highest = sample_rate / 2 if f_max is None else f_max
     ends = torch.tensor([f_min, highest], dtype=torch.float64, device=device)
     return _corners_between(ends, n_mels, mel_scale)
 
 
 def _corners_between(ends: Tensor, n_mels: int, mel_scale: MelScale) -> Tensor:
-    """Give the corners in Hz between ``(..., 2)`` ends in Hz, ``(..., n_mels + 2)``."""
+    """Return the corners in Hz between ``(..., 2)`` ends in Hz, ``(..., n_mels + 2)``."""
     steps = torch.arange(n_mels + 2, dtype=ends.dtype, device=ends.device) / (n_mels + 1)
     low, high = hz_to_mel(ends, mel_scale).split(1, dim=-1)
     return mel_to_hz(low + (high - low) * steps, mel_scale)
@@ -176,12 +176,12 @@ def amplitude_to_db(
     Args:
         specgram: Power or magnitude, not negative.
         multiplier: 10 for power, 20 for magnitude.
-        ref: What becomes 0 dB; ``"max"`` is the largest value of each example.
+        ref: Value that becomes 0 dB; ``"max"`` is the largest value of each example.
         top_db: Range in dB below the peak of each example, below which values are clipped.
         amin: Smallest value; 1e-10 of power is -100 dB.
 
     Shape:
-        ``(batch, ...)`` in and out. The peaks are those of an example, over all other dimensions.
+        ``(batch, ...)`` in and out. Peaks are per example, over all other dimensions.
     """
     level = multiplier * torch.log10(specgram.clamp(min=amin))
     if ref != "max" and top_db is None:
@@ -204,9 +204,10 @@ def standardize(
 
     Args:
         values: Values of any scale.
-        valid: Which of them count; ``None`` for all. The others are shifted and scaled alike.
+        valid: Values used for the statistics; ``None`` for all. The others are shifted and scaled
+            in the same way.
         eps: Added to the variance, positive, so that a constant example becomes zero.
-        per_bin: Take mean and deviation over the last dimension alone.
+        per_bin: Take mean and deviation over the last dimension only.
         mean_only: Leave the deviation as it is.
 
     Shape:
@@ -236,10 +237,10 @@ def standardize_sliding(
     *,
     mean_only: bool = False,
 ) -> Tensor:
-    """Standardise each bin by the frames around: Kaldi's sliding window, which stays inside.
+    """Standardise each bin by the neighbouring frames: Kaldi's sliding window.
 
-    A frame is in the middle of its window, but for those at the ends of an example: there the
-    window is moved in, and cut where the example is shorter.
+    A frame is in the middle of its window. At the ends of an example the window is shifted inwards;
+    if the example is shorter, the window is cut.
 
     Args:
         values: Values of any scale.
@@ -258,7 +259,7 @@ def standardize_sliding(
     first = torch.minimum(first, last)
     number = (last - first).clamp(min=1)[:, None, None]
     valid = (frame < ends)[:, None, None]
-    # About the mean of the whole: sums over many frames then keep their digits.
+    # Subtract the mean of the whole first, so that sums over many frames stay accurate.
     near = standardize(values, valid, per_bin=True, mean_only=True)
 
     def mean_of(numbers: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ __all__ = [
 
 
 def working_dtype(tensor: Tensor) -> Tensor:
-    """Give half-precision input in float32, in which it is computed; other input as it is."""
+    """Convert half-precision input to float32; other input stays as it is."""
     return tensor.to(compute_dtype(tensor))
 
 
@@ -37,7 +37,7 @@ def fit(tensor: Tensor, size: int) -> Tensor:
 
 
 def silence_after(waveform: Tensor, lengths: Tensor | None) -> Tensor:
-    """Zero what lies beyond each example's end, whatever it holds; None leaves all as it is."""
+    """Zero all values after each example's end, also NaN; None leaves all as it is."""
     if lengths is None:
         return waveform
     inside = torch.arange(waveform.shape[-1], device=waveform.device) < like(lengths, waveform)
@@ -45,7 +45,7 @@ def silence_after(waveform: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def ends_of(waveform: Tensor, lengths: Tensor | None) -> Tensor:
-    """Say where examples end, ``(batch,)`` int64: at the last sample where no lengths are known."""
+    """Return where examples end, ``(batch,)`` int64: at the last sample without lengths."""
     if lengths is not None:
         return lengths
     batch, time = waveform.shape[0], waveform.shape[-1]
@@ -58,13 +58,13 @@ def pooled_dims(parameter: Tensor) -> tuple[int, ...]:
 
 
 def blend(dry: Tensor, wet: Tensor, mix: Tensor) -> Tensor:
-    """Mix what goes into an effect with what comes out of it.
+    """Mix the input and the output of an effect.
 
     Args:
         dry: The input.
         wet: The output of the effect.
-        mix: Share of ``wet`` in the amplitude, ``(batch,)`` or ``(batch, channel)``: 0 is all dry,
-            1 all wet, bit for bit.
+        mix: Fraction of ``wet`` in the amplitude, ``(batch,)`` or ``(batch, channel)``: 0 is all
+            dry, 1 all wet, bit for bit.
 
     Shape:
         Tensors of one shape in and out.
@@ -73,9 +73,9 @@ def blend(dry: Tensor, wet: Tensor, mix: Tensor) -> Tensor:
 
 
 def span_start(fraction: Tensor, room: Tensor | int) -> Tensor:
-    """Turn a place in [0, 1) into an int64 in ``[0, room]``, each equally likely.
+    """Convert a place in [0, 1) to an int64 in ``[0, room]``, each equally likely.
 
-    In integers, exact for the 24 bits that a draw has: a float32 product could round up to
+    Integer arithmetic is exact for the 24 bits of a draw: a float32 product could round up to
     ``room + 1``, and not every device has float64.
     """
     place = ((fraction * 2.0**24).long() * (room + 1)) >> 24

@@ -1,4 +1,4 @@
-"""The windowed sinc that resampling interpolates with."""
+"""The windowed sinc for the interpolation in resampling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from augspec._compile import compiled, launches_cost
 from augspec._constants import count_up, where_else
 
-# Taps and Kaiser beta, at the lower of the two rates; two more would no longer fit whole vectors.
+# Taps and Kaiser beta, at the lower of the two rates; two more taps would not fit whole vectors.
 TAPS, BETA = 32, 7.5
 ONE = 1 << 32  # 1.0 in fixed point
 ORDERS = 24  # terms of the window's series: exact to float64
@@ -30,7 +30,7 @@ def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
 
 def _bessel(square: Tensor) -> Tensor:
     """Evaluate the Bessel function I0 at ``2 * sqrt(square)``."""
-    # Its series needs no special function, which no compiler can make part of a kernel.
+    # Use its series: compilers cannot put the special function into a kernel.
     one = torch.ones((), dtype=square.dtype, device=square.device)
     series = one
     for order in range(ORDERS, 0, -1):
@@ -39,7 +39,7 @@ def _bessel(square: Tensor) -> Tensor:
 
 
 def _has_bessel(values: Tensor) -> bool:
-    """Whether one operation in place of a series is of use: its root has no gradient at 0."""
+    """Whether to use one operation instead of the series; its root has no gradient at 0."""
     return launches_cost(values) and values.device.type != "mps" and not values.requires_grad
 
 
@@ -49,7 +49,7 @@ def interpolation_matrix(
 ) -> Tensor:
     """Make the filter that interpolates at each row's offsets: (row, width, block).
 
-    It is the anti-aliasing filter too, and NaN where a ratio lies outside of (0, ``max_ratio``].
+    It is also the anti-aliasing filter, and NaN where a ratio lies outside (0, ``max_ratio``].
     """
     stretch = ratio.clamp(min=1.0)[:, None, None]
     least, most = torch.finfo(ratio.dtype).tiny, max_ratio * (1 + 1e-6)  # rounding may exceed

@@ -1,6 +1,6 @@
-"""From samples to frames to the spectrum: the short-time Fourier transform in three steps.
+"""The short-time Fourier transform in three steps: frames, spectrum, magnitude.
 
-The steps are apart so that a caller can bring frames of its own, taken at any positions.
+The steps are separate, so that a caller can pass its own frames from any positions.
 """
 
 from typing import Any
@@ -62,11 +62,11 @@ def frame(
     pad_mode: str = "reflect",
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Cut the waveform into overlapping frames, as a strided view that copies none of them.
+    """Cut the waveform into overlapping frames, as a strided view without copies.
 
-    With ``lengths`` each example is padded at its own end, so that what lies behind it has no
-    influence on the frames that `frame_lengths` counts. An example of at most ``n_fft // 2``
-    samples is too short for a reflection and is padded with zeros.
+    With ``lengths`` each example is padded at its own end, so that later samples have no influence
+    on the frames that `frame_lengths` counts. An example of at most ``n_fft // 2`` samples is too
+    short for a reflection and is padded with zeros.
 
     Args:
         waveform: Audio.
@@ -81,7 +81,7 @@ def frame(
         ``(batch, channel, time)`` to ``(batch, channel, frame, n_fft)``.
 
     Raises:
-        ValueError: If not even one frame fits, which only happens without ``center``.
+        ValueError: If no frame fits, which only happens without ``center``.
     """
     if center:
         waveform = _pad(waveform, n_fft // 2, pad_mode, lengths)
@@ -102,7 +102,7 @@ def _pad(waveform: Tensor, width: int, mode: str, lengths: Tensor | None) -> Ten
         return torch.nn.functional.pad(waveform, (width, width))
     if lengths is not None:
         return _pad_ragged(waveform, width, mode, lengths)
-    # A concatenation: torch's own reflection costs five times as much on a CPU.
+    # Concatenate: torch's reflection takes five times as long on a CPU.
     if mode == "reflect":
         left, right = waveform[..., 1 : width + 1], waveform[..., time - width - 1 : time - 1]
         return torch.cat([left.flip(-1), waveform, right.flip(-1)], dim=-1)
@@ -145,10 +145,10 @@ def spectrum(frames: Tensor, window: Tensor | None) -> Tensor:
         ``(..., frame, n_fft)`` to real ``(..., frame, n_fft // 2 + 1, 2)``.
     """
     windowed = frames if window is None else frames * window
-    # What is exported must run where augspec is not.
+    # An exported graph must run without augspec.
     if is_exporting():
         return torch.view_as_real(torch.fft.rfft(windowed))
-    # Inductor has no code for complex numbers; behind an operator of our own it sees none.
+    # Inductor does not support complex numbers, so a custom operator hides them.
     if torch.compiler.is_compiling():
         parts: Tensor = _rfft(windowed)
         return parts
@@ -156,7 +156,7 @@ def spectrum(frames: Tensor, window: Tensor | None) -> Tensor:
 
 
 def _transform(signal: Tensor) -> Tensor:
-    if signal.numel() == 0:  # of an empty batch, which MKL refuses
+    if signal.numel() == 0:  # MKL refuses an empty batch
         half = signal[..., : signal.shape[-1] // 2 + 1]
         return torch.stack([half, half], dim=-1)
     return torch.view_as_real(torch.fft.rfft(signal))
@@ -176,7 +176,7 @@ def magnitude(spectrum: Tensor, power: float = 2.0) -> Tensor:
     squared = torch.addcmul(real.square(), imag, imag)
     if power == 2.0:
         return squared
-    # The root has an infinite slope at zero, where the gradient is taken to be zero.
+    # The root has an infinite slope at zero; the gradient is set to zero there.
     zero = squared == 0.0
     return squared.where(~zero, 1.0).pow(power / 2.0).where(~zero, 0.0)
 
@@ -192,7 +192,7 @@ def _rfft_backward(grad: Tensor, size: int) -> Tensor:
     """Transpose of `_rfft`, which maps ``size`` samples to ``size // 2 + 1`` pairs."""
     if grad.numel() == 0:
         return grad.new_empty((*grad.shape[:-2], size))
-    # `irfft` counts each bin twice but for the first and, with an even size, the last.
+    # `irfft` counts each bin twice except the first and, with an even size, the last.
     weights = grad.new_full((grad.shape[-2],), size / 2)
     weights[0] = size
     if size % 2 == 0:
@@ -225,7 +225,7 @@ _rfft.register_autograd(_differentiate_rfft, setup_context=_setup_rfft)
 
 
 def valid_frames(specgram: Tensor, lengths: Tensor) -> Tensor:
-    """Tell which frames of each example are valid.
+    """Return which frames of each example are valid.
 
     Args:
         specgram: Features; only the number of frames and the device matter.

@@ -34,9 +34,9 @@ def speed(
     lengths: Tensor | None = None,
     max_factor: float = 2.0,
 ) -> Tensor:
-    """Play each example by its own factor: pitch and tempo change together, as of a record.
+    """Play each example faster by its own factor: pitch and tempo change together.
 
-    `augspec.functional.resample` under the name that it has in music.
+    It is `augspec.functional.resample` under its musical name.
 
     Args:
         waveform: Float audio.
@@ -44,7 +44,7 @@ def speed(
             fast, half as long and an octave higher.
         size: Output time in samples, the input's by default.
         lengths: Valid samples of each example, all by default.
-        max_factor: Largest factor to expect. It sets the cost, never the result.
+        max_factor: Largest expected factor. It changes the cost but not the result.
 
     Shape:
         (batch, channel, time) to (batch, channel, size); ``factor`` is (batch,) or (batch,
@@ -76,21 +76,19 @@ def time_stretch(
 ) -> Tensor:
     """Change the tempo of each example by its own rate; the pitch stays.
 
-    Output position ``n`` holds what the input holds at ``n * rate``. A phase vocoder whose phases
-    are locked to the peaks of the spectrum; attacks are found, copied as they are and put in their
-    right places. A rate of exactly 1 gives the input, bit for bit.
-
-    With one rate for all channels of an example, peaks, phases and attacks are found in all of them
-    together: levels, delays and phases between the channels stay. With a rate for each channel they
-    are taken apart.
+    Output position ``n`` corresponds to input position ``n * rate``. The phase vocoder locks phases
+    to the peaks of the spectrum; attacks are detected and copied unchanged to their new positions.
+    A rate of exactly 1 returns the input, bit for bit. With one rate per example, peaks, phases and
+    attacks are found for all channels together: levels, delays and phases between the channels
+    stay. With a rate per channel each channel is processed separately.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
         rate: Speed of each example or of each channel: 2 is twice as fast and half as long. A rate
             that is not positive gives NaN.
-        size: Output time in samples, the input's by default. What is longer is cut, what is shorter
-            ends in zeros.
-        lengths: Valid samples of each example, all by default; nothing beyond them is heard. The
+        size: Output time in samples, the input's by default. Longer results are cut, shorter ones
+            padded with zeros.
+        lengths: Valid samples of each example, all by default; later samples have no effect. The
             output's are `augspec.functional.resampled_lengths` with ``rate``.
         n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
         sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
@@ -100,8 +98,8 @@ def time_stretch(
         (batch,); the output is (batch, channel, size).
 
     Raises:
-        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of
-            32.
+        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` is not a multiple
+            of 32.
         TypeError: If ``waveform`` or ``rate`` is not of a floating-point type.
 
     References:
@@ -132,15 +130,14 @@ def pitch_shift(
 ) -> Tensor:
     """Shift the pitch of each example by its own interval; the duration stays.
 
-    Resamples by ``2 ** (semitones / 12)`` and stretches back. Formants move with the pitch, unless
-    ``preserve_formants`` is set: then `formant_shift` moves them the other way first, while the
-    whole envelope is there to be read. Above ``2 ** (semitones / 12)`` of half the sample rate a
-    shift down leaves nothing that could be given a level. An interval of exactly 0 gives the input,
-    bit for bit.
+    It resamples by ``2 ** (semitones / 12)`` and stretches back. Formants move with the pitch
+    unless ``preserve_formants`` is set: then `formant_shift` first moves them the other way, while
+    the whole envelope is available. After a shift down there is no sound above ``2 ** (semitones /
+    12)`` of half the sample rate. An interval of exactly 0 returns the input, bit for bit.
 
-    With one interval for all channels of an example, the levels and phases between them stay, as in
-    `time_stretch`. A delay between them is then as many periods as before, so that its time is
-    divided by ``2 ** (semitones / 12)``.
+    With one interval per example, the levels and phases between channels stay, as in
+    `time_stretch`. A delay between them keeps its number of periods, so its time is divided by ``2
+    ** (semitones / 12)``.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
@@ -148,17 +145,18 @@ def pitch_shift(
         lengths: Valid samples of each example, all by default; the output's are the same.
         n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
         sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
-        min_semitones: Lowest interval to expect. It sets the memory: the end of an example that
-            goes lower is lost.
-        max_semitones: Highest interval to expect. It sets the cost, never the result.
-        preserve_formants: Keep the spectral envelope, as a singer does; costs a `formant_shift`.
+        min_semitones: Lowest expected interval. It determines the memory: an example that goes
+            lower loses its end.
+        max_semitones: Highest expected interval. It changes the cost but not the result.
+        preserve_formants: Keep the spectral envelope, as a singer does; this costs as much as a
+            `formant_shift`.
 
     Shape:
         ``waveform``: (batch, channel, time); ``semitones``: (batch,) or (batch, channel);
         ``lengths``: (batch,); the output is (batch, channel, time).
 
     Raises:
-        ValueError: If a shape does not fit or ``n_fft`` is no multiple of 32.
+        ValueError: If a shape does not fit or ``n_fft`` is not a multiple of 32.
         TypeError: If ``waveform`` or ``semitones`` is not of a floating-point type.
 
     References:
@@ -213,16 +211,16 @@ def pitch_and_tempo(
             `augspec.functional.resampled_lengths` with ``rate``.
         n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
         sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
-        min_semitones: Lowest interval to expect, as in `pitch_shift`.
-        max_semitones: Highest interval to expect, as in `pitch_shift`.
+        min_semitones: Lowest expected interval, as in `pitch_shift`.
+        max_semitones: Highest expected interval, as in `pitch_shift`.
 
     Shape:
         ``waveform``: (batch, channel, time); ``semitones`` and ``rate``: (batch,) or (batch,
         channel); ``lengths``: (batch,); the output is (batch, channel, size).
 
     Raises:
-        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of
-            32.
+        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` is not a multiple
+            of 32.
         TypeError: If ``waveform``, ``semitones`` or ``rate`` is not of a floating-point type.
 
     References:
@@ -265,7 +263,7 @@ def _stretch(
     n_fft: int,
     pitch: Pitch | None = None,
 ) -> Tensor:
-    """Stretch in float32 or float64, in the native kernel where that can."""
+    """Stretch in float32 or float64, in the native kernel if it supports the input."""
     batch, channels, time = waveform.shape
     if batch * channels == 0:
         return waveform.new_zeros(batch, channels, size)
@@ -303,7 +301,7 @@ def _stretch_units(
     pitch: Pitch | None,
 ) -> Tensor:
     """Stretch units, `augspec.native.vocoder.stretch_units`, in torch."""
-    # Attacks are found before resampling: that costs less, and does not depend on the pitch.
+    # Find attacks before resampling: this costs less and does not depend on the pitch.
     onsets = find_onsets(sound.detach(), n_fft)
     source = sound.__getitem__
     if pitch is not None:

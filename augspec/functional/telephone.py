@@ -1,4 +1,4 @@
-"""What a telephone line and a network that loses packets do to a waveform."""
+"""Distortions by a telephone line and by a network that loses packets."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["packet_loss", "telephone"]
 
 Concealment = Literal["zero", "repeat"]
 
-_LINE_RATE = 8000  # Hz, of every digital telephone line
-_ORDER = 4  # of the filters of the band: 24 dB an octave
+_LINE_RATE = 8000  # Hz, sample rate of every digital telephone line
+_ORDER = 4  # order of the band's filters: 24 dB per octave
 _MU_LAW_CODES = 256
-_CONCEALED = 0.06  # seconds for which a lost packet is replaced, as G.711's Appendix I has it
+_CONCEALED = 0.06  # seconds for which a lost packet is replaced, as in G.711's Appendix I
 
 
 @by_examples(8)
@@ -39,19 +39,19 @@ def telephone(
 ) -> Tensor:
     """Send each example over a telephone line: a narrow band, 8 kHz, 8 bits a sample.
 
-    Butterworth filters of the fourth order cut the band. At 8 kHz the samples take the steps of
-    mu-law or A-law (ITU-T G.711), relative to full scale: what is quiet keeps its distance to the
-    noise down to about -40 dB. The result has the sample rate and the time of the input.
+    Butterworth filters of fourth order limit the band. At 8 kHz the samples are quantized by mu-law
+    or A-law (ITU-T G.711), relative to full scale; the signal-to-noise ratio is constant down to
+    about -40 dB. The result has the sample rate and the size of the input.
 
     Args:
         waveform: The batch, full scale being [-1, 1].
         low_freq: Lower end of the band in Hz, -3.01 dB there, ``(batch,)`` or ``(batch, channel)``;
-            a line has 300.
+            a telephone line has 300.
         high_freq: Upper end in Hz, below 4000 and half of the sample rate, of the same shape; a
-            line has 3400.
+            telephone line has 3400.
         law: 0 for mu-law (North America, Japan), 1 for A-law (elsewhere), another number for no
             codec; int64, of the same shape.
-        sample_rate: In Hz; at 8,000 nothing is resampled.
+        sample_rate: Sample rate in Hz; at 8,000 nothing is resampled.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
     Shape:
@@ -71,7 +71,7 @@ def telephone(
     line = resample_rate(band, sample_rate, _LINE_RATE, lengths=lengths)
     codes, law = torch.full_like(law, _MU_LAW_CODES), like(law, line)
     line = torch.where(law == 0, mu_law(line, codes), torch.where(law == 1, a_law(line), line))
-    # The line ends with its example: of what rings on beyond, more would be heard in padding.
+    # Silence the end of the example here, so that the filters do not ring into the padding.
     ends = None if lengths is None else -(-lengths * _LINE_RATE // sample_rate)
     out = resample_rate(line, _LINE_RATE, sample_rate, lengths=ends)
     return silence_after(fit(out, waveform.shape[-1]), lengths)
@@ -89,23 +89,23 @@ def packet_loss(
     concealment: Concealment = "zero",
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Lose packets of each example, alone or several in a row, as voice over a network does.
+    """Drop packets of each example, singly or in bursts, as voice over a network does.
 
-    A chain of two states (Gilbert 1960): a packet that follows a lost one is lost with another
-    probability than one that follows a received one, so that ``loss`` of all are lost and a burst
-    has ``burst`` packets in the mean. Which they are is a pure function of ``key`` and of the
+    Losses follow a chain of two states (Gilbert 1960): the probability of a loss is different after
+    a lost packet and after a received one, so that a fraction ``loss`` of all packets is lost and a
+    burst has ``burst`` packets on average. The losses are a pure function of ``key`` and the
     packet's number.
 
     Args:
         waveform: The batch.
-        loss: Share of the packets that are lost, in [0, 1], ``(batch,)`` or ``(batch, channel)``.
-        burst: Mean number of packets in a row that are lost, of the same shape. Losses that do not
-            depend on one another have ``1 / (1 - loss)``; less counts as that.
+        loss: Fraction of packets that are lost, in [0, 1], ``(batch,)`` or ``(batch, channel)``.
+        burst: Mean number of packets in a row that are lost, of the same shape. Independent losses
+            have ``1 / (1 - loss)``; a lower value gives independent losses.
         key: int64 key, of the same shape: `augspec.random.Draw.key`.
-        sample_rate: In Hz.
+        sample_rate: Sample rate in Hz.
         packet_duration: Seconds of a packet.
-        concealment: ``"zero"`` leaves silence; ``"repeat"`` plays the packet before the loss again
-            and again, for 60 ms with falling level, as simple decoders do.
+        concealment: ``"zero"`` leaves silence; ``"repeat"`` repeats the packet before the loss for
+            60 ms with falling level, as simple decoders do.
         lengths: Valid samples per example, ``(batch,)``; None means all.
 
     Shape:
@@ -142,11 +142,12 @@ def packet_loss(
 
 
 def lost_packets(loss: Tensor, burst: Tensor, key: Tensor, count: int) -> Tensor:
-    """Say which of ``count`` packets are lost, bool: ``(..., count)``.
+    """Return which of ``count`` packets are lost, bool: ``(..., count)``.
 
-    One number a packet decides: below the chance of a loss after a received packet it is lost
-    whatever came before, at or above the chance after a lost one it is received, and in between it
-    is as the one before. So each packet is as the last one that was decided.
+    One random number per packet decides. Below the probability of a loss after a received packet,
+    the packet is lost in any case. At or above the probability after a lost packet, it is received
+    in any case. In between it has the state of the packet before. So each packet has the state of
+    the last decided one.
     """
     packet = torch.arange(count, device=key.device)
     unit = uniform(key[..., None], "packet_loss", "packet", counter=packet)
@@ -156,17 +157,17 @@ def lost_packets(loss: Tensor, burst: Tensor, key: Tensor, count: int) -> Tensor
     is_lost = unit < torch.where(packet == 0, share, begins)
     is_decided = is_lost | (unit >= stays) | (packet == 0)
     last = torch.where(is_decided, packet, 0).cummax(-1).values
-    # A share of 1 loses all, whatever rounding does to the chances.
+    # A fraction of 1 loses all packets, despite rounding of the probabilities.
     return is_lost.gather(-1, last) | (share >= 1.0)
 
 
 def _last_received(packets: Tensor, lost: Tensor, duration: float) -> Tensor:
-    """Give, for each packet, the last one that was received, with a level that falls with time."""
+    """Return for each packet the last received one, and a level that falls with time."""
     number = torch.arange(lost.shape[-1], device=lost.device)
     last = torch.where(lost, -1, number).cummax(-1).values
     index = last.clamp(min=0)[..., None].expand(packets.shape)
     place = torch.arange(packets.shape[-1], device=lost.device) / packets.shape[-1]
-    age = (number - last - 1)[..., None] + place  # packets since the loss began
+    age = (number - last - 1)[..., None] + place  # number of packets since the loss began
     gain = (1.0 - age * (duration / _CONCEALED)).clamp(min=0.0).to(packets.dtype)
     gain = torch.where((last < 0)[..., None], 0.0, gain)
     return packets.gather(-2, index) * gain

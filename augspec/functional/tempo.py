@@ -25,20 +25,20 @@ def tempo_curve(
     n_fft: int | None = None,
     sample_rate: int = 16_000,
 ) -> Tensor:
-    """Let the tempo of each example follow its own curve; the pitch stays.
+    """Change the tempo of each example along its own curve; the pitch stays.
 
     The rates lie at equal distances over the result, the first at its start and the last at its
-    end, with straight lines between them. Output ``n`` holds what the input holds at the integral
-    of the rate up to ``n``: `tempo_position`. With equal rates it is `time_stretch`, and all rates
-    of exactly 1 give the input, bit for bit.
+    end, with linear interpolation between them. Output ``n`` corresponds to the input at the
+    integral of the rate up to ``n``: `tempo_position`. With equal rates it is `time_stretch`; if
+    all rates are exactly 1, it returns the input, bit for bit.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.
-        rate: Speed at each point: 2 is twice as fast. One that is not positive makes its example
+        rate: Speed at each point: 2 is twice as fast. A rate that is not positive makes its example
             NaN.
-        size: Output time in samples, the input's by default. What is longer is cut, what is shorter
-            ends in zeros.
-        lengths: Valid samples of each example, all by default; nothing beyond them is heard. The
+        size: Output time in samples, the input's by default. Longer results are cut, shorter ones
+            padded with zeros.
+        lengths: Valid samples of each example, all by default; later samples have no effect. The
             output's are ``ceil(lengths / mean)`` with the mean of the curve, at most ``size``.
         n_fft: Samples of a frame, a multiple of 32; about 64 ms at ``sample_rate`` by default.
         sample_rate: Sample rate in Hz. Only the default of ``n_fft`` depends on it.
@@ -48,8 +48,8 @@ def tempo_curve(
         ``lengths``: (batch,); the output is (batch, channel, size).
 
     Raises:
-        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` no multiple of
-            32.
+        ValueError: If a shape does not fit, ``size`` is not positive or ``n_fft`` is not a multiple
+            of 32.
         TypeError: If ``waveform`` or ``rate`` is not of a floating-point type.
 
     References:
@@ -88,11 +88,11 @@ def tempo_curve(
 
 
 def tempo_position(position: Tensor, rate: Tensor, lengths: Tensor) -> Tensor:
-    """Say which sample of the input `tempo_curve` has at a sample of the output.
+    """Return the input sample of `tempo_curve` at a sample of the output.
 
     Args:
         position: Samples of the output, int64.
-        rate: Speed at each point, as `tempo_curve` takes it.
+        rate: Speed at each point, as in `tempo_curve`.
         lengths: Valid samples of each example of the input.
 
     Shape:
@@ -117,4 +117,4 @@ def tempo_position(position: Tensor, rate: Tensor, lengths: Tensor) -> Tensor:
 def _check_points(rate: Tensor, signal: Tensor) -> None:
     check_parameter("rate", rate, signal, "batch point")
     if rate.shape[1] < 2:
-        raise ValueError(f"`rate` must have two points or more, got {rate.shape[1]}")
+        raise ValueError(f"`rate` must have at least two points, got {rate.shape[1]}")

@@ -11,15 +11,15 @@ from augspec._constants import constant, count_up, scaled
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
-_STEEPEST = 2.0  # largest slope at which the time that an attack took or left is made up for
+_STEEPEST = 2.0  # largest slope of the return to the plain map after an attack
 
 
 def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[Tensor, Tensor]:
     """Choose the input sample at the center of each output frame.
 
-    A plain stretch takes the frame at output sample ``n`` from input sample ``rate * n``. It would
-    stretch attacks too, which smears them. So within half a frame of an onset the map runs at slope
-    1, as a copy does, through the onset's right place; on both sides it returns to the plain map::
+    A plain stretch takes the frame at output sample ``n`` from input sample ``rate * n``. This also
+    stretches attacks, which smears them. So within half a frame of an onset the map has slope 1, as
+    in a copy, through the onset's correct position; on both sides it returns to the plain map::
 
         center(n) = rate * n + side * (1 - rate) * excess(d)
         excess(d) = max(0, min(d, reach - slope * (d - reach), slope * (gap / 2 - d)))
@@ -29,16 +29,16 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     and ``reach`` is half a frame; all are in output samples. The three terms of the minimum are:
 
     - ``d``: a copy. With the onset at input sample ``o``, ``center(n) = o + side * d``.
-    - ``reach - slope * (d - reach)``: beyond the reach what the copy is ahead or behind shrinks.
+    - ``reach - slope * (d - reach)``: beyond the reach the offset of the copy shrinks.
     - ``slope * (gap / 2 - d)``: it is 0 halfway between two onsets, so that they do not conflict.
 
-    ``slope = min(2, rate / (2 * abs(1 - rate)))`` lets a slow map still advance by half its rate.
+    With ``slope = min(2, rate / (2 * abs(1 - rate)))`` a slow map still advances by half its rate.
 
     Args:
-        position: Where the plain stretch has each frame, ``rate * n`` plus an offset, in units of
-            2**-32 input samples, ``(row, frame)`` int64.
+        position: Input position of each frame in the plain stretch, ``rate * n`` plus an offset, in
+            units of 2**-32 input samples, ``(row, frame)`` int64.
         step: ``rate`` in the same units, ``(row,)`` int64, positive.
-        onsets: What `augspec.functional.onset.find_onsets` gave for ``n_fft``.
+        onsets: The result of `augspec.functional.onset.find_onsets` for ``n_fft``.
         n_fft: Samples of a frame.
 
     Returns:
@@ -47,7 +47,7 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     step = step.unsqueeze(-1)
     plain = (position + ONE // 2) >> 32
     before, after = onsets_around(plain, onsets, n_fft)
-    # To the nearest output sample. One operation each: a product that is added on the way.
+    # Round to the nearest output sample, with fused multiply-add operations.
     half = step // 2
     both = (
         torch.sub(position + half, before, alpha=ONE),
@@ -63,9 +63,9 @@ def copy_attacks(
     """Move frames that are near an onset so that the onset is copied: see `map_time`.
 
     Args:
-        plain: Where the plain stretch has each frame, in input samples, ``(row, frame)`` int64.
+        plain: Input position of each frame in the plain stretch, ``(row, frame)`` int64.
         around: The onset before and the one after each frame, in input samples, of this shape.
-        distances: How many output samples lie between the frame and each of these two.
+        distances: Number of output samples between the frame and each of these two.
         step: Input samples for an output sample, on the way to the nearest onset, in units of
             2**-32: int64, ``(row, 1)`` or ``(row, frame)``.
         n_fft: Samples of a frame.
@@ -86,7 +86,7 @@ def copy_attacks(
     copied = distance <= shared.clamp(max=reach)
     excess = torch.minimum(torch.minimum(distance, shared), returning).clamp(min=0)
     moved = plain + torch.round(excess * torch.where(is_since, lean, -lean)).to(torch.int64)
-    # The first term of the minimum in whole numbers, exact far from the beginning too.
+    # Compute the first term of the minimum in integers, so that it is exact far from the beginning.
     return torch.where(copied, copy, moved)
 
 
@@ -106,28 +106,29 @@ def take_frames(
 ) -> Tensor:
     """Take ``n_fft`` samples of each row from each ``start``; zeros outside the row.
 
-    With ``ends`` a row goes on beyond its end as its mirror image. A vocoder needs that. It moves
-    frames, so that near the end of the output some frames would hold silence already: the last 1 to
-    8 ms would fade, up to 37 dB in the last millisecond of a tone shifted up by an octave.
+    With ``ends`` a row is continued after its end by its mirror image. A vocoder needs this: it
+    moves frames, so that near the end of the output some frames would already hold silence. The
+    last 1 to 8 ms would fade, by up to 37 dB in the last millisecond of a tone shifted up by an
+    octave.
 
     Args:
         rows: Audio, ``(row, time)``.
         start: First samples, ``(row, frame)`` int64.
         n_fft: Samples of a frame.
         window: Factor on the samples of a frame, ``(n_fft,)``; None is 1.
-        ends: Sample at which each row is mirrored, ``(row,)`` int64; it is silent from there on.
+        ends: Sample at which each row is mirrored, ``(row,)`` int64; it must be silent after it.
 
     Returns:
-        ``(row, frame, n_fft)``, a tensor of its own.
+        ``(row, frame, n_fft)``, a new tensor.
     """
-    # What begins further out is taken from the edge of the padding, and has to be silent there:
-    # behind the mirror image too, or padding would change what comes out.
+    # Frames that begin further out are taken from the edge of the padding, which must be silent.
+    # This includes the part after the mirror image, otherwise padding would change the result.
     padded = nnf.pad(rows, (n_fft, n_fft if ends is None else 2 * n_fft))
     if ends is not None:
         behind = ends.unsqueeze(-1) + count_up(n_fft, 2 * n_fft, rows.device)  # in `padded`
         before = constant(_counted_down, n_fft, dtype=torch.int64, device=rows.device)
         mirrored = padded.gather(1, ends.unsqueeze(-1) + before)
-        # The gradient of what was gathered needs the padded rows as they were.
+        # The gradient of the gather needs the padded rows unchanged.
         scatter = padded.scatter if padded.requires_grad else padded.scatter_
         padded = scatter(1, behind, mirrored)
     time = padded.shape[-1]
@@ -136,8 +137,8 @@ def take_frames(
         index = start.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
         frames: Tensor = padded.gather(1, index.flatten(1)).reshape(index.shape)
         return frames if window is None else frames * window
-    # Whole rows of a view are copied much faster than samples, but the gradient of the view would
-    # take ``n_fft`` times the memory of the audio.
+    # Copying whole rows of a view is much faster than copying samples, but the gradient of the view
+    # would take ``n_fft`` times the memory of the audio.
     start = start + torch.arange(0, padded.numel(), time, device=rows.device).unsqueeze(-1)
     if window is None:
         return nnf.embedding(start, padded.flatten().unfold(0, n_fft, 1))

@@ -17,12 +17,12 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     ``turns[k + 1, s] = turns[k, origin[k, s]] + gain[k, s]`` in frame ``k`` and slot ``s``; where
     ``origin`` is negative, ``turns[k + 1, s] = gain[k, s]``.
 
-    On an NVIDIA or AMD GPU one Triton kernel goes from frame to frame: one launch, and each value
-    is read once. Elsewhere, and for a gradient, `_by_doubling` does it.
+    On an NVIDIA or AMD GPU one Triton kernel loops over the frames: one launch, and each value is
+    read once. On other devices, and for gradients, `_by_doubling` is used.
 
     Args:
-        gain: What each slot gains in each frame.
-        origin: The slot of the frame before that it goes on from, int64.
+        gain: Gain of each slot in each frame.
+        origin: The slot of the previous frame that it continues, int64.
 
     Shape:
         ``gain`` and ``origin``: (example, frame, slot); the output is (example, frame + 1, slot).
@@ -34,7 +34,7 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     return _by_doubling(gain, origin)
 
 
-# An operation of torch: a graph takes it as it is, and fake tensors know its shape.
+# Registered as an operation of torch, so that graphs can hold it and fake tensors know its shape.
 @torch.library.custom_op(
     "augspec::accumulate_turns",
     mutates_args=(),
@@ -42,7 +42,7 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     schema="(Tensor gain, Tensor origin) -> Tensor",
 )
 def _by_scan(gain: Tensor, origin: Tensor) -> Tensor:
-    from augspec.functional.phase_scan import scan  # Triton is not everywhere
+    from augspec.functional.phase_scan import scan  # Triton is not always installed
 
     return scan(gain, origin)
 
@@ -56,11 +56,11 @@ def _(gain: Tensor, _origin: Tensor) -> Tensor:
 def _by_doubling(gain: Tensor, origin: Tensor) -> Tensor:
     """Accumulate in ``log2(frames)`` steps, each of which looks twice as far back as the last.
 
-    Every slot of every frame has a sum and the place that it goes on from. A step adds the sum
-    that is found there, and goes on from where that one does (Wyllie's list ranking, 1979).
+    Every slot of every frame has a sum and a link to the slot that it continues. A step adds the
+    linked sum, and replaces the link by the linked slot's link (Wyllie's list ranking, 1979).
     """
     _, frames, slots = gain.shape
-    # Place 0 is where all begin: it adds nothing and goes on to itself.
+    # Place 0 is the common start: it adds nothing and links to itself.
     frame = torch.arange(frames, device=gain.device).unsqueeze(-1)
     place = origin + (slots * (frame - 1) + 1)
     place = torch.where((origin >= 0) & (frame > 0), place, 0)

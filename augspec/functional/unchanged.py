@@ -1,4 +1,4 @@
-"""A ratio of exactly 1 gives the input, bit for bit."""
+"""A ratio of exactly 1 returns the input, bit for bit."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from augspec._compile import is_launched
 
 
 def keep_unchanged(out: Tensor, sound: Tensor, unchanged: Tensor) -> Tensor:
-    """Put the input into the output where an example is not to be changed.
+    """Copy the input to the output for examples that must not change.
 
     Args:
-        out: What a kernel made of ``sound``; it is written to.
+        out: The result of a kernel for ``sound``; it is edited in place.
         sound: The input; cut or filled up with zeros to the size of the output.
-        unchanged: Which examples are meant, bool.
+        unchanged: Examples that must not change, bool.
 
     Shape:
         ``out``: (example, ..., size); ``sound``: (example, ..., time); ``unchanged``: (example,).
     """
     size = out.shape[-1]
     if not (is_launched(out) or torch.compiler.is_compiling()):
-        # Most batches have no such example. `torch.where` would cost a tenth of a resampling for
-        # nothing. On a GPU looking for them would stall it, and `torch.where` is cheap.
+        # Most batches have no such example, and on a CPU `torch.where` would cost a tenth of a
+        # resampling. On a GPU testing for them would stall it, and `torch.where` is cheap.
         which = unchanged.nonzero().squeeze(1)
         if len(which):
             out[which] = _fit(sound[which], size)

@@ -1,4 +1,4 @@
-"""A phase vocoder: every example at its own rate, phases locked, attacks kept."""
+"""A phase vocoder with a rate per example, phase locking and copied attacks."""
 
 from __future__ import annotations
 
@@ -29,22 +29,21 @@ def stretch_examples(
 ) -> Tensor:
     """Stretch each example at its own pace: output ``n`` is the input around ``n * rate``.
 
-    Where frames are taken, which bins are peaks and how they turn is decided once for all channels
-    of an example, so that what channels share they still share afterwards. A rate of exactly 1
-    gives the input, bit for bit.
+    Positions of frames, peaks and phase turns are shared by all channels of an example, so that
+    relations between channels stay. A rate of exactly 1 returns the input, bit for bit.
 
     Args:
-        source: Gives some examples, ``(example, channel, time)``, float32 or float64; beyond their
-            end is silence. A function, so that audio that has to be made first need not leave the
-            cache.
-        pace: Speed of each example, all the time or from place to place; NaN comes out where it is
-            not positive.
-        onsets: Where attacks are, from `augspec.functional.onset.find_onsets`.
+        source: Function that returns some examples, ``(example, channel, time)``, float32 or
+            float64, with silence after their end. It is a function, so that computed audio can stay
+            in the cache.
+        pace: Speed of each example, constant or varying; the result is NaN where it is not
+            positive.
+        onsets: Positions of attacks, from `augspec.functional.onset.find_onsets`.
         source_ends: Samples of each example of the input before silence, ``(example,)`` int64.
         ends: Samples of each example of the output before silence, ``(example,)`` int64.
         size: Samples of the output.
         n_fft: Samples of a frame, a multiple of 32.
-        channels: Channels that ``source`` gives.
+        channels: Number of channels of ``source``.
 
     Returns:
         ``(example, channel, size)``.
@@ -68,7 +67,8 @@ def _stretch_chunk(
     start, row_ends = centers - n_fft // 2, source_ends
     if channels > 1:
         start, row_ends = (x.repeat_interleave(channels, 0) for x in (start, row_ends))
-    # The frames have no name, so that their memory is free for the pieces below: 10 % of the time.
+    # Keep no reference to the frames, so that their memory is reused for the pieces below: it saves
+    # 10 % of the time.
     specgram = torch.fft.rfft(take_frames(sound.flatten(0, 1), start, n_fft, window, row_ends))
     specgram = specgram.unflatten(0, (-1, channels))
     phasor = lock_phases(specgram, torch.diff(centers), attacks).unsqueeze(1)
@@ -82,7 +82,7 @@ def _stretch_chunk(
 
 
 def _synthesis_window(n_fft: int, *, dtype: torch.dtype) -> Tensor:
-    # Windows of analysis and synthesis add up to 3/8 of the overlap.
+    # The windows of analysis and synthesis sum to 3/8 of the overlap.
     return torch.hann_window(n_fft, dtype=dtype) / (0.375 * OVERLAP)
 
 
@@ -91,7 +91,7 @@ def _place_frames(pace: Pace, onsets: Grid, size: int, n_fft: int) -> tuple[Tens
 
     Returns:
         Centers, int64 ``(example, frame)``, with 1 frame before and 2 after those that are heard;
-        and the heard frames from which an attack is to be copied, bool.
+        and the heard frames from which an attack is copied, bool.
     """
     hop, reach = n_fft // OVERLAP, n_fft // 2
     centers, until = pace.place(frame_places(size, n_fft, onsets[0].device), onsets, n_fft)
@@ -100,9 +100,9 @@ def _place_frames(pace: Pace, onsets: Grid, size: int, n_fft: int) -> tuple[Tens
 
 
 def frame_places(size: int, n_fft: int, device: torch.device) -> Tensor:
-    """Give the samples of the output around which there are frames, int64.
+    """Return the centers of frames in the output, int64.
 
-    Heard are the second to the third last: all that touch the output.
+    The second to the third last are heard: all that touch the output.
     """
     hop = n_fft // OVERLAP
     blocks = -(-size // hop)
@@ -110,7 +110,7 @@ def frame_places(size: int, n_fft: int, device: torch.device) -> Tensor:
 
 
 def _sum_by_part(windowed: Tensor, hop: int) -> Tensor:
-    """Add the parts of frames that lie over each other, ``(example, channel, block, hop)``."""
+    """Sum the overlapping parts of frames, ``(example, channel, block, hop)``."""
     parts = windowed.unflatten(-1, (OVERLAP, hop))
     count = parts.shape[2] - OVERLAP + 1
     total = torch.zeros_like(parts[:, :, :count, 0])
@@ -121,7 +121,7 @@ def _sum_by_part(windowed: Tensor, hop: int) -> Tensor:
 
 
 def _sum_in_one(windowed: Tensor, hop: int) -> Tensor:
-    """Do as `_sum_by_part` in one operation: what to add is a view, the last part first."""
+    """Do as `_sum_by_part` in one operation on a view, with the last part first."""
     windowed = windowed.contiguous()
     examples, channels, frames, n_fft = windowed.shape
     shape = (examples, channels, frames - OVERLAP + 1, OVERLAP, hop)
@@ -131,7 +131,7 @@ def _sum_in_one(windowed: Tensor, hop: int) -> Tensor:
 
 @compiled
 def _overlap_add(pieces: Tensor, window: Tensor, nan_or_zero: Tensor, ends: Tensor) -> Tensor:
-    """Add windowed frames up to the ends, without the samples that fewer frames cover."""
+    """Overlap and add windowed frames, and drop the ends that fewer frames cover."""
     hop = pieces.shape[-1] // OVERLAP
     windowed = pieces * window
     total = (_sum_in_one if launches_cost(windowed) else _sum_by_part)(windowed, hop).flatten(2)

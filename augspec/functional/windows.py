@@ -47,8 +47,8 @@ def window(
             of 0.85), ``"rectangular"``, ``"bartlett"``, ``"cosine"`` or ``"nuttall"``.
         win_length: Samples under the window, at least 1.
         n_fft: Samples of a frame; None is ``win_length``.
-        periodic: Leave out the last sample of a window of one sample more, as spectrograms do; a
-            symmetric window, as Kaldi's, has both ends.
+        periodic: Make a periodic window, as for spectrograms; a symmetric window, as in Kaldi,
+            includes both ends.
         dtype: The result's dtype; the window is computed in float64 and rounded once.
 
     Shape:
@@ -67,7 +67,7 @@ def window(
 
 
 def check_window(argument: str, name: str) -> str:
-    """Check the name of a window and give it."""
+    """Check the name of a window and return it."""
     if not isinstance(name, str) or name not in _MAKERS:
         raise ValueError(f"`{argument}` must be one of {', '.join(_MAKERS)}, got {name!r}")
     return name

@@ -10,11 +10,11 @@ Each module imports its library only when it is used::
     ])
     compose = audiomentations.Compose([interop.to_audiomentations(T.PitchShift((-2.0, 2.0)))])
 
-A peer's transform keeps what peers are: it runs on the CPU, an example at a time, and labels stay
-as they are. What the wrapper adds is ``p`` per example, ``lengths``, and replay: the peer's global
-generators (``random``, ``numpy.random``, torch's) are seeded from the example's key and put back
-afterwards, which is not safe in threads that draw from them at the same time. In a chain with two
-wrapped peers of one library, taking the first out changes the draws of the second.
+A wrapped transform still runs on the CPU, one example at a time, and labels stay as they are. The
+wrapper adds ``p`` per example, ``lengths``, and replay: the global generators (``random``,
+``numpy.random``, torch's) are seeded from the example's key and restored afterwards. This is not
+safe if other threads draw from them at the same time. In a chain with two wrapped transforms of one
+library, removing the first changes the draws of the second.
 """
 
 from __future__ import annotations

@@ -32,37 +32,37 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class AudioClassifier(nn.Module):
-    """A front end and a classifier in one model that takes waveforms, as ``Trainer`` wants it.
+    """A front end and a classifier in one model that takes waveforms, for ``Trainer``.
 
-    The spectrogram is made on the model's device, augmented in ``train()`` and plain in ``eval()``.
-    Each example's augmentation depends on ``seed``, ``epoch`` and its ``index`` alone, and where an
-    example comes several times in an epoch, each time has draws of its own; `EpochCallback` sets
-    the epoch. The front end adds nothing to the ``state_dict``.
+    The spectrogram is computed on the model's device, augmented in ``train()`` and plain in
+    ``eval()``. The augmentation of an example depends only on ``seed``, ``epoch`` and its
+    ``index``. If an example comes several times in an epoch, each time has different draws.
+    `EpochCallback` sets the epoch. The front end adds nothing to the ``state_dict``.
 
     Args:
-        frontend: Makes the spectrogram.
+        frontend: Computes the spectrogram.
         model: Takes ``(batch, channel, freq, frame)`` and returns logits, or an output that has
             ``logits``, as transformers' image classifiers do.
         seed: Seed of the augmentation.
-        num_classes: Number of classes, needed where the front end mixes examples; by default that
-            of ``label2id``.
-        problem_type: ``"single_label_classification"`` is cross entropy, of labels ``(batch,)`` or,
-            where they are soft, ``(batch, classes)``. ``"multi_label_classification"``, for
-            examples with several classes at once, is binary cross entropy of labels ``(batch,
-            classes)``. ``None`` takes the first for labels ``(batch,)`` and asks for the others.
-        loss: ``loss(logits, labels)`` in place of those, such as
+        num_classes: Number of classes, needed if the front end mixes examples; by default that of
+            ``label2id``.
+        problem_type: ``"single_label_classification"`` is cross entropy, for labels ``(batch,)`` or
+            soft labels ``(batch, classes)``. ``"multi_label_classification"``, for examples with
+            several classes, is binary cross entropy, for labels ``(batch, classes)``. ``None``
+            takes the first for labels ``(batch,)`` and raises for others.
+        loss: ``loss(logits, labels)`` that replaces them, such as
             ``nn.CrossEntropyLoss(label_smoothing=0.1)``.
         class_weights: Weight of each class in the loss, ``(classes,)``; see
             `augspec.samplers.class_weights`.
         label2id: Number of each class; it and its reverse are kept in ``config``.
 
     Attributes:
-        config: A ``PretrainedConfig`` with ``problem_type``, ``label2id``, ``id2label`` and, where
-            it can be described, the front end.
+        config: A ``PretrainedConfig`` with ``problem_type``, ``label2id``, ``id2label`` and, if it
+            can be described, the front end.
 
     Raises:
-        ValueError: If ``problem_type`` is none of the two, ``num_classes`` and ``label2id``
-            disagree, or ``class_weights`` are given beside ``loss``.
+        ValueError: If ``problem_type`` is neither of the two, ``num_classes`` and ``label2id``
+            disagree, or ``class_weights`` and ``loss`` are both given.
     """
 
     class_weights: Tensor | None
@@ -94,7 +94,9 @@ class AudioClassifier(nn.Module):
                     f"`label2id` must number {num_classes} classes from 0, got {dict(label2id)}"
                 )
         if loss is not None and class_weights is not None:
-            raise ValueError("`class_weights` must be None where `loss` is given: it has its own")
+            raise ValueError(
+                "`class_weights` must be None if `loss` is given: put the weights into the loss"
+            )
         self.frontend = frontend
         self.model = model
         self.seed = int(seed)
@@ -107,11 +109,11 @@ class AudioClassifier(nn.Module):
         self._visited = 0
 
     def set_epoch(self, epoch: int, loader: Any = None) -> None:
-        """Set the epoch; every example comes for the first time again.
+        """Set the epoch, and count the visits of examples from 0 again.
 
         Args:
             epoch: Number of the epoch, from 0.
-            loader: The loader of the training set, which tells whether processes share examples.
+            loader: The loader of the training set, which shows whether processes share examples.
         """
         self.epoch = self._visited = int(epoch)
         self._visits = Visits(loader)
@@ -128,16 +130,16 @@ class AudioClassifier(nn.Module):
         Args:
             waveform: ``(batch, channel, time)``.
             lengths: Valid samples of each example.
-            index: Place of each example in the data set; without it torch's default generator
-                draws the augmentation.
+            index: Index of each example in the data set; without it the draws come from torch's
+                default generator.
             labels: ``(batch,)`` int64 or ``(batch, classes)``.
 
         Returns:
             ``logits`` ``(batch, classes)``, and with ``labels`` ``loss``.
 
         Raises:
-            ValueError: If labels are ``(batch, classes)`` and nothing says what they mean, or are
-                missing where the front end mixes examples.
+            ValueError: If labels are ``(batch, classes)`` without a ``problem_type``, or are
+                missing and the front end mixes examples.
         """
         batch: Batch = {"waveform": waveform}
         if lengths is not None:
@@ -147,13 +149,13 @@ class AudioClassifier(nn.Module):
             self._check_labels(labels)
         elif self.training and self.frontend.acts() and _mixes(self.frontend):
             raise ValueError(
-                "`labels` must reach the model where the front end mixes examples: label smoothing "
-                "of TrainingArguments takes them away, so give it "
+                "`labels` must reach the model if the front end mixes examples: label smoothing of "
+                "TrainingArguments removes them, so use "
                 "AudioClassifier(loss=nn.CrossEntropyLoss(label_smoothing=0.1))"
             )
         self.frontend.set_epoch(self.epoch)
         mixed = self.num_classes if labels is not None and labels.ndim == 1 else None
-        # Numbers of classes stay numbers, which a loss with weights or smoothing takes as well.
+        # Class numbers stay numbers, which a loss with weights or smoothing also accepts.
         mixed = mixed if _mixes(self.frontend) else None
         batch = add_specgram(batch, self.frontend, self._keys(waveform, index), num_classes=mixed)
         output: Any = self.model(batch["specgram"])
@@ -167,20 +169,20 @@ class AudioClassifier(nn.Module):
             return None
         if index is None:
             return fresh_keys(len(waveform), waveform.device)
-        if self._visited != self.epoch:  # set by hand
+        if self._visited != self.epoch:  # set by the user
             self.set_epoch(self.epoch)
         return example_keys(self.seed, self.epoch, index, self._visits.views(index))
 
     def _check_labels(self, labels: Tensor) -> None:
         if labels.ndim == 2 and self.loss is None and self.config.problem_type is None:
             raise ValueError(
-                f"`labels` are (batch, classes): say problem_type={MULTI!r} if an example may have "
-                f"several classes, or {SINGLE!r} if they are soft labels of one"
+                f"`labels` are (batch, classes): set problem_type={MULTI!r} if an example may have "
+                f"several classes, or {SINGLE!r} if they are soft labels"
             )
         if labels.ndim == 1 and self.config.problem_type == MULTI and self.loss is None:
             raise ValueError(
-                "`labels` must be (batch, classes) with several classes at once, "
-                f"got shape {tuple(labels.shape)}"
+                "`labels` must be (batch, classes) for several classes per example, got shape "
+                f"{tuple(labels.shape)}"
             )
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -198,7 +200,7 @@ class AudioClassifier(nn.Module):
         """Write ``config.json`` and ``model.safetensors``; `from_pretrained` reads them.
 
         Args:
-            folder: Where to; it is made if it is missing.
+            folder: Destination; it is created if it is missing.
 
         Raises:
             TypeError: If the front end cannot be described: see `augspec.to_config`.
@@ -212,22 +214,22 @@ class AudioClassifier(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str], model: nn.Module) -> Self:
-        """Make the classifier that `save_pretrained` wrote.
+        """Load the classifier that `save_pretrained` wrote.
 
         Args:
             folder: The folder.
-            model: A model like the one that was saved, such as a new one of
-                `augspec.create_backbone`; it gets the weights.
+            model: A model of the same architecture, such as a new one of `augspec.create_backbone`;
+                it gets the weights.
 
         Raises:
             FileNotFoundError: If a file is missing.
-            ValueError: If ``config.json`` is not one that `save_pretrained` wrote.
+            ValueError: If ``config.json`` is not from `save_pretrained`.
         """
         from safetensors.torch import load_model
 
         data = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
         if "augspec" not in data:
-            raise ValueError(f"{folder} must hold what AudioClassifier.save_pretrained wrote")
+            raise ValueError(f"{folder} must hold the files of AudioClassifier.save_pretrained")
         made = cls(
             from_config(data["augspec"]["frontend"]),
             model,

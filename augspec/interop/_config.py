@@ -1,7 +1,6 @@
-"""Wrapped transforms of peers in configs: what a file may name, and how it is made.
+"""Wrapped transforms of other libraries in configs.
 
-A name is looked up among the public transforms of the one library that a wrapper is for; nothing
-else can be reached.
+A name is looked up only among the public transforms of the wrapper's library.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WRAPPERS"]
 
-# Transforms that need a function, which no file can hold.
+# Transforms that need a function, which a file cannot hold.
 _NEED_FUNCTIONS = {"Lambda"}
 
 
@@ -40,7 +39,7 @@ def _make(module: str, name: str, arguments: Any, place: str) -> PeerTransform:
         )
     peer = arguments["peer"]
     peer = {peer: {}} if isinstance(peer, str) else peer
-    # torch-audiomentations warns, and inside of a Compose fails, without a type of output.
+    # Without `output_type` torch-audiomentations warns, and fails inside a Compose.
     inside = Builder(_transforms(own), chains=False, defaults={"output_type": "dict"})
     made = inside.make(peer, f"{place}.peer")
     wrapped: PeerTransform = Builder({}).call(
@@ -73,5 +72,5 @@ _MODULES = {
     "FromTorchAudiomentations": "torch_audiomentations",
     "FromTorchaudio": "torchaudio",
 }
-#: Makes each wrapper of its arguments in a config, and of its place in there.
+#: Function for each wrapper, of its arguments in a config and their path in it.
 WRAPPERS = {name: _wrapper(name) for name in _MODULES}

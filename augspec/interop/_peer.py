@@ -1,4 +1,4 @@
-"""What the wrapped transforms of all peers have in common."""
+"""The base of wrapped transforms of all libraries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["PeerTransform", "import_peer", "seeded"]
 
 
 def import_peer(name: str) -> ModuleType:
-    """Import a peer, or say what to install.
+    """Import a library; if it is missing, the error says what to install.
 
     Raises:
         ImportError: If it is not installed, or its import fails.
@@ -40,7 +40,7 @@ def import_peer(name: str) -> ModuleType:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed ``random``, ``numpy.random`` and torch's CPU generator, and put them back afterwards."""
+    """Seed ``random``, ``numpy.random`` and torch's CPU generator, and restore them afterwards."""
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
     try:
         random.seed(seed)
@@ -54,11 +54,11 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class PeerTransform(LeafTransform, ABC):
-    """A peer's transform, called for each picked example with the generators seeded.
+    """Another library's transform, called for each picked example with seeded generators.
 
     Args:
-        peer: The peer's transform; a copy is kept.
-        p: Probability that an example is given to the peer, beside the peer's own.
+        peer: The other library's transform; a copy is kept.
+        p: Probability that an example is passed to the peer, in addition to the peer's own ``p``.
     """
 
     peer: Any
@@ -68,15 +68,15 @@ class PeerTransform(LeafTransform, ABC):
 
     def __init__(self, peer: Any, *, p: float) -> None:
         super().__init__(p=p)
-        # Past nn.Module's registration: a peer's buffers and parameters (torchaudio's PitchShift
-        # has some that require gradients) must not end up in the state_dict of a model.
+        # Bypass nn.Module's registration: a peer's buffers and parameters (torchaudio's PitchShift
+        # has some that require gradients) must not be in the state_dict of a model.
         self.__dict__["peer"] = copy.deepcopy(peer)
-        # How a config describes the peer; a peer made in Python does not say how it was made.
+        # The peer's config; None for a peer made in Python, whose arguments are not known.
         self._peer_config: dict[str, Any] | None = None
 
     @abstractmethod
     def _call_peer(self, example: Tensor) -> Any:
-        """Give ``example``, without a batch dimension, to the peer; it may be edited."""
+        """Pass ``example``, without a batch dimension, to the peer; it may be edited in place."""
 
     def _draw(self, draw: Draw) -> dict[str, Tensor]:
         return {"seed": draw.integers("seed", 0, 1 << 31)}
@@ -105,12 +105,12 @@ class PeerTransform(LeafTransform, ABC):
     def _checked(self, made: Any, sound: Tensor) -> Tensor:
         name = type(self.peer).__name__
         if not isinstance(made, Tensor):
-            raise TypeError(f"a wrapped {name} must give one tensor, got {type(made).__name__}")
+            raise TypeError(f"a wrapped {name} must return one tensor, got {type(made).__name__}")
         if made.shape != sound.shape:
             raise ValueError(
-                f"a wrapped {name} must keep the shape of what it gets, but made "
+                f"a wrapped {name} must keep the shape of its input, but made "
                 f"{tuple(made.shape)} of {tuple(sound.shape)}; use augspec's own transform for this"
             )
         if not made.is_floating_point():
-            raise TypeError(f"a wrapped {name} must give floating point, got {made.dtype}")
+            raise TypeError(f"a wrapped {name} must return floating point, got {made.dtype}")
         return made.to(sound.dtype)

@@ -22,7 +22,7 @@ import_peer("audiomentations")
 from audiomentations.core.composition import BaseCompose  # noqa: E402
 from audiomentations.core.transforms_interface import BaseWaveformTransform  # noqa: E402
 
-# What a config may name: these of this module.
+# Functions of this module that a config may name.
 PUBLIC, BASES = "audiomentations", (BaseWaveformTransform, BaseCompose)
 Samples = npt.NDArray[np.float32]
 
@@ -37,12 +37,12 @@ class FromAudiomentations(PeerTransform):
         self.sample_rate = sample_rate
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
-        """Raise a clear error if the input is no batch of waveforms."""
+        """Raise a clear error if the input is not a batch of waveforms."""
         check_waveform(waveform, lengths)
 
     def _call_peer(self, example: Tensor) -> Tensor:
         samples = example.detach().to(torch.float32).numpy()
-        mono = len(samples) == 1  # which audiomentations takes without a dimension for channels
+        mono = len(samples) == 1  # audiomentations takes mono audio without a channel dimension
         made = self.peer(samples[0] if mono else samples, self.sample_rate)
         made = torch.from_numpy(np.ascontiguousarray(made))
         return made[None] if mono else made
@@ -53,14 +53,14 @@ def from_audiomentations(
 ) -> FromAudiomentations:
     """Make a transform of augspec from one of audiomentations, or a Compose of them.
 
-    It runs on the CPU in float32, an example at a time, without gradients. Its params are
+    It runs on the CPU in float32, one example at a time, without gradients. Its params are
     ``applied`` and the ``seed`` of the example.
 
     Args:
-        t: An audiomentations transform that keeps the length. Its own ``p``, 0.5 unless set, comes
-            on top of ``p``.
-        sample_rate: In Hz.
-        p: Probability that an example is given to ``t``.
+        t: An audiomentations transform that keeps the length. Its own ``p``, 0.5 by default,
+            applies in addition to ``p``.
+        sample_rate: Sample rate in Hz.
+        p: Probability that an example is passed to ``t``.
 
     Raises:
         ImportError: If audiomentations is not installed.
@@ -84,7 +84,7 @@ class ToAudiomentations(BaseWaveformTransform):  # type: ignore[misc]
 
     @classmethod
     def is_serializable(cls) -> bool:
-        """Say that audiomentations cannot write it as a dictionary."""
+        """Return False: audiomentations cannot write it as a dictionary."""
         return False
 
     def randomize_parameters(self, samples: Samples, sample_rate: int) -> None:
@@ -111,17 +111,17 @@ class ToAudiomentations(BaseWaveformTransform):  # type: ignore[misc]
 
 
 def to_audiomentations(transform: RandomTransform) -> ToAudiomentations:
-    """Make a callable ``(samples, sample_rate) -> samples`` for audiomentations, and its Compose.
+    """Make a callable ``(samples, sample_rate) -> samples`` for audiomentations and its Compose.
 
-    Keys are drawn from torch's default generator: ``torch.manual_seed`` reproduces. Frozen, it
-    repeats the key.
+    Keys are drawn from torch's default generator: ``torch.manual_seed`` makes them reproducible.
+    With frozen parameters the key is repeated.
 
     Args:
         transform: A transform of waveforms, or a chain.
 
     Raises:
         ImportError: If audiomentations is not installed.
-        TypeError: If ``transform`` is none of augspec.
+        TypeError: If ``transform`` is not an augspec transform.
     """
     if not isinstance(transform, RandomTransform):
         raise TypeError(f"`transform` must be an augspec transform, got {type(transform).__name__}")

@@ -25,7 +25,7 @@ from augspec.functional.checks import check_sample_rate, check_size
 from augspec.functional.shapes import fit
 
 try:
-    # What patches `fit_one_cycle` and the progress bar into `Learner`.
+    # These imports patch `fit_one_cycle` and the progress bar into `Learner`.
     from fastai.callback import all as _callbacks  # noqa: F401
     from fastai.data.block import TransformBlock
     from fastai.data.transforms import get_c
@@ -50,7 +50,7 @@ __all__ = [
 
 
 class TensorWaveform(TensorBase):  # type: ignore[misc]
-    """A waveform ``(channel, time)``, or a batch of them; it shows itself over seconds."""
+    """A waveform ``(channel, time)``, or a batch of them; `show` plots it over seconds."""
 
     def show(self, ctx: Any = None, title: str | None = None, **_: Any) -> Any:
         """Draw into the axes ``ctx``, or into a new figure."""
@@ -59,7 +59,7 @@ class TensorWaveform(TensorBase):  # type: ignore[misc]
 
 
 class _Shared:
-    """A reference that fastai does not copy: it deep-copies what a tensor carries in every step."""
+    """A reference that fastai does not copy; it deep-copies a tensor's attributes in every step."""
 
     def __init__(self, value: nn.Module) -> None:
         self.value = value
@@ -69,7 +69,7 @@ class _Shared:
 
 
 class TensorSpecgram(TensorImage):  # type: ignore[misc]
-    """A spectrogram ``(channel, freq, frame)``, or a batch; it shows itself in seconds and Hz."""
+    """A spectrogram ``(channel, freq, frame)``, or a batch; `show` plots it in seconds and Hz."""
 
     def show(self, ctx: Any = None, title: str | None = None, **_: Any) -> Any:
         """Draw the first channel into the axes ``ctx``, or into a new figure."""
@@ -83,7 +83,7 @@ class TensorSpecgram(TensorImage):  # type: ignore[misc]
 
 
 class _ReadAudio(Transform):  # type: ignore[misc]
-    # What fastai looks at when a single item comes, as in `learn.predict`.
+    # fastai reads this for a single item, as in `learn.predict`.
     input_types = (str, Path)
 
     def __init__(
@@ -119,7 +119,7 @@ class _ReadAudio(Transform):  # type: ignore[misc]
         waveform = read_audio(path, rate, start, frames)
         waveform = waveform.mean(0, keepdim=True) if self.mono else waveform
         if rate != self.sample_rate:
-            # Eagerly: a kernel would compile anew for every length of file.
+            # Keep kernels eager: they would compile again for every length of file.
             with torch.compiler.set_stance("force_eager"):
                 waveform = resample_rate(waveform[None], rate, self.sample_rate)[0]
         return waveform if self.size is None else fit(waveform, self.size)
@@ -135,19 +135,19 @@ def AudioBlock(  # noqa: N802
 ) -> Any:
     """Make a ``TransformBlock`` that reads audio files.
 
-    With ``size`` no more of a file is decoded than that. Paths may be strings, as in
+    With ``size`` only that part of a file is decoded. Paths may be strings, as in
     ``learn.predict("note.wav")``.
 
     Args:
         sample_rate: Sample rate in Hz that all files must have.
-        size: Samples that every example is cut or padded with zeros to, so that they can be
-            collated; ``None`` leaves them as they are. For random crops take a larger ``size``
-            here and crop in the front end, or ``part="random"``.
-        resample: Bring files of other rates to ``sample_rate``; they are refused otherwise.
+        size: Number of samples to which every example is cut or zero-padded, so that they can be
+            collated; ``None`` keeps their lengths. For random crops use a larger ``size`` here and
+            crop in the front end, or use ``part="random"``.
+        resample: Resample files of other rates to ``sample_rate``; with False they raise an error.
         mono: Average the channels into one.
-        part: Which ``size`` samples of a longer file: its ``"start"``, its ``"center"``, or, of the
-            training set, a ``"random"`` place by torch's default generator (of other sets the
-            center).
+        part: Which ``size`` samples of a longer file: its ``"start"``, its ``"center"``, or
+            ``"random"``: for the training set a place drawn from torch's default generator, for
+            other sets the center.
 
     Raises:
         ValueError: If ``part`` is none of those.
@@ -162,14 +162,14 @@ def AudioBlock(  # noqa: N802
 def get_audio_files(path: str | Path, recurse: bool = True, folders: Any = None) -> Any:
     """List the audio files below ``path``: fastai's ``get_image_files``, for audio.
 
-    They are sorted. Links to folders are followed as `augspec.datasets.AudioFolder` does it: no
-    folder is read twice, and none that holds ``path``.
+    They are sorted. Links to folders are followed as in `augspec.datasets.AudioFolder`: no folder
+    is read twice, and none that contains ``path``.
 
     Args:
         path: The folder.
-        recurse: Whether to look into the folders in it.
-        folders: Names of the folders in ``path`` to look into, all by default; with ``"."`` among
-            them the files in ``path`` itself count, too.
+        recurse: Whether to search its subfolders.
+        folders: Names of the folders in ``path`` to search, all by default; ``"."`` includes the
+            files in ``path`` itself.
     """
     root = Path(path)
     parts = {file: file.relative_to(root).parts for file in audio_files(root, ALL_SUFFIXES).files}
@@ -184,15 +184,15 @@ def get_audio_files(path: str | Path, recurse: bool = True, folders: Any = None)
 
 
 class FrontendTransform(Transform):  # type: ignore[misc]
-    """The front end as one of the ``batch_tfms``: spectrograms of waveforms, on their device.
+    """The front end for ``batch_tfms``: spectrograms of waveforms, on their device.
 
-    It augments batches of the training set only; those of the validation set become the plain
+    It augments only batches of the training set; batches of the validation set become plain
     features. The draws come from torch's default generator, so that fastai's ``set_seed`` repeats
-    them, whatever the number of workers. In a ``DataBlock`` labels stay as they are: a front end
-    that mixes examples is refused, for fastai has ``MixUp`` and ``CutMix`` as callbacks.
+    them with any number of workers. A front end that mixes examples raises an error, because labels
+    of a ``DataBlock`` stay as they are: use fastai's callbacks ``MixUp`` and ``CutMix``.
 
     Args:
-        frontend: Makes the spectrograms.
+        frontend: Computes the spectrograms.
 
     Raises:
         ValueError: If ``frontend`` mixes examples.
@@ -202,7 +202,7 @@ class FrontendTransform(Transform):  # type: ignore[misc]
 
     def __init__(self, frontend: Frontend) -> None:
         super().__init__()
-        for module in reversed([*frontend.modules()]):  # a chain comes before what is in it
+        for module in reversed([*frontend.modules()]):  # a chain comes before its parts
             if getattr(module, "mixes_examples", False):
                 raise ValueError(
                     f"`frontend` must not mix examples, got {type(module).__name__}; use fastai's "
@@ -217,7 +217,7 @@ class FrontendTransform(Transform):  # type: ignore[misc]
             return super().__call__(batch, split_idx=split_idx, **others)
 
     def encodes(self, waveform: TensorWaveform):  # type: ignore[no-untyped-def]
-        """Make the spectrograms of a batch; whatever is no ``TensorWaveform`` passes."""
+        """Compute the spectrograms of a batch; other types than ``TensorWaveform`` stay."""
         frontend = self.frontend.to(waveform.device)
         return TensorSpecgram(frontend(waveform.as_subclass(Tensor)), made_by=self._made_by)
 
@@ -237,8 +237,8 @@ def audio_learner(
 ) -> Any:
     """Make a ``Learner`` with a timm body for spectrograms and fastai's head.
 
-    fastai's ``vision_learner``, with `augspec.create_backbone` for the body. Body and head are two
-    parameter groups; with pretrained weights the body is frozen at first, for ``fine_tune``.
+    It is fastai's ``vision_learner`` with `augspec.create_backbone` as the body. Body and head are
+    two parameter groups; with pretrained weights the body is frozen at first, for ``fine_tune``.
 
     Args:
         dls: ``DataLoaders`` with a `FrontendTransform`.
@@ -254,12 +254,12 @@ def audio_learner(
         **learner_arguments: Passed on to ``Learner`` (``metrics``, ``loss_func``, ``cbs``, ...).
 
     Raises:
-        ValueError: If ``n_out`` is not given and ``dls`` does not tell it; and as
+        ValueError: If ``n_out`` is not given and ``dls`` has no number of classes; and as in
             `augspec.create_backbone`.
     """
     n_out = get_c(dls) if n_out is None else n_out
     if not n_out:
-        raise ValueError("`n_out` must be given: `dls` does not tell the number of classes")
+        raise ValueError("`n_out` must be given: `dls` has no number of classes")
     model = create_backbone(
         arch,
         num_classes=0,
@@ -269,7 +269,7 @@ def audio_learner(
         **(timm_arguments or {}),
     )
     body = TimmBody(model)
-    # The body calls the model's features, past what the model does when it is called itself.
+    # The body calls the model's features, without the steps of calling the model itself.
     fit_input(body, input_fit(model, (timm_arguments or {}).get("img_size"), in_chans))
     head: dict[str, Any] = {"pool": body.needs_pool, **(head_arguments or {})}
     classifier = add_head(body, model.num_features, n_out, **head)
@@ -282,9 +282,9 @@ def audio_learner(
 
 
 def _weighted_loss(dls: Any, weights: Tensor) -> Any:
-    """Give the loss of fastai's blocks with a weight for each class."""
-    weights = weights.to(dls.device)  # where the model will be
+    """Return the loss of fastai's blocks with a weight for each class."""
+    weights = weights.to(dls.device)  # the future device of the model
     if isinstance(getattr(dls, "loss_func", None), BCEWithLogitsLossFlat):
-        # Flattened, the scores of an example would lose their classes.
+        # Flattening would mix the scores of the classes of an example.
         return BCEWithLogitsLossFlat(weight=weights, flatten=False)
     return CrossEntropyLossFlat(weight=weights)

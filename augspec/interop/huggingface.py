@@ -32,35 +32,35 @@ __all__ = ["AudioClassifier", "Collator", "EpochCallback", "with_waveform"]
 
 
 def with_waveform(dataset: Any, sample_rate: int, audio: str = "audio") -> Any:
-    """Give a data set of Hugging Face whose rows have ``waveform`` and ``index``.
+    """Return a Hugging Face data set whose rows have ``waveform`` and ``index``.
 
-    Files and bytes are decoded by soundfile when a row is read (``Audio(decode=False)`` and
-    ``with_transform``), so that torchcodec is not needed, and resampled where they have another
-    rate. ``index`` is a column: it stays with its row through ``shuffle``, ``select`` and
-    ``train_test_split``, and so does the augmentation. A streamed data set has no places to count;
-    its ``index`` is a hash of the audio's bytes, or of its path where it is a file.
+    When a row is read, soundfile decodes its file or bytes (``Audio(decode=False)`` and
+    ``with_transform``), so that torchcodec is not needed; other rates are resampled. ``index`` is a
+    column: it stays with its row through ``shuffle``, ``select`` and ``train_test_split``, and so
+    does the augmentation. A streamed data set has no row numbers; its ``index`` is a hash of the
+    audio's bytes, or of the path of a file.
 
     Args:
         dataset: A ``Dataset``, an ``IterableDataset`` (``streaming=True``), or a dictionary of
-            either, with a column of audio; an ``index`` column of its own is kept.
+            either, with a column of audio; an existing ``index`` column is kept.
         sample_rate: Sample rate of the waveforms in Hz.
         audio: Name of the column: an ``Audio`` feature, or paths.
 
     Returns:
-        The data set; a row has ``waveform`` ``(channel, time)`` in place of ``audio``.
+        The data set; a row has ``waveform`` ``(channel, time)`` instead of ``audio``.
 
     Raises:
         TypeError: If ``dataset`` is none of those.
-        ValueError: If it has no such column, or an ``index`` twice. Reading a row raises it if its
-            audio cannot be decoded.
+        ValueError: If the column is missing, or an ``index`` occurs twice. Reading a row raises it
+            if its audio cannot be decoded.
     """
     if isinstance(dataset, datasets.DatasetDict | datasets.IterableDatasetDict):
         splits = {name: with_waveform(own, sample_rate, audio) for name, own in dataset.items()}
         return type(dataset)(splits)
     if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
         raise TypeError(
-            f"`dataset` must be a datasets.Dataset, got {type(dataset).__name__}; streamed ones "
-            "and dictionaries of splits will do too"
+            f"`dataset` must be a datasets.Dataset, got {type(dataset).__name__}; streamed data "
+            f"sets and dictionaries of splits are also accepted"
         )
     names = dataset.column_names
     if names is not None and audio not in names:
@@ -81,8 +81,8 @@ def _check_distinct(index: Sequence[int]) -> None:
     values, counts = np.unique(np.asarray(index), return_counts=True)
     if (counts > 1).any():
         raise ValueError(
-            f"`index` {values[counts > 1][0]} is that of several rows, which would draw alike: "
-            'take the column away with dataset.remove_columns("index"), and it is made anew'
+            f"`index` {values[counts > 1][0]} belongs to several rows, which would get the same "
+            'draws: remove the column with dataset.remove_columns("index") to get a new one'
         )
 
 
@@ -131,13 +131,13 @@ def _decode(item: Mapping[str, Any], sample_rate: int) -> Tensor:
     waveform = torch.from_numpy(samples.T.copy())
     if rate == sample_rate:
         return waveform
-    # Eagerly: a kernel would compile anew for every length of file.
+    # Keep kernels eager: they would compile again for every length of file.
     with torch.compiler.set_stance("force_eager"):
         return functional.resample_rate(waveform[None], rate, sample_rate)[0]
 
 
 def _remedy(item: Mapping[str, Any]) -> str:
-    """Say what to do about audio of a kind that soundfile does not read."""
+    """Return the advice for audio of a format that soundfile does not read."""
     try:
         head = (
             read_head(Path(item["path"])) if item["bytes"] is None else bytes(item["bytes"][:HEAD])
@@ -148,20 +148,21 @@ def _remedy(item: Mapping[str, Any]) -> str:
     if container is None:
         return ""
     return (
-        f"; it is {container.name}, whatever its name says, which soundfile does not read: convert "
+        f"; it is {container.name}, although its name has another suffix, and soundfile does not "
+        f"read it: convert "
         "it to flac or wav"
     )
 
 
 class Collator:
-    """Collate rows into what `AudioClassifier` takes; a ``data_collator`` for ``Trainer``.
+    """Collate rows to the input of `AudioClassifier`; a ``data_collator`` for ``Trainer``.
 
-    Waveforms are padded by `augspec.collate`. Besides them only ``index`` and the label are kept:
-    a ``Trainer`` gives its model everything that the collator gives. A label that is a list of
+    Waveforms are padded by `augspec.collate`. Only ``index`` and the label are kept besides,
+    because a ``Trainer`` passes all keys of the collator to its model. A label that is a list of
     numbers, one for each class, stays one row of ``labels``.
 
     Args:
-        label: Name of the label's column; rows without it serve for prediction.
+        label: Name of the label's column; rows without it are for prediction.
         size: Samples to pad to; see `augspec.collate`.
         label2id: Number of each label, for a column of names.
 
@@ -196,17 +197,17 @@ class Collator:
             return label
         if self.label2id is None or label not in self.label2id:
             raise ValueError(
-                f"`{self.label}` must hold numbers, got {label!r}: give Collator a label2id with "
-                "it, or make the column a ClassLabel with dataset.class_encode_column"
+                f"`{self.label}` must hold numbers, got {label!r}: pass Collator a label2id that "
+                f"has it, or make the column a ClassLabel with dataset.class_encode_column"
             )
         return self.label2id[label]
 
 
 class EpochCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
-    """Tell an `AudioClassifier` the epoch; one of the ``callbacks`` of a ``Trainer``.
+    """Set the epoch of an `AudioClassifier`; one of the ``callbacks`` of a ``Trainer``.
 
-    It also compares the names of the classes, where the data sets of training and evaluation have
-    a ``ClassLabel``: that they differ is a ``ValueError``.
+    If the data sets of training and evaluation have a ``ClassLabel``, it also compares the class
+    names and raises a ``ValueError`` if they differ.
     """
 
     def on_epoch_begin(

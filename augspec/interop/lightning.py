@@ -23,20 +23,20 @@ _VIEW = "_augspec_view"  # the key of a batch that takes the views to the device
 class FrontendMixin:
     """Add ``specgram`` to every batch on the device; augment in training steps only.
 
-    Put it before ``LightningModule`` or ``LightningDataModule`` in a class and set ``frontend`` in
-    its constructor. What `augspec.DeviceLoader` does to a batch is done then: each example's
-    augmentation depends on ``seed``, the epoch and its ``index`` alone, and where an example comes
-    several times in an epoch, each time has draws of its own. Validation, test and prediction get
-    the plain features, need no ``index``, and so does training while the front end is in
-    ``eval()``.
+    Put it before ``LightningModule`` or ``LightningDataModule`` in the bases of a class and set
+    ``frontend`` in the constructor. Batches are processed as in `augspec.DeviceLoader`: the
+    augmentation of an example depends only on ``seed``, the epoch and its ``index``, and if an
+    example comes several times in an epoch, each time has different draws. Validation, test and
+    prediction, and training while the front end is in ``eval()``, get plain features and need no
+    ``index``.
 
     Attributes:
-        frontend: Makes the spectrogram.
+        frontend: Computes the spectrogram.
         seed: Seed of the augmentation.
-        num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32.
+        num_classes: If given, ``label`` is returned as ``(batch, num_classes)`` float32.
 
     Raises:
-        TypeError: While training, if a batch is no dictionary.
+        TypeError: While training, if a batch is not a dictionary.
         KeyError: While training, if a batch has no ``waveform`` or ``index``.
         ValueError: While training, if the ``classes`` of the data sets of training and validation
             differ, or their number is not ``num_classes``.
@@ -71,11 +71,11 @@ class FrontendMixin:
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Make the spectrogram of a batch that was moved to the device."""
-        # The next class in the order of resolution is Lightning's.
+        # The next class in the method resolution order is Lightning's.
         batch = super().on_after_batch_transfer(batch, dataloader_idx)  # type: ignore[misc]
         needed = self._draws()
         check_batch(batch, "dataloader", index=needed)
-        # A data module is no nn.Module: nobody else moves its front end.
+        # A data module is not an nn.Module, so nothing else moves its front end.
         frontend = self.frontend.to(batch["waveform"].device)
         epoch = self.trainer.current_epoch
         batch = dict(batch)

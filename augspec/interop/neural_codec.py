@@ -1,4 +1,4 @@
-"""Codecs that are networks: EnCodec, DAC, Mimi and the like, which the user brings."""
+"""Neural codecs that the user provides, such as EnCodec, DAC or Mimi."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ Codec = Callable[[Tensor], Tensor]
 
 
 class NeuralCodec(WaveformTransform):
-    """Send each example through a codec that is a network, such as EnCodec.
+    """Send each example through a neural codec, such as EnCodec.
 
-    The codec encodes and decodes ``(row, 1, time)`` at its own sample rate, every channel a row; it
-    runs as it is, on whatever device it is, without gradients. Where gradients are asked for, they
-    pass as if it were not there (a straight-through estimator): codes have none of their own. The
-    whole batch goes through it, whoever is picked. Each example is coded with its padding, so that
-    a codec that looks ahead may hear where the padding begins.
+    The codec encodes and decodes ``(row, 1, time)`` at its own sample rate, with one row per
+    channel. It runs in its present mode, on its device, without gradients. Gradients of the
+    transform are those of the identity (a straight-through estimator), because codes have none. The
+    whole batch is coded, also examples that are not picked. Each example is coded with its padding,
+    so a codec with look-ahead may be affected by the padding.
 
     Args:
-        codec: Called with ``(row, 1, time)`` float32 audio, gives audio of that shape and about as
-            much time: what is missing at the end is silent, what is too much is cut. A module is
-            not registered: its weights stay out of ``parameters()`` and the ``state_dict``. Put it
-            into ``eval()`` and on the device of the audio yourself; ``.to(device)`` reaches it.
+        codec: Function or module that maps ``(row, 1, time)`` float32 audio to audio of that shape
+            and about the same duration; the result is padded with silence or cut. A module is not
+            registered: its weights are not in ``parameters()`` and the ``state_dict``. Call
+            ``eval()`` and move it to the device of the audio yourself; ``.to(device)`` of the
+            transform also moves it.
         codec_rate: Sample rate of the codec in Hz; 24,000 for EnCodec's usual model.
         sample_rate: Sample rate of the audio in Hz.
         p: Probability that an example is coded.
@@ -41,9 +42,9 @@ class NeuralCodec(WaveformTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        TypeError: If ``codec`` cannot be called, or gives no tensor.
+        TypeError: If ``codec`` cannot be called, or does not return a tensor.
         ValueError: If a rate is not positive, ``p`` is not in [0, 1], or, when called, the codec
-            gives another shape.
+            returns another shape.
 
     References:
         Defossez et al., "High fidelity neural audio compression", TMLR 2023,
@@ -63,7 +64,7 @@ class NeuralCodec(WaveformTransform):
         super().__init__(p=p)
         if not callable(codec):
             raise TypeError(f"`codec` must be a function or module, got {type(codec).__name__}")
-        # In a tuple, so that its weights are no part of the transform.
+        # In a tuple, so that its weights are not part of the transform.
         self._codec = (codec,)
         self.codec_rate = check_sample_rate(codec_rate, "codec_rate")
         self.sample_rate = check_sample_rate(sample_rate)
@@ -93,12 +94,13 @@ class NeuralCodec(WaveformTransform):
     def _checked(self, coded: Any, rows: Tensor) -> Tensor:
         if not isinstance(coded, Tensor):
             raise TypeError(
-                f"`codec` must give a tensor, got {type(coded).__name__}: wrap it, such as "
+                f"`codec` must return a tensor, got {type(coded).__name__}: wrap it, such as "
                 "`lambda audio: model(audio).audio_values`"
             )
         if coded.shape[:2] != rows.shape[:2] or coded.ndim != 3:
             raise ValueError(
-                f"`codec` must give (row, 1, time), here ({len(rows)}, 1, about {rows.shape[-1]}), "
+                f"`codec` must return (row, 1, time), here ({len(rows)}, 1, about "
+                f"{rows.shape[-1]}), "
                 f"got {tuple(coded.shape)}"
             )
         return fit(coded, rows.shape[-1]).float()

@@ -1,4 +1,4 @@
-"""torch-audiomentations: batches of waveforms, of which each wrapped transform here sees one."""
+"""torch-audiomentations: wrapped transforms get one example at a time."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from torch_audiomentations.core.composition import BaseCompose  # noqa: E402
 from torch_audiomentations.core.transforms_interface import BaseWaveformTransform  # noqa: E402
 from torch_audiomentations.utils.object_dict import ObjectDict  # noqa: E402
 
-# What a config may name: these of this module.
+# Functions of this module that a config may name.
 PUBLIC, BASES = "torch_audiomentations", (BaseWaveformTransform, BaseCompose)
 
 
 class FromTorchAudiomentations(PeerTransform):
     """A torch-audiomentations transform in a chain: see `from_torch_audiomentations`."""
 
-    # Several of them edit in place what autograd needs.
+    # Several of them edit tensors in place that autograd needs.
     differentiable = False
 
     def __init__(self, peer: torch.nn.Module, sample_rate: int, *, p: float = 1.0) -> None:
         super().__init__(peer, p=p)
-        self.peer.train()  # in eval() it would do nothing; the wrapper looks at its own mode
+        self.peer.train()  # in eval() it would do nothing; the wrapper uses its own mode
         self.sample_rate = sample_rate
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
-        """Raise a clear error if the input is no batch of waveforms."""
+        """Raise a clear error if the input is not a batch of waveforms."""
         check_waveform(waveform, lengths)
 
     def _call_peer(self, example: Tensor) -> Any:
-        # Some of them mix float64 input with float32 kernels, which fails.
+        # Some of them fail because they mix float64 input with float32 kernels.
         made = self.peer(example[None].float(), sample_rate=self.sample_rate)
         made = made["samples"] if isinstance(made, dict) else made
         return made.squeeze(0) if isinstance(made, Tensor) else made
@@ -50,18 +50,19 @@ def from_torch_audiomentations(
 ) -> FromTorchAudiomentations:
     """Make a transform of augspec from one of torch-audiomentations, or a Compose of them.
 
-    It runs on the CPU in float32, an example at a time: a Compose then chooses per example.
-    Gradients flow where the transform lets them. Its params are ``applied`` and the ``seed`` of
+    It runs on the CPU in float32, one example at a time, so that a Compose chooses per example.
+    Gradients flow if the transform supports them. Its params are ``applied`` and the ``seed`` of
     the example.
 
     Args:
-        t: A torch-audiomentations transform. Its own ``p``, 0.5 unless set, comes on top of ``p``.
-        sample_rate: In Hz.
-        p: Probability that an example is given to ``t``.
+        t: A torch-audiomentations transform. Its own ``p``, 0.5 by default, applies in addition to
+            ``p``.
+        sample_rate: Sample rate in Hz.
+        p: Probability that an example is passed to ``t``.
 
     Raises:
         ImportError: If torch-audiomentations or torchaudio cannot be imported.
-        TypeError: If ``t`` is no module.
+        TypeError: If ``t`` is not a module.
         ValueError: When called, if ``t`` changes the shape.
     """
     if not isinstance(t, torch.nn.Module):
@@ -102,7 +103,7 @@ class ToTorchAudiomentations(BaseWaveformTransform):  # type: ignore[misc]
         )
 
     def _targets(self, samples: Tensor, targets: Tensor, keys: Tensor) -> Tensor:
-        """Apply the transform to ``(batch, channel, frame, class)`` targets of theirs.
+        """Apply the transform to their targets, ``(batch, channel, frame, class)``.
 
         With one frame they are labels of the whole example.
         """
@@ -124,16 +125,17 @@ def to_torch_audiomentations(
     """Make a module for torch-audiomentations and its Compose, SomeOf and OneOf.
 
     Draws stay per example, on the device of the batch, and ``targets`` follow. Keys are drawn from
-    torch's default generator: ``torch.manual_seed`` reproduces. Frozen, it repeats the keys.
+    torch's default generator: ``torch.manual_seed`` makes them reproducible. With frozen parameters
+    the keys are repeated.
 
     Args:
         transform: A transform of waveforms, or a chain.
-        output_type: What it gives outside of a Compose: as theirs, an ``ObjectDict`` with
-            ``samples``, or the tensor.
+        output_type: Result outside a Compose: an ``ObjectDict`` with ``samples``, as in that
+            library, or the tensor.
 
     Raises:
         ImportError: If torch-audiomentations or torchaudio cannot be imported.
-        TypeError: If ``transform`` is none of augspec.
+        TypeError: If ``transform`` is not an augspec transform.
         ValueError: If ``output_type`` is neither.
     """
     if not isinstance(transform, RandomTransform):

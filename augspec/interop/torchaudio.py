@@ -1,4 +1,4 @@
-"""torchaudio: modules on waveforms and spectrograms, most of them without any randomness."""
+"""torchaudio: modules of waveforms and spectrograms, most of them not random."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["from_torchaudio"]
 
 import_peer("torchaudio")
 
-# What a config may name: these of this module.
+# Functions of this module that a config may name.
 PUBLIC, BASES = "torchaudio.transforms", (torch.nn.Module,)
 _RANDOM = {"FrequencyMasking", "TimeMasking", "SpecAugment", "SpeedPerturbation"}
 _SPECGRAM_ARGUMENTS = {"specgram", "spectrogram", "complex_specgrams", "melspec"}
@@ -28,7 +28,7 @@ class FromTorchaudio(PeerTransform):
     def __init__(self, peer: torch.nn.Module, *, p: float = 1.0) -> None:
         super().__init__(peer, p=p)
         parts = [part for part in peer.modules() if not isinstance(part, torch.nn.Sequential)]
-        # What is not torchaudio's may draw, or look at the other examples.
+        # Modules from elsewhere may draw, or use the other examples.
         self._deterministic = all(
             type(part).__module__.startswith("torchaudio.") and type(part).__name__ not in _RANDOM
             for part in parts
@@ -36,13 +36,13 @@ class FromTorchaudio(PeerTransform):
         self._on_specgrams = _takes_specgram(parts[0])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # `.to(device)` reaches the peer, although it is no registered submodule.
+        # `.to(device)` also moves the peer, which is not a registered submodule.
         self.peer._apply(fn, recurse)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
-        """Raise a clear error if the input is not what the module takes."""
+        """Raise a clear error if the module does not take the input."""
         (check_specgram if self._on_specgrams else check_waveform)(waveform, lengths)
 
     def _call_peer(self, example: Tensor) -> Any:
@@ -66,7 +66,7 @@ class FromTorchaudio(PeerTransform):
 
 
 def _takes_specgram(module: torch.nn.Module) -> bool:
-    """Say whether a module takes spectrograms, going by the name of its argument."""
+    """Return whether a module takes spectrograms, by the name of its argument."""
     (first, *others) = inspect.signature(module.forward).parameters.values()
     needed = [p.name for p in others if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
     name = type(module).__name__
@@ -82,11 +82,11 @@ def _takes_specgram(module: torch.nn.Module) -> bool:
 def from_torchaudio(module: torch.nn.Module, *, p: float = 1.0) -> FromTorchaudio:
     """Make a transform of augspec from a torchaudio module, or an ``nn.Sequential`` of them.
 
-    A module without randomness is applied to the whole batch on its device (move the chain there:
-    its buffers follow), or, with ``lengths``, to the valid part of each example in turn; others run
-    on the CPU, an example at a time. Gradients flow where the module lets them. The params are
-    ``applied`` and the ``seed`` of the example. What the module learns or stores does not appear
-    in ``parameters()`` or the ``state_dict``.
+    A module without randomness is applied to the whole batch on its device (move the chain to it;
+    the module's buffers follow), or, with ``lengths``, to the valid part of each example in turn.
+    Other modules run on the CPU, one example at a time. Gradients flow if the module supports them.
+    The params are ``applied`` and the ``seed`` of the example. The module's parameters and buffers
+    are not in ``parameters()`` or the ``state_dict``.
 
     Args:
         module: A torchaudio module that keeps the shape: of waveforms such as ``Fade``, ``Vol`` and
@@ -95,7 +95,7 @@ def from_torchaudio(module: torch.nn.Module, *, p: float = 1.0) -> FromTorchaudi
 
     Raises:
         ImportError: If torchaudio cannot be imported.
-        TypeError: If ``module`` is no module or needs more than one tensor.
+        TypeError: If ``module`` is not a module or needs more than one tensor.
         ValueError: When called, if the module changes the shape.
     """
     if not isinstance(module, torch.nn.Module):

@@ -56,16 +56,16 @@ class ToTorchvision(nn.Module):
 def to_torchvision(transform: RandomTransform | Frontend) -> ToTorchvision:
     """Make a callable for torchvision's ``v2.Compose``: one sample in, one out.
 
-    A sample is a ``(channel, time)`` tensor, or a dictionary, as augspec's datasets yield it, whose
-    ``waveform`` is replaced and whose ``label``, ``pitch`` and ``frames`` follow. Keys are drawn
-    from torch's default generator. For batches use the transform as it is.
+    A sample is a ``(channel, time)`` tensor, or a dictionary as from augspec's datasets. In a
+    dictionary ``waveform`` is replaced, and ``label``, ``pitch`` and ``frames`` follow. Keys are
+    drawn from torch's default generator. For batches call the transform directly.
 
     Args:
         transform: A transform, a chain, or a front end, whose spectrogram then replaces
             ``waveform``.
 
     Raises:
-        TypeError: If ``transform`` is none of augspec.
+        TypeError: If ``transform`` is not an augspec transform.
 
     Example:
         >>> from augspec import interop, transforms as T

@@ -1,13 +1,13 @@
 """Native kernels for the CPU: plain C functions over raw memory, called with ctypes.
 
-Python computes the constants (windows, filters) and is the reference: a kernel gives the same
-values within rounding. It takes part where `applies` says so, and everything else, such as
-gradients, float64 and graphs, goes on in torch. To add a kernel:
+Python computes the constants (windows, filters) and is the reference: a kernel returns the same
+values within rounding. A kernel is used if `applies` returns True; other cases, such as gradients,
+float64 and graphs, run in torch. To add a kernel:
 
 1. write ``name.cpp`` beside this file, with a function such as ``extern "C"
    __attribute__((visibility("default"))) void augspec_name(const float* x, int64_t count, float
    scale, int64_t threads, float* out)``; every ``.cpp`` here becomes part of the library;
-2. call it where today's path begins::
+2. call it where the torch code begins::
 
        if native.applies(x):
            out = torch.empty(...)
@@ -44,10 +44,10 @@ _in_torch = contextvars.ContextVar("in_torch", default=False)
 
 @contextlib.contextmanager
 def in_torch() -> Iterator[None]:
-    """Compute in torch within, whatever kernels there are: what a comparison of graphs needs.
+    """Compute in torch inside the block, without kernels, for comparisons of graphs.
 
-    Where two values are equal but for rounding, a vocoder takes one for a peak: noise then comes
-    out another way in a kernel than in torch, and neither is wrong.
+    If two values are equal except for rounding, a vocoder chooses one as a peak. So the results for
+    noise differ between a kernel and torch, and both are correct.
     """
     token = _in_torch.set(True)
     try:
@@ -57,10 +57,10 @@ def in_torch() -> Iterator[None]:
 
 
 def applies(*tensors: Tensor | None) -> bool:
-    """Whether a kernel may compute with these tensors: the library is there, and they are plain.
+    """Whether a kernel can compute with these tensors: the library exists, and they are plain.
 
-    Plain are strided CPU tensors of float32 or int64 of which no gradient is wanted, outside of
-    graphs, ``torch.func`` transforms and modes that see operations. None is left out.
+    Plain tensors are strided CPU tensors of float32 or int64 without gradients, outside graphs,
+    ``torch.func`` transforms and modes that intercept operations. None is ignored.
     """
     given = (tensor for tensor in tensors if tensor is not None)
     return nobody_watches() and all(map(_is_plain, given)) and _is_there()
@@ -69,7 +69,7 @@ def applies(*tensors: Tensor | None) -> bool:
 def call(
     name: str, *arguments: Tensor | int | float | None, out: Tensor | tuple[Tensor, ...]
 ) -> None:
-    """Call a function of the library; other Python threads run meanwhile.
+    """Call a function of the library and release the GIL.
 
     Args:
         name: Name of the function.
@@ -79,7 +79,7 @@ def call(
     """
     library = _library()
     if library is None:
-        raise RuntimeError("there are no native kernels: ask `applies` first")
+        raise RuntimeError("there are no native kernels: check `applies` first")
     # A copy must live as long as the call.
     given = [one.contiguous() if isinstance(one, Tensor) else one for one in arguments]
     written = (out,) if isinstance(out, Tensor) else out
@@ -87,7 +87,7 @@ def call(
 
 
 def answers(name: str, number: int) -> bool:
-    """Ask a function of the library about a number, such as whether it has a kernel for a size."""
+    """Call a predicate of the library, such as whether it has a kernel for a size."""
     library = _library() if nobody_watches() else None
     if library is None:
         return False
@@ -97,21 +97,21 @@ def answers(name: str, number: int) -> bool:
 
 
 def describes(cls: type, step: str, description: str) -> bool:
-    """Whether the class that says how a step is done describes it for the kernels too.
+    """Whether the class that defines a step also describes it for the kernels.
 
-    A subclass that does the step in another way, and says nothing, is not for them.
+    A subclass that overrides the step without a description cannot use the kernels.
     """
     owner = next(base for base in cls.__mro__ if step in vars(base))
     return description in vars(owner)
 
 
 def threads() -> int:
-    """How many threads a kernel may use: what ``torch.set_num_threads`` was told."""
+    """The number of threads of a kernel, set by ``torch.set_num_threads``."""
     return torch.get_num_threads()
 
 
 def instruction_set() -> str:
-    """Name the instruction set of the kernels in use, or say "no"."""
+    """Return the instruction set of the kernels in use, or "no"."""
     return "no" if _library() is None else _best_set()
 
 
@@ -163,21 +163,21 @@ def _best_set() -> str:
 
 
 def _cached(name: str) -> Path:
-    """Give the library from the cache folder of the user, which compiles it if it is not there."""
+    """Return the library from the user's cache folder; compile it if it is missing."""
     folder = _cache_folder()
     path = folder / _build.library_name(name)
     if path.exists():
         return path
     if _build.compiler() is None:
         raise _build.BuildError("there is no C++ compiler")
-    from filelock import FileLock  # torch itself needs it
+    from filelock import FileLock  # as torch itself does
 
     failed = path.with_suffix(".failed")
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):  # the first of several processes compiles, others wait for it
+    with FileLock(folder / "lock"):  # the first of several processes compiles; the others wait
         if path.exists():
             return path
-        if failed.exists():  # not once more in each process
+        if failed.exists():  # do not try again in each process
             raise _build.BuildError(
                 f"{failed.read_text()} ({failed} says so: delete it to try again)"
             )

@@ -1,7 +1,7 @@
 """Compile the native kernels: at installation, or at first use into a cache folder.
 
-Needs no torch and nothing else of augspec: ``hatch_build.py`` loads this file by its path. The name
-of a library holds a hash of what it was made from, so that one that is out of date is never used.
+It needs neither torch nor other modules of augspec, because ``hatch_build.py`` loads this file by
+its path. The name of a library holds a hash of its sources, so that an outdated one is never used.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 __all__ = ["SETS", "BuildError", "build", "compiler", "default_set", "library_name", "sources"]
 
 FOLDER = Path(__file__).parent
-# Rounding and NaN stay as the source says: nothing of -ffast-math, but products may be fused into
-# sums, and nobody reads errno or the flags of exceptions.
+# Rounding and NaN follow the source: no -ffast-math. Products may be fused into sums, and errno and
+# exception flags are not used.
 _FLAGS: tuple[str, ...] = (
     "-std=c++17", "-O3", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden",
     "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi",
@@ -41,16 +41,16 @@ _LONGEST = 300  # seconds that compiling may take
 
 
 class BuildError(RuntimeError):
-    """Why there is no library."""
+    """The library could not be built."""
 
 
 def default_set() -> str:
-    """Name the set that every machine of this kind has."""
+    """Return the set that every machine of this architecture has."""
     return list(SETS)[-1]
 
 
 def sources() -> list[Path]:
-    """List the files that the library is made from."""
+    """List the source files of the library."""
     return sorted(path for path in FOLDER.iterdir() if path.suffix in (".cpp", ".h"))
 
 
@@ -63,8 +63,8 @@ def library_name(name: str) -> str:
 
 
 def compiler() -> str | None:
-    """Find a C++ compiler that knows the vector extensions of GCC and clang."""
-    if sys.platform == "win32":  # threads and forks are those of POSIX here
+    """Find a C++ compiler with the vector extensions of GCC and clang."""
+    if sys.platform == "win32":  # the kernels use POSIX threads and forks
         return None
     named = os.environ.get("CXX", "")
     return next(
@@ -75,11 +75,11 @@ def compiler() -> str | None:
 def build(name: str, folder: Path) -> Path:
     """Compile the library for an instruction set into a folder.
 
-    It appears there at once and whole, whoever else is at it.
+    The file is put in place atomically, also if several processes build it.
 
     Args:
         name: One of `SETS`.
-        folder: Where to put it; made if it is not there.
+        folder: Destination; created if it is missing.
 
     Raises:
         BuildError: If there is no compiler, or if it fails.

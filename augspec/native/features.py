@@ -1,7 +1,7 @@
-"""The native kernel of magnitude features: from audio to bins, and to decibel, in one pass.
+"""The native kernel of magnitude features: from audio to bins and decibel in one pass.
 
-``augspec/features/spectrogram.py`` says what is computed and is the reference. A source of frames
-says as a `Sound` which samples its frames are taken from.
+``augspec/features/spectrogram.py`` is the reference. A source of frames describes its samples as a
+`Sound`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from augspec.functional.windows import window
 
 __all__ = ["Bins", "Level", "Sound", "Stft", "specgram"]
 
-_FAR = 1 << 62  # an end that no frame reaches
-_PAD_MODES = ("constant", "reflect", "replicate")  # as `PadMode` of frames.h counts them
+_FAR = 1 << 62  # an end beyond all frames
+_PAD_MODES = ("constant", "reflect", "replicate")  # the values of `PadMode` in frames.h
 _CPU = torch.device("cpu")
 
 
@@ -38,7 +38,7 @@ class Resampling(NamedTuple):
 
 @dataclass(frozen=True)
 class Sound:
-    """Which samples of a batch the frames are taken from.
+    """The samples of a batch from which frames are cut.
 
     Args:
         waveform: The batch, ``(batch, channel, time)``.
@@ -50,7 +50,7 @@ class Sound:
         gain: Factor on the amplitude, ``(batch,)`` or ``(batch, channel)``; None is 1.
         centers: Sample around which each frame is taken, ``(batch, channel, frame)`` int64; None
             is at equal steps.
-        resampling: What happens to the waveform before; None is nothing.
+        resampling: Resampling of the waveform before framing; None is none.
     """
 
     waveform: Tensor
@@ -65,7 +65,7 @@ class Sound:
 
 
 class Bins(NamedTuple):
-    """How many bins there are, and the filters over the spectrum; without any, they are the bins.
+    """The number of bins, and the filters over the spectrum; without filters, the spectrum's bins.
 
     Bin ``i`` is the sum of the magnitudes from ``first[i]`` on, each times one of the weights from
     ``place[i]`` to ``place[i + 1]``.
@@ -78,7 +78,7 @@ class Bins(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A logarithm: ``multiplier * log10(max(value, amin)) + offset``; a multiplier of 0 is none."""
+    """A logarithm: ``multiplier * log10(max(value, amin)) + offset``; multiplier 0 means none."""
 
     multiplier: float = 0.0
     amin: float = 0.0
@@ -86,7 +86,7 @@ class Level(NamedTuple):
 
 
 class Stft(NamedTuple):
-    """How many frames are cut and how, their window, and the exponent of their magnitudes."""
+    """Number and layout of frames, their window, and the exponent of their magnitudes."""
 
     n_fft: int
     hop_length: int
@@ -99,7 +99,7 @@ class Stft(NamedTuple):
 
 
 def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | None:
-    """Compute a magnitude feature; None where torch has to.
+    """Compute a magnitude feature; None if only torch can.
 
     Shape:
         Returns ``(batch, channel, bin, frame)``.
@@ -157,7 +157,7 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
 
 
 class _Rows(NamedTuple):
-    """Gives every channel of a batch what its example has."""
+    """Repeats values of examples for every channel."""
 
     batch: int
     channels: int
@@ -172,10 +172,10 @@ class _Rows(NamedTuple):
 
 
 def _half_window(name: str, win_length: int, n_fft: int, *, dtype: torch.dtype) -> Tensor:
-    """Give half the window: the kernel finds twice the spectrum."""
+    """Return half the window, because the kernel computes twice the spectrum."""
     return window(name, win_length, n_fft, dtype=dtype) / 2
 
 
 def decibel(multiplier: float, ref: float, amin: float = 1e-10) -> Level:
-    """Give the `Level` of `augspec.functional.amplitude_to_db`."""
+    """Return the `Level` of `augspec.functional.amplitude_to_db`."""
     return Level(multiplier, amin, -multiplier * math.log10(max(ref, amin)))

@@ -1,6 +1,6 @@
-"""The native kernel of time stretch and pitch shift: each unit on one thread, from start to end.
+"""The native kernel of time stretch and pitch shift, with one thread per unit.
 
-``augspec/functional/stretch.py`` and ``tempo.py`` say what is computed and are the reference.
+``augspec/functional/stretch.py`` and ``tempo.py`` are the reference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Pitch", "stretch_units"]
 
 
 class Pitch(NamedTuple):
-    """How units are resampled: each by which ratio, to which size, up to which ratio."""
+    """Resampling of units: the ratio of each, the size, and the largest ratio."""
 
     ratio: Tensor
     size: int
@@ -39,20 +39,21 @@ def stretch_units(
     pitch: Pitch | None,
     place: Callable[[], tuple[Tensor, Tensor]] | None = None,
 ) -> Tensor | None:
-    """Resample each unit by its ratio, then stretch it by its rate; None where torch has to.
+    """Resample each unit by its ratio, then stretch it by its rate; None if only torch can.
 
     Args:
-        sound: Units with the channels that share their decisions, ``(unit, channel, time)``.
-        rate: Rate of each unit, of what it is after resampling, ``(unit,)``.
+        sound: Units with their channels, ``(unit, channel, time)``.
+        rate: Rate of each unit after resampling, ``(unit,)``.
         valid: Samples of each unit that are heard, ``(unit,)`` int64.
         ends: Samples of each unit of the output before silence, ``(unit,)`` int64.
         size: Samples of the output.
         n_fft: Samples of a frame.
-        source_ends: Samples of each unit before silence once it is resampled, ``(unit,)`` int64.
-        pitch: How units are resampled; None is not at all.
-        place: Gives where frames are taken, as `augspec.functional.pace.Pace.place` does for
-            `augspec.functional.vocoder.frame_places`, of units that are not resampled; None is by
-            the rate. The rate then only says which units stay as they are, 1, and which are NaN.
+        source_ends: Samples of each unit before silence after resampling, ``(unit,)`` int64.
+        pitch: Resampling of units; None is none.
+        place: Function that returns the positions of frames, like
+            `augspec.functional.pace.Pace.place` for `augspec.functional.vocoder.frame_places`, for
+            units that are not resampled; None uses the rate. With it, the rate only marks units
+            that stay as they are, 1, and units that become NaN.
 
     Returns:
         ``(unit, channel, size)``.
@@ -87,7 +88,7 @@ def _resampling(ends: Tensor, pitch: Pitch | None) -> tuple[Tensor | int | float
 
 
 def _tables(n_fft: int) -> tuple[Tensor, ...]:
-    """Give the windows of a frame and of the detector of onsets, and the detector's bands."""
+    """Return the windows of a frame and of the onset detector, and the detector's bands."""
     cpu, width = torch.device("cpu"), n_fft // 4
     window = constant(torch.hann_window, n_fft, dtype=torch.float32, device=cpu)
     onset_window = constant(torch.hann_window, width, dtype=torch.float32, device=cpu)

@@ -1,8 +1,8 @@
-"""Look at waveforms and spectrograms, and listen to them.
+"""Pictures and players of waveforms and spectrograms.
 
-Pictures are matplotlib's, which is imported when one is drawn: ``pip install "augspec[plot]"``.
-Each function draws into axes of yours or into a new figure, and returns the axes; ``axes.figure``
-is the figure.
+Pictures need matplotlib, which is imported at the first drawing: ``pip install "augspec[plot]"``.
+Each function draws into your axes or into a new figure, and returns the axes; ``axes.figure`` is
+the figure.
 """
 
 from augspec.plot.pictures import compare, show_batch, specgram, waveform

@@ -1,4 +1,4 @@
-"""What the rows, columns and values of a spectrogram mean, read from the feature that made it."""
+"""The units of a spectrogram's axes and values, from the feature that computed it."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ Scale: TypeAlias = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 
 # Nominal octaves of ISO 266.
 _TICKS: Array = np.array([16.0, 31.5, 63.0, *(125.0 * 2.0**octave for octave in range(9))])
-# The least distance of two ticks, as a share of the axis: labels must not touch.
+# Smallest distance of two ticks, as a fraction of the axis, so that labels do not touch.
 _SPACING = 0.09
 
 
 @dataclass(frozen=True)
 class SpecgramAxes:
-    """Edges of the cells and what they are called.
+    """Edges of the cells and labels of the axes.
 
     Args:
-        times: Edges of the frames, one more than there are.
-        frequencies: Edges of the bins, one more than there are.
+        times: Edges of the frames, one more than frames.
+        frequencies: Edges of the bins, one more than bins.
         time_label: Name and unit of the times.
         frequency_label: Name and unit of the frequencies.
         level_label: Name or unit of the values.
         scale: The frequency axis' function and its inverse; ``None`` for a linear axis.
-        ticks: Where the frequency axis is marked; ``None`` leaves that to matplotlib.
+        ticks: Ticks of the frequency axis; ``None`` leaves them to matplotlib.
     """
 
     times: Array
@@ -64,9 +64,7 @@ def specgram_axes(
     Args:
         features: A feature, an ``nn.Sequential`` that begins with one, a front end, or ``None``.
         shape: Bins and frames.
-        sample_rate: In Hz, for features that do not know theirs.
-
-    Raises:
+        sample_rate: Sample rate in Hz, for features without one. Raises:
         ValueError: If ``sample_rate`` contradicts the feature's.
     """
     bins, frames = shape
@@ -86,7 +84,7 @@ def specgram_axes(
         found["frequency_label"] = "Coefficient"
     elif isinstance(first, MelFeature) or getattr(first, "n_mels", None) == bins:
         found |= _mel(first, bins)
-    elif hasattr(first, "n_mels"):  # an energy is one bin more
+    elif hasattr(first, "n_mels"):  # the energy is an extra bin
         found["frequency_label"] = "Bin"
     elif isinstance(first, MagnitudeFeature) and rate is not None:
         found["frequencies"] = counted["frequencies"] * rate / first.n_fft
@@ -125,7 +123,7 @@ def _mel(feature: Any, bins: int) -> dict[str, Any]:
 
 
 def _octaves(hertz: Array) -> Array:
-    """Give log2, also of the 0 that matplotlib asks about while it draws."""
+    """Return log2, also for the 0 that matplotlib passes while drawing."""
     octaves: Array = np.log2(np.maximum(hertz, 1e-9))
     return octaves
 

@@ -1,4 +1,4 @@
-"""What the pictures are drawn with."""
+"""Helpers for drawing pictures."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 Grid: TypeAlias = NDArray[Any]
 
-#: Of the colour bar beside a grid.
+#: Width of the colour bar beside a grid.
 BAR: dict[str, float] = {"pad": 0.01, "fraction": 0.05, "aspect": 25}
 
-# Levels further below the loudest are drawn alike: log-mels of silence reach -100 dB, and showing
-# that would take the contrast from everything else.
+# Levels further below the loudest get the same colour: log-mels of silence reach -100 dB, which
+# would reduce the contrast of the rest.
 _RANGE_DB = 80.0
 
 
 def to_numpy(tensor: Tensor) -> Grid:
-    """Give a float32 array of whatever tensor."""
+    """Convert any tensor to a float32 array."""
     array: Grid = tensor.detach().to("cpu", torch.float32).numpy()
     return array
 
 
 def to_channels(name: str, tensor: Tensor, dims: int) -> Grid:
-    """Give ``(channel, ...)``, whether or not there was a channel dimension."""
+    """Return ``(channel, ...)``, for input with or without a channel dimension."""
     shape = "(time,) or (channel, time)" if dims == 1 else "(freq, frame) or (1, freq, frame)"
     if tensor.ndim not in (dims, dims + 1) or tensor.numel() == 0:
         raise ValueError(f"`{name}` must be {shape}, got shape {tuple(tensor.shape)}")
@@ -41,7 +41,7 @@ def to_channels(name: str, tensor: Tensor, dims: int) -> Grid:
 
 
 def new_grid(rows: int, columns: int, width: float, height: float) -> Grid:
-    """Make a figure of ``rows`` x ``columns`` axes, each so many inches wide and high."""
+    """Make a figure of ``rows`` x ``columns`` axes of a given size in inches."""
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
@@ -64,7 +64,7 @@ def new_grid(rows: int, columns: int, width: float, height: float) -> Grid:
 
 
 def color_limits(images: Any, axes: SpecgramAxes) -> tuple[float, float]:
-    """Choose what the darkest and the lightest colour stand for; NaN stays without colour."""
+    """Choose the values of the darkest and the lightest colour; NaN stays without colour."""
     values = np.concatenate([image[np.isfinite(image)] for image in images])
     if not values.size:
         return 0.0, 1.0

@@ -47,8 +47,8 @@ def waveform(
 
     Args:
         waveform: ``(time,)`` or ``(channel, time)``; channels lie over one another.
-        sample_rate: In Hz.
-        ax: Where to draw; ``None`` makes a figure.
+        sample_rate: Sample rate in Hz.
+        ax: Axes to draw into; ``None`` makes a figure.
         title: Title of the axes.
 
     Raises:
@@ -85,11 +85,11 @@ def specgram(
 
     Args:
         specgram: ``(freq, frame)`` or ``(1, freq, frame)``.
-        features: The feature, ``nn.Sequential`` or front end that made it. It says what the axes
-            are: seconds, Hz on a linear, mel or logarithmic scale, dB. Without it they are frames
-            and bins.
-        sample_rate: In Hz, for features that do not know theirs (`augspec.features.Spectrogram`).
-        ax: Where to draw; ``None`` makes a figure.
+        features: The feature, ``nn.Sequential`` or front end that computed it. It gives the units
+            of the axes: seconds, Hz on a linear, mel or logarithmic scale, dB. Without it the units
+            are frames and bins.
+        sample_rate: Sample rate in Hz, for features without one (`augspec.features.Spectrogram`).
+        ax: Axes to draw into; ``None`` makes a figure.
         title: Title of the axes.
         colorbar: Whether to draw a colour bar.
         limits: Values of the darkest and the lightest colour; ``None`` takes the lowest and the
@@ -131,11 +131,11 @@ def show_batch(
     """Draw the first spectrograms of a batch with their labels, all in the same colours.
 
     Args:
-        batch: What `augspec.DeviceLoader` yields: ``specgram``, and if there are any ``label``
-            (numbers or class weights) and ``specgram_lengths``, drawn as a line where an example
-            ends. Of several channels the first is drawn.
-        features: What made the spectrograms; see `specgram`.
-        n: How many to draw at most.
+        batch: A batch of `augspec.DeviceLoader`: ``specgram``, and optionally ``label`` (numbers or
+            class weights) and ``specgram_lengths``, drawn as a line at the end of an example. Only
+            the first channel is drawn.
+        features: The feature of the spectrograms; see `specgram`.
+        n: Largest number of examples to draw.
         classes: Names of the labels.
         sample_rate: See `specgram`.
 
@@ -157,7 +157,7 @@ def show_batch(
         raise KeyError(f"`batch` must have a `specgram`, got {sorted(batch)}")
     images = to_numpy(batch["specgram"][: max(n, 0), 0])
     if not len(images):
-        raise ValueError(f"`batch` and `n` must leave an example to draw, got n={n}")
+        raise ValueError(f"`batch` and `n` must give at least one example to draw, got n={n}")
     columns = min(len(images), _COLUMNS)
     grid = new_grid(-(-len(images) // columns), columns, 3.4, 2.2)
     axes = specgram_axes(features, images.shape[1:], sample_rate)
@@ -188,23 +188,23 @@ def compare(
     """Draw one example beside ``n`` random versions of it, with the drawn parameters as titles.
 
     Args:
-        waveform: ``(channel, time)`` or ``(time,)``; of several channels the first is drawn.
+        waveform: ``(channel, time)`` or ``(time,)``; only the first channel is drawn.
         transform: A transform of waveforms or of spectrograms, or a front end.
         n: Number of versions.
-        sample_rate: In Hz.
-        features: What makes the spectrograms; ``None`` is the front end's own, else a log-mel
-            spectrogram. A front end takes no other.
+        sample_rate: Sample rate in Hz.
+        features: The feature of the spectrograms; ``None`` is the front end's own, otherwise a
+            log-mel spectrogram. A front end takes no other.
         keys: ``(n,)`` keys of the draws; ``None`` takes the first ones of seed 0, so that the same
             call draws the same picture.
 
     Returns:
         The axes, with the original in the first column, waveforms in the first row and spectrograms
-        in the last, or spectrograms alone where only those are changed.
+        in the last, or only spectrograms if the transform changes only those.
 
     Raises:
         ImportError: If matplotlib is not installed.
         ValueError: If ``waveform`` has another rank, ``n`` is not positive, ``transform`` mixes
-            examples, or a front end is given other features.
+            examples, or features are passed with a front end.
 
     Example:
         >>> from augspec import plot, transforms as T
@@ -216,7 +216,7 @@ def compare(
         raise ValueError(f"`n` must be positive, got {n}")
     if isinstance(transform, Frontend) and features is not None:
         raise ValueError("`features` must be None for a front end, which has its own")
-    for module in reversed([*transform.modules()]):  # a chain comes before what is in it
+    for module in reversed([*transform.modules()]):  # a chain comes before its parts
         if getattr(module, "mixes_examples", False):
             raise ValueError(f"`transform` must not mix examples, got {type(module).__name__}")
     example = torch.from_numpy(to_channels("waveform", waveform, 1))[None]
@@ -251,7 +251,7 @@ def _versions(
     n: int,
     keys: Tensor,
 ) -> tuple[list[Any], list[Any], Any]:
-    """Give waveforms, spectrograms (of the first channel) and params, the original first."""
+    """Return waveforms, spectrograms (of the first channel) and params, the original first."""
     copies = example.expand(n, -1, -1)
     make: Any = features
     if isinstance(transform, Frontend):

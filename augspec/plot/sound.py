@@ -15,13 +15,13 @@ __all__ = ["Player", "player"]
 
 
 class Player:
-    """Audio that a notebook shows as a player; what `player` returns.
+    """Audio that a notebook shows as a player; the result of `player`.
 
     Args:
         markup: The piece of HTML.
 
     Attributes:
-        html: A piece of HTML that needs nothing else: the audio is inside.
+        html: A self-contained piece of HTML with the audio inside.
     """
 
     def __init__(self, markup: str) -> None:
@@ -35,16 +35,16 @@ def player(waveform: Tensor, sample_rate: int, title: str = "") -> Player:
     """Make a player of a waveform, for a notebook or an HTML page.
 
     The sound is a 16-bit wav file inside the HTML, 43 kB for a second of 16 kHz. Its level is kept,
-    so that versions can be compared; only a waveform that exceeds 1 is turned down, and the title
-    says by how much.
+    so that versions can be compared. Only a waveform that exceeds 1 is reduced, and the title
+    states the reduction.
 
     Args:
         waveform: ``(time,)`` or ``(channel, time)``.
-        sample_rate: In Hz; browsers play 3 to 384 kHz.
+        sample_rate: Sample rate in Hz; browsers play 3 to 384 kHz.
         title: Text above the player; it is escaped.
 
     Returns:
-        An object that notebooks show by itself; its ``html`` goes into pages.
+        An object that notebooks display; use its ``html`` in pages.
 
     Raises:
         ValueError: If ``waveform`` has another rank, is empty or not finite.
@@ -67,7 +67,7 @@ def player(waveform: Tensor, sample_rate: int, title: str = "") -> Player:
 
 
 def wav(waveform: Tensor, sample_rate: int) -> tuple[bytes, float]:
-    """Write a 16-bit wav file; what exceeds 1 is turned down by so many dB."""
+    """Write a 16-bit wav file; a waveform that exceeds 1 is reduced by the returned dB."""
     if waveform.ndim not in (1, 2) or waveform.numel() == 0:
         raise ValueError(
             f"`waveform` must be (time,) or (channel, time), got shape {tuple(waveform.shape)}"

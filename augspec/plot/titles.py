@@ -37,10 +37,10 @@ def _class_name(place: int, classes: Sequence[str] | None) -> str:
 
 
 def describe_params(transform: nn.Module, params: Any) -> str:
-    """Say what one example's params are, a line a transform.
+    """Describe one example's params, one line per transform.
 
     Args:
-        transform: What drew them: a transform, a chain or a front end.
+        transform: The transform, chain or front end that drew them.
         params: The params of one example, batch dimension 1.
     """
     return "\n".join(_lines(transform, params))
@@ -61,12 +61,12 @@ def _lines(transform: Any, params: Any) -> Iterator[str]:
 
 
 def _chosen(transform: Any, params: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """Give what one example went through, in its order, each with its params."""
+    """Return the transforms that were applied to one example, in order, with their params."""
     parts, choice, options = list(transform), params["choice"].flatten().tolist(), params["options"]
     if isinstance(transform, SomeOf):  # a mark for each option
         choice = [place for place, picked in enumerate(choice) if picked]
     for step, place in enumerate(choice):
-        own = options[step] if isinstance(transform, RandAugment) else options  # drawn a step
+        own = options[step] if isinstance(transform, RandAugment) else options  # drawn at each step
         yield parts[place], own[place]
 
 
@@ -83,7 +83,7 @@ def _values(transform: Any, params: dict[str, Tensor]) -> list[str]:
 
 
 def _is_key(values: Tensor) -> bool:
-    """Say whether whole numbers are keys of noise: they are as large as they can be."""
+    """Return whether whole numbers are keys of noise, which use the full range."""
     return bool((values.abs() >= 2**31).any())
 
 
@@ -92,7 +92,7 @@ def _number(value: float) -> str:
 
 
 def _wrap(line: str, values: list[str]) -> Iterator[str]:
-    """Break between values, never within one."""
+    """Break lines between values, never inside one."""
     for place, value in enumerate(values):
         piece = value if place == len(values) - 1 else f"{value},"
         if len(line) + 1 + len(piece) > _WIDTH:

@@ -1,7 +1,7 @@
-"""The contract of every transform and feature as checks that anyone can run.
+"""The contract of every transform and feature, as checks for your own classes too.
 
-augspec's own classes pass them in its test suite; run your own through `check_transform`, or, a
-test for each check, through `checks_for` and `run_check`:
+augspec's classes pass them in its test suite. Check your own with `check_transform`, or, with one
+test per check, with `checks_for` and `run_check`:
 
 .. code-block:: python
 
@@ -9,12 +9,11 @@ test for each check, through `checks_for` and `run_check`:
     def test_my_transform(name):
         run_check(name, MyTransform())
 
-A class says by its attributes what it cannot promise, and is spared exactly the checks that ask
-for it: ``mixes_examples`` those that an example is independent of others, ``compilable = False``
-that it compiles and those of a GPU, ``differentiable = False`` those of gradients. By
-``max_launches`` it says how many operations it may launch on a GPU.
-
-`device_work` counts what any function gives a GPU to do, without a GPU.
+A class states exceptions by its attributes, and the matching checks are skipped: ``mixes_examples``
+skips the checks that examples are independent, ``compilable = False`` those of compilation and of a
+GPU, ``differentiable = False`` those of gradients. ``max_launches`` is the largest number of
+operations that it may launch on a GPU. `device_work` counts the work of any function on a GPU,
+without a GPU.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def checks_for(transform: nn.Module) -> list[str]:
     """Name the checks that apply to a transform or a feature.
 
     Args:
-        transform: An instance; its class attributes say what it is spared.
+        transform: An instance; its class attributes state the exceptions.
 
     Example:
         >>> from augspec import transforms as T
@@ -63,11 +62,11 @@ def run_check(
     Args:
         name: One of `checks_for`.
         transform: An instance of a transform or a feature.
-        batch: As `check_transform` takes it.
-        device: As `check_transform` takes it.
+        batch: As in `check_transform`.
+        device: As in `check_transform`.
 
     Raises:
-        AssertionError: If the check fails; the message says what broke.
+        AssertionError: If the check fails; the message describes the failure.
         ValueError: If there is no check of that name, or ``batch`` has less than four examples.
     """
     if name not in CHECKS:
@@ -93,12 +92,12 @@ def check_transform(
     Args:
         transform: An instance, in training mode: a `augspec.transforms.RandomTransform`, or a
             feature, a module with ``forward(waveform, lengths=None)``.
-        batch: What to run it on, float32, at least four examples; without it a short batch of
-            noise, a waveform ``(4, 2, 2400)`` or a spectrogram ``(4, 2, 24, 40)``.
-        device: Where to run; None is where ``batch`` is, or the CPU.
+        batch: Input, float32, at least four examples; by default a short batch of noise, a waveform
+            ``(4, 2, 2400)`` or a spectrogram ``(4, 2, 24, 40)``.
+        device: Device to run on; None is the device of ``batch``, or the CPU.
 
     Raises:
-        AssertionError: If a check fails; the message names the check and says what broke.
+        AssertionError: If a check fails; the message names the check and describes the failure.
         ValueError: If ``batch`` has less than four examples.
 
     Example:

@@ -1,7 +1,7 @@
-"""What counting a compiled graph needs of torch's and Triton's private parts, and nothing else.
+"""The private parts of torch and Triton that counting a compiled graph needs.
 
-Inductor, the compiler of torch, writes the code of a GPU that is not there: it only has to be told
-which. Torch or Triton may move any of this in a release; then only this module changes.
+Inductor, the compiler of torch, can write code for a GPU that is not present if it is told which
+one. If a release of torch or Triton moves any of this, only this module must change.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _CudaInterface: Any = interfaces.CudaInterface
 
 
 class _Interface(_CudaInterface):  # type: ignore[misc]
-    """Answer for the GPU that is not there."""
+    """The device interface of the simulated GPU."""
 
     get_device_properties = staticmethod(lambda _=None: _H100)
     get_compute_capability = staticmethod(lambda _=None: 10 * _CAPABILITY[0] + _CAPABILITY[1])
@@ -63,7 +63,7 @@ class _Interface(_CudaInterface):  # type: ignore[misc]
 
 
 class _Driver:
-    """Answer for its driver, to Triton."""
+    """Its driver, for Triton."""
 
     def get_current_target(self) -> Any:
         return GPUTarget("cuda", 10 * _CAPABILITY[0] + _CAPABILITY[1], _H100.warp_size)
@@ -79,12 +79,12 @@ class _Driver:
 
 
 class Lowered(NamedTuple):
-    """What a function becomes when it is compiled for a GPU.
+    """A function compiled for a GPU.
 
     Args:
         kernels: Triton kernels that are launched.
         library_calls: Calls of libraries: FFTs, matrix products, operations that are not fused.
-        bytes: What the kernels and calls read and write, by inductor's own count.
+        bytes: Bytes that the kernels and calls read and write, by inductor's count.
         source: The Python code that inductor wrote.
     """
 
@@ -100,7 +100,7 @@ class Lowered(NamedTuple):
 
 
 def _forget_what_triton_can() -> None:
-    """Have torch ask again: it keeps the answer, which depends on the GPU that is there."""
+    """Clear torch's cached answer, which depends on the present GPU."""
     for function in vars(torch.utils._triton).values():
         if hasattr(function, "cache_clear"):
             function.cache_clear()
@@ -136,7 +136,7 @@ def _pretend() -> Iterator[None]:
 
 
 def trace(function: Callable[..., Any], tensors: list[Tensor]) -> torch.fx.GraphModule:
-    """Trace a function of tensors as the compiler does: it takes the ways of compiled code.
+    """Trace a function of tensors as the compiler does, along the paths of compiled code.
 
     Args:
         function: Takes the tensors.
@@ -145,8 +145,8 @@ def trace(function: Callable[..., Any], tensors: list[Tensor]) -> torch.fx.Graph
     compiling = mock.patch("torch.compiler.is_compiling", return_value=True)
     with compiling, torch.no_grad():
         graph = make_fx(function)(*tensors)
-        # The compiler lowers only operations that change no tensor. This is a step of its own, as
-        # constants are made while the first one runs.
+        # The compiler lowers only operations that change no tensor. This is a separate step,
+        # because constants are made during the first one.
         pure = torch.func.functionalize(graph)
         made: torch.fx.GraphModule = make_fx(pure, decomposition_table=select_decomp_table())(
             *tensors
@@ -158,9 +158,9 @@ def lower(function: Callable[..., Any], tensors: list[Tensor], mode: FakeTensorM
     """Compile a function of tensors for an H100, up to the source of its kernels.
 
     Args:
-        function: Takes the tensors and gives tensors.
+        function: Takes the tensors and returns tensors.
         tensors: Fake CUDA tensors.
-        mode: What made them.
+        mode: The mode that made them.
     """
     with mode:
         graph = trace(function, tensors)

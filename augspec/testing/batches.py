@@ -1,4 +1,4 @@
-"""Checks of what examples have to do with one another: nothing."""
+"""Checks that examples are independent of one another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def examples_come_out_as_if_alone(case: Case) -> None:
     if isinstance(case.module, RandomTransform):
         params = case.transform.make_params(case.batch, keys=case.keys)
         some: Any = case.transform.transform(case.batch[2:4], select(params, [2, 3]))
-        close(some, whole[2:4], "examples taken out of params and batch by `select` differ")
+        close(some, whole[2:4], "examples that `select` takes from params and batch differ")
 
 
 @check()
@@ -33,11 +33,12 @@ def the_order_of_the_batch_is_irrelevant(case: Case) -> None:
 
 @check()
 def padding_changes_no_valid_sample(case: Case) -> None:
-    """What lies behind ``lengths`` has no influence on what lies within."""
+    """Samples after ``lengths`` have no influence on valid samples."""
     out, ends = case.run_ragged()
     require(
         ends.dtype == torch.int64 and ends.shape == case.lengths.shape,
-        f"`lengths` must come out as int64, one an example, got {ends.dtype}, {tuple(ends.shape)}",
+        f"`lengths` must be returned as int64, one per example, got {ends.dtype}, "
+        f"{tuple(ends.shape)}",
     )
     in_range = (ends >= 0) & (ends <= out.shape[-1])
     require(in_range.all(), f"lengths {ends.tolist()} do not lie in [0, {out.shape[-1]}]")
@@ -52,15 +53,15 @@ def padding_changes_no_valid_sample(case: Case) -> None:
 
 @check()
 def full_lengths_are_no_lengths(case: Case) -> None:
-    """Where every example is as long as the batch, lengths change nothing."""
+    """If every example is as long as the batch, lengths change nothing."""
     full = torch.full_like(case.lengths, case.batch.shape[-1])
     out, _ = case.on(lengths=full).run_ragged()
-    close(out, case.run(), "lengths of the whole time give something else than none")
+    close(out, case.run(), "lengths of the full size give another result than no lengths")
 
 
 @check(unless="mixes_examples")
 def an_example_ends_at_its_own_end(case: Case) -> None:
-    """An example that is padded comes out as the same example without padding."""
+    """A padded example gives the same result as without padding."""
     out, ends = case.run_ragged()
     for i, length in enumerate(case.lengths.tolist()):
         one = case.take(slice(i, i + 1))
@@ -72,16 +73,16 @@ def an_example_ends_at_its_own_end(case: Case) -> None:
 
 @check(only="transform")
 def padding_stays_silent(case: Case) -> None:
-    """Nothing lands in padding: zeros behind ``lengths`` stay zeros."""
+    """Padding stays silent: zeros after ``lengths`` stay zeros."""
     padded = case.on(batch=torch.where(case.padding(), 0.0, case.batch))
     out, ends = padded.run_ragged()
     for i, end in enumerate(ends.tolist()):
-        require(not out[i, ..., end:].any(), f"something lands in the padding of example {i}")
+        require(not out[i, ..., end:].any(), f"the padding of example {i} does not stay silent")
 
 
 @check(unless="mixes_examples")
 def nan_stays_in_its_example(case: Case) -> None:
-    """A broken example spoils no other."""
+    """NaN in one example does not spread to others."""
     spoilt = case.batch.clone()
     spoilt[1] = torch.nan
     out, clean = case.on(batch=spoilt).run(), case.run()
@@ -100,7 +101,7 @@ def an_empty_batch_gives_an_empty_result(case: Case) -> None:
         none = case.take(slice(0, 0))
         params = case.module.make_params(none.batch, keys=none.keys)
         labels = {"label": none.batch.new_ones(0, 3)}
-        if not getattr(case.module, "per_channel", False):  # whose channels may move apart
+        if not getattr(case.module, "per_channel", False):  # its channels may move separately
             labels["frames"] = none.batch.new_ones(0, 3, 8)
         time = none.batch.shape[-1]
         for name, made in case.module.targets(labels, params, none.lengths, time=time).items():
@@ -111,12 +112,12 @@ def an_empty_batch_gives_an_empty_result(case: Case) -> None:
 def strides_do_not_matter(case: Case) -> None:
     """Non-contiguous and expanded input gives what contiguous input gives."""
     strided = case.batch.transpose(1, 2).contiguous().transpose(1, 2)
-    close(case.on(batch=strided).run(), case.run(), "non-contiguous input gives something else")
+    close(case.on(batch=strided).run(), case.run(), "non-contiguous input gives another result")
     every_other = torch.stack([case.batch, case.batch + 1.0], dim=-1)[..., 0]
-    close(case.on(batch=every_other).run(), case.run(), "input with steps gives something else")
+    close(case.on(batch=every_other).run(), case.run(), "input with strides gives another result")
     expanded = case.batch[:1, :1].expand(case.batch.shape)
     close(
         case.on(batch=expanded).run(),
         case.on(batch=expanded.clone()).run(),
-        "expanded input gives something else",
+        "expanded input gives another result",
     )

@@ -1,4 +1,4 @@
-"""What every check works on: a transform or a feature, and a small batch for it."""
+"""The input of every check: a transform or a feature, and a small batch for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Case:
     def transform(self) -> RandomTransform:
         """The module, which is known to be a random transform."""
         if not isinstance(self.module, RandomTransform):
-            raise TypeError(f"{type(self.module).__name__} is no RandomTransform")
+            raise TypeError(f"{type(self.module).__name__} is not a RandomTransform")
         return self.module
 
     @property
@@ -42,17 +42,17 @@ class Case:
         return hasattr(self.module, "p") and not getattr(self.module, "sets_shape", False)
 
     def on(self, **changes: Any) -> Case:
-        """Give the case with another batch, other keys or another module."""
+        """Return the case with another batch, other keys or another module."""
         return replace(self, **changes)
 
     def take(self, index: Any) -> Case:
-        """Give the case of some of the examples."""
+        """Return the case of some of the examples."""
         return replace(
             self, batch=self.batch[index], lengths=self.lengths[index], keys=self.keys[index]
         )
 
     def with_p(self, p: float) -> Case:
-        """Give the case with another probability."""
+        """Return the case with another probability."""
         module: Any = copy.deepcopy(self.module)
         module.p = p
         return replace(self, module=module)
@@ -78,7 +78,7 @@ class Case:
         return {"keys": self.keys} if isinstance(self.module, RandomTransform) else {}
 
     def padding(self) -> Tensor:
-        """Say where the batch is padding, in a shape that broadcasts with it."""
+        """Return where the batch is padding, in a shape that broadcasts with it."""
         places = torch.arange(self.batch.shape[-1], device=self.batch.device)
         padding = places >= self.lengths[:, None]
         return padding.reshape(len(padding), *[1] * (self.batch.ndim - 2), len(places))
@@ -86,7 +86,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Check:
-    """A check by name, with what it applies to."""
+    """A check by name, with the classes to which it applies."""
 
     name: str
     function: Function
@@ -117,9 +117,9 @@ def check(*, only: str = "", unless: str = "") -> Callable[[Function], Function]
 
     Args:
         only: ``"transform"`` for random transforms only, ``"picks"`` for those with a probability,
-            ``"known"`` for what configs can name, ``"counted"`` for what compiles, where torch can
-            count what a GPU would do, or the name of a class attribute that says that
-            the check applies.
+            ``"known"`` for classes that configs can name, ``"counted"`` for classes that compile,
+            if torch can count the work of a GPU, or the name of a class attribute that enables the
+            check.
         unless: Name of a class attribute that exempts a class.
     """
 
@@ -138,7 +138,7 @@ def require(condition: bool | Tensor, message: str) -> None:
 
 
 def equal(actual: Tensor, expected: Tensor, message: str) -> None:
-    """Require two tensors to be equal bit for bit, NaN being equal to NaN."""
+    """Require two tensors to be equal bit for bit; NaN equals NaN."""
     try:
         torch.testing.assert_close(actual, expected, rtol=0.0, atol=0.0, equal_nan=True)
     except AssertionError as error:
@@ -146,7 +146,7 @@ def equal(actual: Tensor, expected: Tensor, message: str) -> None:
 
 
 def close(actual: Tensor, expected: Tensor, message: str, tolerance: float = 1e-5) -> None:
-    """Require two tensors to differ by rounding alone, relative to the largest value."""
+    """Require two tensors to differ only by rounding, relative to the largest value."""
     finite = expected.detach()[expected.detach().isfinite()]
     largest = max(1.0, float(finite.abs().max())) if len(finite) else 1.0
     try:
@@ -164,9 +164,9 @@ def make_case(
 
     Args:
         module: A transform or a feature.
-        batch: At least four examples; without it noise, a waveform or a spectrogram, whichever the
-            module takes.
-        device: Where to run.
+        batch: At least four examples; by default noise, as a waveform or a spectrogram, depending
+            on the module.
+        device: Device to run on.
     """
     if batch is None:
         batch = _make_batch(takes_specgram(module), _channels(module))
@@ -182,7 +182,7 @@ def make_case(
 
 
 def takes_specgram(module: nn.Module) -> bool:
-    """Say whether a module wants spectrograms: it refuses waveforms."""
+    """Return whether a module takes spectrograms and rejects waveforms."""
     waveform = torch.zeros(1, _channels(module), 4096)
     try:
         if isinstance(module, RandomTransform):
@@ -195,7 +195,7 @@ def takes_specgram(module: nn.Module) -> bool:
 
 
 def _channels(module: nn.Module) -> int:
-    """Say how many channels a batch for a module has: two, unless its class names another."""
+    """Return the number of channels for a module: two, unless its class sets another."""
     return int(getattr(module, "in_channels", 2))
 
 
@@ -203,6 +203,6 @@ def _make_batch(specgram: bool, channels: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     if specgram:  # positive, as power is
         return torch.rand(4, channels, 24, 40, generator=generator) + 0.01
-    # Quiet in one half and beyond full scale in the other: limiters have something to do.
+    # Quiet in one half and beyond full scale in the other, so that limiters have an effect.
     level = torch.tensor([0.1, 0.5]).repeat_interleave(1200)
     return level * torch.randn(4, channels, 2400, generator=generator)

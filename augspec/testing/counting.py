@@ -1,4 +1,4 @@
-"""The work that a function gives a GPU, counted without one."""
+"""Counting the work of a function on a GPU, without a GPU."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INDEXING = frozenset({"index", "index_put", "index_put_", "_index_put_impl_", "
 _ALLOCATING = frozenset(
     {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted"}
 )
-_WRITING = frozenset({"copy_", "fill_", "zero_"})  # what was there before is not read
+_WRITING = frozenset({"copy_", "fill_", "zero_"})  # they do not read the previous content
 _WIDE = frozenset({torch.float64, torch.complex128})
 _WAITING = frozenset({"_linalg_check_errors"})
 _TORCH = str(Path(torch.__file__).parent)
@@ -42,17 +42,17 @@ class DeviceWorkError(RuntimeError):
 
 @dataclass(frozen=True)
 class DeviceWork:
-    """What a function asks of a GPU; see `device_work`.
+    """The work of a function on a GPU; see `device_work`.
 
     Args:
         launches: Operations that the device runs, one after the other. An operation of torch is
             counted as one launch; a few, such as a sort, are several on a GPU.
-        bytes: What they read and write at the least, each tensor once an operation.
-        host_copies: Tensors that are copied from the CPU. Each is a wait.
-        peak_bytes: The most memory in use at one time, that of the arguments included. Scratch
-            memory within an operation, such as that of an FFT, is not known.
-        copied_at: Where the copies are made: ``file:line`` and the line, one for each copy.
-        float64_at: Where tensors of float64 are made, which MPS does not have, in the same form.
+        bytes: Lower bound of the bytes that they read and write: each tensor once per operation.
+        host_copies: Tensors that are copied from the CPU. Each copy is a wait.
+        peak_bytes: Peak memory, including the arguments. Scratch memory within an operation, such
+            as that of an FFT, is not known.
+        copied_at: Places of the copies: ``file:line`` and the line, one for each copy.
+        float64_at: Places where float64 tensors are made, which MPS lacks, in the same form.
     """
 
     launches: int
@@ -64,23 +64,23 @@ class DeviceWork:
 
 
 def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -> DeviceWork:
-    """Count the work that ``function(*arguments, **options)`` gives a GPU. No GPU is needed.
+    """Count the work of ``function(*arguments, **options)`` on a GPU. No GPU is needed.
 
-    The function runs on fake CUDA tensors, which have shapes and no numbers, without gradients.
-    Kernels stay eager: what the compiler fuses on a GPU counts as its parts here. The operations of
-    torch are counted exactly; nothing is timed.
+    The function runs on fake CUDA tensors, which have shapes but no values, without gradients.
+    Kernels stay eager: operations that the compiler would fuse on a GPU count separately here. The
+    operations of torch are counted exactly; nothing is timed.
 
-    Tensors and modules are taken to the fake device wherever they are: alone, in lists, tuples and
-    dictionaries, as the ``function``, as the object of a method, within a ``functools.partial``.
-    What the function has in its closure stays on the CPU: pass it as an argument. A tensor on the
-    device ``"meta"`` stands for a large one and takes no memory.
+    Tensors and modules are moved to the fake device in all positions: alone, in lists, tuples and
+    dictionaries, as the ``function``, as the object of a method, inside a ``functools.partial``.
+    Tensors in the function's closure stay on the CPU: pass them as arguments. A tensor on the
+    device ``"meta"`` can stand for a large one and takes no memory.
 
     Without ``keys`` a transform draws them on the CPU, which is one copy from the host.
 
     Args:
         function: A transform, a front end, any module or function.
-        arguments: What it is called with, on the CPU.
-        options: What it is called with by name.
+        arguments: Positional arguments, on the CPU.
+        options: Keyword arguments.
 
     Raises:
         RuntimeError: If the function waits for the device, with ``.item()``, ``.tolist()``,
@@ -115,16 +115,16 @@ def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -
 
 
 def _call(function: Callable[..., Any], arguments: Any, options: Any) -> Any:
-    """Call the function; the frames below this one are its own."""
+    """Call the function; the stack frames below this one belong to it."""
     return function(*arguments, **options)
 
 
 class _Device:
-    """Take values to the fake device; one that comes twice is one there too.
+    """Move values to the fake device; a value that occurs twice stays one object.
 
     Args:
-        mode: What makes tensors fake. Modules are copied outside of it: what they hold beside
-            parameters and buffers stays what it is.
+        mode: The mode that makes tensors fake. Modules are copied outside it, so that their other
+            attributes stay as they are.
     """
 
     def __init__(self, mode: AbstractContextManager[Any]) -> None:
@@ -133,7 +133,7 @@ class _Device:
         self._memo: dict[int, Any] = {}
 
     def take(self, value: Any) -> Any:
-        """Take what a function is called with, or the function itself."""
+        """Move an argument of a function, or the function itself."""
         if isinstance(value, Tensor):
             return self._take_tensor(value)
         if isinstance(value, nn.Module):
@@ -164,14 +164,14 @@ class _Device:
         return taken
 
     def _take_module(self, module: nn.Module) -> nn.Module:
-        """Copy a module as ``.to`` would leave it: parameters and buffers are there, others not."""
+        """Copy a module as ``.to`` would: only parameters and buffers are moved."""
         for tensor in [*module.parameters(), *module.buffers()]:
             self._take_tensor(tensor)
         return copy.deepcopy(module, self._memo)
 
 
 class _Memory:
-    """How much of the device's memory is in use, and the most that ever was."""
+    """The used memory of the device, and its peak."""
 
     def __init__(self) -> None:
         self.peak = 0
@@ -179,7 +179,7 @@ class _Memory:
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def hold(self, tensor: Tensor) -> None:
-        """Count the storage of a tensor until nothing refers to it any more."""
+        """Count the storage of a tensor as long as it is referenced."""
         storage = tensor.untyped_storage()
         if storage in self._known:
             return
@@ -237,7 +237,7 @@ class _Count(_fake.OperatorMode):
 
 
 def _check_waits(operation: Any, name: str, given: list[Tensor], args: Any, kwargs: Any) -> None:
-    """Raise if the host asks for a number, or a shape, that only the computation itself knows."""
+    """Raise if the host needs a value or a shape that depends on the computation."""
     if name in _COPIES:
         to_host = not _is_there(given[0]) if name == "copy_" else _goes_to_host(kwargs)
         asks = to_host and not _is_non_blocking(args, kwargs)
@@ -249,14 +249,14 @@ def _check_waits(operation: Any, name: str, given: list[Tensor], args: Any, kwar
         return
     if any(map(_is_there, given)):
         raise DeviceWorkError(
-            f"{_place()} waits for the device ({name}): nothing new is queued until all before is "
-            "done. Keep the value in a tensor and the shape static, with `torch.where` in place of "
-            "a condition or of a mask as an index"
+            f"{_place()} waits for the device ({name}): no new operation is queued until all "
+            f"earlier ones are done. Keep the value in a tensor and the shape static, with "
+            f"`torch.where` instead of a condition or a mask index"
         )
     if name not in _COPIES and not all(map(_fake.has_number, given)):
         raise DeviceWorkError(
-            f"{_place()} reads a tensor on the CPU ({name}): `device_work` knows shapes and no "
-            "numbers. Compute it with Python's numbers, or beforehand"
+            f"{_place()} reads a tensor on the CPU ({name}): `device_work` knows only shapes, not "
+            f"values. Compute it with Python numbers, or before the call"
         )
 
 
@@ -270,10 +270,10 @@ def _is_non_blocking(args: Any, kwargs: dict[str, Any]) -> bool:
 
 
 def _picks_by_mask(name: str, args: Any) -> bool:
-    """Whether an index is a mask, of which nobody knows how many it picks."""
+    """Whether an index is a mask, which selects an unknown number of values."""
     indices = [*_tensors(args[1])]
     if "put" in name and len(indices) == 1 and args[2].numel() == 1:
-        return False  # one number is filled in wherever the mask says so
+        return False  # a scalar is filled in where the mask is True
     return any(index.dtype in (torch.bool, torch.uint8) for index in indices)
 
 
@@ -282,7 +282,7 @@ def _check_devices(name: str, given: list[Tensor]) -> None:
     if name in _COPIES or name in _INDEXING or not any(map(_is_there, given)):
         return
     for tensor in given:
-        if not _is_there(tensor) and tensor.ndim:  # one number without a shape may be anywhere
+        if not _is_there(tensor) and tensor.ndim:  # a scalar tensor may be on any device
             raise DeviceWorkError(
                 f"{_place()} mixes devices ({name}): a tensor of shape {tuple(tensor.shape)} is on "
                 "the CPU, another one on the GPU. Make it with `device=` of the other"
@@ -290,7 +290,7 @@ def _check_devices(name: str, given: list[Tensor]) -> None:
 
 
 def _copies_from_host(name: str, given: list[Tensor]) -> bool:
-    """Whether an operation that runs on the device reads the memory of the host."""
+    """Whether an operation on the device reads the memory of the host."""
     here = [tensor for tensor in given if not _is_there(tensor)]
     if name in _INDEXING:
         return any(tensor.ndim for tensor in here)
@@ -307,7 +307,7 @@ def _is_view(tensor: Tensor, given: list[Tensor]) -> bool:
 
 
 def _extent(tensor: Tensor) -> int:
-    """Count the bytes of a tensor in memory: expanded and overlapping parts are there once."""
+    """Count the bytes of a tensor in memory: expanded and overlapping parts count once."""
     count = 1
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         count *= size if stride else min(size, 1)
@@ -325,7 +325,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _place() -> str:
-    """Say which line of the user is at work, and which of augspec, if that is deeper."""
+    """Return the current line of the user's code, and that of augspec if it is deeper."""
     own: FrameType | None = None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code is not _call.__code__:

@@ -1,4 +1,4 @@
-"""Checks of what a GPU would be given to do; none of them needs one."""
+"""Checks of the work on a GPU; none of them needs one."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from augspec.testing.counting import DeviceWork, DeviceWorkError, device_work
 from augspec.transforms.base import RandomTransform
 from augspec.transforms.compose import Composite
 
-_MOST = 200  # launches of a class, about a millisecond's worth on a fast GPU
-_MOST_TOGETHER = 300  # of one that is made of others, at least
+_MOST = 200  # launches of a class, about a millisecond on a fast GPU
+_MOST_TOGETHER = 300  # at least this for a class that is made of others
 
 
 @check(only="counted")
 def nothing_waits_for_a_gpu(case: Case) -> None:
-    """It asks the GPU for no number, and neither mixes devices nor copies from the host."""
+    """It reads no value from the GPU, and neither mixes devices nor copies from the host."""
     for ragged in (False, True):
         work = _work(case, ragged=ragged)
         places = "; ".join(work.copied_at)
         require(
             not work.host_copies,
             f"it copies {work.host_copies} tensors from the host at each call: {places}. Make them "
-            "on the device, of Python's numbers, or once for all calls",
+            f"on the device from Python numbers, or once for all calls",
         )
 
 
@@ -56,9 +56,9 @@ def launches_are_few(case: Case) -> None:
 
 
 def max_launches(module: nn.Module) -> int:
-    """Say how many operations a class may launch: its own ``max_launches``, or what is usual.
+    """Return how many operations a class may launch: its ``max_launches``, or the default.
 
-    What is made of others runs each of them: it may launch what they may.
+    A transform that is made of others may launch as many as they may in total.
     """
     own = getattr(module, "max_launches", None)
     if isinstance(module, Composite):

@@ -1,11 +1,11 @@
-"""Check and time augspec on a GPU, for whoever has one: ``python -m augspec.testing.gpu``.
+"""Check and time augspec on your GPU: ``python -m augspec.testing.gpu``.
 
-It compares every class with the CPU, times the front end and classes beside the peers that are
-installed, looks at the memory over epochs, and captures a front end as a CUDA graph. It writes
-``report.json`` and ``report.md``. Without a GPU it says so and ends with the code 2.
+It compares every class with the CPU, times the front end and classes next to the installed peers,
+measures the memory over epochs, and captures a front end as a CUDA graph. It writes ``report.json``
+and ``report.md``. Without a GPU it prints a message and exits with code 2.
 
-``--device cpu --quick`` runs the same code on a CPU, on small batches, with the ways that a GPU
-takes: to test the script itself.
+``--device cpu --quick`` tests the script itself: it runs the same code paths as on a GPU, on a CPU
+and with small batches.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from augspec._compile import few_launches
 __all__ = ["main"]
 
 SAMPLE_RATE = 16_000
-CLOSE = 2e-3  # of the peak: what two devices round apart adds up
+CLOSE = 2e-3  # of the peak: accumulated rounding differences of two devices
 Report = dict[str, Any]
 _log = logging.getLogger("augspec")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line says; give 0, 1 if a class differs, or 2 if there is no GPU."""
+    """Run the command line; return 0, 1 if a class differs, or 2 if there is no GPU."""
     parser = argparse.ArgumentParser(prog="python -m augspec.testing.gpu", description=__doc__)
     parser.add_argument("--device", default="cuda", help="where to run, cuda by default")
     parser.add_argument("--quick", action="store_true", help="small batches, few repetitions")
@@ -109,7 +109,7 @@ def parity(device: torch.device, *, time_: int) -> list[Report]:
             signal = _sound(4 * channels, time_).reshape(4, channels, time_)
         worst = _difference(module, signal, device)
         if worst > CLOSE and device.type != "mps":
-            # Noise leaves some phases of a vocoder open: rounding decides them. Not so in float64.
+            # With noise, rounding decides some phases of a vocoder, so compare in float64.
             worst = _difference(module, signal.double(), device)
         rows.append({"class": name, "difference": worst, "close": worst <= CLOSE})
         _log.info("parity of %s: %.1e", name, worst)
@@ -127,7 +127,7 @@ def _classes() -> Iterator[tuple[str, nn.Module]]:
 
 
 def _difference(module: nn.Module, signal: Tensor, device: torch.device) -> float:
-    """Give the largest difference between a CPU and a device, as a part of the peak."""
+    """Return the largest difference between a CPU and a device, as a fraction of the peak."""
     expected = _run(module, signal, torch.device("cpu"))
     with few_launches() if device.type == "cpu" else contextlib.nullcontext():
         found = _run(module, signal, device).cpu()
@@ -153,7 +153,7 @@ def _run(module: nn.Module, signal: Tensor, device: torch.device) -> Tensor:
 
 
 def timings(waveform: Tensor, times: int) -> list[Report]:
-    """Time the front end, classes and peers, in milliseconds a batch."""
+    """Time the front end, classes and peers, in milliseconds per batch."""
     subjects: dict[str, tuple[str, Callable[[Tensor], Any] | None]] = {
         "augspec log-mel": ("log-mel", log_mel()),
         "augspec fused front end": ("augmented log-mel", front_end()),
@@ -186,7 +186,7 @@ def _time(run: Callable[[], Any], times: int) -> Report:
 
 
 def peers(device: torch.device) -> list[tuple[str, str, Callable[[Tensor], Any] | None]]:
-    """Make the peers that are installed; None stands for one that is not."""
+    """Make the installed peers; None stands for a missing one."""
     sizes = {"n_fft": 1024, "hop_length": 256, "n_mels": 64}
 
     def flashmel() -> Callable[[Tensor], Any]:
@@ -226,7 +226,7 @@ def peers(device: torch.device) -> list[tuple[str, str, Callable[[Tensor], Any] 
 
 
 def memory_over_epochs(device: torch.device, waveform: Tensor, epochs: int = 4) -> list[int | None]:
-    """Give the bytes that torch has reserved on a GPU after each epoch; None on a CPU."""
+    """Return the bytes that torch has reserved on a GPU after each epoch; None on a CPU."""
     items = [{"waveform": sound, "label": 0, "index": n} for n, sound in enumerate(waveform)]
     loader: Any = torch.utils.data.DataLoader(
         cast(Any, items), max(1, len(items) // 2), collate_fn=augspec.collate

@@ -18,22 +18,22 @@ from augspec.transforms.base import RandomTransform
 
 @check()
 def it_pickles(case: Case) -> None:
-    """A pickled module, as a worker process gets it, gives the same output."""
-    # Its own bytes, made in this line: nothing foreign is unpickled.
+    """A pickled module, as in a worker process, gives the same output."""
+    # The bytes are made in this line, so unpickling them is safe.
     again = pickle.loads(pickle.dumps(case.module))  # noqa: S301
-    equal(case.on(module=again).run(), case.run(), "a pickled copy gives something else")
+    equal(case.on(module=again).run(), case.run(), "a pickled copy gives another result")
 
 
 @check()
 def it_copies(case: Case) -> None:
     """A deep copy gives the same output."""
     again = copy.deepcopy(case.module)
-    equal(case.on(module=again).run(), case.run(), "a deep copy gives something else")
+    equal(case.on(module=again).run(), case.run(), "a deep copy gives another result")
 
 
 @check()
 def eval_is_the_identity(case: Case) -> None:
-    """In ``eval()`` a transform does nothing, unless it acts there: then it does the same."""
+    """In ``eval()`` a transform is the identity, or, if it acts there, gives the same result."""
     evaluated = case.on(module=copy.deepcopy(case.module).eval())
     if not isinstance(evaluated.module, RandomTransform):
         equal(evaluated.run(), case.run(), "`eval()` changes a feature")
@@ -46,15 +46,19 @@ def eval_is_the_identity(case: Case) -> None:
         same = torch.equal(state, torch.random.get_rng_state())
         require(same, "in `eval()` it draws from the random state")
     elif getattr(evaluated.module, "in_eval", False):
-        equal(evaluated.run(), case.run(), "`in_eval` does not do in `eval()` what it does else")
+        equal(
+            evaluated.run(),
+            case.run(),
+            "with `in_eval` the result in `eval()` differs from that in `train()`",
+        )
     params = evaluated.module.make_params(case.batch, keys=case.keys)
     replayed: Any = evaluated.module.transform(case.batch, params)
-    equal(replayed, case.run(), "`make_params` and `transform` look at the mode")
+    equal(replayed, case.run(), "`make_params` and `transform` depend on the mode")
 
 
 @check()
 def it_has_no_state(case: Case) -> None:
-    """No parameter, nothing in the state_dict, and nothing kept from a call."""
+    """It has no parameter, an empty state_dict, and no state from a call."""
     require(not list(case.module.parameters()), "it has learnable parameters")
     require(not case.module.state_dict(), f"its state_dict holds {list(case.module.state_dict())}")
     before = copy.deepcopy(_attributes(case.module))
@@ -90,7 +94,7 @@ def _same(a: Any, b: Any) -> bool:
 
 @check()
 def settings_are_attributes(case: Case) -> None:
-    """Each argument of the constructor is kept under its name, and makes the same module again."""
+    """Each argument of the constructor is an attribute, and the attributes make an equal module."""
     kind = type(case.module)
     names = [
         name
@@ -103,10 +107,10 @@ def settings_are_attributes(case: Case) -> None:
     for name in names:
         require(
             _same(getattr(again, name), getattr(case.module, name)),
-            f"the attribute `{name}` is not what the constructor takes",
+            f"the attribute `{name}` differs from the argument of the constructor",
         )
     made = case.on(module=again.train(case.module.training).to(case.batch.device))
-    equal(made.run(), case.run(), "an instance made from the attributes gives something else")
+    equal(made.run(), case.run(), "an instance made from the attributes gives another result")
 
 
 @check(only="known")
@@ -116,7 +120,7 @@ def it_round_trips_as_config(case: Case) -> None:
     again = from_config(json.loads(json.dumps(config)))
     require(to_config(again) == config, f"the config {config} became {to_config(again)}")
     made = case.on(module=again.train(case.module.training).to(case.batch.device))
-    equal(made.run(), case.run(), "what is made from the config gives something else")
+    equal(made.run(), case.run(), "the object made from the config gives another result")
 
 
 @check()
@@ -135,4 +139,4 @@ def _refuses(case: Case, error: type[Exception], what: str) -> None:
         return
     except Exception as other:
         raise AssertionError(f"{what} must raise {error.__name__}, got {other!r}") from other
-    raise AssertionError(f"{what} is taken without an error")
+    raise AssertionError(f"{what} is accepted without an error")

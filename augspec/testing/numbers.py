@@ -15,12 +15,12 @@ from augspec.transforms.base import RandomTransform
 
 @check()
 def dtype_and_device_are_kept(case: Case) -> None:
-    """float32 and float64 come out as they went in, computed in that precision."""
+    """float32 and float64 are kept and computed in that precision."""
     single, double = case.run(), case.on(batch=case.batch.double()).run()
     for out, dtype in ((single, torch.float32), (double, torch.float64)):
         require(out.dtype == dtype, f"{dtype} came out as {out.dtype}")
         require(out.device == case.batch.device, f"{case.batch.device} came out on {out.device}")
-    require(single.shape == double.shape, "float64 gives another shape than float32")
+    require(single.shape == double.shape, "float64 and float32 give different shapes")
 
 
 @check()
@@ -36,7 +36,7 @@ def half_precision_is_computed_in_float32(case: Case) -> None:
 
 @check()
 def autocast_changes_nothing(case: Case) -> None:
-    """Under autocast every bit comes out as without."""
+    """Under autocast the result is the same, bit for bit."""
     cases = {"": case, " of quiet sound": case.on(batch=1e-3 * case.batch)}
     device = case.batch.device.type
     for words, some in cases.items():
@@ -66,7 +66,7 @@ def silence_gives_finite_values(case: Case) -> None:
 
 @check(only="differentiable")
 def gradients_are_finite(case: Case) -> None:
-    """Gradients are finite, in silence, in padding and for examples that are not picked too."""
+    """Gradients are finite, also in silence, in padding and for examples that are not picked."""
     cases = {"sound": case, "silence": case.on(batch=torch.zeros_like(case.batch))}
     if case.picks:
         cases["what is not picked"] = case.with_p(0.0)
@@ -83,7 +83,7 @@ def gradients_are_finite(case: Case) -> None:
 def gradients_are_right(case: Case) -> None:
     """Gradients agree with finite differences along random directions, in float64.
 
-    What ``torch.autograd.gradcheck`` does in its fast mode, with a tolerance that does not grow
+    It works like the fast mode of ``torch.autograd.gradcheck``, with a tolerance that does not grow
     with the number of samples.
     """
     few = case.take(slice(0, 2))
@@ -129,10 +129,10 @@ def compiles_with(case: Case, **options: Any) -> None:
         drawn = {"keys": keys} if isinstance(module, RandomTransform) else {}
         return module(batch, lengths, **drawn)
 
-    # Graphs are kept by code object: one of its own, so that checks do not crowd one another out.
+    # Graphs are cached by code object: use a new one, so that checks do not evict one another.
     call.__code__ = call.__code__.replace()
     compiled = torch.compile(call, fullgraph=COMPILES_WHOLE, dynamic=False, **options)
-    with native.in_torch():  # as graphs do, and what is between two parts of a graph need not
+    with native.in_torch():  # graphs do this, but code between two parts of a graph may not
         theirs = compiled(case.batch, case.lengths, case.keys)
         eager = case.run_ragged()
     for ours, expected in zip(theirs, eager, strict=True):

@@ -1,4 +1,4 @@
-"""Checks of what is random: keys decide everything, and parameters are data."""
+"""Checks of randomness: keys determine all draws, and parameters are data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def input_is_not_modified(case: Case) -> None:
 
 @check(only="transform")
 def params_are_not_modified(case: Case) -> None:
-    """What `make_params` gave stays as it is."""
+    """The params of `make_params` stay as they are."""
     params = case.transform.make_params(case.batch, keys=case.keys)
     before = params_to_json(params)
     case.transform.transform(case.batch, params)
@@ -64,7 +64,7 @@ def same_keys_give_same_output(case: Case) -> None:
 
 @check(only="transform")
 def seeds_reproduce(case: Case) -> None:
-    """Without keys, `torch.manual_seed` and a generator decide."""
+    """Without keys, `torch.manual_seed` or a generator makes results reproducible."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         first = case.transform(case.batch)
@@ -72,7 +72,7 @@ def seeds_reproduce(case: Case) -> None:
         equal(case.transform(case.batch), first, "`torch.manual_seed` does not reproduce")
     generator = torch.Generator().manual_seed(5)
     again = case.transform(case.batch, generator=generator)
-    equal(again, first, "a generator with the seed of `torch.manual_seed` draws something else")
+    equal(again, first, "a generator with the seed of `torch.manual_seed` gives other draws")
 
 
 @check(only="transform")
@@ -110,7 +110,7 @@ def params_round_trip_as_json(case: Case) -> None:
     params = case.transform.make_params(case.batch, keys=case.keys)
     text = params_to_json(params)
     record = params_from_json(text, device=case.batch.device)
-    require(params_to_json(record) == text, "`params` do not survive JSON")
+    require(params_to_json(record) == text, "`params` change after JSON")
     again = case.transform.transform(case.batch, record, case.lengths)
     for ours, expected in zip(again, case.run_ragged(), strict=True):
         equal(ours, expected, "a replay from JSON differs")
@@ -118,7 +118,7 @@ def params_round_trip_as_json(case: Case) -> None:
 
 @check(only="transform")
 def targets_pass(case: Case) -> None:
-    """Labels that a transform knows nothing of pass, and the dictionary is not edited."""
+    """Unknown labels are passed through, and the dictionary is not edited."""
     params = case.transform.make_params(case.batch, keys=case.keys)
     pitch = torch.full((len(case.batch),), 60.0, device=case.batch.device)
     targets = {"pitch": pitch, "path": ["a.wav"] * len(case.batch)}
@@ -133,7 +133,7 @@ def targets_pass(case: Case) -> None:
 
 @check(only="picks")
 def p_0_is_the_identity(case: Case) -> None:
-    """With ``p=0`` everything comes out bit for bit."""
+    """With ``p=0`` the output is the input, bit for bit."""
     case = case.with_p(0.0)
     out = case.run()
     equal(out, fit(case.batch, out.shape[-1]), "with p=0 the output is not the input")
@@ -152,7 +152,7 @@ def p_is_per_example(case: Case) -> None:
     applied = params["applied"]
     require(
         applied.shape == (count,) and applied.dtype == torch.bool,
-        f"`applied` must be bool, one an example, got {applied.dtype}, {tuple(applied.shape)}",
+        f"`applied` must be bool, one per example, got {applied.dtype}, {tuple(applied.shape)}",
     )
     share = float(applied.float().mean())
     bound = 5.0 * (0.25 / count) ** 0.5
@@ -161,7 +161,7 @@ def p_is_per_example(case: Case) -> None:
 
 @check(only="picks", unless="in_feature_only")
 def unpicked_examples_come_out_bit_for_bit(case: Case) -> None:
-    """An example that is not picked is untouched beside one that is, which changes."""
+    """An example that is not picked stays bit for bit; a picked one changes."""
     case = case.with_p(0.5)
     params: Any = case.transform.make_params(case.batch, keys=case.keys)
     picked = torch.arange(len(case.batch), device=case.batch.device) % 2 == 0
@@ -171,4 +171,8 @@ def unpicked_examples_come_out_bit_for_bit(case: Case) -> None:
     require(not torch.equal(out[picked], expected[picked]), "no picked example changes")
     spoilt = case.batch.masked_fill(picked.reshape(-1, *[1] * (case.batch.ndim - 1)), float("nan"))
     out = case.transform.transform(spoilt, {**params, "applied": ~picked})
-    close(out[picked], fit(spoilt, out.shape[-1])[picked], "an unpicked NaN does not come out")
+    close(
+        out[picked],
+        fit(spoilt, out.shape[-1])[picked],
+        "NaN in an example that is not picked is not returned",
+    )

@@ -51,7 +51,7 @@ Kernel = Callable[..., Tensor]
 class LeafTransform(RandomTransform, Declared, ABC):
     """A transform that is not made of others.
 
-    It declares what is drawn (see `augspec.transforms.declare`) and names the kernel that computes
+    It declares its draws (see `augspec.transforms.declare`) and names the kernel that computes
     the result: ``class Gain(WaveformTransform, kernel=level.gain)``. The kernel gets the signal and
     those drawn parameters, settings and ``lengths`` that it has an argument for, under their own
     names. Where a kernel's name is not enough, write ``_draw`` or ``_transform``. A transform that
@@ -192,7 +192,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
         return {"applied": draw.bernoulli("applied", self.p), **params}
 
     def places_drawn(self, path: str) -> Iterator[tuple[str, str]]:
-        """Name what is declared to be drawn for each example, and whether it is picked."""
+        """Name the declared draws of each example, and whether it is picked."""
         for name in () if self.per_channel else self.drawn:
             yield path, name
         if 0.0 < self.p < 1.0:

@@ -118,7 +118,7 @@ class OneOf(Choice):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         chain = Chain([Speed((0.8, 1.25)), Gain()])
         return cls([chain, PolarityInversion(), Gain((-12.0, -6.0))], weights=[1.0, 1.0, 2.0])
 
@@ -189,7 +189,7 @@ class SomeOf(Choice):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls([Speed((0.8, 1.25)), PolarityInversion(), Gain()], k=(1, 2))
 
     def _draw_choice(self, draw: Draw) -> Tensor:
@@ -242,7 +242,7 @@ class RandomOrder(Choice):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls([Speed((0.8, 1.25)), PolarityInversion(), Gain()])
 
     def _draw_choice(self, draw: Draw) -> Tensor:

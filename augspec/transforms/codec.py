@@ -29,10 +29,10 @@ class Format(Drawn):
 class Codec(WaveformTransform):
     """Send each example through a lossy codec at its own format and compression level.
 
-    The audio is encoded and decoded by libsndfile **on the CPU**, whatever device the batch is on:
-    20 ms (MP3), 10 ms (Vorbis) and 45 ms (Opus) for 4 s at 16 kHz on one core. The result is
-    aligned with the input (Opus at low bitrates within 0.1 ms). It has no gradient, and
-    ``torch.compile`` breaks the graph around it.
+    libsndfile encodes and decodes the audio **on the CPU**, also for a batch on a GPU: 20 ms (MP3),
+    10 ms (Vorbis) and 45 ms (Opus) for 4 s at 16 kHz on one core. The result is aligned with the
+    input (Opus at low bitrates within 0.1 ms). It has no gradient, and ``torch.compile`` breaks the
+    graph around it.
 
     ``compression_level`` is libsndfile's. For MP3 it sets a constant bitrate, linearly from 320 to
     32 kbit/s at sample rates from 32 kHz, from 160 to 8 kbit/s from 16 kHz, and from 64 to 8 kbit/s
@@ -83,7 +83,7 @@ class Codec(WaveformTransform):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(16_000, ("mp3", "vorbis", "opus"))
 
     def _validate(self) -> None:

@@ -71,7 +71,7 @@ class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(sample_rate=16_000)
 
     def _validate(self) -> None:
@@ -138,7 +138,7 @@ class TiltEQ(WaveformTransform, kernel=equalizer.tilt_eq):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(sample_rate=16_000)
 
 
@@ -183,5 +183,5 @@ class AirAbsorption(WaveformTransform, kernel=reverb.air_absorption):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(sample_rate=16_000)

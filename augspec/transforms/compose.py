@@ -110,7 +110,7 @@ class Composite(RandomTransform, ABC):
         return [t for t in self.transforms if isinstance(t, RandomTransform)]
 
     def _named(self) -> list[tuple[str, RandomTransform]]:
-        """Give each transform with its name."""
+        """Return each transform with its name."""
         return list(zip(self._names, self._members(), strict=True))
 
     def check(self, waveform: Tensor, lengths: Tensor | None) -> None:
@@ -217,7 +217,7 @@ class Chain(Composite):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls([RandomCrop(2000), Gain()])
 
     def draw_params(self, draw: Draw) -> Params:
@@ -287,7 +287,7 @@ class Repeat(Chain):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(TimeMask(8), 2)
 
     @property

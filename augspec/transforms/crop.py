@@ -27,7 +27,7 @@ class _Crop(FusableTransform, ABC):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(2000)
 
     @abstractmethod

@@ -256,7 +256,7 @@ class Number:
     at_most: float = float("inf")
 
     def __call__(self, name: str, value: Any) -> float:
-        """Give the value as a float."""
+        """Return the value as a float."""
         number = check_finite(name, value)
         if not self.at_least <= number <= self.at_most:
             raise ValueError(
@@ -273,7 +273,7 @@ class Whole:
     at_most: int = LARGEST
 
     def __call__(self, name: str, value: Any) -> int:
-        """Give the value."""
+        """Return the value."""
         if self.at_most == LARGEST:
             return check_count(name, value, self.at_least)
         whole = as_whole(value)
@@ -292,7 +292,7 @@ class Words:
         self.words = words
 
     def __call__(self, name: str, value: Any) -> str:
-        """Give the value."""
+        """Return the value."""
         if not isinstance(value, str) or value not in self.words:
             *others, last = map(repr, self.words)
             raise ValueError(f"`{name}` must be {', '.join(others)} or {last}, got {value!r}")

@@ -220,7 +220,7 @@ class Aliasing(WaveformTransform, kernel=distortion.aliasing):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls((3_000, 12_000), sample_rate=16_000)
 
     def _validate(self) -> None:

@@ -70,7 +70,7 @@ class Compressor(WaveformTransform, kernel=dynamics.compressor):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(sample_rate=16_000)
 
 
@@ -121,5 +121,5 @@ class Limiter(WaveformTransform, kernel=dynamics.limiter):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(sample_rate=16_000)

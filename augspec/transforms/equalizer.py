@@ -57,7 +57,7 @@ class LowShelf(_Shelf, kernel=equalizer.low_shelf):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls((50.0, 1000.0), sample_rate=16_000)
 
 
@@ -96,7 +96,7 @@ class HighShelf(_Shelf, kernel=equalizer.high_shelf):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls((2000.0, 6000.0), sample_rate=16_000)
 
 
@@ -142,5 +142,5 @@ class PeakingEQ(WaveformTransform, kernel=equalizer.peaking_eq):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls((100.0, 6000.0), sample_rate=16_000)

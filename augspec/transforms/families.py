@@ -26,7 +26,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def members() -> Iterator[tuple[str, list[str]]]:
-    """Give each family's title, and the names of its classes in the order of their modules."""
+    """Return each family's title, and the names of its classes in the order of their modules."""
     for title, modules in FAMILIES.items():
         found = (sys.modules[f"augspec.transforms.{module}"] for module in modules)
         yield title, [name for module in found for name in module.__all__]

@@ -54,7 +54,7 @@ class LowPass(_PassFilter, kernel=equalizer.low_pass):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls((300.0, 7000.0), sample_rate=16_000)
 
 
@@ -94,7 +94,7 @@ class HighPass(_PassFilter, kernel=equalizer.high_pass):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls((20.0, 1000.0), sample_rate=16_000)
 
 
@@ -106,7 +106,7 @@ class _BandFilter(WaveformTransform, ABC):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls((200.0, 4000.0), sample_rate=16_000)
 
 

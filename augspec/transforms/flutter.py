@@ -67,7 +67,7 @@ class WowFlutter(WaveformTransform, kernel=flutter_kernels.wow_flutter):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(sample_rate=16_000)
 
     def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class FormantShift(VocoderTransform, kernel=formant.formant_shift):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls((-3.0, 3.0), n_fft=256)
 
 
@@ -101,5 +101,5 @@ class VTLP(VocoderTransform, kernel=formant.vtlp):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls((0.85, 1.2), n_fft=256)

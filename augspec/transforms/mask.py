@@ -97,11 +97,11 @@ class _Mask(SpecgramTransform, ABC):
 
     @abstractmethod
     def _room(self, specgram: Tensor, lengths: Tensor | None) -> Tensor:
-        """Give the number of places a mask can cover, broadcastable with ``(batch, channel)``."""
+        """Return the number of places a mask can cover, broadcastable with ``(batch, channel)``."""
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(8)
 
     def _widest(self, room: Tensor) -> Tensor | int:

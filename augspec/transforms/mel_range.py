@@ -64,7 +64,7 @@ class MelRange(FusableTransform):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls((0.0, 100.0), (3000.0, 4000.0))
 
     def _validate(self) -> None:

@@ -221,7 +221,7 @@ class BackgroundNoise(TransformsNoise, NoiseTransform):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings; two notes stand for the noise."""
+        """Return an instance with typical settings; two notes stand for the noise."""
         return cls(example_bank())
 
     def _noise_channels(self, channels: int) -> int:
@@ -311,7 +311,7 @@ class ShortNoises(TransformsNoise, NoiseTransform):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(sample_rate=16_000)
 
     def _validate(self) -> None:

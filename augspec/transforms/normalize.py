@@ -108,5 +108,5 @@ class LoudnessNormalize(WaveformTransform, kernel=loudness_normalize):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(sample_rate=16_000)

@@ -53,7 +53,7 @@ class PadTo(FusableTransform, kernel=edit.pad_to):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(3000)
 
     def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor:

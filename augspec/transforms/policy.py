@@ -74,7 +74,7 @@ class RandAugment(Choice):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls([Speed((0.8, 1.25)), PolarityInversion(), Gain()])
 
     def draw_params(self, draw: Draw) -> Params:

@@ -45,7 +45,7 @@ class Resample(WaveformTransform, kernel=resample_rate):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls(16_000, 11_025)
 
     def _size(self, time: int) -> int:

@@ -79,7 +79,7 @@ class ImpulseResponse(WaveformTransform):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings; two plucked notes stand for the responses."""
+        """Return an instance with typical settings; two plucked notes stand for the responses."""
         return cls(example_bank())
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
@@ -167,7 +167,7 @@ class RoomReverb(WaveformTransform):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings."""
+        """Return an instance with typical settings."""
         return cls((0.1, 0.5), sample_rate=16_000)
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:

@@ -75,7 +75,7 @@ class Schedule(Composite):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls(Gain(), {"p": [(0, 0.5), (10, 1.0)], "magnitude": [(0, 0.2), (20, 1.0)]})
 
     @property

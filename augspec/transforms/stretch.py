@@ -76,7 +76,7 @@ class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
     Args:
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
         keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
-            zeros. With False the size becomes ``ceil(time / lowest rate)``, whatever is drawn.
+            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -110,7 +110,7 @@ class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls((0.8, 1.25), n_fft=256)
 
     def _lowest_rate(self) -> float:
@@ -130,7 +130,7 @@ class Speed(_FusableTempo, kernel=stretch.speed):
         factor: Range of the factor, uniform; above 1 is faster, shorter and higher. A number is a
             constant.
         keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
-            zeros. With False the size becomes ``ceil(time / lowest factor)``, whatever is drawn.
+            zeros. With False the size becomes ``ceil(time / lowest factor)`` for all draws.
         p: Probability that an example is changed.
 
     Shape:
@@ -212,7 +212,7 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls((-3.0, 3.0), n_fft=256)
 
     @property
@@ -232,7 +232,7 @@ class PitchAndTempo(_FusableTempo, _PitchTransform, kernel=stretch.pitch_and_tem
             constant.
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
         keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
-            zeros. With False the size becomes ``ceil(time / lowest rate)``, whatever is drawn.
+            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -264,7 +264,7 @@ class PitchAndTempo(_FusableTempo, _PitchTransform, kernel=stretch.pitch_and_tem
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls((-3.0, 3.0), (0.8, 1.25), n_fft=256)
 
     def _lowest_rate(self) -> float:

@@ -77,8 +77,8 @@ class TempoCurve(TempoTransform, VocoderTransform, kernel=tempo.tempo_curve):
         rate: Range of the rate at each point, uniform; above 1 is faster. A number is a constant,
             which makes a `TimeStretch`.
         points: Number of points, 2 to 64. With 2 the tempo only rises or only falls.
-        keep_length: Keep the tensor's time: what gets longer is cut, what gets shorter ends in
-            zeros. Without it the time becomes ``ceil(time / lowest rate)``, whatever is drawn.
+        keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
+            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -110,7 +110,7 @@ class TempoCurve(TempoTransform, VocoderTransform, kernel=tempo.tempo_curve):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use."""
+        """Return an instance with typical settings, for checks and docs."""
         return cls((0.8, 1.25), n_fft=256)
 
     def _draw(self, draw: Draw) -> Values:

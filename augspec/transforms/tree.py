@@ -121,7 +121,7 @@ class RandomTransform(nn.Module, ABC):
 
     @classmethod
     def example(cls) -> Self:
-        """Give an instance with typical settings: the one that checks and docs use.
+        """Return an instance with typical settings, for checks and docs.
 
         A class whose constructor needs arguments overrides it.
         """
@@ -156,7 +156,7 @@ class RandomTransform(nn.Module, ABC):
         return self._draw_from(waveform, keys, generator, label)
 
     def transform(self, waveform: Tensor, params: Params, lengths: Tensor | None = None) -> Result:
-        """Apply ``params``: pure and deterministic, whatever the mode.
+        """Apply ``params``: pure and deterministic, in ``train()`` and ``eval()``.
 
         Returns:
             The waveform, or ``(waveform, lengths)`` when ``lengths`` was passed.

@@ -99,7 +99,7 @@ class Warp:
         return replace(self, source_ends=heard)
 
     def _source_position(self, position: Tensor) -> Tensor:
-        """Give the input position of an output position, in units of 2**-32 samples."""
+        """Return the input position of an output position, in units of 2**-32 samples."""
         moved = position * (ONE if self.rate is None else (self.rate * ONE).to(torch.int64))
         return moved if self.offset is None else self.offset + moved
 

@@ -117,7 +117,7 @@ def test_compiled_equals_eager():
     [
         (torch.ones(1, 6).long(), TypeError, "`sos` must be of a floating-point type, got"),
         (torch.ones(6), ValueError, r"`sos` must be \(section, 6\) or .*, got \(6,\)"),
-        (torch.ones(0, 6), ValueError, r"`sos` must have a section or more, got \(0, 6\)"),
+        (torch.ones(0, 6), ValueError, r"`sos` must have at least one section, got \(0, 6\)"),
         (
             torch.ones(4, 1, 6),
             ValueError,

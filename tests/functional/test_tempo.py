@@ -174,7 +174,7 @@ def test_arguments_are_checked():
     for rate, message in (
         (torch.ones(2), r"`rate` must be \(batch, point\)"),
         (torch.ones(3, 4), r"`rate` must be \(batch, point\) = \(2, point\), got \(3, 4\)"),
-        (torch.ones(2, 1), "`rate` must have two points or more, got 1"),
+        (torch.ones(2, 1), "`rate` must have at least two points, got 1"),
     ):
         with pytest.raises(ValueError, match=message):
             tempo_curve(waveform, rate)

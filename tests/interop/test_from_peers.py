@@ -235,7 +235,7 @@ def test_torchaudios_parameters_do_not_reach_an_optimiser():
                 audiomentations.AdjustDuration(duration_samples=300, p=1.0), RATE
             ),
             ValueError,
-            "a wrapped AdjustDuration must keep the shape of what it gets",
+            "a wrapped AdjustDuration must keep the shape of its input",
         ),
         (
             lambda: interop.from_torchaudio(torchaudio.transforms.Resample(16_000, 8000)),
@@ -245,12 +245,12 @@ def test_torchaudios_parameters_do_not_reach_an_optimiser():
         (
             lambda: interop.from_torchaudio(torchaudio.transforms.SpeedPerturbation(RATE, [0.5])),
             TypeError,
-            "a wrapped SpeedPerturbation must give one tensor, got tuple",
+            "a wrapped SpeedPerturbation must return one tensor, got tuple",
         ),
         (
             lambda: interop.from_torchaudio(torchaudio.transforms.MuLawEncoding()),
             TypeError,
-            "a wrapped MuLawEncoding must give floating point, got torch.int64",
+            "a wrapped MuLawEncoding must return floating point, got torch.int64",
         ),
         (
             lambda: interop.from_torchaudio(torchaudio.transforms.AddNoise()),

@@ -241,7 +241,7 @@ def test_an_example_that_comes_again_has_draws_of_its_own(notes, tmp_path):
 
 def test_rows_of_several_data_sets_must_have_numbers_of_their_own(notes):
     both = datasets.concatenate_datasets([notes.add_column("index", list(range(4)))] * 2)
-    with pytest.raises(ValueError, match="`index` 0 is that of several rows"):
+    with pytest.raises(ValueError, match="`index` 0 belongs to several rows"):
         with_waveform(both, RATE)
     assert with_waveform(both.remove_columns("index"), RATE)[5]["index"] == 5
 
@@ -308,7 +308,7 @@ def test_classes_weigh_in_the_loss(notes):
     expected = nn.functional.cross_entropy(found["logits"], batch["labels"], weights)
     assert torch.equal(found["loss"], expected)
     assert "class_weights" not in model.state_dict()
-    with pytest.raises(ValueError, match="`class_weights` must be None where `loss`"):
+    with pytest.raises(ValueError, match="`class_weights` must be None if `loss`"):
         AudioClassifier(make_frontend(), Spy(), class_weights=weights, loss=nn.CrossEntropyLoss())
 
 
@@ -332,7 +332,7 @@ def test_what_is_saved_is_loaded_and_computes_the_same(notes, tmp_path):
     found, expected = again.eval()(**batch), model.eval()(**batch)
     assert torch.equal(found["logits"], expected["logits"])
     (tmp_path / "saved" / "config.json").write_text("{}")
-    with pytest.raises(ValueError, match="must hold what AudioClassifier.save_pretrained wrote"):
+    with pytest.raises(ValueError, match="must hold the files of AudioClassifier"):
         AudioClassifier.from_pretrained(tmp_path / "saved", other)
 
 

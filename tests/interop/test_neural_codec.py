@@ -73,7 +73,7 @@ def test_what_is_no_codec_is_named() -> None:
     with pytest.raises(ValueError, match="`codec_rate` must be a positive number of Hz"):
         NeuralCodec(coarse, 0, 8000)
     waveform = torch.zeros(1, 1, 100)
-    with pytest.raises(TypeError, match="`codec` must give a tensor, got tuple: wrap it"):
+    with pytest.raises(TypeError, match="`codec` must return a tensor, got tuple: wrap it"):
         NeuralCodec(lambda audio: (audio,), 8000, 8000)(waveform)
-    with pytest.raises(ValueError, match="`codec` must give"):
+    with pytest.raises(ValueError, match="`codec` must return"):
         NeuralCodec(lambda audio: audio[0], 8000, 8000)(waveform)

@@ -193,7 +193,7 @@ def test_a_batch_of_weights_and_lengths():
 
 def test_at_most_n_are_drawn():
     assert len(plot.show_batch(batch_of(5), n=2)) == 2
-    with pytest.raises(ValueError, match="`batch` and `n` must leave an example to draw, got n=0"):
+    with pytest.raises(ValueError, match="`batch` and `n` must give at least one example"):
         plot.show_batch(batch_of(5), n=0)
     with pytest.raises(KeyError, match="`batch` must have a `specgram`, got \\['waveform'\\]"):
         plot.show_batch({"waveform": TONE})

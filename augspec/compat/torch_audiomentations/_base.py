@@ -1,4 +1,4 @@
-"""What every transform of the convention is: rows are picked, drawn for, and put back."""
+"""The base of all transforms with this calling convention."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = [
     "ObjectDict",
 ]
 
-# From coarse to fine: what is drawn for cannot be finer than what is processed.
+# From coarse to fine: `p_mode` cannot be finer than `mode`.
 _LEVELS = ("per_batch", "per_example", "per_channel")
 
 
 class EmptyPathException(ValueError):  # noqa: N818 (their name)
-    """Say that there are no audio files at a path."""
+    """A path has no audio files."""
 
 
 class ModeNotSupportedException(ValueError):  # noqa: N818 (their name)
-    """Say that a transform does not have a mode."""
+    """A transform does not have a mode."""
 
 
 class MultichannelAudioNotSupportedException(ValueError):  # noqa: N818 (their name)
-    """Say that a transform takes audio of one channel only."""
+    """A transform takes audio of one channel only."""
 
 
 class ObjectDict(dict[str, Any]):
@@ -54,15 +54,16 @@ class BaseWaveformTransform(nn.Module):
 
     A batch is cut into rows: the whole batch, its examples or its channels, as ``mode`` says. Rows
     are picked with probability ``p``. A subclass draws for the picked rows in
-    ``randomize_parameters`` and transforms them in ``apply_transform``; the other rows come out bit
-    for bit.
+    ``randomize_parameters`` and transforms them in ``apply_transform``; the other rows are returned
+    bit for bit.
 
     Args:
-        mode: What shares its parameters: ``"per_batch"``, ``"per_example"`` or ``"per_channel"``.
+        mode: Which rows share parameters: ``"per_batch"``, ``"per_example"`` or ``"per_channel"``.
         p: Probability that a row is transformed.
-        p_mode: What is picked as one: as ``mode``, or coarser. None is ``mode``.
-        sample_rate: In Hz; the one that a call is given goes first.
-        target_rate: Frames of targets in a second, likewise.
+        p_mode: Which rows are picked together: as ``mode``, or coarser. None is ``mode``.
+            sample_rate: Sample rate in Hz; the argument of a call overrides it.
+            target_rate: Frames
+            of targets per second; the argument of a call overrides it.
         output_type: ``"dict"`` for an `ObjectDict`, or ``"tensor"``, the default.
 
     Raises:
@@ -114,13 +115,13 @@ class BaseWaveformTransform(nn.Module):
 
         Args:
             samples: The batch.
-            sample_rate: In Hz.
-            targets: Labels, which follow.
-            target_rate: Frames of targets in a second.
+            sample_rate: Sample rate in Hz.
+            targets: Labels, which are transformed too.
+            target_rate: Frames of targets per second.
 
         Shape:
             ``samples`` ``(batch, channel, time)``, ``targets`` ``(batch, channel, frame, class)``;
-            both come out as they went in.
+            both keep their shape.
 
         Raises:
             RuntimeError: If a shape does not fit, or the sample rate or targets are missing.
@@ -167,7 +168,7 @@ class BaseWaveformTransform(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must have `apply_transform`")
 
     def freeze_parameters(self) -> None:
-        """Keep the parameters: the next calls use those of the last one."""
+        """Keep the parameters: the next calls use those of the last call."""
         self.are_parameters_frozen = True
 
     def unfreeze_parameters(self) -> None:
@@ -175,18 +176,18 @@ class BaseWaveformTransform(nn.Module):
         self.are_parameters_frozen = False
 
     def is_sample_rate_required(self) -> bool:
-        """Say whether a call needs a sample rate."""
+        """Return whether a call needs a sample rate."""
         return self.requires_sample_rate
 
     def is_target_required(self) -> bool:
-        """Say whether a call needs targets."""
+        """Return whether a call needs targets."""
         return self.requires_target
 
     def draw(self, rows: int) -> Draw:
-        """Give fresh draws for ``rows`` rows, on the CPU.
+        """Return new draws for ``rows`` rows, on the CPU.
 
-        There they are few numbers, and what follows from them, such as how long a filter has to
-        be, is known without waiting for a GPU.
+        They are few numbers, and on the CPU values that follow from them, such as the length of a
+        filter, are known without waiting for a GPU.
         """
         return Draw(fresh_keys(rows, torch.device("cpu")), type(self).__name__)
 
@@ -217,13 +218,13 @@ class BaseWaveformTransform(nn.Module):
     def _rate_of_targets(
         self, samples: Tensor, rate: int | None, targets: Tensor | None, given: int | None
     ) -> int | None:
-        """Say how many frames of targets are a second; 0 if they are about the whole."""
+        """Return the frames of targets per second; 0 if they describe the whole example."""
         known = given or self.target_rate
         if targets is None or known is not None:
             return known
         if targets.shape[2] == 1:
             return 0
-        # Without a sample rate nothing needs it.
+        # Without a sample rate it is not needed.
         return None if rate is None else round(rate * targets.shape[2] / samples.shape[-1])
 
     def _run(self, batch: ObjectDict) -> ObjectDict:
@@ -237,7 +238,7 @@ class BaseWaveformTransform(nn.Module):
         labels = None if targets is None else self._cut(targets)
         chosen = ObjectDict(
             batch,
-            # A copy: a transform of one's own may write into it.
+            # A copy, because a user's transform may write into it.
             samples=rows.clone() if every else rows[index],
             targets=labels if labels is None or every else labels[index],
         )
@@ -252,7 +253,7 @@ class BaseWaveformTransform(nn.Module):
         return ObjectDict(made, samples=out.reshape(samples.shape), targets=moved)
 
     def _pick(self, batch: int, channels: int) -> Tensor:
-        """Say which rows are transformed, on the CPU."""
+        """Return which rows are transformed, on the CPU."""
         counts = {"per_batch": 1, "per_example": batch, "per_channel": batch * channels}
         kept = self.transform_parameters.get("should_apply")
         if kept is None or not self.are_parameters_frozen:
@@ -277,7 +278,7 @@ class BaseWaveformTransform(nn.Module):
 
 
 def check_output_type(output_type: str | None) -> str:
-    """Check what comes out, and give it; the default is the tensor."""
+    """Check ``output_type`` and return it; the default is the tensor."""
     if output_type not in (None, "tensor", "dict"):
         raise ValueError(f'`output_type` must be "dict" or "tensor", got {output_type!r}')
     return output_type or "tensor"

@@ -1,4 +1,4 @@
-"""Channels, and nothing at all."""
+"""Shuffling of channels, and the identity."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Identity(Transform):
         targets: Tensor | None = None,
         target_rate: int | None = None,
     ) -> ObjectDict:
-        """Give back what came."""
+        """Return the input."""
         return self._move(samples, targets, sample_rate, target_rate)
 
 
 class ShuffleChannels(Transform):
-    """Put the channels of each example into a random order, and those of targets likewise.
+    """Put the channels of each example, and of its targets, into a random order.
 
     With one channel there is nothing to shuffle; a warning says so.
     """
@@ -66,7 +66,7 @@ class ShuffleChannels(Transform):
             warnings.warn("`samples` has one channel: there is nothing to shuffle", stacklevel=2)
         order = self.transform_parameters["permutations"]
         row = torch.arange(len(samples), device=samples.device)[:, None]
-        samples = samples[row, order]  # copies whole channels, where a gather copies samples
+        samples = samples[row, order]  # copies whole channels; a gather would copy single samples
         if targets is not None:
             targets = targets[row, order]
         return self._move(samples, targets, sample_rate, target_rate)

@@ -20,20 +20,20 @@ __all__ = ["BaseCompose", "Compose", "OneOf", "SomeOf"]
 
 
 class BaseCompose(nn.Module):
-    """The base of what is made of other transforms.
+    """The base of transforms made of other transforms.
 
-    A part may be any module that takes samples and gives samples, such as a transform of augspec;
-    targets pass it by.
+    A part may be any module from samples to samples, such as a transform of augspec, which leaves
+    targets as they are.
 
     Args:
         transforms: The parts.
-        shuffle: Take them in another order at each call.
+        shuffle: Apply them in a new order at each call.
         p: Probability that a batch is transformed.
         p_mode: Only ``"per_batch"``.
         output_type: ``"dict"`` for an `ObjectDict`, or ``"tensor"``, the default.
 
     Raises:
-        TypeError: If a part is no module.
+        TypeError: If a part is not a module.
         ValueError: If another argument is out of its range.
     """
 
@@ -56,7 +56,7 @@ class BaseCompose(nn.Module):
         self.shuffle = shuffle
         self.output_type = check_output_type(output_type)
         self.are_parameters_frozen = False
-        #: Which parts the last call went through, in order.
+        #: The parts that the last call applied, in order.
         self.transform_indexes: list[int] = []
         self._drawn = False
         self.transforms = nn.ModuleList(transforms)
@@ -87,7 +87,7 @@ class BaseCompose(nn.Module):
         return batch.samples if self.output_type == "tensor" else batch
 
     def randomize_parameters(self) -> None:
-        """Draw which parts the batch goes through, and in which order."""
+        """Draw which parts are applied to the batch, and their order."""
         draw = Draw(fresh_keys(1, torch.device("cpu")), type(self).__name__)
         self._drawn = True
         picked = bool(draw.bernoulli("applied", self.p))
@@ -99,7 +99,7 @@ class BaseCompose(nn.Module):
         return _shuffled(draw, len(every)) if self.shuffle else every
 
     def freeze_parameters(self) -> None:
-        """Keep the parameters and the choice: the next calls use those of the last one."""
+        """Keep the parameters and the choice: the next calls use those of the last call."""
         self._freeze(True)
 
     def unfreeze_parameters(self) -> None:
@@ -129,8 +129,8 @@ class SomeOf(BaseCompose):
     """Apply some of the transforms, chosen for each batch, in their order.
 
     Args:
-        num_transforms: How many: a number, or ``(least, most)``, where None is all.
-        transforms: What is chosen from.
+        num_transforms: Number of transforms: a number, or ``(least, most)``, where None is all.
+        transforms: The transforms to choose from.
         p: Probability that a batch is transformed.
         p_mode: Only ``"per_batch"``.
         output_type: ``"dict"`` for an `ObjectDict`, or ``"tensor"``, the default.
@@ -166,7 +166,7 @@ class OneOf(SomeOf):
     """Apply one of the transforms, chosen for each batch.
 
     Args:
-        transforms: What is chosen from.
+        transforms: The transforms to choose from.
         p: Probability that a batch is transformed.
         p_mode: Only ``"per_batch"``.
         output_type: ``"dict"`` for an `ObjectDict`, or ``"tensor"``, the default.
@@ -183,7 +183,7 @@ class OneOf(SomeOf):
 
 
 def _keeps_the_convention(part: Any) -> TypeGuard[BaseWaveformTransform | BaseCompose]:
-    """Whether a part is called with all of a batch: ours, and torch-audiomentations' own."""
+    """Whether a part takes all arguments of the convention: ours, and torch-audiomentations'."""
     return hasattr(part, "freeze_parameters") and hasattr(part, "output_type")
 
 

@@ -16,14 +16,14 @@ __all__ = ["from_dict", "from_yaml"]
 def from_dict(config: Mapping[str, Any]) -> nn.Module:
     """Make a transform from ``{"transform": name, "params": {argument: value}}``.
 
-    The ``transforms`` of a Compose, OneOf or SomeOf are such dictionaries themselves. Only names of
-    this package are known.
+    The ``transforms`` of a Compose, OneOf or SomeOf are also such dictionaries. Only names of this
+    package are known.
 
     Args:
         config: What to make.
 
     Raises:
-        ValueError: If the name is missing or not known, or ``params`` is no dictionary.
+        ValueError: If the name is missing or not known, or ``params`` is not a dictionary.
 
     Example:
         >>> from augspec.compat.torch_audiomentations import from_dict
@@ -47,7 +47,7 @@ def from_dict(config: Mapping[str, Any]) -> nn.Module:
 
 
 def from_yaml(file_yml: str | PathLike[str]) -> nn.Module:
-    """Make a transform from a YAML file that holds what `from_dict` takes.
+    """Make a transform from a YAML file with a dictionary for `from_dict`.
 
     Args:
         file_yml: The file.

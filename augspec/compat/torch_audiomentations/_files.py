@@ -19,10 +19,10 @@ Paths: TypeAlias = Path_ | Sequence[Path_]
 
 
 class Banks:
-    """Find audio files, and give a bank of them for a sample rate.
+    """Find audio files, and return a bank of them for a sample rate.
 
     Args:
-        name: What the argument is called.
+        name: Name of the argument.
         paths: A folder, a file, or a list of those.
     """
 
@@ -34,7 +34,7 @@ class Banks:
         self._made: dict[int, Bank] = {}
 
     def at(self, sample_rate: int | None) -> Bank:
-        """Give the bank of a sample rate, which is known by now."""
+        """Return the bank of a sample rate."""
         rate = int(sample_rate or 0)
         if rate not in self._made:
             self._made[rate] = Bank(self.paths, rate)

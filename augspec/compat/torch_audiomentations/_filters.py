@@ -1,6 +1,6 @@
 """Filters of linear phase: windowed sincs, whose level at the cutoff is half the amplitude.
 
-Unlike `augspec.transforms.LowPass` and its kin they delay nothing, and they fall off steeply.
+They have no delay and a steep slope, unlike `augspec.transforms.LowPass` and similar filters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ZEROS = 8  # zero crossings of the sinc on each side, as torch-audiomentations'
 
 
 class LowPassFilter(Transform):
-    """Remove what lies above a cutoff frequency, which is drawn uniformly in mel.
+    """Remove frequencies above a cutoff, which is drawn uniformly in mel.
 
     A cutoff at or above half of the sample rate removes nothing.
 
@@ -59,12 +59,12 @@ class LowPassFilter(Transform):
         return self._move(self._choose(samples, low), targets, sample_rate, target_rate)
 
     def _choose(self, samples: Tensor, low: Tensor) -> Tensor:
-        """Say which part stays."""
+        """Return the part of the sound that stays."""
         return low
 
 
 class HighPassFilter(LowPassFilter):
-    """Remove what lies below a cutoff frequency, which is drawn uniformly in mel.
+    """Remove frequencies below a cutoff, which is drawn uniformly in mel.
 
     Args:
         min_cutoff_freq: Lowest cutoff in Hz.
@@ -131,7 +131,7 @@ class BandPassFilter(Transform):
         return self._move(self._choose(samples, band), targets, sample_rate, target_rate)
 
     def _choose(self, samples: Tensor, band: Tensor) -> Tensor:
-        """Say which part stays."""
+        """Return the part of the sound that stays."""
         return band
 
 
@@ -150,7 +150,7 @@ class BandStopFilter(BandPassFilter):
 
 
 def _half_sizes(cutoff: Tensor) -> Tensor:
-    """Say how far filters reach on each side, ``(row,)`` int64; a cutoff is in cycles a sample."""
+    """Return the taps on each side, ``(row,)`` int64; a cutoff is in cycles per sample."""
     return (_ZEROS / cutoff.clamp(max=0.5) / 2).long()
 
 
@@ -166,7 +166,7 @@ def _responses(cutoff: Tensor, half_size: Tensor) -> Tensor:
 
 
 def _filter(samples: Tensor, responses: Tensor) -> Tensor:
-    """Filter each row by its own response; the first and last samples go on beyond the ends."""
+    """Filter each row by its own response; the first and last samples are repeated at the ends."""
     reach = responses.shape[1] // 2
     padded = nnf.pad(samples, (reach, reach), mode="replicate")
     taps = responses.to(samples.dtype).to(samples.device, non_blocking=True)

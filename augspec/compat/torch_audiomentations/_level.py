@@ -59,7 +59,7 @@ class Gain(Transform):
 class PeakNormalization(Transform):
     """Divide by the largest absolute sample, so that it becomes 1. Silence stays silence.
 
-    Frozen, it goes on dividing by the peaks of the last batch.
+    With frozen parameters it divides by the peaks of the last batch.
 
     Args:
         apply_to: ``"all"``, or ``"only_too_loud_sounds"`` for those that exceed 1.

@@ -17,12 +17,12 @@ from augspec.functional.shapes import span_start
 
 __all__ = ["AddBackgroundNoise", "AddColoredNoise", "Mix"]
 
-# White noise through this many dB an octave falls as 1 / f.
+# With this slope in dB per octave white noise falls as 1 / f.
 _SLOPE_DB = 6.0
 
 
 class _Noise(Transform):
-    """Add a sound whose level is drawn, in relation to that of each channel."""
+    """Add a sound at a random level relative to that of each channel."""
 
     min_snr_in_db: float
     max_snr_in_db: float
@@ -44,7 +44,7 @@ class AddBackgroundNoise(_Noise):
     """Add a part of a random audio file, the same to all channels of a row.
 
     The files are decoded once, at the first call, mixed down to one channel and resampled to the
-    sample rate of the audio (`augspec.Bank`). A short one begins again where it ends.
+    sample rate of the audio (`augspec.Bank`). A short one is looped.
 
     Args:
         background_paths: A folder, a file, or a list of those.
@@ -88,7 +88,7 @@ class AddBackgroundNoise(_Noise):
         time = samples.shape[-1]
         sound, place = self.transform_parameters["background"]
         length = bank.length_of(sound)
-        # A longer file is heard from a place at which it lasts; of a shorter one any place does.
+        # A longer file starts at a place from which it is long enough; a shorter one at any place.
         room = torch.where(length >= time, length - time, length - 1)
         start = span_start(place, room)
         noise = bank.take(sound.to(samples.device), start.to(samples.device), time)
@@ -96,14 +96,14 @@ class AddBackgroundNoise(_Noise):
 
 
 class AddColoredNoise(_Noise):
-    """Add noise whose spectrum falls or rises steadily, the same to all channels of a row.
+    """Add noise with a constant spectral slope, the same to all channels of a row.
 
     Args:
         min_snr_in_db: Lowest signal-to-noise ratio in dB.
         max_snr_in_db: Highest signal-to-noise ratio in dB.
         min_f_decay: Lowest exponent, at least -2: the amplitude falls as ``1 / f ** f_decay``, by
-            6 dB an octave for 1. That is what torch-audiomentations computes; its documentation
-            says that of the power.
+            6 dB an octave for 1. This is what torch-audiomentations computes; its documentation
+            states it for the power.
         max_f_decay: Highest exponent, at most 2.
     """
 

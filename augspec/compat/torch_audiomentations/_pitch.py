@@ -11,7 +11,7 @@ from augspec.functional.stretch import pitch_shift
 
 __all__ = ["PitchShift"]
 
-_MOST = 24.0  # semitones: a wider shift leaves nothing of a sound
+_MOST = 24.0  # semitones: a wider shift destroys the sound
 
 
 class PitchShift(Transform):
@@ -69,7 +69,7 @@ class PitchShift(Transform):
             )
         semitones = self.transform_parameters["transpositions"]
         if self.mode == "per_batch":
-            # The channels of the row belong to different examples: they share no phases.
+            # The channels of the row belong to different examples, so they share no phases.
             semitones = semitones[:, None].expand(samples.shape[:2])
         shifted = pitch_shift(
             samples,

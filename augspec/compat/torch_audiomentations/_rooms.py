@@ -18,14 +18,14 @@ __all__ = ["ApplyImpulseResponse"]
 class ApplyImpulseResponse(Transform):
     """Convolve with the impulse response in a random file, the same for all channels of a row.
 
-    The level is that of the response. Targets stay where they are: with
-    ``compensate_for_propagation_delay`` the direct sound does too.
+    The level follows from the response. Targets stay where they are; with
+    ``compensate_for_propagation_delay`` the direct sound also stays.
 
     Args:
         ir_paths: A folder, a file, or a list of those.
         convolve_mode: ``"full"`` begins with the first sample of the response, ``"same"`` in the
             middle of the longest.
-        compensate_for_propagation_delay: Let the largest sample of a response count as time 0.
+        compensate_for_propagation_delay: Take the largest sample of a response as time 0.
 
     Raises:
         EmptyPathException: If there is no audio file.

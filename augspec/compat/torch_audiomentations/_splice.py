@@ -1,4 +1,4 @@
-"""Pieces taken out of a sound, the ends joined."""
+"""Removal of pieces of a sound."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SpliceOut(Transform):
             self.transform_parameters[name] = drawn.to(samples.device, non_blocking=True)
 
     def _most(self, sample_rate: int | None) -> int:
-        """Say below which width, in samples, half of a piece is drawn."""
+        """Return the upper bound, in samples, of half of a piece."""
         return max(1, int((sample_rate or 0) * self.max_width * 1e-3) // 2)
 
     def apply_transform(
@@ -68,11 +68,11 @@ class SpliceOut(Transform):
         targets: Tensor | None = None,
         target_rate: int | None = None,
     ) -> ObjectDict:
-        """Take the pieces out, one after the other, in all rows at once."""
+        """Remove the pieces one after the other, in all rows at once."""
         time, most = samples.shape[-1], self._most(sample_rate)
         place = torch.arange(time, device=samples.device)
         row, near = torch.arange(len(samples), device=samples.device), place[:most]
-        heard = place.expand(len(samples), time)  # which sample is heard at each place
+        heard = place.expand(len(samples), time)  # the input sample at each output sample
         left = torch.full((len(samples),), time, device=samples.device)
         out, moves_frames = samples, targets is not None and targets.shape[-2] > 1
         for half, start in zip(
@@ -82,7 +82,7 @@ class SpliceOut(Transform):
         ):
             half = torch.minimum(half, left // 2).clamp(max=most)
             first, width = span_start(start, left - 2 * half)[:, None], half[:, None]
-            # Whole rows are moved up, and what fades is computed around the seam alone.
+            # Move whole rows, and compute the fade only around the seam.
             after = nnf.pad(out, (0, most)).unfold(-1, time, 1)[row, :, half]
             seam = (first + near).clamp(max=time - 1)[:, None].expand(-1, samples.shape[1], -1)
             fade = 0.5 - 0.5 * torch.cos(torch.pi * near / width.clamp(min=1))
@@ -103,7 +103,7 @@ class SpliceOut(Transform):
 
 
 def _move_frames(targets: Tensor, heard: Tensor, silent: Tensor) -> Tensor:
-    """Take for each frame the one that is heard in its middle; nothing where there is silence."""
+    """Take for each frame the one that sounds in its middle, or zero in silence."""
     count, time = targets.shape[-2], heard.shape[-1]
     middle = (2 * torch.arange(count, device=targets.device) + 1) * time // (2 * count)
     source = heard[:, middle] * count // time

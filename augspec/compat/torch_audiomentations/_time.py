@@ -1,4 +1,4 @@
-"""Places in time: what is moved, turned round, silenced or cut."""
+"""Transforms in time: shift, inversion, padding and crop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Padding", "RandomCrop", "Shift", "TimeInversion"]
 
 
 class Padding(Transform):
-    """Silence the beginning or the end of a row: a part of random length. Targets stay.
+    """Silence a part of random length at the start or the end of a row. Targets stay.
 
     Args:
         min_fraction: Smallest part, as a fraction of the time.
@@ -48,7 +48,7 @@ class Padding(Transform):
         targets: Tensor | None = None,
         target_rate: int | None = None,
     ) -> None:
-        """Draw how many samples are silenced."""
+        """Draw the number of silenced samples."""
         time = samples.shape[-1]
         low, high = int(time * self.min_fraction), int(time * self.max_fraction)
         length = self.draw(len(samples)).integers("pad_length", low, high + 1)
@@ -77,7 +77,7 @@ class Shift(Transform):
         min_shift: Smallest shift; negative is towards the start.
         max_shift: Largest shift.
         shift_unit: ``"fraction"`` of the time, ``"samples"`` or ``"seconds"``.
-        rollover: Let what leaves at one end come in at the other; otherwise silence comes.
+        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
     """
 
     min_shift: float = -0.5
@@ -93,7 +93,7 @@ class Shift(Transform):
             )
 
     def is_sample_rate_required(self) -> bool:
-        """Say whether the shift is in seconds."""
+        """Return whether the shift is in seconds."""
         return self.shift_unit == "seconds"
 
     def randomize_parameters(
@@ -126,7 +126,7 @@ class Shift(Transform):
             targets = moved.mT
         if samples.is_floating_point():
             moved = edit.shift(samples, shift, rollover=self.rollover)
-        else:  # the kernel takes no whole numbers
+        else:  # the kernel does not take integers
             moved = _shift(samples, shift, self.rollover)
         return self._move(moved, targets, sample_rate, target_rate)
 
@@ -161,11 +161,11 @@ class TimeInversion(Transform):
 class RandomCrop(nn.Module):
     """Cut a part of fixed length out of each example, at a random place.
 
-    What is shorter is given back as it is.
+    Shorter examples are returned as they are.
 
     Args:
         max_length: Length of the part.
-        sampling_rate: In Hz.
+        sampling_rate: Sample rate in Hz.
         max_length_unit: ``"seconds"`` or ``"samples"``.
     """
 

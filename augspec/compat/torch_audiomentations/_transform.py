@@ -1,4 +1,4 @@
-"""The base of this package's own transforms: constructors made from annotated attributes."""
+"""The base of this package's transforms: constructors made from annotated attributes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _COMMON = inspect.signature(BaseWaveformTransform).parameters
 
 
 class Transform(BaseWaveformTransform):
-    """A transform whose arguments are annotated attributes, before those that all have.
+    """A transform whose own arguments are annotated attributes, before the common arguments.
 
-    They are taken in their order; what is annotated as ``ClassVar`` is none. A class may give an
-    argument that all have another default, as an attribute of that name.
+    They keep their order; attributes annotated as ``ClassVar`` are not arguments. A class may
+    change the default of a common argument with an attribute of that name.
     """
 
-    if TYPE_CHECKING:  # the constructor is made at run time
+    if TYPE_CHECKING:  # made at run time
 
         def __init__(self, *arguments: Any, **settings: Any) -> None: ...
 
@@ -41,13 +41,13 @@ class Transform(BaseWaveformTransform):
             cls.__init__ = _make_init(cls, own)  # type: ignore[method-assign]
 
     def _validate(self) -> None:
-        """Check the arguments of a class's own: when it is made, and at each call.
+        """Check the class's own arguments, in the constructor and at each call.
 
-        Programs set them afterwards, too.
+        Programs may also set them later.
         """
 
     def _open(self) -> None:
-        """Find files, once, when it is made."""
+        """Find files, once, in the constructor."""
 
     def _check(self, samples: Tensor, targets: Tensor | None) -> None:
         super()._check(samples, targets)
@@ -60,7 +60,7 @@ class Transform(BaseWaveformTransform):
         sample_rate: int | None,
         target_rate: int | None,
     ) -> ObjectDict:
-        """Give what ``apply_transform`` gives."""
+        """Return the result of ``apply_transform``."""
         return ObjectDict(
             samples=samples, sample_rate=sample_rate, targets=targets, target_rate=target_rate
         )
@@ -78,7 +78,7 @@ class Transform(BaseWaveformTransform):
 
 
 def draw_frequency(draw: Draw, name: str, low: float, high: float) -> Tensor:
-    """Draw frequencies that are uniform in mel."""
+    """Draw frequencies uniformly in mel."""
     ends = hz_to_mel(torch.tensor([low, high], dtype=torch.float64))
     mel = ends[0] + (ends[1] - ends[0]) * draw.uniform(name).double()
     return mel_to_hz(mel).clamp(low, high)
