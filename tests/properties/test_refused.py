@@ -48,7 +48,7 @@ HUGE = 10**400  # an integer that no float holds
         (lambda: F.MFCC(melkwargs=5), "`melkwargs` must be a mapping, got int"),
         (lambda: F.MFCC(melkwargs={1: 2}), "`melkwargs` must have names of arguments as keys"),
         (lambda: F.PCEN(n_mels=40, gain="x"), "`gain` must be a finite number"),
-        (lambda: F.Delta(order=None), "`order` must be a whole number or several"),
+        (lambda: F.Delta(order=None), "`order` must be a whole number or a sequence of them"),
         (lambda: F.Normalize("x", 1.0), "`mean` must be one finite number"),
         (lambda: F.Normalize([0, 1], 1)(torch.ones(1, 1, 3, 4)), "`specgram` must have 2 bins"),
         (lambda: F.CQT(n_bins=10**9), "`n_bins` must be at most 4096"),
