@@ -52,9 +52,10 @@ class Frontend(nn.Module):
     """Turn raw waveforms into augmented, training-ready spectrograms.
 
     In ``train()`` it augments. In ``eval()`` it computes the plain features and applies only
-    transforms that also act there, such as `augspec.transforms.CenterCrop`. Transforms that need a
-    sample rate and were given none, such as `augspec.transforms.PitchShift`, take the one of the
-    features.
+    transforms that also act there, such as `augspec.transforms.CenterCrop`.
+
+    Transforms that need a sample rate and were given none, such as `augspec.transforms.PitchShift`,
+    take the one of the features.
 
     Args:
         waveform: Transforms of the waveform: a chain or a single one.

@@ -3,8 +3,9 @@
 The last transforms before a magnitude feature can be fused if they can be written as a `Warp`. They
 then need neither a vocoder nor an intermediate waveform. Each example is resampled by its ratio of
 pitch; its frames are cut at its own hop from the offset of its crop; gain is a factor on the
-magnitudes. With ratio 1, rate 1 and offset 0 the result is the plain feature. Every
-`FusableTransform` can be fused; no transform is named here.
+magnitudes. With ratio 1, rate 1 and offset 0 the result is the plain feature.
+
+Every `FusableTransform` can be fused; no transform is named here.
 """
 
 from __future__ import annotations

@@ -67,8 +67,11 @@ def folds_by_group(
 
     Raises:
         ValueError: If ``folds`` is not from 2 to the number of groups, or ``labels`` and ``groups``
-        differ in length. Example: >>> folds_by_group(["oboe", "oboe", "viola", "horn", "viola"],
-        folds=3)[0] (array([2, 3, 4]), array([0, 1]))
+            differ in length.
+
+    Example:
+        >>> folds_by_group(["oboe", "oboe", "viola", "horn", "viola"], folds=3)[0]
+        (array([2, 3, 4]), array([0, 1]))
     """
     codes, of_label = _groups_of_labels(groups, labels, seed)
     order = [group for mine in of_label for group in mine]

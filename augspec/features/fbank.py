@@ -72,9 +72,10 @@ class Fbank(MagnitudeFeature):
     """Compute Kaldi's filter banks: log mel energies as used by ESPnet, AST, BEATs and others.
 
     The result is that of ``torchaudio.compliance.kaldi.fbank`` and Kaldi itself: each frame has its
-    mean removed, is pre-emphasised and windowed; triangular mel filters sum the power. Kaldi
-    expects samples as 16-bit integers: ``scale=32768`` converts audio in [-1, 1] to their range.
-    With ``scale=1`` every value above the floor is lower by 20.8.
+    mean removed, is pre-emphasised and windowed; triangular mel filters sum the power.
+
+    Kaldi expects samples as 16-bit integers: ``scale=32768`` converts audio in [-1, 1] to their
+    range. With ``scale=1`` every value above the floor is lower by 20.8.
 
     Args:
         sample_rate: Sample rate in Hz.

@@ -93,10 +93,11 @@ class Normalize(nn.Module):
     Without arguments each example is standardised by its own mean and standard deviation, over all
     its channels, bins and valid frames: ``(specgram - mean) / sqrt(variance + eps)``, the variance
     divided by the number of values. A constant example becomes zero. With ``mean`` and ``std``,
-    such as the statistics of a data set, it computes ``(specgram - mean) / std``. With ``per_bin``
-    each bin of each channel has a mean and a deviation over time; with ``window`` they are taken
-    over the neighbouring frames. This is the cepstral mean and variance normalisation of speech
-    recognition.
+    such as the statistics of a data set, it computes ``(specgram - mean) / std``.
+
+    With ``per_bin`` each bin of each channel has a mean and a deviation over time; with ``window``
+    they are taken over the neighbouring frames. This is the cepstral mean and variance
+    normalisation of speech recognition.
 
     Args:
         mean: Mean of the data, one number or one for each bin; ``None`` for that of each example.

@@ -37,9 +37,10 @@ class MagnitudeFeature(nn.Module, ABC):
 
     A feature gets frames from a source (`from_source`): `forward` uses the waveform's, a front end
     those of an augmented waveform. Then `project` works frame by frame, and `finish` on whole
-    examples. A few examples are computed at a time, so that memory stays bounded. A subclass
-    defines how a spectrum becomes bins (``_project``, frame by frame) and the steps after that
-    (``_finish``, for whole examples).
+    examples. A few examples are computed at a time, so that memory stays bounded.
+
+    A subclass defines how a spectrum becomes bins (``_project``, frame by frame) and the steps
+    after that (``_finish``, for whole examples).
 
     Args:
         n_fft: Samples of a frame, at least 1.

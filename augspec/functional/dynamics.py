@@ -189,10 +189,11 @@ def _decaying_max(values: Tensor, a: Tensor) -> Tensor:
 def _recur(values: Tensor, a: Tensor, *, largest: bool) -> Tensor:
     """Compute ``y[n] = values[n] + a y[n-1]``, or the larger of the two, of values >= 0.
 
-    It is for GPUs, with a third of the launches; on a CPU a scan is a loop. Divided by ``a ** n``
-    the recursion is a plain cumulative sum, or maximum. This is done in blocks, so that no power
-    overflows; the results at their ends obey the same recursion with ``a ** block``. An ``a`` near
-    0 is raised to ``floor``.
+    It is for GPUs, with a third of the launches; on a CPU a scan is a loop.
+
+    Divided by ``a ** n`` the recursion is a plain cumulative sum, or maximum. This is done in
+    blocks, so that no power overflows; the results at their ends obey the same recursion with ``a
+    ** block``. An ``a`` near 0 is raised to ``floor``.
     """
     time = values.shape[-1]
     wide, block, floor = (

@@ -78,9 +78,11 @@ def time_stretch(
 
     Output position ``n`` corresponds to input position ``n * rate``. The phase vocoder locks phases
     to the peaks of the spectrum; attacks are detected and copied unchanged to their new positions.
-    A rate of exactly 1 returns the input, bit for bit. With one rate per example, peaks, phases and
-    attacks are found for all channels together: levels, delays and phases between the channels
-    stay. With a rate per channel each channel is processed separately.
+    A rate of exactly 1 returns the input, bit for bit.
+
+    With one rate per example, peaks, phases and attacks are found for all channels together:
+    levels, delays and phases between the channels stay. With a rate per channel each channel is
+    processed separately.
 
     Args:
         waveform: Float audio; half and bfloat16 are computed in float32.

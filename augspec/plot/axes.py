@@ -64,7 +64,9 @@ def specgram_axes(
     Args:
         features: A feature, an ``nn.Sequential`` that begins with one, a front end, or ``None``.
         shape: Bins and frames.
-        sample_rate: Sample rate in Hz, for features without one. Raises:
+        sample_rate: Sample rate in Hz, for features without one.
+
+    Raises:
         ValueError: If ``sample_rate`` contradicts the feature's.
     """
     bins, frames = shape

@@ -12,8 +12,9 @@ test per check, with `checks_for` and `run_check`:
 A class states exceptions by its attributes, and the matching checks are skipped: ``mixes_examples``
 skips the checks that examples are independent, ``compilable = False`` those of compilation and of a
 GPU, ``differentiable = False`` those of gradients. ``max_launches`` is the largest number of
-operations that it may launch on a GPU. `device_work` counts the work of any function on a GPU,
-without a GPU.
+operations that it may launch on a GPU.
+
+`device_work` counts the work of any function on a GPU, without a GPU.
 """
 
 from __future__ import annotations

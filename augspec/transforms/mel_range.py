@@ -20,8 +20,9 @@ class MelRange(FusableTransform):
     """Draw the lowest and the highest frequency of each example's mel filters.
 
     The bins of the spectrogram then lie at other frequencies in every example, as with another
-    vocal tract or microphone. PaSST and the models distilled from it are trained this way. The
-    feature of a front end computes it: `augspec.features.MelSpectrogram`,
+    vocal tract or microphone. PaSST and the models distilled from it are trained this way.
+
+    The feature of a front end computes it: `augspec.features.MelSpectrogram`,
     `augspec.features.LogMelSpectrogram`, `augspec.features.MFCC`, `augspec.features.PCEN` and
     `augspec.features.Fbank`. The transform may stand anywhere in the chain of the waveform, but not
     inside `OneOf`, `SomeOf` or `Schedule`. Without a front end the waveform stays as it is.
