@@ -25,7 +25,7 @@ class TableNotes(Sounds):
         split: ``"train"`` or ``"valid"``.
         seconds: Length; longer sounds are cut at the end, shorter ones padded with zeros.
         group: Column of the groups that must stay in one part; None makes every file its own group.
-            separator: Separator of the labels of a cell, if it may hold several.
+        separator: Separator of the labels of a cell, if it may hold several.
         path: Column, or pattern of columns, of the path.
         label: Column of the label or the labels.
         folds: Column of the split or the fold.

@@ -37,9 +37,9 @@ class NSynth(Dataset[dict[str, Any]]):
     ``root`` holds ``nsynth-{split}`` with ``examples.json`` and ``audio/*.wav``, or the downloaded
     archive ``nsynth-{split}.jsonwav.tar.gz``. You need not unpack the archive, but it needs space:
     a gzip stream has no random access, so the first opening reads it once and writes the decoded
-    notes to one file, ``nsynth-{split}/audio.packed`` (the
-    size of the wav files: 37 GB for train), with ``examples.json`` beside it. After that the
-    archive is not needed. A pass that was killed resumes where it stopped.
+    notes to one file, ``nsynth-{split}/audio.packed`` (the size of the wav files: 37 GB for train),
+    with ``examples.json`` beside it. After that the archive is not needed. A pass that was killed
+    resumes where it stopped.
 
     Labels are the same numbers in every split: 0 to 9 are the ten families in the official order
     (``bass brass flute guitar keyboard mallet organ reed string vocal``), and 10 is ``synth_lead``.

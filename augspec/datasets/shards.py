@@ -44,7 +44,7 @@ class Shards(IterableDataset[dict[str, Any]]):
 
     Attributes:
         sample_rate: Sampling rate in Hz from ``shards.json``, or ``None`` without that file.
-            classes: The labels' names, from the same file.
+        classes: The labels' names, from the same file.
 
     Shape:
         ``waveform`` is ``(channel, time)``.

@@ -77,11 +77,11 @@ def biquad(waveform: Tensor, b: Tensor, a: Tensor, lengths: Tensor | None = None
 def sosfilt(waveform: Tensor, sos: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Filter each example, from rest, by its own cascade of second-order sections.
 
-    Equal to ``scipy.signal.sosfilt`` with zero initial state, and differentiable in both
-    arguments. Filters must be stable: poles on or outside the unit circle give NaN or infinity.
-    Coefficients in float64 are not rounded, even for float32 audio: for frequencies below 1 % of
-    the sample rate float32 coefficients are too coarse. (On a GPU with TF32 matrix products
-    switched on, rounding noise lies near -70 dB.)
+    Equal to ``scipy.signal.sosfilt`` with zero initial state, and differentiable in both arguments.
+    Filters must be stable: poles on or outside the unit circle give NaN or infinity. Coefficients
+    in float64 are not rounded, even for float32 audio: for frequencies below 1 % of the sample rate
+    float32 coefficients are too coarse. (On a GPU with TF32 matrix products switched on, rounding
+    noise lies near -70 dB.)
 
     Args:
         waveform: Float audio.

@@ -1,10 +1,9 @@
 """Mixing the examples of a batch, and their labels.
 
 Each example's partner is the one with the next larger hash of its key. So the choice of partners
-does not depend on the order of the batch. A single example is its own partner. The index in
-``params["partner"]`` counts within the
-batch that the params were drawn for: params of mixing transforms are valid for that whole batch
-only.
+depends neither on the order of the batch nor on examples other than the partners. A single example
+is its own partner. The index in ``params["partner"]`` counts within the batch for which the params
+were drawn: params of mixing transforms are valid for that whole batch only.
 """
 
 from __future__ import annotations

@@ -61,9 +61,8 @@ class BaseWaveformTransform(nn.Module):
         mode: Which rows share parameters: ``"per_batch"``, ``"per_example"`` or ``"per_channel"``.
         p: Probability that a row is transformed.
         p_mode: Which rows are picked together: as ``mode``, or coarser. None is ``mode``.
-            sample_rate: Sample rate in Hz; the argument of a call overrides it.
-            target_rate: Frames
-            of targets per second; the argument of a call overrides it.
+        sample_rate: Sample rate in Hz; the argument of a call overrides it.
+        target_rate: Frames of targets per second; the argument of a call overrides it.
         output_type: ``"dict"`` for an `ObjectDict`, or ``"tensor"``, the default.
 
     Raises:
