@@ -174,8 +174,8 @@ def _resample(
         )  # fmt: skip
         return out.to(waveform.dtype)
     if rows.dtype == torch.float32 and runs_triton(rows):
-        resampled = torch.ops.augspec.resample_rows(rows, step, ends, size, float(max_ratio))
-        return resampled.reshape(batch, channel, size).to(waveform.dtype)
+        made: Tensor = torch.ops.augspec.resample_rows(rows, step, ends, size, float(max_ratio))
+        return made.reshape(batch, channel, size).to(waveform.dtype)
     if lengths is not None:
         inside = torch.arange(time, device=rows.device) < ends[:, None]
         rows = where_else(inside, rows, 0.0)

@@ -50,7 +50,7 @@ def _series(square, ORDERS: tl.constexpr):  # type: ignore[no-untyped-def]  # no
     return total
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _sinc(distance):  # type: ignore[no-untyped-def]
     """Evaluate ``sin(pi * x) / (pi * x)``: by a series, as a GPU's own sine is too coarse."""
     nearest = tl.floor(distance + 0.5)
