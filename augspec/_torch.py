@@ -5,7 +5,6 @@ Other modules use these names and test no version. Each name works as in the new
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import inspect
 import sys
@@ -19,10 +18,10 @@ __all__ = [
     "COMPILES_WHOLE",
     "COUNTS_LAUNCHES",
     "GRADIENT_COMPILES",
+    "HAS_TRITON",
     "MODULES_ARE_CONSTANTS",
     "compile_kernel",
     "graph_break",
-    "has_triton",
     "is_exporting",
     "unfold",
     "views_overlap",
@@ -44,6 +43,9 @@ GRADIENT_COMPILES = _RELEASE >= (2, 12)
 
 # Torch 2.6 compiles the gradient of overlapping frames incorrectly; 2.7 was not tested.
 _UNFOLD_COMPILES = _RELEASE >= (2, 8)
+
+# Whether our Triton kernels can run: Triton 3.3, of torch 2.7, is the first with `gather`.
+HAS_TRITON = _RELEASE >= (2, 7) and importlib.util.find_spec("triton") is not None
 
 # Largest number of variants of one kernel: dtypes, devices, thread counts, static sizes.
 _VARIANTS = 64
@@ -74,12 +76,6 @@ def graph_break(reason: str) -> None:
         torch._dynamo.graph_break(msg=reason)
     else:
         torch._dynamo.graph_break()
-
-
-@functools.cache
-def has_triton() -> bool:
-    """Whether our Triton kernels can run: Triton 3.3, of torch 2.7, is the first with `gather`."""
-    return _RELEASE >= (2, 7) and importlib.util.find_spec("triton") is not None
 
 
 def views_overlap(tensor: Tensor) -> bool:

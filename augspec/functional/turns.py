@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._torch import has_triton
+from augspec._compile import runs_triton
 
 __all__ = ["accumulate_turns"]
 
@@ -18,7 +18,7 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     ``origin`` is negative, ``turns[k + 1, s] = gain[k, s]``.
 
     On an NVIDIA or AMD GPU one Triton kernel loops over the frames: one launch, and each value is
-    read once. On other devices, and for gradients, `_by_doubling` is used.
+    read once. On other devices, for gradients and under ``torch.func``, `_by_doubling` is used.
 
     Args:
         gain: Gain of each slot in each frame.
@@ -27,8 +27,7 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     Shape:
         ``gain`` and ``origin``: (example, frame, slot); the output is (example, frame + 1, slot).
     """
-    wants_gradient = torch.is_grad_enabled() and gain.requires_grad
-    if gain.device.type == "cuda" and has_triton() and not wants_gradient:
+    if runs_triton(gain):
         turns: Tensor = torch.ops.augspec.accumulate_turns(gain, origin)
         return turns
     return _by_doubling(gain, origin)
