@@ -115,6 +115,12 @@ def test_a_group_that_is_no_pattern_is_refused(fails, tmp_path):
     assert "Traceback" not in said
 
 
+def test_an_option_or_a_file_that_is_not_there_is_named(fails, tmp_path):
+    assert "unrecognized arguments: --sedes 2; nearest: --seeds" in fails("--sedes", "2")
+    absent = tmp_path / "absent.yaml"
+    assert f"--study: there is no file {absent}" in fails("--study", str(absent))
+
+
 def test_what_all_folds_lack_is_said_once(fails):
     assert fails("--folds", "1000").count("there are no notes to score in fold") == 1
 
