@@ -499,7 +499,10 @@ def _audio_files(folder: Path) -> list[Path]:
 def check_bank(bank: Bank) -> Bank:
     """Check that a transform's argument is a bank and return it."""
     if not isinstance(bank, Bank):
-        raise TypeError(f"`bank` must be an augspec.Bank, got {type(bank).__name__}")
+        raise TypeError(
+            f"`bank` must be an augspec.Bank, got {type(bank).__name__}; "
+            "augspec.Bank(sounds, sample_rate) reads a folder or a list of files"
+        )
     return bank
 
 

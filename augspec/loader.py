@@ -53,10 +53,11 @@ class DeviceLoader:
     Raises:
         TypeError: If ``frontend`` is not an `augspec.Frontend`, or, while iterating, if a batch is
             not a dictionary.
-        ValueError: If the classes of the data set differ from ``classes``, or their number from
-            ``num_classes``; while iterating, if ``label`` does not fit ``num_classes``, if the
-            examples of a batch have several lengths and the loader's collate does not pad, or if
-            the data sets of a ``ConcatDataset`` share an ``index``.
+        ValueError: If ``device`` is a GPU and there is none; if the classes of the data set differ
+            from ``classes``, or their number from ``num_classes``; while iterating, if ``label``
+            does not fit ``num_classes``, if the examples of a batch have several lengths and the
+            loader's collate does not pad, or if the data sets of a ``ConcatDataset`` share an
+            ``index``.
         KeyError: While iterating, if a batch has no ``waveform``, or no ``index``, which
             augmentation needs.
 
@@ -89,6 +90,11 @@ class DeviceLoader:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.loader = loader
         self.device = torch.device(device)
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"`device` must be one that torch finds, got {str(device)!r} and no GPU: leave it "
+                "out to take what there is"
+            )
         self.frontend = frontend.to(self.device)
         self.seed = int(seed)
         self.num_classes = None if num_classes is None else as_count("num_classes", num_classes, 1)

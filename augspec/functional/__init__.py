@@ -1,8 +1,11 @@
 """Deterministic batched kernels: no state, no randomness."""
 
+from typing import TYPE_CHECKING
+
 # The public names are those in each module's `__all__`, so a new kernel is listed in its module
 # only.
 from augspec._door import as_entrance
+from augspec._names import no_attribute
 from augspec.functional import families
 from augspec.functional.ambisonics import *
 from augspec.functional.channels import *
@@ -38,3 +41,8 @@ __all__ = [name for _, names in families.members() for name in names]
 # Public functions are wrapped by `as_entrance`; kernels call one another without the wrapper.
 for _name in __all__:
     globals()[_name] = as_entrance(globals()[_name])
+
+if not TYPE_CHECKING:  # a type checker knows the names, and finds what is misspelt
+
+    def __getattr__(name: str) -> object:
+        raise no_attribute(__name__, name, __all__)
