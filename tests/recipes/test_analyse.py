@@ -87,6 +87,14 @@ def test_the_interval_over_seeds_is_as_wide_as_their_standard_error():
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.05)
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_few_seeds_drawn_in_every_way_vary_as_the_standard_error_has_it(seeds):
+    each = np.array([0.01, 0.05, 0.03, -0.02, 0.0])[:seeds]
+    picks = np.array(list(itertools.product(range(seeds), repeat=seeds)))
+    found = instruments.interval(np.tile(each, (len(picks), 1)), picks)
+    assert found.variance == pytest.approx(each.var(ddof=1) / seeds)
+
+
 def test_an_arm_that_helps_one_instrument_only_has_an_interval_that_reaches_zero():
     """Many notes do not stand for many instruments."""
     instruments = [f"{f}_{i}" for f in "ab" for i in range(2) for _ in range(100)]
