@@ -134,6 +134,33 @@ def test_the_sign_flip_test_counts_all_signs():
     )
 
 
+def test_an_arm_that_is_the_baseline_differs_with_certainty_in_nothing():
+    runs = random_runs(3, np.random.default_rng(0))
+    groups = instruments.Groups(runs[0])
+    sure = instruments.Bootstrap(groups, 3).interval([(runs, runs)])
+    assert (sure.low, sure.high) == (0.0, 0.0)
+    assert instruments.p_value(groups, runs, runs, sure) == 1.0
+
+
+NO_EVIDENCE = "no evidence of a difference"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.01, 0.2, "helps"),
+        (-0.2, -0.01, "hurts"),
+        (0.0, 0.2, NO_EVIDENCE),
+        (-0.2, 0.0, NO_EVIDENCE),
+    ],
+)
+def test_a_verdict_needs_an_interval_that_does_not_touch_zero(low, high, verdict):
+    arm = {"arm": "a", "p": 0.001, "difference": (low + high) / 2, "error": 0.05}
+    rows = [{"arm": "none", "missing": []}, {**arm, "difference_low": low, "difference_high": high}]
+    analyse._correct(rows)
+    assert rows[1]["verdict"] == verdict
+
+
 def test_an_arm_without_any_effect_is_found_in_one_study_of_twenty():
     rng = np.random.default_rng(4)
     values = []
