@@ -9,6 +9,7 @@ import torch
 import augspec
 from augspec import transforms as T
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # each fact has a shape of its own
 RATE = 16_000
 NOISE = 0.2 * torch.randn(4, 2, 2000, generator=torch.Generator().manual_seed(0)).double()
 KEYS = augspec.example_keys(seed=0, epoch=0, index=torch.arange(4))

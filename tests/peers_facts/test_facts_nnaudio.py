@@ -9,6 +9,7 @@ import torch
 
 from augspec import features as F
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # each fact has a shape of its own
 RATE = 22_050
 TIME = torch.arange(RATE).double() / RATE
 NOISE = torch.randn(2, RATE // 2, generator=torch.Generator().manual_seed(0))

@@ -19,6 +19,7 @@ from augspec import features as F
 from augspec import functional as AF
 from augspec import transforms as T
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # each fact has a shape of its own
 RATE = 16_000
 NOISE = 0.2 * torch.randn(2, 2, 4000, generator=torch.Generator().manual_seed(0)).double()
 

@@ -11,6 +11,7 @@ from augspec import functional as AF
 from augspec import transforms as T
 from augspec.datasets import Windows
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # each fact has a shape of its own
 RATE = 16_000
 NOISE = 0.2 * torch.randn(4, 2, 4000, generator=torch.Generator().manual_seed(0)).double()
 LENGTHS = torch.tensor([4000, 1000, 2500, 1])
