@@ -84,6 +84,8 @@ def test_early_keeps_what_comes_soon_after_the_direct_sound() -> None:
     out = T.ImpulseResponse(bank, keep_level=False, early=0.05)(click)[0, 0]
     assert out[[0, 400]].tolist() == pytest.approx([1.0, 0.5], abs=1e-6)
     assert out[1400].item() == pytest.approx(0.0, abs=1e-6)
+    out = T.ImpulseResponse(bank, keep_level=False, early=0.0)(click)[0, 0]
+    assert out[[0, 400, 1400]].tolist() == pytest.approx([1.0, 0.0, 0.0], abs=1e-6)
     with pytest.raises(ValueError, match=r"`early` must lie in \[0, 60\]"):
         T.ImpulseResponse(bank, early=-1.0)
 

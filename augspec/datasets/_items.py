@@ -77,6 +77,10 @@ def _encode(waveform: Any, dtype: np.dtype[Any], number: int, over: str) -> NDAr
         raise ValueError(
             f"`waveform` of item {number} must be (channel, time), got shape {samples.shape}"
         )
+    if not len(samples):
+        raise ValueError(
+            f"`waveform` of item {number} must have a channel or more, got shape {samples.shape}"
+        )
     if samples.dtype == dtype:
         return samples
     if dtype.kind == "f":

@@ -121,7 +121,7 @@ def read_tables(
     width = SAMPLE_TYPES[contents["dtype"]].itemsize
     # Use division: products and sums of hostile numbers would overflow.
     outside = (rows["start"] < AUDIO_START) | (rows["start"] > start)
-    outside |= (rows["channels"] < 0) | (rows["time"] < 0) | (rows["start"] % width != 0)
+    outside |= (rows["channels"] < 1) | (rows["time"] < 0) | (rows["start"] % width != 0)
     room = (start - rows["start"]) // (width * np.maximum(rows["channels"], 1).astype(np.int64))
     outside |= rows["time"] > room
     outside |= (rows["record"] < 0) | (rows["record"] > end - middle) | (rows["record_bytes"] < 2)

@@ -1,9 +1,11 @@
 """The 95 % interval holds the truth in 95 % of studies, however few instruments and seeds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from augspec.ablation.instruments import Bootstrap, Groups, components
+from augspec.ablation.instruments import Bootstrap, Groups, components, degrees_of_freedom
 
 STUDIES = 500  # the share that holds the truth is then good to 1 %
 # Instruments of a family, seeds, and whether families spread alike.
@@ -56,6 +58,16 @@ def test_a_resample_varies_as_another_sample_would(members):
     weights = groups.resample(np.random.default_rng(0))
     found = (weights[:, groups.codes] * arm["hits"]).mean(axis=1).var()
     assert found == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("members", [2, 3, 6])
+@pytest.mark.parametrize("families", [1, 4])
+def test_degrees_of_freedom_are_those_of_one_family_and_more_of_several(members, families):
+    """n - 1 of n instruments; k(n + 1) - 1 of k parts of n degrees that vary alike."""
+    family = np.repeat(np.arange(families), members)
+    parts = np.tile(np.arange(members) - 1.0, families)
+    found = degrees_of_freedom(np.zeros(1), parts, SimpleNamespace(family=family), 0.0)
+    assert found == pytest.approx(families * members - 1)
 
 
 def test_what_instruments_and_seeds_share_counts_once():

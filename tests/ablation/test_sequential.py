@@ -107,6 +107,21 @@ def test_fewer_seeds_than_decide_are_not_final():
     assert whole.final
 
 
+@pytest.mark.parametrize("region", [0.0, 0.02, 0.06, 0.2])
+@pytest.mark.parametrize("middle", [0.0, 0.04, -0.15])
+def test_the_chance_of_a_verdict_is_the_share_of_last_looks_that_have_one(region, middle):
+    each, variance, df, planned = middle + np.array([0.01, 0.03, -0.04]), 1e-4, 8.0, 6
+    spread = each.var(ddof=1)
+    half = sequential._times(planned, planned, df + planned - 1)
+    half *= np.sqrt(variance + spread / planned)
+    last = stats.t(2, each.mean(), np.sqrt(spread * (1 / 3 - 1 / planned)))
+    looks = last.ppf((np.arange(4000) + 0.5) / 4000)
+    verdicts = [sequential.verdict_of(look, half, region) for look in looks]
+    expected = np.mean([verdict != sequential.UNDECIDED for verdict in verdicts])
+    found = sequential.chance_of_a_verdict(each, variance, df, planned, region)
+    assert found == pytest.approx(expected, abs=5e-4)
+
+
 def test_few_studies_say_the_same_at_fewer_runs():
     """The long test below, in small."""
     none, large = (simulate(60, effect, 2, 0.1) for effect in (0.0, 0.3))

@@ -57,7 +57,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             end = len(server.data)
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
+            told = start - 7 if fault == "elsewhere" else start
+            self.send_header("Content-Range", f"bytes {told}-{end - 1}/{end}")
         self.send_header("Content-Length", str(len(body)))
         if server.etag:
             self.send_header("ETag", server.etag)
@@ -150,6 +151,21 @@ def test_server_that_cannot_resume_sends_all_again(server, tmp_path, ranges, eta
     server.ranges, server.etag, server.faults = ranges, etag, ["drop", "drop"]
     assert get(server, tmp_path / "f").read_bytes() == DATA
     assert server.requests[-1][1:] == (200, 3_000_000)
+
+
+def test_a_file_that_has_shrunk_under_its_tag_is_asked_for_anew(server, tmp_path):
+    server.faults = ["drop", "404"]
+    with pytest.raises(OSError, match="404"):
+        get(server, tmp_path / "f")
+    server.data = DATA[:1000]
+    assert get(server, tmp_path / "f", sha256=None).read_bytes() == DATA[:1000]
+    assert server.requests[-2:] == [("bytes=700000-", 416, 0), (None, 200, 1000)]
+
+
+def test_a_part_from_elsewhere_is_not_taken_and_all_is_asked_for_again(server, tmp_path):
+    server.faults = ["drop", "elsewhere"]
+    assert get(server, tmp_path / "f").read_bytes() == DATA
+    assert server.requests[-1] == (None, 200, 3_000_000)
 
 
 def test_file_that_is_refused_is_an_error_at_once(server, tmp_path):

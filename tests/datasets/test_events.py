@@ -74,6 +74,14 @@ def test_windows_have_the_events_that_sound_in_them(root):
     assert torch.cat([torch.tensor(row) for row in rows[:4]], -1).equal(whole)
 
 
+@pytest.mark.parametrize(("seconds", "frames"), [(0.01, 1), (0.3, 1), (0.37, 1), (0.38, 2)])
+def test_a_short_sound_has_the_nearest_number_of_frames_and_one_at_least(tmp_path, seconds, frames):
+    (tmp_path / "a").mkdir()
+    soundfile.write(tmp_path / "a" / "short.wav", np.zeros(round(seconds * RATE)), RATE)
+    sounds = Events(AudioFolder(tmp_path), [Event("short", 0.0, 1.0, "a")], frame_seconds=0.25)
+    assert sounds[0]["frames"].tolist() == [[1.0] * frames]
+
+
 def test_an_event_without_length_is_in_one_frame(root):
     for onset, place in ((0.3, 1), (0.5, 2), (0.0, 0)):
         events = [Event("x/one.wav", onset, onset, "a")]

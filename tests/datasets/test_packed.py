@@ -116,6 +116,13 @@ def test_items_without_integer_labels_have_no_labels(path):
     assert packed[1]["label"] == [0.5, 0.5]
 
 
+def test_a_sound_of_no_samples_has_none_afterwards(path):
+    sounds = [{"waveform": torch.zeros(2, 0)}, {"waveform": torch.ones(1, 3)}]
+    packed = pack(sounds, path, sample_rate=8_000, progress=False)
+    assert packed[0]["waveform"].shape == (2, 0)
+    assert packed[1]["waveform"].shape == (1, 3)
+
+
 def test_an_edited_item_does_not_change_the_file(path):
     packed = pack(Sounds(3), path, progress=False)
     before = packed[2]["waveform"].clone()
@@ -390,7 +397,7 @@ def test_damaged_audio_is_found_by_verify(path, raw):
         Packed(path, verify=True)
 
 
-@pytest.mark.parametrize("size", [0, 5, 30, 4_096, 20_000, -1])
+@pytest.mark.parametrize("size", [0, 5, 30, 38, 4_096, 20_000, -1])
 def test_cut_file_is_refused(path, raw, size):
     path.write_bytes(raw[:size])
     with pytest.raises(ValueError, match=r"sounds\.packed (is|must have)"):
@@ -424,21 +431,41 @@ def test_unfinished_file_is_refused(path):
     ("field", "value"),
     [
         *[("start", 1 << 40), ("start", (1 << 63) - 1), ("start", 4097), ("time", -5)],
-        *[("time", 1 << 62), ("channels", -1), ("channels", (1 << 31) - 1)],
+        *[("time", 1 << 62), ("channels", -1), ("channels", 0)],
+        *[("channels", (1 << 31) - 1)],
         *[("record", 1 << 30), ("record", (1 << 63) - 1), ("record_bytes", (1 << 31) - 1)],
     ],
 )
 def test_rows_that_point_outside_are_refused(path, raw, field, value):
     """Even with checksums in order: a file may come from anyone."""
+    with_row(path, raw, field, lambda *_: value)
+    with pytest.raises(ValueError, match="rows that point outside"):
+        Packed(path)
+
+
+def test_a_row_may_reach_to_the_end_of_the_audio_and_no_further(path, raw):
+    def longest(row, end):
+        return (end - row["start"]) // (2 * row["channels"])
+
+    with_row(path, raw, "time", longest)
+    assert Packed(path)[3]["waveform"].shape[1] > Sounds()[3]["waveform"].shape[1]
+    with_row(path, raw, "time", lambda row, end: longest(row, end) + 1)
+    with pytest.raises(ValueError, match="rows that point outside"):
+        Packed(path)
+
+
+def with_row(path, raw, field, value):
+    """Write a number of a row anew: what a function makes of the row and the audio's end."""
     import json
     import zlib
 
     from augspec.datasets._pack_format import read_contents, write_header
 
+    path.write_bytes(raw)
     with path.open("r+b") as file:
         contents = read_contents(file, len(raw), path)
         rows = np.frombuffer(raw, ROW, 20, contents["rows"]).copy()
-        rows[field][3] = value
+        rows[field][3] = value(rows[3], contents["rows"])
         tables = rows.tobytes() + raw[contents["records"] : contents["end"]]
         contents["crc"] = zlib.crc32(tables)
         encoded = json.dumps(contents).encode()
@@ -446,8 +473,6 @@ def test_rows_that_point_outside_are_refused(path, raw, field, value):
         file.write(tables + encoded)
         file.truncate()
         write_header(file, contents["end"], encoded)
-    with pytest.raises(ValueError, match="rows that point outside"):
-        Packed(path)
 
 
 def rewrite(path, raw, change, records=None):
@@ -520,6 +545,7 @@ def test_a_record_that_is_no_object_is_named(path, raw, record):
         ([{}], {}, ValueError, "`sample_rate` must be given"),
         ([{"label": 1}], {"sample_rate": 1}, KeyError, "item 0 must hold a `waveform`"),
         ([{"waveform": torch.zeros(3)}], {"sample_rate": 1}, ValueError, r"\(channel, time\), got"),
+        ([{"waveform": torch.zeros(0, 3)}], {"sample_rate": 1}, ValueError, "a channel or more"),
         ([{"waveform": torch.zeros(1, 3), "x": {1}}], {"sample_rate": 1}, TypeError, "item 0 must"),
         (iter([]), {"sample_rate": 1}, TypeError, "`dataset` must have a length"),
     ],

@@ -48,6 +48,15 @@ def test_each_label_has_a_group_on_both_sides_however_small_a_share_is(valid, he
     assert np.bincount(labels[first]).tolist() == [8 - held] * 3
 
 
+def test_a_split_is_the_same_in_every_release():
+    """Results of two releases are compared only if the same groups are held out."""
+    names = [f"piano {number}" for number in range(10)]
+    held = [valid.tolist() for _, valid in folds_by_group(names, folds=5)]
+    assert held == [[3, 9], [0, 1], [2, 4], [5, 7], [6, 8]]
+    held = [valid.tolist() for _, valid in folds_by_group(names, folds=5, seed=1)]
+    assert held == [[1, 6], [3, 5], [4, 7], [2, 8], [0, 9]]
+
+
 def test_what_cannot_be_split_is_named():
     with pytest.raises(
         ValueError, match="`folds` must be from 2 to the number of groups, 2, got 3"

@@ -1,18 +1,24 @@
 """Break the code in one place at a time, and see whether the tests of the file notice.
 
-    python tests/long/mutants.py --count 300 --seed 0
+    python tests/long/mutants.py --count 300 --seed 0 --results tests/long/mutants.csv
     python tests/long/mutants.py --named
 
 Operators, comparisons and constants of a function are changed at random in a copy of the tree, and
 the tests of its module run until the first fails. Prints what survived, to be read one by one. With
 `--named` the mutants are those that once survived.
+
+`--results` is a table with one row a mutant, written after each, from which a run that was stopped
+goes on. Who reads a survivor writes in its row's `note` why no test can notice it; one without a
+note runs again the next time, to see whether a new test notices it.
 """
 
 import argparse
 import ast
-import collections
 import contextlib
 import copy
+import csv
+import importlib
+import itertools
 import multiprocessing
 import os
 import random
@@ -27,25 +33,39 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ["augspec/functional", "augspec/transforms", "augspec/datasets"]
-MODULES = ["augspec/ablation/analyse.py"]
+# What the study says of its runs.
+MODULES = [
+    f"augspec/ablation/{name}.py"
+    for name in ("analyse", "instruments", "power", "sequential", "tags", "verdicts")
+]
 LIMIT = 1200.0  # seconds; a mutant that never ends is noticed
+CPU_LIMIT = 120  # seconds of its own work, which other processes do not make longer
+COLUMNS = ["mutant", "noticed_by", "note"]
+#: Imported once for all forks; augspec itself each imports anew.
+SHARED = ["pytest", "scipy.stats", "torch"]
 #: Tests beside those of a module's own name, by what its path begins with.
 TESTS = {
     "functional/": "test_pins functional/test_gpu_paths functional/test_references",
     "functional/ambisonics": "transforms/test_ambisonics",
     "functional/channels": "transforms/test_channels_transforms",
     "functional/codec": "transforms/test_codec",
-    "functional/coefficients": "functional/test_filter transforms/test_filters",
+    "functional/coefficients": "functional/test_equalizer functional/test_filter",
     "functional/constant_q": "features/test_constant_q",
     "functional/delta": "features/test_pcen_and_delta",
     "functional/fade": "transforms/test_mixstyle_and_fade transforms/test_edit_transforms",
     "functional/frames": "features/test_parity",
+    "functional/dynamics": "peers_facts/test_facts_dynamics",
     "functional/kaldi": "features/test_fbank",
+    "functional/level": "transforms/test_normalizers",
+    "functional/loudness": "peers_facts/test_facts_loudness",
+    "functional/mix": "transforms/test_mix peers_facts/test_facts_mixing",
     "functional/onset": "functional/test_stretch",
+    "functional/pace": "functional/test_stretch functional/test_tempo",
     "functional/phase": "functional/test_stretch functional/test_turns",
     "functional/rates": "functional/test_resample",
     "functional/reference": "transforms/test_noise_transforms",
-    "functional/scale": "features/test_normalize features/test_magnitude_features",
+    "functional/scale": "features/test_normalize features/test_normalize_over_time "
+    "features/test_magnitude_features",
     "functional/shapes": "transforms/test_crop transforms/test_edit_transforms",
     "functional/sinc": "functional/test_resample",
     "functional/spectrum": "features/test_parity",
@@ -53,12 +73,15 @@ TESTS = {
     "functional/vocoder": "functional/test_stretch functional/test_frame_size",
     "functional/windows": "features/test_parity features/test_magnitude_features",
     "transforms/": "test_pins",
+    "transforms/_dispatch": "transforms/test_choice",
     "transforms/base": "transforms/test_tree_walk transforms/test_declare",
     "transforms/coloration": "transforms/test_filters functional/test_equalizer",
     "transforms/compose": "transforms/test_choice transforms/test_tree_walk",
     "transforms/fade": "transforms/test_mixstyle_and_fade",
-    "transforms/noise": "functional/test_noise",
-    "transforms/pad": "transforms/test_crop",
+    "transforms/mix": "transforms/test_weak_labels",
+    "transforms/noise": "transforms/test_noise_transforms functional/test_noise",
+    "transforms/pad": "transforms/test_edit_transforms transforms/test_crop",
+    "transforms/reverb": "test_responses",
     "transforms/tree": "transforms/test_targets transforms/test_weak_labels",
     "transforms/vocoder": "transforms/test_stretch_transforms",
     "transforms/warp": "transforms/test_stretch_transforms test_fusion",
@@ -81,6 +104,9 @@ TESTS = {
     "datasets/_torchcodec": "datasets/test_containers datasets/test_segments",
     "datasets/indexed": "datasets/test_table datasets/test_whole_numbers",
     "ablation/analyse": "recipes/test_analyse ablation/test_verdicts ablation/test_coverage",
+    "ablation/instruments": "recipes/test_analyse ablation/test_verdicts ablation/test_coverage",
+    "ablation/power": "recipes/test_analyse",
+    "ablation/tags": "ablation/test_study_tags recipes/test_analyse",
     "ablation/train": "recipes/test_train recipes/test_train_loop",
     "backbones": "test_backbones",
     "loader": "test_loader test_loader_state",
@@ -209,7 +235,8 @@ def mutants(paths, seed):
         node, function = places(tree)[i]
         before = ast.unparse(node)
         changes(node)[0](node)
-        place = f"{path}:{node.lineno} {function}: `{before}` -> `{ast.unparse(node)}`"
+        at = f"{path}:{node.lineno}:{node.col_offset}"
+        place = f"{at} {function}: `{before}` -> `{ast.unparse(node)}`"
         yield Mutant(path, place, ast.unparse(tree))
 
 
@@ -260,10 +287,13 @@ def noticed_by(mutant, tree):
         if child.is_alive():
             child.kill()
             child.join()
-            return "the limit of time"
         if child.exitcode == 0:
             return None
+        if child.exitcode < 0:
+            return "a limit of time, or a crash"
         failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", log.read_text(), re.MULTILINE)
+        if not failed and child.exitcode == 1:
+            raise RuntimeError(f"pytest itself failed:\n{log.read_text()}")
         return failed[0] if failed else f"exit status {child.exitcode}"
     finally:
         (tree / mutant.path).write_text(kept, encoding="utf-8")
@@ -271,8 +301,11 @@ def noticed_by(mutant, tree):
 
 def _run(tests, tree, log):
     """Run tests in this process, forked so that torch need not be imported again."""
+    import resource
+
     import pytest
 
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT, CPU_LIMIT))
     os.chdir(tree)
     sys.path.insert(0, str(tree))
     os.environ |= {"AUGSPEC_COMPILE": "0", "AUGSPEC_NATIVE": "0", "PYTHONPATH": str(tree)}
@@ -282,35 +315,58 @@ def _run(tests, tree, log):
     os._exit(int(code))
 
 
+def read_results(path):
+    """Give what is known of mutants, by place; a survivor without a note is not known yet."""
+    if not path or not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["mutant"]: row for row in csv.DictReader(file)}
+
+
+def write_results(path, rows):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows.values())
+
+
+def try_each(some, results):
+    """Run the tests of each mutant that the results do not know; give the row of each."""
+    known, started = read_results(results), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        copy_tree(tree)
+        for mutant in some:
+            row = known.get(mutant.place)
+            if row is None or not (row["noticed_by"] or row["note"]):
+                noticed = noticed_by(mutant, tree) or ""
+                row = dict(zip(COLUMNS, (mutant.place, noticed, ""), strict=True))
+                known[mutant.place] = row
+                if results:
+                    write_results(results, known)
+                seconds = time.monotonic() - started
+                print(f"{seconds:6.0f} s {mutant.place}: {noticed or 'SURVIVED'}", flush=True)
+            yield row
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="paths that hold this")
+    parser.add_argument("--results", type=Path, help="table to go on from and to write to")
     parser.add_argument("--named", action="store_true")
     options = parser.parse_args()
-    # Once for all forks; augspec itself each imports anew.
-    import pytest  # noqa: F401
-    import scipy.stats  # noqa: F401
-    import torch
-
-    torch.set_num_threads(1)
+    for name in SHARED:
+        importlib.import_module(name)
+    sys.modules["torch"].set_num_threads(1)
     paths = [str(p.relative_to(ROOT)) for name in PACKAGES for p in (ROOT / name).glob("*.py")]
     paths = [path for path in sorted(paths) + MODULES if options.only in path]
     some = named() if options.named else mutants(paths, options.seed)
-    tally, survivors, started = collections.Counter(), [], time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        copy_tree(tree)
-        for _, mutant in zip(range(options.count), some, strict=False):
-            test = noticed_by(mutant, tree)
-            tally[test is not None] += 1
-            survivors += [mutant.place] if test is None else []
-            seconds = time.monotonic() - started
-            said = "SURVIVED" if test is None else f"noticed by {test}"
-            print(f"{seconds:6.0f} s {mutant.place}: {said}", flush=True)
-    print(f"{tally[True]} of {tally.total()} noticed; these were not:")
-    print(*survivors, sep="\n")
+    rows = list(try_each(itertools.islice(some, options.count), options.results))
+    survivors = [row for row in rows if not row["noticed_by"]]
+    print(f"{len(rows) - len(survivors)} of {len(rows)} noticed; these were not:")
+    print(*(f"{row['mutant']} {row['note']}" for row in survivors), sep="\n")
     return 0
 
 

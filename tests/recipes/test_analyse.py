@@ -87,6 +87,14 @@ def test_the_interval_over_seeds_is_as_wide_as_their_standard_error():
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.05)
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_few_seeds_drawn_in_every_way_vary_as_the_standard_error_has_it(seeds):
+    each = np.array([0.01, 0.05, 0.03, -0.02, 0.0])[:seeds]
+    picks = np.array(list(itertools.product(range(seeds), repeat=seeds)))
+    found = instruments.interval(np.tile(each, (len(picks), 1)), picks)
+    assert found.variance == pytest.approx(each.var(ddof=1) / seeds)
+
+
 def test_an_arm_that_helps_one_instrument_only_has_an_interval_that_reaches_zero():
     """Many notes do not stand for many instruments."""
     instruments = [f"{f}_{i}" for f in "ab" for i in range(2) for _ in range(100)]
@@ -124,6 +132,33 @@ def test_the_sign_flip_test_counts_all_signs():
     assert instruments.sign_flip_test(instruments.Groups(base[0]), arm, base) == pytest.approx(
         expected
     )
+
+
+def test_an_arm_that_is_the_baseline_differs_with_certainty_in_nothing():
+    runs = random_runs(3, np.random.default_rng(0))
+    groups = instruments.Groups(runs[0])
+    sure = instruments.Bootstrap(groups, 3).interval([(runs, runs)])
+    assert (sure.low, sure.high) == (0.0, 0.0)
+    assert instruments.p_value(groups, runs, runs, sure) == 1.0
+
+
+NO_EVIDENCE = "no evidence of a difference"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.01, 0.2, "helps"),
+        (-0.2, -0.01, "hurts"),
+        (0.0, 0.2, NO_EVIDENCE),
+        (-0.2, 0.0, NO_EVIDENCE),
+    ],
+)
+def test_a_verdict_needs_an_interval_that_does_not_touch_zero(low, high, verdict):
+    arm = {"arm": "a", "p": 0.001, "difference": (low + high) / 2, "error": 0.05}
+    rows = [{"arm": "none", "missing": []}, {**arm, "difference_low": low, "difference_high": high}]
+    analyse._correct(rows)
+    assert rows[1]["verdict"] == verdict
 
 
 def test_an_arm_without_any_effect_is_found_in_one_study_of_twenty():
