@@ -15,8 +15,15 @@ def show_settings(feature: nn.Module) -> str:
     names = [*inspect.signature(type(feature)).parameters]
     settings = {name: getattr(feature, name) for name in names if hasattr(feature, name)}
     return ", ".join(
-        f"{name}={value!r}" for name, value in settings.items() if not isinstance(value, Tensor)
+        f"{name}={_in_order(value)!r}"
+        for name, value in settings.items()
+        if not isinstance(value, Tensor)
     )
+
+
+def _in_order(value: object) -> object:
+    """Sort a dictionary by its keys: a config that was read from a file may have another order."""
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 
 @runtime_checkable
