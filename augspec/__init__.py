@@ -1,6 +1,9 @@
 """Batches of raw waveforms into augmented, training-ready spectrograms."""
 
+from typing import TYPE_CHECKING
+
 from augspec import datasets, features, functional, interop, plot, samplers, transforms
+from augspec._names import no_attribute
 from augspec._versions import show_versions
 from augspec.backbones import adapt_input, create_backbone
 from augspec.bank import Bank
@@ -39,3 +42,8 @@ __all__ = [
     "Bank",
     "show_versions",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows the names, and finds what is misspelt
+
+    def __getattr__(name: str) -> object:
+        raise no_attribute(__name__, name, __all__, (transforms, features, datasets, functional))

@@ -18,7 +18,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 import torch
 from torch import Tensor
 
-from augspec._torch import MODULES_ARE_CONSTANTS, compile_kernel
+from augspec._torch import HAS_TRITON, MODULES_ARE_CONSTANTS, compile_kernel
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -198,6 +198,21 @@ def nobody_watches() -> bool:
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
         and torch._C._get_tracing_state() is None
+        and torch.autograd.forward_ad._current_level < 0
+    )
+
+
+def runs_triton(*tensors: Tensor) -> bool:
+    """Whether a Triton kernel may compute with these tensors, for which it gives no gradient.
+
+    They are on an NVIDIA or AMD GPU, and no ``torch.func`` transform sees to them.
+    """
+    if not (HAS_TRITON and all(tensor.device.type == "cuda" for tensor in tensors)):
+        return False
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return False
+    return torch.compiler.is_compiling() or (
+        torch._C._functorch.peek_interpreter_stack() is None
         and torch.autograd.forward_ad._current_level < 0
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from types import ModuleType
 
 __all__ = ["PEERS", "no_attribute"]
 
@@ -63,17 +64,23 @@ PEERS = {
 }
 
 
-def no_attribute(module: str, name: str, known: Iterable[str]) -> AttributeError:
+def no_attribute(
+    module: str, name: str, known: Iterable[str], elsewhere: Iterable[ModuleType] = ()
+) -> AttributeError:
     """Make the error of a name that a module does not have.
 
     Args:
         module: The module's full name.
         name: What was looked for.
         known: The names that it has.
+        elsewhere: Modules that may have it.
     """
     text = f"module {module!r} has no attribute {name!r}"
     if name.startswith("_"):
         return AttributeError(text)
+    for other in elsewhere:
+        if name in other.__all__:
+            return AttributeError(f"{text}: it is {other.__name__}.{name}")
     if name in PEERS:
         return AttributeError(f"{text}: here it is {PEERS[name]}")
     letters = {one.lower(): one for one in known}

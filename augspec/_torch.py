@@ -6,7 +6,6 @@ torch.
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import inspect
 import sys
@@ -20,10 +19,10 @@ __all__ = [
     "COMPILES_WHOLE",
     "COUNTS_LAUNCHES",
     "GRADIENT_COMPILES",
+    "HAS_TRITON",
     "MODULES_ARE_CONSTANTS",
     "compile_kernel",
     "graph_break",
-    "has_triton",
     "is_exporting",
     "unfold",
     "views_overlap",
@@ -45,6 +44,9 @@ GRADIENT_COMPILES = _RELEASE >= (2, 12)
 
 # Torch 2.6 compiles the gradient of frames that overlap wrongly; 2.7 was not tried.
 _UNFOLD_COMPILES = _RELEASE >= (2, 8)
+
+# Whether our Triton kernels can run: Triton 3.3, of torch 2.7, is the first with `gather`.
+HAS_TRITON = _RELEASE >= (2, 7) and importlib.util.find_spec("triton") is not None
 
 # Variants that one kernel may have: dtypes, devices, thread counts, static sizes.
 _VARIANTS = 64
@@ -75,12 +77,6 @@ def graph_break(reason: str) -> None:
         torch._dynamo.graph_break(msg=reason)
     else:
         torch._dynamo.graph_break()
-
-
-@functools.cache
-def has_triton() -> bool:
-    """Whether our Triton kernels can run: Triton 3.3, of torch 2.7, is the first with `gather`."""
-    return _RELEASE >= (2, 7) and importlib.util.find_spec("triton") is not None
 
 
 def views_overlap(tensor: Tensor) -> bool:

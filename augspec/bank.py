@@ -495,7 +495,10 @@ def _audio_files(folder: Path) -> list[Path]:
 def check_bank(bank: Bank) -> Bank:
     """Check that a transform was given a bank and give it back."""
     if not isinstance(bank, Bank):
-        raise TypeError(f"`bank` must be an augspec.Bank, got {type(bank).__name__}")
+        raise TypeError(
+            f"`bank` must be an augspec.Bank, got {type(bank).__name__}; "
+            "augspec.Bank(sounds, sample_rate) reads a folder or a list of files"
+        )
     return bank
 
 

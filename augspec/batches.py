@@ -51,6 +51,12 @@ def collate(examples: Sequence[Mapping[str, Any]], size: int | None = None) -> B
     """
     if not examples:
         raise ValueError("`examples` must hold at least one example, got none")
+    for example in examples:
+        if not isinstance(example, Mapping):
+            raise TypeError(
+                f"`examples` must be dictionaries with `waveform`, got {type(example).__name__}; "
+                "augspec.datasets.AudioTable and AudioFolder read files"
+            )
     names = list(dict.fromkeys(name for example in examples for name in example))
     for name in dict.fromkeys(["waveform", *names]):
         lacking = [place for place, example in enumerate(examples) if name not in example]
@@ -70,8 +76,8 @@ def _pad(waveforms: list[Tensor], size: int | None) -> Tensor:
     if any(len(shape) != 2 or shape[0] != shapes[0][0] for shape in shapes):
         raise ValueError(
             "`waveform` must be (channel, time) with the same number of channels in every example, "
-            f"got shapes {', '.join(map(str, sorted(set(shapes))))}; augspec.datasets.AudioFolder "
-            "has mono=True for files of several numbers of channels"
+            f"got shapes {', '.join(map(str, sorted(set(shapes))))}; give the data set mono=True "
+            "if its files have several numbers of channels"
         )
     longest = max(shape[1] for shape in shapes)
     if size is not None and size < longest:
@@ -123,6 +129,11 @@ def check_batch(batch: Any, source: str, *, index: bool = True) -> None:
         raise KeyError(
             f"`{source}` must yield `index` in its batches, got {sorted(map(str, batch))}: "
             "augspec.datasets.Indexed(dataset) adds it"
+        )
+    if isinstance(batch["index"], int):
+        raise TypeError(
+            f"`{source}` must yield batches, got a single example: put the data set into a "
+            "torch.utils.data.DataLoader"
         )
     if not isinstance(batch["index"], Tensor):
         raise TypeError(
@@ -239,7 +250,12 @@ def augmenting(frontend: nn.Module, wanted: bool) -> Iterator[None]:
 def _class_weights(label: Tensor, num_classes: int) -> Tensor:
     num_classes = as_count("num_classes", num_classes, 1)
     if label.ndim == 1:
-        label = nn.functional.one_hot(label, num_classes)
+        try:
+            label = nn.functional.one_hot(label, num_classes)
+        except RuntimeError as error:  # said by the CPU alone: a GPU is not asked for its values
+            raise ValueError(
+                f"`label` must hold numbers from 0 to num_classes - 1 = {num_classes - 1}: {error}"
+            ) from error
     elif label.shape[1:] != (num_classes,):
         raise ValueError(
             f"`label` must be (batch,) or (batch, num_classes = {num_classes}), "

@@ -188,7 +188,12 @@ def _to_data(value: Any, place: str, defaults: bool) -> Any:
         return [_to_data(own, f"{place}[{i}]", defaults) for i, own in enumerate(value)]
     if is_known(type(value)) or _wraps(value):
         return describe(value, defaults=defaults)
-    raise TypeError(f"`obj` must hold plain data, got {type(value).__name__} at {place}")
+    remedy = (
+        f"; put @augspec.config.register above class {type(value).__name__}"
+        if isinstance(value, nn.Module)
+        else ""
+    )
+    raise TypeError(f"`obj` must hold plain data, got {type(value).__name__} at {place}{remedy}")
 
 
 def _equal(value: Any, default: Any) -> bool:

@@ -27,7 +27,7 @@ from augspec.fusion import (
 from augspec.params import Params
 from augspec.random import Draw, example_keys
 from augspec.transforms.base import Batch, RandomTransform, Result, resolve_keys
-from augspec.transforms.compose import Chain
+from augspec.transforms.compose import Chain, called
 
 __all__ = ["Frontend"]
 
@@ -35,7 +35,7 @@ __all__ = ["Frontend"]
 def _as_chain(name: Literal["waveform", "specgram"], transforms: RandomTransform | None) -> Chain:
     if transforms is not None and not isinstance(transforms, RandomTransform):
         raise TypeError(
-            f"`{name}` must be a transform such as T.Chain([...]), got {type(transforms).__name__}"
+            f"`{name}` must be a transform such as T.Chain([...]), got {called(transforms)}"
         )
     if transforms is not None and transforms.kind not in (None, name):
         other = "specgram" if name == "waveform" else "waveform"

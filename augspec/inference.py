@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -74,7 +74,7 @@ def predict(
     Raises:
         ValueError: If a count is less than 1, ``activation`` is not known, ``data`` is empty, or
             the front end mixes examples and ``views`` is more than 1.
-        TypeError: If a batch is no dictionary.
+        TypeError: If an item or a batch is no dictionary.
         KeyError: If a batch has no ``waveform``.
 
     Example:
@@ -144,7 +144,12 @@ def _batches(data: Any, batch_size: int) -> Iterable[Batch]:
 
 def _collate(examples: list[dict[str, Any]]) -> Batch:
     names = ("waveform", "lengths", "index", *_SOURCES)
-    return collate([{name: row[name] for name in names if name in row} for row in examples])
+    return collate(
+        [
+            {name: row[name] for name in names if name in row} if isinstance(row, Mapping) else row
+            for row in examples
+        ]
+    )
 
 
 def _join(scores: Tensor, sources: Tensor) -> Predictions:

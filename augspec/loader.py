@@ -52,10 +52,11 @@ class DeviceLoader:
     Raises:
         TypeError: If ``frontend`` is no `augspec.Frontend`, or, while iterating, if a batch is no
             dictionary.
-        ValueError: If the data set has other classes than ``classes``, or another number of them
-            than ``num_classes``; while iterating, if ``label`` does not suit ``num_classes``, if
-            the examples of a batch have several lengths and the loader's collate does not pad, or
-            if the data sets of a ``ConcatDataset`` share an ``index``.
+        ValueError: If ``device`` is a GPU and there is none; if the data set has other classes than
+            ``classes``, or another number of them than ``num_classes``; while iterating, if
+            ``label`` does not suit ``num_classes``, if the examples of a batch have several lengths
+            and the loader's collate does not pad, or if the data sets of a ``ConcatDataset`` share
+            an ``index``.
         KeyError: While iterating, if a batch has no ``waveform``, or no ``index`` to augment by.
 
     Example:
@@ -87,6 +88,11 @@ class DeviceLoader:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.loader = loader
         self.device = torch.device(device)
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"`device` must be one that torch finds, got {str(device)!r} and no GPU: leave it "
+                "out to take what there is"
+            )
         self.frontend = frontend.to(self.device)
         self.seed = int(seed)
         self.num_classes = None if num_classes is None else as_count("num_classes", num_classes, 1)

@@ -21,7 +21,10 @@ import augspec
 from augspec import features as F
 from augspec import transforms as T
 
-parser = argparse.ArgumentParser(description="Train a classifier on augmented spectrograms.")
+parser = argparse.ArgumentParser(
+    description="Train a classifier on the notes that come with augspec. For sounds of your own "
+    "copy this file and change what stands below 'Data'."
+)
 parser.add_argument("--epochs", type=int, default=4, help="passes over the training notes")
 parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
 parser.add_argument("--out", type=Path, default=Path("out/train"), help="folder of the results")

@@ -51,7 +51,7 @@ def between(marker):
 
 
 # The first table, without its headings, those of families among them.
-TABLE = section("Ours and the peers'").partition("\n\ntorchaudio's filters")[0]
+TABLE = section("augspec and other libraries").partition("\n\ntorchaudio's filters")[0]
 ROWS = [row for row in table(TABLE) if row[0] != "augspec" and not row[0].startswith("**")]
 
 

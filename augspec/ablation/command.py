@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import logging
 import shlex
 import signal
@@ -49,10 +50,12 @@ def parse(arguments: list[str] | None = None) -> Study:
     groups["what"].add_argument(
         "--study", type=Path, help="YAML file: arms, axes and any setting below"
     )
+    options = ["--study"]
     for one in fields(Study):
         option = one.metadata.get("option", one.name)
         if option is None:
             continue
+        options.append(f"--{option.replace('_', '-')}")
         words: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS}
         words["help"] = argparse.SUPPRESS if one.metadata.get("hidden") else one.metadata["help"]
         if isinstance(one.default, bool):
@@ -60,8 +63,13 @@ def parse(arguments: list[str] | None = None) -> Study:
         else:
             words["metavar"] = option.upper()
         group = groups[one.metadata.get("group", "what")]
-        group.add_argument(f"--{option.replace('_', '-')}", **words)
-    given = vars(parser.parse_args(arguments))
+        group.add_argument(options[-1], **words)
+    known, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], options, n=1)
+        nearest = f"; nearest: {near[0]}" if near else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{nearest}")
+    given = vars(known)
     try:
         return settle(given, file=given.pop("study"))
     except (ValueError, OSError) as error:

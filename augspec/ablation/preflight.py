@@ -6,6 +6,7 @@ before the first one begins, with all others.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,11 @@ def _root(study: Study) -> Iterator[str]:
 
 
 def _notes(planned: Sequence[Planned], place: Place) -> Iterator[str]:
+    too_few: set[str] = set()
     for config in {str(data_of(one.config)): one.config for one in planned}.values():
+        data_but_fold = str({**data_of(config), "fold": None})
+        if data_but_fold in too_few:  # the other folds lack the same
+            continue
         try:
             data = open_data(config, place.root, place.table)
         except (ValueError, OSError) as error:
@@ -75,18 +80,21 @@ def _notes(planned: Sequence[Planned], place: Place) -> Iterator[str]:
         where = f" in fold {fold[0] + 1}/{fold[1]}" if fold else ""
         for part, notes in (("to train on", data.train), ("to score", data.valid)):
             if len(notes) == 0:
+                too_few.add(data_but_fold)
                 yield f"there are no notes {part}{where}: take fewer --folds, or other notes"
         if 0 < len(data.train) < config["batch_size"]:
             yield (
                 f"--batch-size {config['batch_size']} must be at most the number of training "
-                f"notes{where}, {len(data.train)}"
+                f"notes{where}, {len(data.train)}; give --batch-size {len(data.train)} or less"
             )
 
 
 def _backbones(planned: Sequence[Planned]) -> Iterator[str]:
     for name in dict.fromkeys(one.config["backbone"] for one in planned):
         if not timm.is_model(name):
-            yield f"--backbone: timm has no model {name!r}"
+            near = difflib.get_close_matches(name, timm.list_models(), n=3)
+            nearest = f"; nearest: {', '.join(near)}" if near else ""
+            yield f"--backbone: timm has no model {name!r}{nearest}"
 
 
 def _frontends(planned: Sequence[Planned]) -> Iterator[str]:

@@ -382,6 +382,8 @@ def read_file(path: Path) -> dict[str, Any]:
     """
     try:
         study = parse_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"--study: there is no file {path}") from error
     except ValueError as error:
         raise ValueError(f"--study: {path} is not YAML: {error}") from error
     known = sorted(one.name for one in fields(Study) if one.metadata["file"])

@@ -21,7 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="sounds, searched to any depth")
     parser.add_argument("--out", type=Path, required=True, help="folder of the copies")
     parser.add_argument(
-        "--conditions", default="all", help="names with commas between, such as noise,room-3"
+        "--conditions",
+        default="all",
+        help="names with commas between, such as noise,room-3: with a number that severity, "
+        "without one all five; all-3 is every condition at severity 3",
     )
     options = parser.parse_args(arguments)
     written = 0

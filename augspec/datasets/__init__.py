@@ -1,5 +1,8 @@
 """Data sets that yield dictionaries of waveform, label, index and metadata."""
 
+from typing import TYPE_CHECKING
+
+from augspec._names import no_attribute
 from augspec.datasets._download import download
 from augspec.datasets._packing import pack
 from augspec.datasets._sharding import write_shards
@@ -35,3 +38,8 @@ __all__ = [
     "split_by_group",
     "write_shards",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows the names, and finds what is misspelt
+
+    def __getattr__(name: str) -> object:
+        raise no_attribute(__name__, name, __all__)

@@ -74,7 +74,8 @@ def _read(path: Path, label: str | None) -> list[Event]:
         return _raven(rows, path, there[0] if label is None else label)
     raise ValueError(
         f"{path} must have the columns of DESED ({', '.join(_DESED)}) or of Raven "
-        f"({', '.join(_RAVEN)}), got {', '.join(rows.columns)}"
+        f"({', '.join(_RAVEN)}), got {', '.join(rows.columns)}; of another table give "
+        "augspec.datasets.Events a list of tuples (file, onset, offset, label)"
     )
 
 

@@ -84,7 +84,7 @@ def _own_folder(root: Path, file: Path) -> str:
     if file.parent == root:
         raise ValueError(
             f"{file} lies in `root` itself and has no folder to name its label; move it into one "
-            "or use another `label_from`"
+            "or use another `label_from`, such as `lambda path: 'all'` for files without labels"
         )
     return file.parent.name
 

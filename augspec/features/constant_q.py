@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from augspec._chunks import in_chunks
 from augspec._constants import constant
 from augspec._door import enter
+from augspec.features.protocol import show_settings
 from augspec.functional.checks import (
     check_count,
     check_positive,
@@ -163,8 +164,7 @@ class CQT(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the settings under the names that the constructor has."""
-        names = ("sample_rate", "hop_length", "f_min", "n_bins", "bins_per_octave", "filter_scale")
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in (*names, "power", "window"))
+        return show_settings(self)
 
     def _plan(self) -> list[tuple[int, int, int]]:
         """Say for each octave, the highest first, its bins and how often the rate is halved."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from augspec._door import enter
+from augspec.features.protocol import show_settings
 from augspec.functional.checks import as_whole, check_count, check_specgram
 from augspec.functional.delta import delta
 
@@ -109,4 +110,4 @@ class Delta(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the settings under the names that the constructor has."""
-        return f"width={self.width}, order={self.order}, mode={self.mode!r}"
+        return show_settings(self)

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from torch import Tensor, nn
 
 from augspec._door import enter
+from augspec.features.protocol import show_settings
 from augspec.functional.checks import as_whole, check_count, check_finite, check_specgram
 
 _MOST = 4_096  # bins or frames: more is a slip
@@ -100,7 +101,7 @@ class ToMultiple(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the settings under the names that the constructor has."""
-        return f"multiple={self.multiple}, how={self.how!r}, value={self.value}"
+        return show_settings(self)
 
 
 def _up(length: int, multiple: int) -> int:

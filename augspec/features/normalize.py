@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from augspec._constants import constant, tensor_of
 from augspec._door import enter
+from augspec.features.protocol import show_settings
 from augspec.functional.checks import (
     check_count,
     check_flag,
@@ -54,6 +55,10 @@ class AmplitudeToDB(nn.Module):
             raise ValueError(f"`stype` must be 'power' or 'magnitude', got {stype!r}")
         self.stype = stype
         self.ref, self.top_db = check_decibel(ref, top_db)
+
+    def extra_repr(self) -> str:
+        """Show the settings under the names that the constructor has."""
+        return show_settings(self)
 
     @classmethod
     def example(cls) -> Self:
@@ -154,6 +159,10 @@ class Normalize(nn.Module):
                 )
             if not all(value > 0.0 for value in self.std):
                 raise ValueError(f"`std` must be positive, got {std}")
+
+    def extra_repr(self) -> str:
+        """Show the settings under the names that the constructor has."""
+        return show_settings(self)
 
     @classmethod
     def example(cls) -> Self:

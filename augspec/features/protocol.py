@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["HasFrameLengths"]
+__all__ = ["HasFrameLengths", "show_settings"]
+
+
+def show_settings(feature: nn.Module) -> str:
+    """Show the settings under the names that the constructor has, for ``extra_repr``."""
+    names = [*inspect.signature(type(feature)).parameters]
+    settings = {name: getattr(feature, name) for name in names if hasattr(feature, name)}
+    return ", ".join(
+        f"{name}={value!r}" for name, value in settings.items() if not isinstance(value, Tensor)
+    )
 
 
 @runtime_checkable

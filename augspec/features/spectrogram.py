@@ -12,6 +12,7 @@ from augspec._chunks import in_chunks
 from augspec._constants import constant
 from augspec._door import enter
 from augspec.features.frames import FrameSource, Framing, PlainFrames
+from augspec.features.protocol import show_settings
 from augspec.functional.checks import (
     LONGEST_FRAME,
     check_count,
@@ -216,6 +217,10 @@ class MagnitudeFeature(nn.Module, ABC):
             ``(batch, channel, time)`` to ``(batch, channel, frame, n_fft)``.
         """
         return self.framing.cut(waveform, lengths)
+
+    def extra_repr(self) -> str:
+        """Show the settings under the names that the constructor has."""
+        return show_settings(self)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Count the frames of examples of ``lengths`` samples, ``(batch,)`` in and out."""

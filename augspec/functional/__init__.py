@@ -1,7 +1,10 @@
 """Deterministic batched kernels: no state, no randomness."""
 
+from typing import TYPE_CHECKING
+
 # Each module's `__all__` says what is public, so that a new kernel is named in its module alone.
 from augspec._door import as_entrance
+from augspec._names import no_attribute
 from augspec.functional import families
 from augspec.functional.ambisonics import *
 from augspec.functional.channels import *
@@ -37,3 +40,8 @@ __all__ = [name for _, names in families.members() for name in names]
 # Called from outside, each is a door of its own; kernels call one another in their own modules.
 for _name in __all__:
     globals()[_name] = as_entrance(globals()[_name])
+
+if not TYPE_CHECKING:  # a type checker knows the names, and finds what is misspelt
+
+    def __getattr__(name: str) -> object:
+        raise no_attribute(__name__, name, __all__)

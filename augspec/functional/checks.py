@@ -103,7 +103,8 @@ def compute_dtype(tensor: Tensor) -> torch.dtype:
 
 def _check_float(name: str, tensor: Tensor) -> None:
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"`{name}` must be a torch.Tensor, got {type(tensor).__name__}")
+        how = "; use torch.from_numpy" if type(tensor).__name__ == "ndarray" else ""
+        raise TypeError(f"`{name}` must be a torch.Tensor, got {type(tensor).__name__}{how}")
     if tensor.dtype not in _FLOATS:
         raise TypeError(
             f"`{name}` must be float32, float64, float16 or bfloat16, "

@@ -19,7 +19,7 @@ from torch.nn import functional as nnf
 
 from augspec import native
 from augspec._chunks import in_chunks
-from augspec._compile import compiled, floor_divide, is_launched, launches_cost
+from augspec._compile import compiled, floor_divide, is_launched, launches_cost, runs_triton
 from augspec._constants import constant, count_up, where_else
 from augspec._torch import GRADIENT_COMPILES, graph_break
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype, output_size
@@ -173,6 +173,9 @@ def _resample(
             native.threads(), out=out,
         )  # fmt: skip
         return out.to(waveform.dtype)
+    if rows.dtype == torch.float32 and runs_triton(rows):
+        made: Tensor = torch.ops.augspec.resample_rows(rows, step, ends, size, float(max_ratio))
+        return made.reshape(batch, channel, size).to(waveform.dtype)
     if lengths is not None:
         inside = torch.arange(time, device=rows.device) < ends[:, None]
         rows = where_else(inside, rows, 0.0)
@@ -192,12 +195,37 @@ def fixed_point(ratio: Tensor) -> Tensor:
     return (ratio * ONE).to(torch.int64)
 
 
-def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_ratio: float) -> Tensor:
-    blocks = -(-size // _BLOCK)
-    half = TAPS / 2 * max(1.0, max_ratio)  # of the second filter, in input samples
+# An operation of torch: a graph takes it as it is, and fake tensors know its shape.
+@torch.library.custom_op(
+    "augspec::resample_rows",
+    mutates_args=(),
+    device_types="cuda",
+    schema="(Tensor rows, Tensor step, Tensor ends, SymInt size, float max_ratio) -> Tensor",
+)
+def _by_triton(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_ratio: float) -> Tensor:
+    from augspec.functional.resample_triton import Filters, resample_rows  # not everywhere
+
+    table = constant(_delay_table, dtype=rows.dtype, device=rows.device)
+    filters = Filters(table, *_needed(max_ratio), _BLOCK, TAPS, BETA, ORDERS)
+    return resample_rows(rows, step, ends, size, max_ratio, filters)
+
+
+@_by_triton.register_fake
+def _(rows: Tensor, _step: Tensor, _ends: Tensor, size: int, _max_ratio: float) -> Tensor:
+    return rows.new_empty(len(rows), size)
+
+
+def _needed(max_ratio: float) -> tuple[int, int]:
+    """Count the input samples that a block needs: those before it, and all of them."""
+    half = TAPS / 2 * max(1.0, max_ratio)  # of the second filter
     reach = math.ceil(half) - 1
     width = reach + math.ceil((_BLOCK - 1) * max_ratio + half)
-    width += -width % 16  # whole vectors
+    return reach, width + -width % 16  # whole vectors
+
+
+def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_ratio: float) -> Tensor:
+    blocks = -(-size // _BLOCK)
+    reach, width = _needed(max_ratio)
     left = reach + _DELAY_TAPS // 2 - 1
     right = width + _DELAY_TAPS - 1
 

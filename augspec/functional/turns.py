@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._torch import has_triton
+from augspec._compile import runs_triton
 
 __all__ = ["accumulate_turns"]
 
@@ -18,7 +18,7 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     ``origin`` is negative, ``turns[k + 1, s] = gain[k, s]``.
 
     On an NVIDIA or AMD GPU one Triton kernel goes from frame to frame: one launch, and each value
-    is read once. Elsewhere, and for a gradient, `_by_doubling` does it.
+    is read once. Elsewhere, for a gradient and under ``torch.func``, `_by_doubling` does it.
 
     Args:
         gain: What each slot gains in each frame.
@@ -27,8 +27,7 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     Shape:
         ``gain`` and ``origin``: (example, frame, slot); the output is (example, frame + 1, slot).
     """
-    wants_gradient = torch.is_grad_enabled() and gain.requires_grad
-    if gain.device.type == "cuda" and has_triton() and not wants_gradient:
+    if runs_triton(gain):
         turns: Tensor = torch.ops.augspec.accumulate_turns(gain, origin)
         return turns
     return _by_doubling(gain, origin)

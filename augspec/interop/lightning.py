@@ -36,7 +36,8 @@ class FrontendMixin:
         num_classes: If given, ``label`` comes out as ``(batch, num_classes)`` float32.
 
     Raises:
-        TypeError: While training, if a batch is no dictionary.
+        TypeError: If a class names Lightning's class before this one; while training, if a batch is
+            no dictionary.
         KeyError: While training, if a batch has no ``waveform`` or ``index``.
         ValueError: While training, if the ``classes`` of the data sets of training and validation
             differ, or their number is not ``num_classes``.
@@ -55,6 +56,17 @@ class FrontendMixin:
     # Lightning's own classes have it.
     trainer: Any
     _visits: _EpochVisits | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        before = cls.__mro__[: cls.__mro__.index(FrontendMixin)]
+        for base in before:
+            if "on_after_batch_transfer" in vars(base) and not issubclass(base, FrontendMixin):
+                raise TypeError(
+                    f"{cls.__name__} must name FrontendMixin first among its bases, got "
+                    f"{', '.join(one.__name__ for one in cls.__bases__)}: Lightning's own methods "
+                    "would be called in its place"
+                )
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Count the examples of a training batch, while their ``index`` is on the CPU."""

@@ -68,8 +68,11 @@ def run_check(
 
     Raises:
         AssertionError: If the check fails; the message says what broke.
+        TypeError: If ``transform`` is a class, or no module.
         ValueError: If there is no check of that name, or ``batch`` has less than four examples.
     """
+    if not isinstance(transform, nn.Module):
+        raise TypeError(f"`transform` must be an object such as T.Gain(), got {transform!r}")
     if name not in CHECKS:
         raise ValueError(f"`name` must be one of {list(CHECKS)}, got {name!r}")
     case = make_case(transform, batch, device)
@@ -99,6 +102,7 @@ def check_transform(
 
     Raises:
         AssertionError: If a check fails; the message names the check and says what broke.
+        TypeError: If ``transform`` is a class, or no module.
         ValueError: If ``batch`` has less than four examples.
 
     Example:

@@ -117,7 +117,10 @@ class LeafTransform(RandomTransform, Declared, ABC):
         cls._mixes_in = "mix" in cls.drawn and "mix" not in taken
         lost = cls.drawn.keys() - {*taken, "mix"}
         if lost:
-            raise TypeError(f"the kernel of {cls.__name__} must take {', '.join(sorted(lost))}")
+            raise TypeError(
+                f"the kernel of {cls.__name__} must take {', '.join(sorted(lost))}, as declared; "
+                f"it takes {', '.join(taken)}"
+            )
         cls._transform = cls._run_kernel  # type: ignore[method-assign]
 
     @classmethod
@@ -255,6 +258,10 @@ class LeafTransform(RandomTransform, Declared, ABC):
             return targets
         time = self._time_for_frames(batch)
         frames = targets["frames"]
+        if frames.ndim != 3:
+            raise ValueError(
+                f"`frames` must be (batch, classes, frame), got shape {tuple(frames.shape)}"
+            )
         moved = {**targets, "frames": self._move_frames(frames, time, params, batch.lengths)}
         if has_weak_label(targets):
             heard = self._move_frames(in_parts(frames), time, params, batch.lengths)

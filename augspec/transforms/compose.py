@@ -40,21 +40,39 @@ def names_in_order(transforms: Iterable[nn.Module]) -> list[str]:
     return names
 
 
-def _explain_p(init: Callable[..., None]) -> Callable[..., None]:
-    """Say to who passes ``p`` how a choice is made: a composite has none of its own."""
-    if "p" in inspect.signature(init).parameters:
-        return init
+def _explain(init: Callable[..., None]) -> Callable[..., None]:
+    """Say what to write in place of a ``p`` that it has not, or of transforms without a list."""
+    takes_p = "p" in inspect.signature(init).parameters
 
     @wraps(init)
     def checked(self: Any, *args: Any, **kwargs: Any) -> None:
-        if "p" in kwargs:
+        if "p" in kwargs and not takes_p:
             raise TypeError(
                 f"{type(self).__name__} takes no `p`: each transform inside has its own; to apply "
                 "all or nothing, T.OneOf([..., T.Chain()], weights=[p, 1 - p])"
             )
+        if len(args) > 1 and all(isinstance(given, RandomTransform) for given in args):
+            raise TypeError(
+                f"{type(self).__name__} takes one list of transforms, got {len(args)} transforms: "
+                f"T.{type(self).__name__}([...])"
+            )
         init(self, *args, **kwargs)
 
     return checked
+
+
+def called(value: object) -> str:
+    """Name what was given in place of a transform."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _remedy(value: object) -> str:
+    """Say how what was given in place of a transform becomes one."""
+    if isinstance(value, type):
+        return f"; give an object of it, {value.__name__}(...)"
+    if isinstance(value, list | tuple):
+        return "; put what belongs together into T.Chain([...])"
+    return "; derive from T.WaveformTransform, or wrap a transform of a peer with augspec.interop"
 
 
 class Composite(RandomTransform, ABC):
@@ -71,7 +89,7 @@ class Composite(RandomTransform, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
-            cls.__init__ = _explain_p(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = _explain(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, transforms: Iterable[RandomTransform]) -> None:
         super().__init__()
@@ -84,8 +102,8 @@ class Composite(RandomTransform, ABC):
         for place, transform in enumerate(transforms):
             if not isinstance(transform, RandomTransform):
                 raise TypeError(
-                    f"`transforms` must hold augspec transforms, got {type(transform).__name__} at "
-                    f"place {place}"
+                    f"`transforms` must hold augspec transforms, got {called(transform)} at "
+                    f"place {place}{_remedy(transform)}"
                 )
         self.kind = one_kind(type(self).__name__, transforms)
         self.transforms = nn.ModuleList(transforms)

@@ -374,7 +374,8 @@ def _make_init(fields: dict[str, Field]) -> Callable[..., None]:
         try:
             given = signature.bind(self, *args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{type(self).__name__}: {error}") from None
+            takes = ", ".join(field.name for field in arguments)
+            raise TypeError(f"{type(self).__name__}: {error}; it takes {takes}") from None
         given.apply_defaults()
         nn.Module.__init__(self)
         for field in arguments:

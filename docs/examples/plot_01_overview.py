@@ -2,8 +2,8 @@
 From waveforms to augmented spectrograms
 ========================================
 
-One front end draws for every example anew: tempo, pitch, the place of a crop, a gain, and a mask.
-The titles are the drawn parameters, which are data: they can be saved and replayed.
+For every example the front end draws a new tempo, pitch, place of a crop, gain and mask. The titles
+show the drawn parameters. They are data and can be saved and replayed.
 """
 
 from showing import note
@@ -29,7 +29,7 @@ guitar = note("guitar", pitch=57)
 plot.compare(guitar, frontend, n=3)
 
 # %%
-# What is computed where: tempo, pitch, crop and gain are folded into the features
+# The plan of the front end: tempo, pitch, crop and gain are computed inside the features
 # (:doc:`/fusion`).
 
 print(frontend.plan(guitar[None]))

@@ -2,8 +2,8 @@
 Distortion
 ==========
 
-What cheap microphones, converters and codecs do. All of these add partials that were not there:
-for a network that tells timbres apart, begin with little and with ``p`` below one half.
+Distortion as by cheap microphones, converters and codecs. All of these add new partials. If the
+network has to recognise timbre, start with a weak setting and with ``p`` below one half.
 """
 
 from showing import note, show
@@ -15,79 +15,79 @@ flute = note("flute", pitch=67)
 # %%
 # Clip
 # ----
-# :class:`~augspec.transforms.Clip`: samples beyond a threshold are cut. With ``relative=True`` -6
-# dB is heard, -12 dB is rough.
+# :class:`~augspec.transforms.Clip`: samples beyond a threshold are clipped. With ``relative=True``,
+# -6 dB can be heard and -12 dB sounds rough.
 
 show(flute, T.Clip((-18.0, -3.0), relative=True))
 
 # %%
 # ClippingDistortion
 # ------------------
-# :class:`~augspec.transforms.ClippingDistortion`: a share of the samples is clipped, whatever the
-# level. Up to 10 percent is mild, 40 is an overdriven input.
+# :class:`~augspec.transforms.ClippingDistortion`: a percentage of the samples is clipped, at any
+# level. Up to 10 percent is mild, 40 sounds like an overdriven input.
 
 show(flute, T.ClippingDistortion((10.0, 40.0)))
 
 # %%
 # TanhDistortion
 # --------------
-# :class:`~augspec.transforms.TanhDistortion`: soft saturation, odd harmonics, the same RMS. Up to
-# 0.3 is warmth, from 0.6 a fuzz.
+# :class:`~augspec.transforms.TanhDistortion`: soft saturation, which adds odd harmonics and keeps
+# the RMS. Up to 0.3 is a light, from 0.6 a heavy distortion.
 
 show(flute, T.TanhDistortion((0.1, 0.8)))
 
 # %%
 # BitCrush
 # --------
-# :class:`~augspec.transforms.BitCrush`: 8 bits hiss behind quiet sounds, 5 bits rattle; 16 cannot
-# be heard.
+# :class:`~augspec.transforms.BitCrush`: with 8 bits quiet sounds get a hiss, with 5 bits a rattle;
+# 16 bits cannot be heard.
 
 show(flute, T.BitCrush((4, 8)))
 
 # %%
 # MuLaw
 # -----
-# :class:`~augspec.transforms.MuLaw`: 256 values are telephony; fewer are rougher.
+# :class:`~augspec.transforms.MuLaw`: 256 values are those of telephony; fewer sound rougher.
 
 show(flute, T.MuLaw((16, 256)))
 
 # %%
 # ALaw
 # ----
-# :class:`~augspec.transforms.ALaw`: the codec of telephony outside North America and Japan. It
-# hisses a little, more beside quiet sounds than mu-law with 256 values.
+# :class:`~augspec.transforms.ALaw`: the codec of telephony outside North America and Japan. It adds
+# a little hiss, more to quiet sounds than mu-law with 256 values.
 
 show(flute, T.ALaw())
 
 # %%
 # Telephone
 # ---------
-# :class:`~augspec.transforms.Telephone`: the band of a line, 8 kHz, and 8 bits of mu-law or A-law.
-# Train with it where recordings of calls are heard; half of the examples is usual.
+# :class:`~augspec.transforms.Telephone`: the frequency band of a telephone line, 8 kHz, and 8 bits
+# of mu-law or A-law. Use it if the network will hear calls; half of the examples is usual.
 
 show(flute, T.Telephone())
 
 # %%
 # PacketLoss
 # ----------
-# :class:`~augspec.transforms.PacketLoss`: gaps of 20 ms and more, as in a bad call over a network.
-# Up to a tenth is usual; with ``concealment="repeat"`` the gaps are filled as decoders fill them.
+# :class:`~augspec.transforms.PacketLoss`: gaps of 20 ms and more, as in a bad internet call. A loss
+# of up to a tenth is usual. ``concealment="repeat"`` fills the gaps as decoders do.
 
 show(flute, T.PacketLoss((0.05, 0.3), (1.0, 4.0)))
 
 # %%
 # Aliasing
 # --------
-# :class:`~augspec.transforms.Aliasing`: a lower sample rate without its filter: mirrored partials
-# at frequencies that fit no harmony. Rates near the sample rate fold little.
+# :class:`~augspec.transforms.Aliasing`: a lower sample rate without a filter, which mirrors
+# partials to inharmonic frequencies. New rates near the sample rate have little effect.
 
 show(flute, T.Aliasing((3000.0, 12_000.0), sample_rate=16_000))
 
 # %%
 # Codec
 # -----
-# :class:`~augspec.transforms.Codec`: real encoders, one file at a time **on the CPU**, the
-# dearest of all transforms. Levels up to 0.8 are what files on the web have; above 0.9 sounds are
-# as in an old telephone. For large data encode a part of it beforehand.
+# :class:`~augspec.transforms.Codec`: real encoders, one example at a time **on the CPU**. It is the
+# slowest of all transforms. Files on the web have levels up to 0.8; above 0.9 it sounds like an old
+# telephone. For large data, encode a part of it beforehand.
 
 show(flute, T.Codec(16_000, ("mp3", "vorbis"), (0.5, 0.95)))

@@ -2,10 +2,10 @@
 Pitch, tempo and formants
 =========================
 
-A phase vocoder that locks phases and keeps attacks, for every example its own ratio, in one
-batched operation. Before a magnitude feature no vocoder runs at all: the front end folds stretch,
-pitch and speed into the spectrogram (:doc:`/fusion`), at a fraction of the costs below; what that
-is, and how both compare with others, stands in :doc:`/benchmarks`.
+A phase vocoder with phase locking, which keeps attacks. Each example has its own ratio, in one
+batched operation. In a front end with a magnitude feature no vocoder runs: stretch, pitch and speed
+are computed inside the spectrogram (:doc:`/fusion`), at a fraction of the costs below.
+:doc:`/benchmarks` compares both with other libraries.
 """
 
 from showing import note, show
@@ -26,8 +26,8 @@ show(keys, T.TimeStretch((0.8, 1.25)))
 # %%
 # PitchShift
 # ----------
-# :class:`~augspec.transforms.PitchShift`: formants move along, so that beyond 2 semitones a voice
-# or an instrument sounds smaller or larger. The ablation recipe has one semitone.
+# :class:`~augspec.transforms.PitchShift`: formants are shifted, too, so that beyond 2 semitones a
+# voice or an instrument sounds smaller or larger. The ablation recipe uses one semitone.
 
 show(voice, T.PitchShift((-4.0, 4.0)))
 
@@ -40,46 +40,47 @@ show(voice, T.PitchShift((-4.0, 4.0), preserve_formants=True))
 # %%
 # PitchAndTempo
 # -------------
-# :class:`~augspec.transforms.PitchAndTempo`: both with one vocoder, at the price of one.
+# :class:`~augspec.transforms.PitchAndTempo`: pitch shift and time stretch in one vocoder, at the
+# cost of one.
 
 show(keys, T.PitchAndTempo((-3.0, 3.0), (0.8, 1.25)))
 
 # %%
 # Speed
 # -----
-# :class:`~augspec.transforms.Speed`: a record played faster: pitch and tempo together, by
-# resampling alone, free of artefacts and cheap. 0.9 to 1.1 is the classic of speech recognition.
+# :class:`~augspec.transforms.Speed`: pitch and tempo change together, as when a record is played
+# faster. It only resamples, so it is cheap and has no artefacts. 0.9 to 1.1 is usual in speech
+# recognition.
 
 show(keys, T.Speed((0.85, 1.15)))
 
 # %%
 # FormantShift
 # ------------
-# :class:`~augspec.transforms.FormantShift`: another body at the same pitch. 2 semitones are
-# another speaker, 4 another age.
+# :class:`~augspec.transforms.FormantShift`: the resonances move and the pitch stays. 2 semitones
+# sound like another speaker, 4 like another age.
 
 show(voice, T.FormantShift((-4.0, 4.0)))
 
 # %%
 # VTLP
 # ----
-# :class:`~augspec.transforms.VTLP`: perturbed vocal tract length with the range of its paper, 0.9
-# to 1.1.
+# :class:`~augspec.transforms.VTLP`: vocal tract length perturbation. Its paper uses 0.9 to 1.1.
 
 show(voice, T.VTLP((0.85, 1.15)))
 
 # %%
 # WowFlutter
 # ----------
-# :class:`~augspec.transforms.WowFlutter`: a tape or a record whose speed swings, slowly and fast.
-# Strong here, to be heard; 0.1 to 1 % is what machines do.
+# :class:`~augspec.transforms.WowFlutter`: the speed of a tape or a record swings, slowly and fast.
+# It is strong here, so that it can be heard; real machines have 0.1 to 1 %.
 
 show(keys, T.WowFlutter(wow=(0.01, 0.02), flutter=(0.002, 0.005), sample_rate=16_000))
 
 # %%
 # TempoCurve
 # ----------
-# :class:`~augspec.transforms.TempoCurve`: a tempo that rises and falls within the example, as a
-# player's does; the pitch stays. Labels of frames follow the curve.
+# :class:`~augspec.transforms.TempoCurve`: the tempo rises and falls within the example, as a
+# musician's does, and the pitch stays. Frame labels follow the curve.
 
 show(keys, T.TempoCurve((0.7, 1.4), points=3))

@@ -2,9 +2,9 @@
 Channels
 ========
 
-Transforms draw once for all channels of an example, unless ``per_channel=True``; these are about
-the channels themselves. The example has a bass on the left and a flute on the right, each heard a
-little on the other side.
+Most transforms draw once for all channels of an example, unless ``per_channel=True``. The
+transforms on this page change the channels themselves. The example has a bass on the left and a
+flute on the right, each with a little sound on the other side.
 """
 
 import torch
@@ -26,8 +26,8 @@ def versions(transform):
 # %%
 # ChannelShuffle
 # --------------
-# :class:`~augspec.transforms.ChannelShuffle`: for left and right, ``p=0.5``, where sides mean
-# nothing.
+# :class:`~augspec.transforms.ChannelShuffle`: swaps left and right; use ``p=0.5`` if the sides do
+# not matter.
 
 shuffle = T.ChannelShuffle()
 show_sounds(versions(shuffle), shuffle)
@@ -35,8 +35,8 @@ show_sounds(versions(shuffle), shuffle)
 # %%
 # ChannelDrop
 # -----------
-# :class:`~augspec.transforms.ChannelDrop`: a broken cable, and a regulariser for microphone
-# arrays.
+# :class:`~augspec.transforms.ChannelDrop`: a channel is silent, as with a broken cable; a
+# regulariser for microphone arrays.
 
 drop = T.ChannelDrop()
 show_sounds(versions(drop), drop)
@@ -44,7 +44,7 @@ show_sounds(versions(drop), drop)
 # %%
 # StereoWidth
 # -----------
-# :class:`~augspec.transforms.StereoWidth`: 0 is mono, 1 leaves it, up to 2 is wider.
+# :class:`~augspec.transforms.StereoWidth`: 0 is mono, 1 changes nothing, up to 2 is wider.
 
 width = T.StereoWidth((0.0, 2.0))
 show_sounds(versions(width), width)
@@ -52,7 +52,7 @@ show_sounds(versions(width), width)
 # %%
 # ToMono
 # ------
-# :class:`~augspec.transforms.ToMono`: the mean of the channels, in ``eval()`` too.
+# :class:`~augspec.transforms.ToMono`: the mean of the channels, also in ``eval()``.
 
 mono = T.ToMono()
 show_sounds({"original": stereo, "mono": mono(stereo[None])[0]}, mono)
@@ -60,9 +60,9 @@ show_sounds({"original": stereo, "mono": mono(stereo[None])[0]}, mono)
 # %%
 # AmbisonicsRotation
 # ------------------
-# :class:`~augspec.transforms.AmbisonicsRotation`: a sound field of four channels, turned together
-# with the directions of its sources. The bass comes from the left and the flute from the right;
-# two cardioid microphones, left and right, make it a stereo sound.
+# :class:`~augspec.transforms.AmbisonicsRotation`: rotates a sound field of four channels and the
+# directions of its sources. The bass comes from the left and the flute from the right. For
+# listening, two cardioid microphones turn it into stereo.
 
 
 def from_side(sound, y):

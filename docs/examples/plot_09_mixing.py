@@ -2,9 +2,8 @@
 Mixing
 ======
 
-Two examples of a batch become one, and so do their labels: ``targets``, which a
-:class:`augspec.DeviceLoader` calls by itself, makes them soft. The batch here is a bass and a
-mallet.
+Two examples of a batch are mixed, and so are their labels: ``targets`` makes soft labels, and
+:class:`augspec.DeviceLoader` calls it. The batch here is a bass and a mallet.
 """
 
 import torch
@@ -30,8 +29,8 @@ def mixtures(transform):
 # %%
 # Mixup
 # -----
-# :class:`~augspec.transforms.Mixup`: weighted sums. ``alpha`` of 0.2 to 0.4 keeps most mixtures
-# nearly pure; 1 is uniform.
+# :class:`~augspec.transforms.Mixup`: weighted sums. With ``alpha`` of 0.2 to 0.4 most results are
+# nearly one of the two examples; with 1 the weight is uniform.
 
 mixup = T.Mixup(alpha=1.0)
 show_sounds(mixtures(mixup), mixup)
@@ -39,8 +38,8 @@ show_sounds(mixtures(mixup), mixup)
 # %%
 # CutMix
 # ------
-# :class:`~augspec.transforms.CutMix`: a segment is another's. For classes that any part of an
-# example shows.
+# :class:`~augspec.transforms.CutMix`: a segment is taken from another example. Use it if any part
+# of an example shows its class.
 
 cutmix = T.CutMix(alpha=1.0)
 show_sounds(mixtures(cutmix), cutmix)
@@ -48,8 +47,9 @@ show_sounds(mixtures(cutmix), cutmix)
 # %%
 # MixBackground
 # -------------
-# :class:`~augspec.transforms.MixBackground`: the batch as a bank of noise: no files, and the
-# label stays, or gets soft with ``labels="soft"``. Below 5 dB the background competes.
+# :class:`~augspec.transforms.MixBackground`: other examples of the batch are the background noise;
+# it needs no files. The label stays, or is mixed with ``labels="soft"``. Below 5 dB the background
+# is about as loud as the example.
 
 background = T.MixBackground((3.0, 15.0), labels="soft")
 show_sounds(mixtures(background), background)

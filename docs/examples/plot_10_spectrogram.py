@@ -2,9 +2,9 @@
 Spectrograms
 ============
 
-Masks and warps behind the features: cheap, since a spectrogram is small. They have no sound of
-their own. Widths are in frames (here 16 ms) and bins (here 80 mel bands). Masked cells get the
-example's mean: in dB, 0 would be loud.
+Masks and warps on the features. They are cheap, since a spectrogram is small, and there is nothing
+to listen to. Widths are in frames (here 16 ms) and bins (here 80 mel bands). Masked cells get the
+mean of the example, because 0 would be loud in dB.
 """
 
 from showing import Page, about, note, show
@@ -34,8 +34,8 @@ show(reed, T.FrequencyMask(16))
 # %%
 # SpecAugment
 # -----------
-# :class:`~augspec.transforms.SpecAugment`: the paper's policies, made for speech of many seconds:
-# on short clips give narrower masks than ``"LD"`` has.
+# :class:`~augspec.transforms.SpecAugment`: the policies of the paper, which are made for speech of
+# many seconds. On short clips use narrower masks than those of ``"LD"``.
 
 show(reed, T.SpecAugment("LB", max_warp=10, max_time_width=20))
 
@@ -49,55 +49,55 @@ show(reed, T.Cutout(24, 24, n_masks=3))
 # %%
 # TimeWarp
 # --------
-# :class:`~augspec.transforms.TimeWarp`: one moment is moved, the rest gives way.
+# :class:`~augspec.transforms.TimeWarp`: one moment is moved; the parts before and after it are
+# stretched or compressed.
 
 show(reed, T.TimeWarp(20))
 
 # %%
 # RandomResizeCrop
 # ----------------
-# :class:`~augspec.transforms.RandomResizeCrop`: a part is made to fill the image: tempo, pitch
-# and place at once, for self-supervised learning above all.
+# :class:`~augspec.transforms.RandomResizeCrop`: a part is resized to the whole spectrogram, which
+# changes tempo, pitch and place at once. It is used mostly in self-supervised learning.
 
 show(reed, T.RandomResizeCrop((0.6, 1.5), (0.6, 1.5)))
 
 # %%
 # FrequencyShift
 # --------------
-# :class:`~augspec.transforms.FrequencyShift`: a cheap change of pitch, true only on a logarithmic
-# scale such as that of :class:`~augspec.features.CQT`.
+# :class:`~augspec.transforms.FrequencyShift`: a cheap change of pitch. It is right only on a
+# logarithmic scale such as that of :class:`~augspec.features.CQT`.
 
 show(reed, T.FrequencyShift(6))
 
 # %%
 # FilterAugment
 # -------------
-# :class:`~augspec.transforms.FilterAugment`: an equaliser drawn onto the spectrogram, which costs
-# a tenth or less of one on the waveform.
+# :class:`~augspec.transforms.FilterAugment`: an equaliser on the spectrogram. It costs a tenth or
+# less of one on the waveform.
 
 show(reed, T.FilterAugment((-12.0, 12.0)))
 
 # %%
 # LinearFade
 # ----------
-# :class:`~augspec.transforms.LinearFade`: the level goes in a line, as if the source moved.
+# :class:`~augspec.transforms.LinearFade`: the level changes linearly, as if the source moved.
 
 show(reed, T.LinearFade((-20.0, 0.0), (-20.0, 0.0)))
 
 # %%
 # FreqMixStyle
 # ------------
-# :class:`~augspec.transforms.FreqMixStyle`: each bin takes a mean and a deviation between its own
-# and those of another example, so that a network cannot learn the recording device by heart. Here
-# with a bass.
+# :class:`~augspec.transforms.FreqMixStyle`: the mean and standard deviation of each bin are mixed
+# with those of another example, here a bass. So the network cannot rely on the recording device.
 
 show(reed, T.FreqMixStyle(alpha=1.0))
 
 # %%
 # MelRange
 # --------
-# :class:`~augspec.transforms.MelRange`: the mel filters of each example lie between frequencies of
-# its own. It stands among the transforms of the waveform, and the feature computes it.
+# :class:`~augspec.transforms.MelRange`: each example has its own lowest and highest frequency of
+# the mel filters. Put it among the waveform transforms; the feature computes it.
 
 mel = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=80)
 frontend = augspec.Frontend(T.MelRange((0.0, 500.0), (5000.0, 8000.0)), mel)

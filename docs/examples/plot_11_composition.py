@@ -2,8 +2,8 @@
 Composition
 ===========
 
-Transforms of transforms: each example takes its own way. What they cost depends on what is in
-them (:doc:`/composition`); the costs here are those of small ones.
+Transforms that are made of others. Choices are made for each example. The cost depends on the
+transforms inside (:doc:`/composition`); the costs here are those of small examples.
 """
 
 from showing import note, show
@@ -23,14 +23,15 @@ show(strings, T.Chain([pitch, gain, noise]))
 # %%
 # Repeat
 # ------
-# :class:`~augspec.transforms.Repeat`: the same several times, with draws of its own: two gaps.
+# :class:`~augspec.transforms.Repeat`: the same transform several times, each with its own draws:
+# here two gaps.
 
 show(strings, T.Repeat(T.Mute((0.05, 0.15)), 2))
 
 # %%
 # OneOf
 # -----
-# :class:`~augspec.transforms.OneOf`: one of them, by weights; ``T.Chain()`` is the option to do
+# :class:`~augspec.transforms.OneOf`: one of several, by weights; the option ``T.Chain()`` does
 # nothing.
 
 show(strings, T.OneOf([gain, pitch, noise]), n=3)
@@ -38,22 +39,22 @@ show(strings, T.OneOf([gain, pitch, noise]), n=3)
 # %%
 # SomeOf
 # ------
-# :class:`~augspec.transforms.SomeOf`: a number of them, in their order.
+# :class:`~augspec.transforms.SomeOf`: some of several, in their order.
 
 show(strings, T.SomeOf([gain, pitch, noise], k=(1, 2)), n=3)
 
 # %%
 # RandomOrder
 # -----------
-# :class:`~augspec.transforms.RandomOrder`: all, in any order: it matters where they do not
-# commute, such as noise before a filter or behind it.
+# :class:`~augspec.transforms.RandomOrder`: all, in random order. This matters if the order changes
+# the result, such as noise before or after a filter.
 
 show(strings, T.RandomOrder([noise, T.LowPass((500.0, 2000.0), sample_rate=16_000)]))
 
 # %%
 # RandAugment
 # -----------
-# :class:`~augspec.transforms.RandAugment`: ``n`` of them at a magnitude: two numbers to tune
+# :class:`~augspec.transforms.RandAugment`: ``n`` of several at a magnitude. You tune two numbers
 # instead of all ranges.
 
 show(strings, T.RandAugment([gain, pitch, noise, T.TimeStretch()], n=2, magnitude=0.7))
@@ -61,15 +62,15 @@ show(strings, T.RandAugment([gain, pitch, noise, T.TimeStretch()], n=2, magnitud
 # %%
 # TrivialAugment
 # --------------
-# :class:`~augspec.transforms.TrivialAugment`: one, at a random magnitude: nothing to tune, so
-# that ranges may be wide.
+# :class:`~augspec.transforms.TrivialAugment`: one of several, at a random magnitude. There is
+# nothing to tune, and ranges may be wide.
 
 show(strings, T.TrivialAugment([gain, T.PitchShift((-6.0, 6.0)), T.TimeStretch((0.7, 1.4))]))
 
 # %%
 # Schedule
 # --------
-# :class:`~augspec.transforms.Schedule`: ``p`` and magnitude follow the epoch: here half of the
+# :class:`~augspec.transforms.Schedule`: ``p`` and magnitude change with the epoch: here half of the
 # strength at epoch 5 of 10.
 
 gentle = T.Schedule(T.PitchShift((-4.0, 4.0)), {"magnitude": [(0, 0.0), (10, 1.0)]})

@@ -2,9 +2,9 @@
 Features
 ========
 
-What a network gets to see of one note. Names, defaults and meanings are torchaudio's; the axes
-below are drawn from the features' own settings. All work per example, so that a batch changes
-nothing.
+The features of one note, as a network gets them. Names, defaults and meanings are torchaudio's. The
+axes below come from the settings of the features. Each example is computed by itself, so that its
+batch changes nothing.
 """
 
 # sphinx_gallery_thumbnail_number = 4
@@ -28,55 +28,56 @@ def draw(feature, *stages):
 # %%
 # Spectrogram
 # -----------
-# :class:`~augspec.features.Spectrogram`: bins equally far apart in Hz. A loud partial hides all
-# others in a picture of power: take dB.
+# :class:`~augspec.features.Spectrogram`: bins with equal distances in Hz. In a picture of power one
+# loud partial hides all others, so use dB.
 
 draw(F.Spectrogram(n_fft=1024, hop_length=256))
 
 # %%
 # AmplitudeToDB
 # -------------
-# :class:`~augspec.features.AmplitudeToDB`: behind any spectrogram; ``top_db`` and ``ref="max"``
-# are per example.
+# :class:`~augspec.features.AmplitudeToDB`: converts any spectrogram to dB; ``top_db`` and
+# ``ref="max"`` are per example.
 
 draw(F.Spectrogram(n_fft=1024, hop_length=256), F.AmplitudeToDB(top_db=80.0))
 
 # %%
 # MelSpectrogram
 # --------------
-# :class:`~augspec.features.MelSpectrogram`: bands as wide as the ear's.
+# :class:`~augspec.features.MelSpectrogram`: frequency bands similar to those of the ear.
 
 draw(F.MelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=80))
 
 # %%
 # LogMelSpectrogram
 # -----------------
-# :class:`~augspec.features.LogMelSpectrogram`: the usual one. 40 to 64 bands do for families of
-# instruments, 80 to 128 are usual for speech and tagging; at low frequencies many bands want a
-# large ``n_fft``.
+# :class:`~augspec.features.LogMelSpectrogram`: the most usual feature. 40 to 64 bands are enough
+# for families of instruments, 80 to 128 are usual for speech and tagging. Many bands need a large
+# ``n_fft`` at low frequencies.
 
 draw(F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=80))
 
 # %%
 # Normalize
 # ---------
-# :class:`~augspec.features.Normalize`: with fixed numbers level stays a cue; without, each
-# example by its own mean and deviation, and :class:`~augspec.transforms.Gain` does nothing.
+# :class:`~augspec.features.Normalize`: with fixed numbers the network still sees the level.
+# Without, each example is normalised by its own mean and deviation, and
+# :class:`~augspec.transforms.Gain` has no effect.
 
 draw(F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=80), F.Normalize())
 
 # %%
 # PCEN
 # ----
-# :class:`~augspec.features.PCEN`: each band is divided by its recent past: attacks come out,
-# steady noise goes. For sounds far away.
+# :class:`~augspec.features.PCEN`: each band is divided by its recent average. This makes attacks
+# stronger and removes steady noise. For distant sounds.
 
 draw(F.PCEN(16_000, n_fft=1024, hop_length=256, n_mels=80))
 
 # %%
 # MFCC
 # ----
-# :class:`~augspec.features.MFCC`: the shape of the spectrum in few numbers, for small
+# :class:`~augspec.features.MFCC`: a few numbers for the shape of the spectrum, for small
 # classifiers.
 
 draw(F.MFCC(16_000, n_mfcc=20, melkwargs={"n_fft": 1024, "hop_length": 256, "n_mels": 64}))
@@ -85,22 +86,23 @@ draw(F.MFCC(16_000, n_mfcc=20, melkwargs={"n_fft": 1024, "hop_length": 256, "n_m
 # Fbank
 # -----
 # :class:`~augspec.features.Fbank`: Kaldi's filter banks, which models of speech and many pretrained
-# transformers want; :func:`~augspec.features.preset` has their settings.
+# transformers use; :func:`~augspec.features.preset` has their settings.
 
 draw(F.Fbank(16_000, 80, window="hann"))
 
 # %%
 # CQT
 # ---
-# :class:`~augspec.features.CQT`: bins equally far apart in pitch; transposing is shifting.
+# :class:`~augspec.features.CQT`: bins with equal distances in pitch, so that a transposition is a
+# shift.
 
 draw(F.CQT(16_000, hop_length=256, f_min=55.0), F.AmplitudeToDB("magnitude", top_db=60.0))
 
 # %%
 # ToMultiple
 # ----------
-# :class:`~augspec.features.ToMultiple`: padded, or resized, so that a network can halve it as often
-# as it wants.
+# :class:`~augspec.features.ToMultiple`: pads or resizes the spectrogram to a multiple of a number,
+# for networks that halve its size several times.
 
 draw(
     F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=80),

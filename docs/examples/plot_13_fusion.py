@@ -2,8 +2,8 @@
 Inside the spectrogram
 ======================
 
-What a phase vocoder does, why a spectrogram does not need one, and how near both come to the truth.
-The words to these pictures stand in :doc:`/fusion`.
+What a phase vocoder does, why a spectrogram does not need one, and the errors of both ways.
+:doc:`/fusion` explains these pictures.
 """
 
 import math
@@ -20,9 +20,9 @@ from augspec import transforms as T
 # Where frames are taken
 # ----------------------
 # A spectrogram takes a frame every ``hop_length`` samples. To play a sound at another tempo, a
-# phase vocoder takes its frames at a hop of ``hop_length * rate`` instead, puts them
-# ``hop_length`` apart, and turns their phases so that they fit; their magnitudes stay as they are.
-# A spectrogram of the result would take the magnitudes again: only the places are needed.
+# phase vocoder takes its frames at a hop of ``hop_length * rate`` instead, puts them ``hop_length``
+# apart, and turns their phases so that they fit. Their magnitudes stay the same. A spectrogram of
+# the result has the same magnitudes, so that only the places of the frames are needed.
 
 
 def tone(f0):
@@ -49,9 +49,10 @@ axes[-1].set_xlabel("Time in s")
 # %%
 # Against the ideal
 # -----------------
-# The same note, three semitones higher: synthesised so, computed inside the spectrogram, and by
-# the vocoder. Below, what differs from the ideal in dB, where it is within 60 dB of its peak. The
-# RMS leaves four frames at either end out, as the tables of :doc:`/fusion` do.
+# The same note, three semitones higher: synthesised at that pitch, computed inside the spectrogram,
+# and by the vocoder. Below is the difference from the ideal in dB, where the ideal is within 60 dB
+# of its peak. The RMS does not include four frames at either end, as in the tables of
+# :doc:`/fusion`.
 
 
 def difference(specgram, ideal):

@@ -2,8 +2,7 @@
 The time map
 ============
 
-Where a stretch takes its frames around attacks. The words to these pictures stand in
-:doc:`/time-map`.
+Where a stretch takes its frames around attacks. :doc:`/time-map` explains these pictures.
 """
 
 import math
@@ -42,8 +41,8 @@ def centers(sound, rate):
 # %%
 # The map of a stretch
 # --------------------
-# Three notes; the last two are so near to each other that their copies touch. Dashed is the plain
-# stretch. The map passes through each onset (dots) with slope 1.
+# Three notes; the last two are so close that their copies touch. The dashed line is the plain
+# stretch. At each onset (dots) the map has slope 1.
 
 places = (0.15, 0.45, 0.52)
 sound = plucked(places)
@@ -59,8 +58,8 @@ axes[0].legend()
 # %%
 # What it adds to the plain stretch
 # ---------------------------------
-# The map less the plain stretch. It rises or falls at slope ``1 - rate`` within half a frame
-# (32 ms) of an attack, and returns to 0 on both sides; halfway between two attacks it is 0.
+# The map minus the plain stretch. It rises or falls at slope ``1 - rate`` within half a frame (32
+# ms) of an attack, and returns to 0 on both sides; halfway between two attacks it is 0.
 
 _, axes = plt.subplots(2, 1, figsize=(8.0, 4.2), layout="constrained")
 for ax, rate in zip(axes, (0.8, 1.25), strict=True):

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from recipe_runs import small_arguments
 
@@ -65,7 +67,7 @@ def test_a_number_in_yaml_may_be_written_in_any_way(tmp_path):
         ("- none", "must have keys among"),
         ("jobs: 4", "got ['jobs']"),
         ("arms: {a: [}", "is not YAML"),
-        ("backbone: resnet10tt", "--backbone: timm has no model 'resnet10tt'"),
+        ("backbone: resnet10tt", "--backbone: timm has no model 'resnet10tt'; nearest: resnet10t"),
         ("features: {n_mels: -4}", "arm 'none': "),
         ("features: {mels: 64}", "arm 'none': "),
         ("batch_size: 100000", "--batch-size 100000 must be at most the number of training notes"),
@@ -102,6 +104,29 @@ def test_a_root_without_notes_is_refused(fails, tmp_path):
     said = fails("--data", "nsynth", "--root", str(tmp_path / "empty"))
     assert "the notes cannot be opened" in said
     assert "Traceback" not in said
+
+
+def test_a_group_that_is_no_pattern_is_refused(fails, tmp_path):
+    for name in ("high", "low"):
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "a.wav", np.zeros(1600), 16_000)
+    said = fails("--data", "folder", "--root", str(tmp_path), "--group", r"speaker(\d+")
+    assert r"--group 'speaker(\\d+' is no regular expression: missing )" in said
+    assert "Traceback" not in said
+
+
+def test_an_option_or_a_file_that_is_not_there_is_named(fails, tmp_path):
+    assert "unrecognized arguments: --sedes 2; nearest: --seeds" in fails("--sedes", "2")
+    absent = tmp_path / "absent.yaml"
+    assert f"--study: there is no file {absent}" in fails("--study", str(absent))
+
+
+def test_what_all_folds_lack_is_said_once(fails):
+    assert fails("--folds", "1000").count("there are no notes to score in fold") == 1
+
+
+def test_a_batch_that_is_too_large_is_told_the_largest(fails):
+    assert "; give --batch-size " in fails("--batch-size", "100000")
 
 
 def test_a_study_is_frozen_and_checks_itself():

@@ -30,7 +30,7 @@ ROWS = {
         *("for an example, a channel or a batch", "for an example", "mostly fixed settings"),
         "for an example or a channel",
     ),
-    "pitch shift of its own for each example of a batch": (
+    "another pitch shift for each example of a batch": (
         *("one after the other", "one after the other", "one for the batch", "in one operation"),
     ),
     "replays a draw from a file": ("no", "of one transform, not of a chain", "no", "yes"),

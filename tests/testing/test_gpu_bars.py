@@ -25,11 +25,11 @@ LAUNCHES = {
     "ColoredNoise": 200,
     "Telephone": 200,
     "ShortNoises": 200,
-    "PitchShift": 300,
-    "PitchAndTempo": 300,
-    "stretch, pitch, crop and gain, fused": 300,
-    "the same with two masks": 340,
-    "the same four, not fused": 530,
+    "PitchShift": 240,
+    "PitchAndTempo": 240,
+    "stretch, pitch, crop and gain, fused": 240,
+    "the same with two masks": 290,
+    "the same four, not fused": 470,
 }
 # Their results are joined by one copy more, which is much beside what they read and write;
 # an octave of a CQT is many launches of little work. docs/gpu.md says so.

@@ -1,0 +1,70 @@
+"""Every class and front end becomes one graph on a GPU, by the compiler's own tracer.
+
+The tensors are fake: the graph is traced, and nothing of it runs.
+"""
+
+import copy
+import inspect
+import sys
+from pathlib import Path
+
+import pytest
+import releases
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from augspec import _constants, bank
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+import count_gpu
+
+SUBJECTS = {
+    name: module
+    for name, module in count_gpu.subjects().items()
+    if getattr(module, "compilable", True)
+}
+QUICK = ["stretch, pitch, crop and gain, fused", "TimeStretch", "Mixup", "BackgroundNoise"]
+
+
+@pytest.fixture
+def mode(monkeypatch):
+    """Fake tensors, of which the constants are some too: there is no GPU to copy them to."""
+    made = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def in_mode(make):
+        with made:
+            return make()
+
+    monkeypatch.setattr(_constants, "outside_modes", in_mode)
+    monkeypatch.setattr(bank, "outside_modes", in_mode)
+    _constants._made.cache_clear()
+    torch._dynamo.reset()
+    yield made
+    _constants._made.cache_clear()
+    torch._dynamo.reset()
+
+
+@releases.compiles_whole
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in SUBJECTS]
+)
+def test_on_a_gpu_it_is_one_graph(name, mode):
+    module = copy.deepcopy(SUBJECTS[name])
+    shape = count_gpu.batch(module, 4, 8_000).shape
+    draws = "keys" in inspect.signature(module.forward).parameters
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    @torch.compile(fullgraph=True, backend=backend)
+    def call(waveform, keys):
+        return module(waveform, keys=keys) if draws else module(waveform)
+
+    with mode:
+        waveform = torch.empty(shape, device="cuda")
+        out = call(waveform, torch.empty(4, dtype=torch.int64, device="cuda"))
+    assert out.device.type == "cuda"
+    assert len(graphs) == 1
