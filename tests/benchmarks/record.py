@@ -26,6 +26,13 @@ PAGES = (
     ROOT / "README.md",
 )
 _MIDI = "bench_stretch.py midi --quick"
+# librosa 1.0 runs beside, in the Python 3.12 that LIBROSA_PYTHON names.
+_NINE = " ".join(
+    f'"{kind} {task}"'
+    for kind in ("solo", "chords", "drums")
+    for task in ("stretch", "pitch", "both")
+)
+_LIBROSA = f'--cells {_NINE} --peers librosa "librosa 1.0.0"'
 COMMANDS = {
     "stretch": "bench_stretch.py speed --slow",
     "resample": "bench_resample.py",
@@ -47,6 +54,7 @@ COMMANDS = {
     "midi-stereo": f"{_MIDI} --rate 16000 --stereo",
     "midi-44": f"{_MIDI} --rate 44100",
     "midi-44-stereo": f"{_MIDI} --rate 44100 --stereo",
+    "midi-librosa": f"{_MIDI} --rate 16000 {_LIBROSA}",
     "speech": 'bench_stretch.py midi --quick --cells "speech stretch" "speech pitch"',
 }
 Table = dict[str, Any]  # "header": the titles of the columns; "rows": their cells

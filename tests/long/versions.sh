@@ -46,10 +46,11 @@ environment() {
 count() { tail -n 1 "$1" | grep -oE "[0-9]+ $2" | cut -d " " -f 1 || echo 0; }
 
 row() {  # the kernels' mode, then what pytest is given
-    local torch log=$work/log status=0
+    local torch python log=$work/log status=0
     torch=$("$work/env/bin/python" -c 'import torch; print(torch.__version__.split("+")[0])')
+    python=$("$work/env/bin/python" -c 'import platform; print(platform.python_version())')
     "$work/env/bin/python" -m pytest -q -n 2 "${@:2}" | tee "$log" || status=1
-    echo "| $torch | $1 | $(count "$log" passed) | $(count "$log" failed) | $(count "$log" skipped) |"
+    echo "| $torch | $python | $1 | $(count "$log" passed) | $(count "$log" failed) | $(count "$log" skipped) |"
     return $status
 }
 
