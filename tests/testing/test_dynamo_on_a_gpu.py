@@ -14,6 +14,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from augspec import _constants, bank
+from augspec._compile import constant_in_graphs
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -32,16 +33,20 @@ def mode(monkeypatch):
     """Fake tensors, of which the constants are some too: there is no GPU to copy them to."""
     made = FakeTensorMode(allow_non_fake_inputs=True)
 
+    @constant_in_graphs
+    def kept(function, arguments, dtype, device):
+        real = _constants._made(function, arguments, dtype, torch.device("cpu")).tensor
+        with made:
+            return _constants.Kept(torch.empty(real.shape, dtype=dtype, device=device))
+
     def in_mode(make):
         with made:
             return make()
 
-    monkeypatch.setattr(_constants, "outside_modes", in_mode)
+    monkeypatch.setattr(_constants, "_kept", kept)
     monkeypatch.setattr(bank, "outside_modes", in_mode)
-    _constants._made.cache_clear()
     torch._dynamo.reset()
     yield made
-    _constants._made.cache_clear()
     torch._dynamo.reset()
 
 
