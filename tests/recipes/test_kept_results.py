@@ -16,6 +16,10 @@ PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 NSYNTH = ("--data", "nsynth")
 STUDIES = {
     "screen": ("### Screened", ("--study", str(ROOT / "recipes/configs/screen.yaml"))),
+    "conditions": (
+        "**Clean notes of other instruments**",
+        ("--study", str(ROOT / "recipes/configs/conditions.yaml")),
+    ),
     "nsynth": ("### Confirmed", ("--study", str(ROOT / "recipes/configs/nsynth.yaml"))),
     "article": (
         "## Pictures written beforehand, or spectrograms on the fly",
@@ -106,6 +110,40 @@ def test_the_page_has_the_figures_of_weights_of_music():
     check(analyse.summarise(paired), table_below("## Weights of music, of photographs, or none"))
 
 
+def load(file):
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def means_of_conditions(place, read):
+    """Average over seeds what ``read`` takes from a file of each run, by arm and in percent."""
+    found = collections.defaultdict(list)
+    for run in sorted((KEPT / "conditions" / "runs").glob("*.json")):
+        file = KEPT / "conditions" / place.format(run.stem)
+        found[load(run)["config"]["arm"]].append(read(load(file)))
+    assert {len(values) for values in found.values()} == {6}
+    return {arm: f"{100 * sum(values) / 6:.1f}" for arm, values in found.items()}
+
+
+def test_the_page_has_the_figures_of_every_condition():
+    shown = table_below("**Macro recall in percent under each condition**")
+    assert len(shown) == 14
+    for row in shown:
+        name = row["condition"].strip("`")
+        expected = means_of_conditions(
+            "runs/{}/conditions.json", lambda scores, name=name: scores[name]["macro_recall"]
+        )
+        found = {arm: row[arm.removeprefix("gain, equalizer, ")].strip("*") for arm in expected}
+        assert found == expected, name
+
+
+def test_the_page_has_the_figures_of_electronic_instruments():
+    shown = table_below("**Electronic instruments**")
+    expected = means_of_conditions("test/{}.json", lambda scores: scores["macro_recall"])
+    assert {row["arm"]: row["macro recall"] for row in shown} == {
+        arm: f"{recall} %" for arm, recall in expected.items()
+    }
+
+
 def test_the_page_has_the_figures_of_the_probes(rows_of):
     text = PAGE.split("Dropped after one or two folds")[1].split("### Confirmed")[0]
     shown = re.findall(r"^\| (\d) \| ([\d.]+) % \| .* \| ([\d.]+) % \|$", text, re.MULTILINE)
@@ -130,6 +168,6 @@ def test_some_instruments_are_never_found():
 
 def test_records_name_no_folder_of_the_machine_that_made_them():
     records = list(KEPT.glob("*/runs/*.json"))
-    assert len(records) == 60 + 18 + 12 + 4 + 21 + 12 + 8
+    assert len(records) == 60 + 18 + 12 + 4 + 21 + 12 + 8 + 30
     for record in records:
         assert not re.search(r'"/|[ =]/', record.read_text(encoding="utf-8")), record.name
