@@ -127,8 +127,8 @@ def to_config(obj: Any) -> dict[str, Any]:
             by `from_config`.
 
     Returns:
-        Plain data for JSON and YAML: the class with all its arguments, and the version of the
-            format. `from_config` makes an equal object of it.
+        Plain data for JSON and YAML. It has the class with all its arguments, and the version of
+            the format. `from_config` makes an equal object of it.
 
     Raises:
         TypeError: If a part or an argument cannot be described.

@@ -115,7 +115,7 @@ class FusableTransform(WaveformTransform, ABC):
 
     #: Whether only a feature can compute it; on a waveform it is then the identity.
     in_feature_only: ClassVar[bool] = False
-    #: Whether every kept sample is a sample of the input: tempo and pitch stay.
+    #: Whether every kept sample is a sample of the input, so that tempo and pitch stay.
     keeps_samples: ClassVar[bool] = False
 
     @property
