@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
+
+from augspec._names import nearest
 
 __all__ = ["PLAIN", "Builder", "check_size"]
 
@@ -66,7 +67,9 @@ class Builder:
         if name not in self.classes and name not in self.wrappers:
             where = f"{place}: " if place else ""
             known = [*self.classes, *self.wrappers]
-            raise ValueError(f"{where}there is no class {name!r}{_nearest(str(name), known)}")
+            raise ValueError(
+                f"{where}there is no class {name!r}{nearest(str(name), known, always=True)}"
+            )
         place = f"{place}.{name}" if place else name
         if name in self.wrappers:
             return self.wrappers[name](arguments, place)
@@ -105,7 +108,9 @@ class Builder:
         arguments = {name: v for name, v in self.defaults.items() if name in known} | {**arguments}
         for name in arguments:
             if name not in known:
-                raise ValueError(f"{place} has no argument `{name}`{_nearest(str(name), known)}")
+                raise ValueError(
+                    f"{place} has no argument `{name}`{nearest(str(name), known, always=True)}"
+                )
         for name, argument in known.items():
             if argument.default is argument.empty and name not in arguments:
                 raise ValueError(f"{place} needs the argument `{name}`")
@@ -152,13 +157,6 @@ def _hint(arguments: Mapping[str, Any]) -> str:
         ):
             return f"; `{name}` is text: YAML needs a point and a sign in a number, as in 1.0e-5"
     return ""
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = {one.lower(): one for one in known}
-    found = difflib.get_close_matches(name.lower(), names, n=3)
-    found = found or difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.0)
-    return f"; nearest: {', '.join(names[one] for one in found)}" if found else ""
 
 
 def _brief(value: Any) -> str:

@@ -195,27 +195,32 @@ def nobody_watches() -> bool:
     """
     return (
         not torch.compiler.is_compiling()
-        and torch._C._functorch.peek_interpreter_stack() is None
+        and _nothing_transforms()
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
         and torch._C._get_tracing_state() is None
+    )
+
+
+def _nothing_transforms() -> bool:
+    """Whether no ``torch.func`` transform and no gradient in forward mode is at work."""
+    return (
+        torch._C._functorch.peek_interpreter_stack() is None
         and torch.autograd.forward_ad._current_level < 0
     )
 
 
 def runs_triton(*tensors: Tensor) -> bool:
-    """Whether a Triton kernel may compute with these tensors, for which it gives no gradient.
+    """Whether a Triton kernel may compute with these tensors.
 
-    They are on an NVIDIA or AMD GPU, and no ``torch.func`` transform sees to them.
+    They must be on an NVIDIA or AMD GPU. A Triton kernel has no gradient and no rule for the
+    transforms of ``torch.func``, so that neither may be needed.
     """
     if not (HAS_TRITON and all(tensor.device.type == "cuda" for tensor in tensors)):
         return False
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return False
-    return torch.compiler.is_compiling() or (
-        torch._C._functorch.peek_interpreter_stack() is None
-        and torch.autograd.forward_ad._current_level < 0
-    )
+    return torch.compiler.is_compiling() or _nothing_transforms()
 
 
 class _CompiledKernel(Generic[P, R]):

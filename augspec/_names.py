@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from types import ModuleType
 
-__all__ = ["PEERS", "no_attribute"]
+__all__ = ["PEERS", "nearest", "no_attribute"]
 
 #: Our names for classes of audiomentations, torch-audiomentations and torchaudio;
 #: `docs/migration.md` has details.
@@ -83,6 +83,23 @@ def no_attribute(
             return AttributeError(f"{text}: it is {other.__name__}.{name}")
     if name in PEERS:
         return AttributeError(f"{text}: here it is {PEERS[name]}")
+    return AttributeError(text + nearest(name, known))
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3, *, always: bool = False) -> str:
+    """Return ``"; nearest: ..."`` with the known names that are most like one, for an error.
+
+    Args:
+        name: The unknown name.
+        known: What it may have been meant to be.
+        most: Largest number of names.
+        always: Whether to name some even if none is like it.
+
+    Returns:
+        An empty text if there are none.
+    """
     letters = {one.lower(): one for one in known}
-    near = [letters[one] for one in difflib.get_close_matches(name.lower(), letters, n=3)]
-    return AttributeError(f"{text}; nearest: {', '.join(near)}" if near else text)
+    found = difflib.get_close_matches(name.lower(), letters, n=most)
+    if always and not found:
+        found = difflib.get_close_matches(name.lower(), letters, n=most, cutoff=0.0)
+    return f"; nearest: {', '.join(letters[one] for one in found)}" if found else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import logging
 import shlex
 import signal
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from augspec._names import nearest
 from augspec.ablation import plan, preflight, robust
 from augspec.ablation.analyse import Row, Run
 from augspec.ablation.execute import Place, Runner, is_first, over_cluster, state_of
@@ -66,9 +66,8 @@ def parse(arguments: list[str] | None = None) -> Study:
         group.add_argument(options[-1], **words)
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
-        near = difflib.get_close_matches(unknown[0], options, n=1)
-        nearest = f"; nearest: {near[0]}" if near else ""
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{nearest}")
+        near = nearest(unknown[0], options, 1)
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
     given = vars(known)
     try:
         return settle(given, file=given.pop("study"))

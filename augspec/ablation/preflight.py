@@ -6,7 +6,6 @@ first run begins.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import timm
 import torch
 
+from augspec._names import nearest
 from augspec.ablation.data import open_data
 from augspec.ablation.execute import Place
 from augspec.ablation.images import split_features
@@ -92,9 +92,8 @@ def _notes(planned: Sequence[Planned], place: Place) -> Iterator[str]:
 def _backbones(planned: Sequence[Planned]) -> Iterator[str]:
     for name in dict.fromkeys(one.config["backbone"] for one in planned):
         if not timm.is_model(name):
-            near = difflib.get_close_matches(name, timm.list_models(), n=3)
-            nearest = f"; nearest: {', '.join(near)}" if near else ""
-            yield f"--backbone: timm has no model {name!r}{nearest}"
+            near = nearest(name, timm.list_models())
+            yield f"--backbone: timm has no model {name!r}{near}"
 
 
 def _frontends(planned: Sequence[Planned]) -> Iterator[str]:

@@ -206,7 +206,7 @@ def _by_triton(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_ratio: f
     from augspec.functional.resample_triton import Filters, resample_rows  # not everywhere
 
     table = constant(_delay_table, dtype=rows.dtype, device=rows.device)
-    filters = Filters(table, *_needed(max_ratio), _BLOCK, TAPS, BETA, ORDERS)
+    filters = Filters(table, *_needed(max_ratio), _BLOCK)
     return resample_rows(rows, step, ends, size, max_ratio, filters)
 
 

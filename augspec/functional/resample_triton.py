@@ -1,4 +1,4 @@
-"""Resampling on a GPU: one Triton kernel that makes its filters as it goes.
+"""Resampling on a GPU: one Triton kernel, which computes its filters itself.
 
 Import this module only where Triton is installed.
 """
@@ -13,32 +13,28 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from augspec.functional.sinc import BETA, ORDERS, TAPS, window_peak
+
 __all__ = ["Filters", "resample_kernel", "resample_rows"]
 
-_TILE = 64  # blocks that a program works on: they share what it makes of the second filter
-_PART = 16  # samples of their inputs that it works on at a time: the least that `tl.dot` takes
+_TILE = 64  # blocks of one program, which share their second filter
+_PART = 16  # input samples of a block that are processed at a time: the smallest for `tl.dot`
 
 
 class Filters(NamedTuple):
-    """What `augspec.functional.resample` says of its two filters.
+    """The sizes of the two filters of `augspec.functional.resample`.
 
     Args:
         table: The delay filter over fractions from 0 to 1, (fraction, tap).
         reach: Input samples before a block that the second filter needs.
         width: Input samples of a block that the second filter needs, a multiple of 16.
         block: Output samples of a block.
-        taps: Taps of the second filter at the lower of the two rates.
-        beta: Kaiser beta of the second filter.
-        orders: Terms of its window's series.
     """
 
     table: Tensor
     reach: int
     width: int
     block: int
-    taps: int
-    beta: float
-    orders: int
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -121,7 +117,7 @@ def resample_kernel(  # type: ignore[no-untyped-def]
 def resample_rows(
     rows: Tensor, step: Tensor, ends: Tensor, size: int, max_ratio: float, filters: Filters
 ) -> Tensor:
-    """Resample every row by its own fixed-point step, `augspec.functional.resample` says how.
+    """Resample every row by its own fixed-point step, as `augspec.functional.resample` does.
 
     Shape:
         ``rows``: (row, time), float32; ``step`` and ``ends``: (row,), int64; the output is (row,
@@ -142,23 +138,15 @@ def resample_rows(
             filters.reach,
             filters.width,
             max_ratio * (1 + 1e-6),
-            _peak(filters.beta, filters.orders),
+            window_peak(BETA),
             DELAY=filters.table.shape[1],
             PHASES=int(math.log2(len(filters.table) - 1)),
-            TAPS=filters.taps,
-            BETA=filters.beta,
-            ORDERS=filters.orders,
+            TAPS=TAPS,
+            BETA=BETA,
+            ORDERS=ORDERS,
             BLOCK=filters.block,
             TILE=_TILE,
             PART=_PART,
             num_warps=4,
         )
     return out
-
-
-def _peak(beta: float, orders: int) -> float:
-    """Give the value of the window's series at its centre."""
-    peak = 1.0
-    for order in range(orders, 0, -1):
-        peak = peak * (beta**2 / 4) / order**2 + 1
-    return peak

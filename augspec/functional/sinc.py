@@ -16,9 +16,7 @@ ORDERS = 24  # terms of the window's series: exact to float64
 
 def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
     """Evaluate a sinc under a Kaiser window, ``distance`` samples from its centre."""
-    peak = 1.0
-    for order in range(ORDERS, 0, -1):
-        peak = peak * (beta**2 / 4) / order**2 + 1
+    peak = window_peak(beta)
     if _has_bessel(distance):
         inside = (beta**2 - (distance * (2 * beta / taps)).square()).clamp(min=0)
         window = torch.special.i0(inside.sqrt())
@@ -26,6 +24,14 @@ def windowed_sinc(distance: Tensor, taps: int, beta: float) -> Tensor:
         inside = (1 - (distance * (2 / taps)).square()).clamp(min=0) * (beta**2 / 4)
         window = _bessel(inside)
     return where_else(inside > 0, torch.sinc(distance) * window / peak, 0.0)
+
+
+def window_peak(beta: float) -> float:
+    """Evaluate the Bessel function I0 at ``beta``: what a Kaiser window is divided by."""
+    peak = 1.0
+    for order in range(ORDERS, 0, -1):
+        peak = peak * (beta**2 / 4) / order**2 + 1
+    return peak
 
 
 def _bessel(square: Tensor) -> Tensor:

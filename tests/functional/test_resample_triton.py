@@ -4,24 +4,17 @@ The kernel runs here in Triton's interpreter, on tensors of the CPU, and is comp
 are not there.
 """
 
-import os
-import subprocess
-import sys
-
 import pytest
 import releases
 import torch
 from peers import import_or_skip
 from torch._subclasses.fake_tensor import FakeTensorMode
+from triton_kernels import compiles_and_spills_nothing, interpret, needs_interpreter, needs_triton
 
 from augspec import functional
 from augspec._compile import runs_triton
 from augspec.functional.turns import accumulate_turns
 from augspec.testing import device_work
-
-needs_triton = pytest.mark.skipif(
-    releases.RELEASE < (2, 7), reason="the Triton of torch 2.6 cannot run our kernels"
-)
 
 INTERPRETED = """
 import importlib
@@ -41,28 +34,15 @@ for time, most, ratios in [(500, 1.25, [0.8, 1.0, 1.25, torch.nan]), (700, 2.0, 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    releases.RELEASE < (2, 11), reason="the interpreter of older Tritons takes no numpy of today"
-)
+@needs_interpreter
 def test_the_kernel_in_the_interpreter_resamples_as_torch_does():
-    import_or_skip("triton")
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", INTERPRETED],
-        env={**os.environ, "TRITON_INTERPRET": "1", "AUGSPEC_COMPILE": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    interpret(INTERPRETED)
 
 
 @needs_triton
 @pytest.mark.parametrize("capability", [80, 90])
-def test_the_kernel_compiles_for_gpus_and_spills_nothing(capability):
-    triton = import_or_skip("triton")
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
+def test_the_kernel_compiles_for_gpus_and_spills_nothing(capability, tmp_path):
+    import_or_skip("triton")
     from augspec.functional.resample_triton import resample_kernel
 
     constants = {"DELAY": 34, "PHASES": 8, "TAPS": 32, "BETA": 7.5, "ORDERS": 24}
@@ -70,13 +50,8 @@ def test_the_kernel_compiles_for_gpus_and_spills_nothing(capability):
     kinds = dict.fromkeys(("source", "table", "out"), "*fp32")
     kinds |= dict.fromkeys(("steps", "ends"), "*i64")
     kinds |= dict.fromkeys(("max_ratio", "peak"), "fp32")
-    names = [parameter.name for parameter in resample_kernel.params]
-    signature = {n: "constexpr" if n in constants else kinds.get(n, "i32") for n in names}
-    source = ASTSource(fn=resample_kernel, signature=signature, constexprs=constants)
-    built = triton.compile(source, target=GPUTarget("cuda", capability, 32))
-    assert built.asm["cubin"]
-    assert ".local" not in built.asm["ptx"]  # spilled registers would be there
-    assert built.metadata.shared <= 48 * 1024
+    kinds |= dict.fromkeys(("time", "size", "tiles", "reach", "width"), "i32")
+    compiles_and_spills_nothing(resample_kernel, capability, kinds, constants, tmp_path)
 
 
 @releases.counts_launches

@@ -4,22 +4,15 @@ The Triton kernel runs here in Triton's interpreter, on tensors of the CPU, and 
 GPUs that are not there.
 """
 
-import os
-import subprocess
-import sys
-
 import pytest
 import releases
 import torch
 from peers import import_or_skip
+from triton_kernels import compiles_and_spills_nothing, interpret, needs_interpreter, needs_triton
 
 from augspec._torch import HAS_TRITON
 from augspec.functional import phase_lock, turns
 from augspec.testing import device_work
-
-needs_gather = pytest.mark.skipif(
-    releases.RELEASE < (2, 7), reason="the Triton of torch 2.6 has no `gather`"
-)
 
 
 def links(examples, frames, slots, seed=0):
@@ -73,19 +66,9 @@ for dtype in (torch.float32, torch.float64):
 """
 
 
-@pytest.mark.skipif(
-    releases.RELEASE < (2, 11), reason="the interpreter of older Tritons takes no numpy of today"
-)
+@needs_interpreter
 def test_the_kernel_in_the_interpreter_is_the_recurrence():
-    import_or_skip("triton")
-    done = subprocess.run(
-        [sys.executable, "-c", INTERPRETED],
-        env={**os.environ, "TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    interpret(INTERPRETED)
 
 
 def test_triton_is_used_where_it_has_what_the_kernel_needs():
@@ -93,32 +76,16 @@ def test_triton_is_used_where_it_has_what_the_kernel_needs():
     assert hasattr(triton.language, "gather") == HAS_TRITON
 
 
-@needs_gather
+@needs_triton
 @pytest.mark.parametrize("capability", [80, 90])
 @pytest.mark.parametrize("block", [256, 2048])
-def test_the_kernel_compiles_for_gpus_and_spills_nothing(capability, block):
-    triton = import_or_skip("triton")
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
+def test_the_kernel_compiles_for_gpus_and_spills_nothing(capability, block, tmp_path):
+    import_or_skip("triton")
     from augspec.functional.phase_scan import scan_kernel
 
-    source = ASTSource(
-        fn=scan_kernel,
-        signature={
-            "gain": "*fp32",
-            "origin": "*i64",
-            "turns": "*fp32",
-            "frames": "i32",
-            "slots": "i32",
-            "BLOCK": "constexpr",
-        },
-        constexprs={"BLOCK": block},
-    )
-    built = triton.compile(source, target=GPUTarget("cuda", capability, 32))
-    assert built.asm["cubin"]
-    assert ".local" not in built.asm["ptx"]  # spilled registers would be there
-    assert built.metadata.shared <= 48 * 1024
+    kinds = {"gain": "*fp32", "origin": "*i64", "turns": "*fp32", "frames": "i32", "slots": "i32"}
+    constants = {"BLOCK": block}
+    compiles_and_spills_nothing(scan_kernel, capability, kinds, constants, tmp_path)
 
 
 @releases.counts_launches
