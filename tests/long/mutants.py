@@ -42,7 +42,9 @@ LIMIT = 1200.0  # seconds; a mutant that never ends is noticed
 CPU_LIMIT = 120  # seconds of its own work, which other processes do not make longer
 COLUMNS = ["mutant", "noticed_by", "note"]
 #: Imported once for all forks; augspec itself each imports anew.
-SHARED = ["pytest", "scipy.stats", "torch"]
+SHARED = ["pytest", "torch", "hypothesis", "librosa", "matplotlib.pyplot", "pandas", "scipy.stats"]
+SHARED += ["sklearn.metrics", "soundfile", "statsmodels.stats.multitest", "timm", "torchmetrics"]
+SHARED += ["lightning.fabric", "torchvision"]
 #: Tests beside those of a module's own name, by what its path begins with.
 TESTS = {
     "functional/": "test_pins functional/test_gpu_paths functional/test_references",
@@ -310,6 +312,7 @@ def _run(tests, tree, log):
     sys.path.insert(0, str(tree))
     os.environ |= {"AUGSPEC_COMPILE": "0", "AUGSPEC_NATIVE": "0", "PYTHONPATH": str(tree)}
     options = ["-n0", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
+    options += ["-W", "ignore:Module already imported"]  # by `SHARED`
     with log.open("w") as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         code = pytest.main([*options, *tests])
     os._exit(int(code))
