@@ -55,7 +55,7 @@ TESTS = {
     "functional/constant_q": "features/test_constant_q",
     "functional/delta": "features/test_pcen_and_delta",
     "functional/fade": "transforms/test_mixstyle_and_fade transforms/test_edit_transforms",
-    "functional/frames": "features/test_parity",
+    "functional/frames": "features/test_parity transforms/test_targets transforms/test_weak_labels",
     "functional/dynamics": "peers_facts/test_facts_dynamics",
     "functional/kaldi": "features/test_fbank",
     "functional/level": "transforms/test_normalizers",
@@ -73,7 +73,8 @@ TESTS = {
     "functional/spectrum": "features/test_parity",
     "functional/unchanged": "transforms/test_stretch_transforms",
     "functional/vocoder": "functional/test_stretch functional/test_frame_size",
-    "functional/windows": "features/test_parity features/test_magnitude_features",
+    "functional/windows": "features/test_parity features/test_magnitude_features "
+    "features/test_constant_q",
     "transforms/": "test_pins",
     "transforms/_dispatch": "transforms/test_choice",
     "transforms/base": "transforms/test_tree_walk transforms/test_declare",
@@ -83,8 +84,12 @@ TESTS = {
     "transforms/mix": "transforms/test_weak_labels",
     "transforms/noise": "transforms/test_noise_transforms functional/test_noise",
     "transforms/pad": "transforms/test_edit_transforms transforms/test_crop",
+    "transforms/resample": "transforms/test_stretch_transforms transforms/test_targets "
+    "transforms/test_choice",
     "transforms/reverb": "test_responses",
-    "transforms/tree": "transforms/test_targets transforms/test_weak_labels",
+    "transforms/tempo": "transforms/test_targets",
+    "transforms/tree": "transforms/test_targets transforms/test_weak_labels "
+    "transforms/test_declare",
     "transforms/vocoder": "transforms/test_stretch_transforms",
     "transforms/warp": "transforms/test_stretch_transforms test_fusion",
     "datasets/": "datasets/test_folder datasets/test_packed",

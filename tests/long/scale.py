@@ -152,7 +152,7 @@ PARTS = {
     "labels": (labels, None),
     "split by speaker": (split, None),
     "windows": (windows, None),
-    "table of files": (table, 2 * 10**6),
+    "table of files": (table, 10**6),
 }
 
 
