@@ -360,3 +360,13 @@ def test_longer_sound_is_stretched_fewer_examples_at_a_time(channels, monkeypatc
         time_stretch(noise(2, channels, size), torch.full((2,), 0.9), size=size)
     assert values[1] == 2 * values[0]
     assert values[0] >= channels * 8_000
+
+
+@pytest.mark.parametrize("size", [7_999, 8_000, 8_001])
+def test_pitch_and_tempo_has_room_for_the_lowest_interval_to_the_last_sample(size):
+    waveform, semitones = noise(1, 1, size), torch.tensor([-5.3])
+    limits = {"min_semitones": -5.3, "max_semitones": 5.3}
+    torch.testing.assert_close(
+        pitch_and_tempo(waveform, semitones, torch.ones(1), **limits),
+        pitch_shift(waveform, semitones, **limits),
+    )
