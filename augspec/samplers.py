@@ -22,7 +22,7 @@ __all__ = ["BalancedSampler", "WeightedSampler", "class_weights"]
 
 # Rows of labels, or drawn indices, that are converted at a time. A conversion takes several times
 # the memory of the values, and there may be millions.
-_AT_ONCE = 4096
+_AT_ONCE = 1024
 
 
 class WeightedSampler(Sampler[int]):
@@ -183,7 +183,9 @@ def _counts(labels: Tensor, num_classes: int | None = None) -> Tensor:
     if labels.ndim == 1:
         counts = labels.bincount(minlength=least)
     else:
-        counts = torch.stack([part.sum(0) for part in labels.split(_AT_ONCE)]).sum(0)
+        counts = torch.zeros(labels.shape[1], dtype=torch.int64)
+        for part in labels.split(_AT_ONCE):
+            counts += part.sum(0)
     if num_classes is not None and len(counts) != num_classes:
         raise ValueError(
             f"`labels` must have at most `num_classes` classes, {num_classes}, got {len(counts)}"
@@ -193,9 +195,15 @@ def _counts(labels: Tensor, num_classes: int | None = None) -> Tensor:
 
 def _mean_of_classes(labels: Tensor, inverse: Tensor) -> Tensor:
     """Return the mean weight of each example's classes; without a class, the mean of all."""
-    parts = labels.split(_AT_ONCE)
-    own = torch.cat([part.sum(1) for part in parts])
-    weights = torch.cat([part.double() @ inverse for part in parts]) / own.clamp(min=1)
+    # The results are made first: small tensors that are made between large ones and kept let the
+    # process grow by the size of the large ones.
+    own = torch.empty(len(labels), dtype=torch.int64)
+    weights = torch.empty(len(labels), dtype=torch.float64)
+    for start in range(0, len(labels), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        own[some] = labels[some].sum(1)
+        weights[some] = labels[some].double() @ inverse
+    weights = weights / own.clamp(min=1)
     if not bool((own > 0).any()):
         return torch.ones_like(weights)
     return torch.where(own > 0, weights, weights[own > 0].mean())
