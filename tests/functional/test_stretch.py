@@ -363,7 +363,8 @@ def test_longer_sound_is_stretched_fewer_examples_at_a_time(channels, monkeypatc
 
 
 @pytest.mark.parametrize("size", [7_999, 8_000, 8_001])
-def test_pitch_and_tempo_has_room_for_the_lowest_interval_to_the_last_sample(size):
+def test_pitch_and_tempo_has_room_for_the_lowest_interval_to_the_last_sample(size, monkeypatch):
+    monkeypatch.delenv("AUGSPEC_NATIVE", raising=False)  # native kernels, where there are any
     waveform, semitones = noise(1, 1, size), torch.tensor([-5.3])
     limits = {"min_semitones": -5.3, "max_semitones": 5.3}
     torch.testing.assert_close(
