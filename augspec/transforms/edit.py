@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from augspec.functional import edit
+from augspec.functional import edit, repeat
 from augspec.functional.checks import check_flag, check_range
-from augspec.functional.edit import RepeatMode
+from augspec.functional.repeat import RepeatMode
 from augspec.functional.shapes import ends_of, like, span_start
 from augspec.params import Values
 from augspec.transforms.base import WaveformTransform
@@ -212,7 +212,7 @@ class RepeatPart(WaveformTransform):
         ends = ends_of(signal, lengths)
         start, width = self._part(params, ends)
         fade = _round_part(torch.full_like(params["width"], self.fade), ends)
-        return edit.repeat_part(
+        return repeat.repeat_part(
             signal, start, width, params["repeats"], fade, mode=self.mode, lengths=lengths
         )
 
@@ -223,7 +223,7 @@ class RepeatPart(WaveformTransform):
     def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         start, width = (value[:, None] for value in self._part(params, lengths))
         repeats = params["repeats"][:, None]
-        return edit.repeated_places(position, start, width, repeats, self.mode)[0]
+        return repeat.repeated_places(position, start, width, repeats, self.mode)[0]
 
     def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
         if lengths is None or self.mode == "replace":
