@@ -93,7 +93,7 @@ class DeviceLoader:
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(
                 f"`device` must be one that torch finds, got {str(device)!r} and no GPU: leave it "
-                "out to take what there is"
+                "out to use an available one"
             )
         self.frontend = frontend.to(self.device)
         self.seed = int(seed)

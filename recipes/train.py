@@ -26,7 +26,7 @@ parser = argparse.ArgumentParser(
     "copy this file and change what stands below 'Data'."
 )
 parser.add_argument("--epochs", type=int, default=4, help="passes over the training notes")
-parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
+parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation")
 parser.add_argument("--out", type=Path, default=Path("out/train"), help="folder of the results")
 options = parser.parse_args()
 

@@ -56,9 +56,13 @@ class Study:
     """
 
     preset: str | None = field(
-        default=None, metadata=_how(readers.one_of(*PRESETS), "name of a ready-made study")
+        default=None,
+        metadata=_how(readers.one_of(*PRESETS), "ready-made study: article or imagenet"),
     )
-    data: str = field(default="gm-notes", metadata=_what(readers.one_of(*DATA), "which sounds"))
+    data: str = field(
+        default="gm-notes",
+        metadata=_what(readers.one_of(*DATA), "gm-notes, nsynth, folder or table"),
+    )
     root: Path | None = field(
         default=None,
         metadata=_what(readers.path, "folder of nsynth-train and nsynth-valid, or of sounds"),
@@ -106,7 +110,10 @@ class Study:
     )
     plan: str | None = field(
         default=None,
-        metadata=_what(readers.one_of(*PLANS), "build arms from the parts of arm `all`"),
+        metadata=_what(
+            readers.one_of(*PLANS),
+            "arms from the parts of arm `all`: leave-one-in, leave-one-out or factorial",
+        ),
     )
     backbone: str = field(default="resnet10t", metadata=_what(readers.text, "name of a timm model"))
     pretrained: str | None = field(
@@ -120,7 +127,9 @@ class Study:
     )
     task: str = field(
         default="family",
-        metadata=_what(readers.one_of(*TASKS), "what the model predicts (default: family)"),
+        metadata=_what(
+            readers.one_of(*TASKS), "what the model predicts: family, pitch, velocity or tags"
+        ),
     )
     share: float = field(
         default=1.0,
@@ -152,9 +161,13 @@ class Study:
     # Peak learning rate of AdamW with one cycle, usual for a small network from scratch.
     learning_rate: float = field(
         default=2e-3,
-        metadata=_what(readers.number(0.0, above=True), "highest rate of the one-cycle schedule"),
+        metadata=_what(
+            readers.number(0.0, above=True), "highest learning rate of the one-cycle schedule"
+        ),
     )
-    weight_decay: float = field(default=0.05, metadata=_what(readers.number(0.0), "that of AdamW"))
+    weight_decay: float = field(
+        default=0.05, metadata=_what(readers.number(0.0), "weight decay of AdamW")
+    )
     warm_up: float = field(
         default=0.2,
         metadata=_what(
@@ -173,7 +186,7 @@ class Study:
     )
     precision: str = field(
         default="32-true",
-        metadata=_what(readers.one_of(*PRECISIONS), "such as 32-true or bf16-mixed"),
+        metadata=_what(readers.one_of(*PRECISIONS), "number format, such as 32-true or bf16-mixed"),
     )
     conditions: tuple[tuple[str, int], ...] | None = field(
         default=None,
@@ -209,7 +222,9 @@ class Study:
     address: str | None = field(
         default=None,
         metadata=_how(
-            readers.text, "of a Ray cluster that shares OUT; default: a local one", group="how"
+            readers.text,
+            "address of a Ray cluster that shares OUT; default: a local one",
+            group="how",
         ),
     )
     out: Path | None = field(
