@@ -113,7 +113,7 @@ def test_an_m4a_of_another_name_is_told(tmp_path):
     content = {"bytes": (tmp_path / "a.mp3").read_bytes(), "path": None}
     for item in (str(tmp_path / "a.mp3"), content):
         made = with_waveform(datasets.Dataset.from_dict({"audio": [item]}), RATE)
-        with pytest.raises(ValueError, match="it is an MPEG-4 file .m4a., which soundfile does not read"):
+        with pytest.raises(ValueError, match="it is an MPEG-4 file .m4a., which soundfile"):
             made[0]
 
 
