@@ -176,6 +176,27 @@ def test_gradients_and_float64_are_those_of_torch(name):
     torch.testing.assert_close(double.float(), out.detach())
 
 
+@pytest.mark.parametrize("make", [compat.Shift, compat.SpliceOut, compat.TimeInversion])
+@pytest.mark.parametrize("mode", ["per_batch", "per_example"])
+def test_the_input_of_the_drop_in_stays_and_is_not_the_output(make, mode):
+    samples = torch.randn(3, 1, 900)
+    before = samples.clone()
+    made = make(p=1.0, mode=mode)(samples, sample_rate=1000)
+    assert torch.equal(samples, before)
+    made.fill_(7.0)
+    assert torch.equal(samples, before)
+
+
+def test_a_subclass_may_write_into_its_input():
+    class Muted(compat.Shift):
+        def apply_transform(self, samples, **rest):
+            return super().apply_transform(samples.zero_(), **rest)
+
+    samples = torch.ones(2, 1, 50)
+    assert not Muted(p=1.0)(samples, sample_rate=1000).any()
+    assert samples.all()
+
+
 def test_a_splice_has_gradients():
     torch.manual_seed(0)
     leaf = torch.randn(2, 1, 4000, requires_grad=True)

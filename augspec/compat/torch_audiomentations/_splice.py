@@ -36,6 +36,7 @@ class SpliceOut(Transform):
     max_width: float = 400
 
     supported_modes: ClassVar[Any] = {"per_batch", "per_example"}
+    _needs_copy: ClassVar[bool] = False
 
     def _validate(self) -> None:
         check_count("num_time_intervals", self.num_time_intervals)

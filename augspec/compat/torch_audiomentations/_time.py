@@ -86,6 +86,8 @@ class Shift(Transform):
     shift_unit: str = "fraction"
     rollover: bool = True
 
+    _needs_copy: ClassVar[bool] = False
+
     def _validate(self) -> None:
         self.check_range("min_shift", "max_shift")
         if self.shift_unit not in ("fraction", "samples", "seconds"):
@@ -146,6 +148,7 @@ class TimeInversion(Transform):
     """Play a row backwards, and its targets with it."""
 
     requires_sample_rate: ClassVar[bool] = False
+    _needs_copy: ClassVar[bool] = False
 
     def apply_transform(
         self,
