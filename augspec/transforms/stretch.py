@@ -103,9 +103,6 @@ class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
         torch.Size([4, 1, 20000])
     """
 
-    # Summing phases and finding peaks take many small operations unless they are compiled.
-    max_launches: ClassVar[int] = 250
-
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 
     @classmethod
@@ -206,8 +203,8 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
         torch.Size([4, 1, 16000])
     """
 
-    # Summing phases and finding peaks take many small operations unless they are compiled.
-    max_launches: ClassVar[int] = 500  # 300 without `preserve_formants`
+    # With `preserve_formants` and `per_channel`; without the former at most 200.
+    max_launches: ClassVar[int] = 340
 
     preserve_formants: bool = setting(default=False, check=check_flag, kw_only=True)
 
@@ -258,9 +255,6 @@ class PitchAndTempo(_FusableTempo, _PitchTransform, kernel=stretch.pitch_and_tem
         >>> T.PitchAndTempo((-2.0, 2.0), (0.8, 1.25))(torch.randn(4, 1, 16000)).shape
         torch.Size([4, 1, 16000])
     """
-
-    # Summing phases and finding peaks take many small operations unless they are compiled.
-    max_launches: ClassVar[int] = 340
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -102,9 +102,6 @@ class TempoCurve(TempoTransform, VocoderTransform, kernel=tempo.tempo_curve):
         >>> T.TempoCurve((0.8, 1.25), points=3)(torch.randn(4, 1, 16000)).shape
         torch.Size([4, 1, 16000])
     """
-
-    # The cost of a time stretch, and of the search for each onset along the curve.
-    max_launches: ClassVar[int] = 380
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
     points: int = setting(default=4, check=Whole(2, 64))
