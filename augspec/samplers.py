@@ -6,6 +6,7 @@ that is sampled again gets new draws each time, because `augspec.DeviceLoader` c
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,10 @@ from torch.utils.data import Sampler
 from augspec.classes import as_count
 
 __all__ = ["BalancedSampler", "WeightedSampler", "class_weights"]
+
+# Rows of labels, or drawn indices, that are converted at a time. A conversion takes several times
+# the memory of the values, and there may be millions.
+_AT_ONCE = 1024
 
 
 class WeightedSampler(Sampler[int]):
@@ -83,12 +88,14 @@ class WeightedSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed((self.seed + 1_000_003 * self.epoch) % (1 << 63))
         count = self.num_samples * self.num_replicas
-        places = torch.rand(count, generator=generator, dtype=torch.float64) * self._sums[-1]
+        places = torch.rand(count, generator=generator, dtype=torch.float64)
+        # Only this process's part is looked up, which is most of the work.
+        places = places[self.rank :: self.num_replicas] * self._sums[-1]
         # A value on a border belongs to the example above it, so that an example of weight 0 is
         # never drawn.
         drawn = torch.searchsorted(self._sums, places, right=True)
         drawn = drawn.clamp(max=int(torch.searchsorted(self._sums, self._sums[-1])))
-        return iter(drawn[self.rank :: self.num_replicas].tolist())
+        return itertools.chain.from_iterable(part.tolist() for part in drawn.split(_AT_ONCE))
 
 
 class BalancedSampler(WeightedSampler):
@@ -161,7 +168,7 @@ def _check_labels(labels: Any) -> Tensor:
     """Return class numbers as int64, or ``(example, classes)`` with ones as bool."""
     values = torch.as_tensor(np.asarray(labels))
     if values.ndim == 2:
-        return values > 0
+        return values if values.dtype == torch.bool else values > 0
     if values.ndim != 1 or values.is_floating_point() or not len(values) or bool(values.min() < 0):
         raise ValueError(
             "`labels` must be class numbers from 0, or (example, classes) with ones, got "
@@ -173,7 +180,12 @@ def _check_labels(labels: Any) -> Tensor:
 def _counts(labels: Tensor, num_classes: int | None = None) -> Tensor:
     """Count the examples of each class, as float64."""
     least = 0 if num_classes is None else as_count("num_classes", num_classes, 1)
-    counts = labels.bincount(minlength=least) if labels.ndim == 1 else labels.sum(0)
+    if labels.ndim == 1:
+        counts = labels.bincount(minlength=least)
+    else:
+        counts = torch.zeros(labels.shape[1], dtype=torch.int64)
+        for part in labels.split(_AT_ONCE):
+            counts += part.sum(0)
     if num_classes is not None and len(counts) != num_classes:
         raise ValueError(
             f"`labels` must have at most `num_classes` classes, {num_classes}, got {len(counts)}"
@@ -183,8 +195,15 @@ def _counts(labels: Tensor, num_classes: int | None = None) -> Tensor:
 
 def _mean_of_classes(labels: Tensor, inverse: Tensor) -> Tensor:
     """Return the mean weight of each example's classes; without a class, the mean of all."""
-    own = labels.sum(1)
-    weights = (labels.double() @ inverse) / own.clamp(min=1)
+    # The results are made first: small tensors that are made between large ones and kept let the
+    # process grow by the size of the large ones.
+    own = torch.empty(len(labels), dtype=torch.int64)
+    weights = torch.empty(len(labels), dtype=torch.float64)
+    for start in range(0, len(labels), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        own[some] = labels[some].sum(1)
+        weights[some] = labels[some].double() @ inverse
+    weights = weights / own.clamp(min=1)
     if not bool((own > 0).any()):
         return torch.ones_like(weights)
     return torch.where(own > 0, weights, weights[own > 0].mean())

@@ -9,6 +9,7 @@ import torch
 import augspec
 from augspec import transforms as T
 from augspec._responses import DEVICES
+from augspec.transforms import reverb
 
 RATE = 16_000
 KEYS = augspec.example_keys(0, 0, range(6))
@@ -135,3 +136,15 @@ def test_what_is_no_room_is_refused() -> None:
         augspec.Bank.from_rooms(1, RATE, rt60=9.0)
     with pytest.raises(ValueError, match="`spacing` of 1 m between 9 microphones must fit"):
         augspec.Bank.from_rooms(1, RATE, channels=9, spacing=1.0)
+
+
+def test_early_reflections_fade_as_half_a_cosine() -> None:
+    """From one to nothing, within 5 ms after the end of the early part."""
+    response = torch.full((2000,), 0.5)
+    response[0] = 1.0
+    click = torch.zeros(1, 1, 3000)
+    click[..., 0] = 1.0
+    out = T.ImpulseResponse(augspec.Bank([response], RATE), keep_level=False, early=0.05)(click)
+    time = (torch.arange(2000) / RATE - 0.05) / reverb._EARLY_FADE
+    fade = 0.5 + 0.5 * torch.cos(torch.pi * time.clamp(0.0, 1.0))
+    torch.testing.assert_close(out[0, 0, :2000], response * fade, rtol=0.0, atol=1e-5)

@@ -225,11 +225,16 @@ def state_of(config: Config, place: Place) -> State:
 
 
 def over_cluster(
-    configs: Sequence[Config], place: Place, address: str | None, command: str
+    configs: Sequence[Config],
+    place: Place,
+    address: str | None,
+    command: str,
+    runner: type[Runner] = Runner,
 ) -> Iterator[tuple[Config, State]]:
     """Distribute runs over a Ray cluster that shares ``place.out``; yield each at its end.
 
-    A run whose node died is started again elsewhere, from its last checkpoint.
+    A run whose node died is started again elsewhere, from its last checkpoint. ``runner`` does the
+    runs, on the nodes.
     """
     import ray
 
@@ -242,9 +247,7 @@ def over_cluster(
 
     @ray.remote(num_cpus=1, max_retries=5)
     def remote(config: Config) -> State:
-        from augspec.ablation.execute import Runner
-
-        return Runner(place, command).do(config, lambda *_: None)
+        return runner(place, command).do(config, lambda *_: None)
 
     pending = {remote.remote(config): config for config in configs}
     while pending:

@@ -22,6 +22,7 @@ from augspec.datasets._audio import (
     count_frames,
     read_audio,
 )
+from augspec.datasets._texts import Texts
 from augspec.datasets._walk import Skipped
 from augspec.functional import resample_rate
 from augspec.random import example_keys, uniform
@@ -113,9 +114,7 @@ class AudioFiles(Dataset[dict[str, Any]]):
         self._frames = np.array([info.frames for info in infos], np.int64)
         self._is_exact = np.array([info.is_exact for info in infos])
         self.durations: NDArray[np.float64] = self._frames / self._rates
-        # One array of bytes instead of a Path for each file: it is small, and forked workers share
-        # it.
-        self._paths = np.array([os.fsencode(self._below_root(file)) for file in files])
+        self._paths = Texts(os.fsencode(self._below_root(file)) for file in files)
 
     @property
     def paths(self) -> list[str]:

@@ -99,9 +99,10 @@ def _groups_of_labels(
     if label.shape != codes.shape:
         raise ValueError(f"`labels` must be as many as `groups`, {len(codes)}, got {len(label)}")
     order = sorted(range(len(names)), key=lambda group: _hash(str(names[group]), seed))
-    of_label = [
-        [group for group in order if label[first[group]] == value] for value in np.unique(label)
-    ]
+    values, label_of = np.unique(label[first], return_inverse=True)
+    of_label: list[list[int]] = [[] for _ in values]
+    for group in order:
+        of_label[label_of[group]].append(group)
     return codes, of_label
 
 

@@ -5,7 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from augspec.ablation.instruments import Bootstrap, Groups, components, degrees_of_freedom
+from augspec.ablation.instruments import (
+    ENOUGH_SEEDS,
+    Bootstrap,
+    Components,
+    Ends,
+    Groups,
+    components,
+    degrees_of_freedom,
+    widened,
+)
 
 STUDIES = 500  # the share that holds the truth is then good to 1 %
 # Instruments of a family, seeds, and whether families spread alike.
@@ -89,3 +98,16 @@ def test_one_seed_has_no_part_of_seeds():
     found = components(np.random.default_rng(0).normal(size=(100, 1)), np.array([0.1]))
     assert (found.seeds, found.both) == (0.0, 0.0)
     assert found.total == found.instruments
+
+
+@pytest.mark.parametrize("seeds", [2, 8])
+def test_what_instruments_and_seeds_share_counts_only_with_enough_seeds(seeds):
+    """With few seeds the part that both share is not known well enough to be taken out."""
+    rng = np.random.default_rng(0)
+    each = 0.1 + 0.02 * rng.normal(size=seeds)
+    parts = 0.01 * rng.normal(size=6)
+    groups = SimpleNamespace(family=np.repeat([0, 1], 3))
+    found = Components(2e-5, 3e-5, 1e-5)
+    both = found.both if seeds >= ENOUGH_SEEDS else 0.0
+    df = degrees_of_freedom(each, parts, groups, both)
+    assert widened(Ends(-0.1, 0.1, 4e-5), each, parts, groups, found).df == df

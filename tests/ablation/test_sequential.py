@@ -176,3 +176,11 @@ def print_table(every):
             f"saved {100 * found.saved:.0f} %, covered {100 * found.covered:.0f} %, "
             f"early {dict(found.early)}, all seeds {dict(found.whole)}"
         )
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_an_interval_that_only_touches_the_region_says_neither_better_nor_worse(side):
+    assert sequential.verdict_of(side * 0.5, 0.25, 0.25) == sequential.UNDECIDED
+    assert sequential.verdict_of(side * 0.125, 0.125, 0.25) == "equal"
+    beyond = "better" if side > 0 else "worse"
+    assert sequential.verdict_of(side * 0.75, 0.25, 0.25) == beyond

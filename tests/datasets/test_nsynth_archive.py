@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import io
 import json
@@ -353,3 +354,18 @@ def test_real_archive_gives_what_its_files_hold(tmp_path):
             if member.name.endswith(("-060-100.wav", "-048-127.wav")):
                 samples = soundfile.read(archive.extractfile(member), dtype="float32")[0]
                 assert items[Path(member.name).name]["waveform"][0].tolist() == samples.tolist()
+
+
+def test_the_bar_of_an_archive_ends_where_reading_ended(tmp_path, monkeypatch):
+    steps = []
+
+    class Bar(contextlib.nullcontext):
+        def update(self, n=1):
+            steps.append(n)
+
+    path = make_archive(tmp_path)
+    monkeypatch.setattr(archive_module, "progress_bar", lambda *_, **__: Bar(Bar()))
+    NSynth(tmp_path, "train")
+    assert len(steps) == len(NAMES)
+    assert min(steps) >= 0
+    assert 0 < sum(steps) <= path.stat().st_size

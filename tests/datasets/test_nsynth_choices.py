@@ -230,3 +230,11 @@ def test_numbers_of_numpy_are_numbers():
     kept = Filters(None, None, np.int64(60), (np.int64(90), 127), None, None).checked()
     assert (kept.pitch, kept.velocity) == ((60, 60), (90, 127))
     assert type(kept.pitch[0]) is int
+
+
+def test_a_split_by_instrument_is_that_of_its_groups(tmp_path):
+    write_split(tmp_path, "train", [f"bass_acoustic_{n:03d}-060-100" for n in range(20)])
+    notes = NSynth(tmp_path, "train")
+    expected = split_by_group(notes.instruments, notes.labels)
+    for part, index in zip(notes.split_by_instrument(), expected, strict=True):
+        assert part.instruments.tolist() == notes.instruments[index].tolist()

@@ -595,3 +595,10 @@ def test_a_subset_has_the_rate_and_the_classes_of_its_data_set(path):
     packed = pack(part, path, progress=False)
     assert (packed.sample_rate, packed.classes) == (8_000, ["a", "b"])
     assert [item["name"] for item in packed] == ["näme 5\n", "näme 1\n"]
+
+
+def test_equal_audio_has_equal_hashes(path):
+    sounds = [{"waveform": torch.full((1, 8), value)} for value in (0.5, 0.25, 0.5)]
+    packed = pack(sounds, path, sample_rate=8_000, progress=False)
+    one, other, again = packed.hashes(np.arange(3))
+    assert one == again != other

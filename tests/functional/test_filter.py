@@ -130,3 +130,13 @@ def test_bad_coefficients_are_named(sos, error, message):
         functional.sosfilt(BATCH, sos)
     with pytest.raises(ValueError, match=r"`b` must be \(3,\)"):
         functional.biquad(BATCH, torch.ones(2), torch.ones(2))
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_the_shortest_sounds_are_filtered_too(sos, samples):
+    waveform = BATCH[..., :samples]
+    out = functional.sosfilt(waveform, sos)
+    expected = signal.sosfilt(np.asarray(sos), waveform.numpy())
+    np.testing.assert_allclose(out.numpy(), expected, rtol=1e-9, atol=1e-12)
+    one = functional.sosfilt(waveform[:1, :1], sos)
+    np.testing.assert_allclose(one.numpy(), expected[:1, :1], rtol=1e-9, atol=1e-12)

@@ -121,3 +121,9 @@ def test_silence_and_what_is_below_the_absolute_gate_have_no_loudness():
 def test_more_than_five_channels_are_refused():
     with pytest.raises(ValueError, match="`waveform` must have at most 5 channels"):
         functional.loudness(torch.zeros(1, 6, 16_000), 16_000)
+
+
+def test_what_lies_below_the_absolute_gate_keeps_its_level():
+    quiet = 1e-4 * tone(1000.0, 16_000)  # -83 LUFS
+    out = functional.loudness_normalize(quiet, torch.tensor([-23.0], dtype=torch.float64), 16_000)
+    assert torch.equal(out, quiet)

@@ -8,7 +8,7 @@ import torch
 import augspec
 from augspec import functional
 from augspec import transforms as T
-from augspec.functional.reference import REFERENCES
+from augspec.functional.reference import REFERENCES, active_blocks
 
 RATE = 48_000
 # IEC 61672-1, table 3: what the A curve adds at a nominal frequency, in dB.
@@ -94,3 +94,11 @@ def test_padding_changes_no_level(reference: str, sample_rate: int) -> None:
     alone = noisy(waveform[1:, :, :7301], keys=keys[1:])
     torch.testing.assert_close(out[1:, :, :7301], alone, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(out[1, :, 7301:], waveform[1, :, 7301:])
+
+
+def test_a_block_without_samples_is_not_active():
+    count = torch.tensor([[320, 320, 100, 0]])
+    active = active_blocks(torch.tensor([[320.0, 0.1, 100.0, 0.0]]), count)
+    assert active.tolist() == [[True, False, True, False]]
+    # Rounding of a filter may leave energy behind the end.
+    assert not active_blocks(torch.tensor([[320.0, 0.1, 100.0, 1e-9]]), count)[0, 3]

@@ -113,3 +113,11 @@ def test_compiled_transform_and_its_gradient_are_the_eager_ones(n_fft):
     torch.library.opcheck(_rfft, (signal,))
     torch.autograd.gradcheck(_rfft, (signal,))
     assert torch.equal(_rfft(signal), torch.view_as_real(torch.fft.rfft(signal)))
+
+
+@pytest.mark.parametrize("size", [7, 8, 9])
+def test_an_empty_batch_has_as_many_bins_as_a_full_one(size):
+    full = stft._transform(torch.ones(2, 3, size))
+    empty = stft._transform(torch.ones(0, 3, size))
+    assert empty.shape == (0, *full.shape[1:])
+    assert empty.dtype == full.dtype

@@ -2,12 +2,14 @@
 
 import math
 
+import librosa
+import numpy as np
 import pytest
 import torch
 from ideal_tones import SAMPLE_RATE, cases, cents, f0, harmonic_ratio, harmonics, mel_error, tone
 
 from augspec import functional
-from augspec.functional import onset, phase_lock, resampled_lengths, timemap
+from augspec.functional import onset, phase_lock, resampled_lengths, timemap, vocoder
 from augspec.functional.stretch import (
     pitch_and_tempo,
     pitch_shift,
@@ -332,3 +334,40 @@ def test_every_size_of_frame_keeps_a_tone(n_fft, compile_, monkeypatch):
     middle = out[..., 2 * n_fft : 5 * n_fft]
     assert middle.square().mean(-1) == pytest.approx(0.5, rel=0.02)
     assert out.isfinite().all()
+
+
+def test_the_bands_of_onsets_are_triangles_on_the_mel_scale():
+    found = onset.make_bands(256, dtype=torch.float64)
+    expected = librosa.filters.mel(
+        sr=16_000, n_fft=256, n_mels=found.shape[1], htk=True, norm=None, dtype=np.float64
+    )
+    np.testing.assert_allclose(found.numpy(), expected.T, atol=1e-9)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_longer_sound_is_stretched_fewer_examples_at_a_time(channels, monkeypatch):
+    """Or a batch of long sounds would take all memory."""
+    values = []
+
+    def watched(work, count, values_of_one, device):
+        values.append(values_of_one)
+        return in_chunks(work, count, values_of_one, device)
+
+    in_chunks = vocoder.in_chunks
+    monkeypatch.setattr(vocoder, "in_chunks", watched)
+    monkeypatch.setenv("AUGSPEC_NATIVE", "0")
+    for size in (8_000, 16_000):
+        time_stretch(noise(2, channels, size), torch.full((2,), 0.9), size=size)
+    assert values[1] == 2 * values[0]
+    assert values[0] >= channels * 8_000
+
+
+@pytest.mark.parametrize("size", [7_999, 8_000, 8_001])
+def test_pitch_and_tempo_has_room_for_the_lowest_interval_to_the_last_sample(size, monkeypatch):
+    monkeypatch.delenv("AUGSPEC_NATIVE", raising=False)  # native kernels, where there are any
+    waveform, semitones = noise(1, 1, size), torch.tensor([-5.3])
+    limits = {"min_semitones": -5.3, "max_semitones": 5.3}
+    torch.testing.assert_close(
+        pitch_and_tempo(waveform, semitones, torch.ones(1), **limits),
+        pitch_shift(waveform, semitones, **limits),
+    )

@@ -4,11 +4,14 @@
 
 `--slow` adds kernels that compile, graphs of the caller's and 70,000 samples. `--ten-minutes` asks
 each class for one row of ten minutes instead. `--busy` keeps two processes busy beside two threads.
+`--where precision=float32` keeps the rows with a value, and `--limit` begins no class after so many
+seconds of the processor; how many were asked is printed.
 """
 
 import argparse
 import collections
 import dataclasses
+import math
 import multiprocessing
 import os
 import sys
@@ -25,11 +28,14 @@ import asked
 import circumstances as table
 
 
-def all_circumstances(rows, names=tuple(table.SUBJECTS), follow=iter):
-    """Ask each row of each class; give how often, and what broke."""
+def all_circumstances(rows, names=tuple(table.SUBJECTS), follow=iter, limit=math.inf):
+    """Ask each row of each class, until the processor's seconds end; give how often, what broke."""
     met, broken = collections.Counter(), []
+    end = time.process_time() + limit
     for row in follow(rows):
         for name in names:
+            if time.process_time() > end:
+                return met, broken
             met[row.way] += 1
             try:
                 asked.ask(name, row)
@@ -56,6 +62,8 @@ def main():
     parser.add_argument("--slow", action="store_true")
     parser.add_argument("--ten-minutes", action="store_true")
     parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--where", nargs="*", default=[], metavar="AXIS=VALUE")
+    parser.add_argument("--limit", type=float, default=math.inf)
     options = parser.parse_args()
     os.environ["AUGSPEC_COMPILE"] = "0"
     warnings.filterwarnings("ignore", "There is a performance drop|.*fork")
@@ -65,18 +73,21 @@ def main():
         rows = ten_minutes()
     if options.busy:
         rows = [dataclasses.replace(row, way="beside two busy processes") for row in rows]
+    for axis, value in (word.split("=", 1) for word in options.where):
+        rows = [row for row in rows if str(getattr(row, axis)) == value]
     beside = [multiprocessing.Process(target=_work, daemon=True) for _ in range(2 * options.busy)]
     for one in beside:
         one.start()
     started = time.monotonic()
-    met, broken = all_circumstances(rows, follow=track)
+    met, broken = all_circumstances(rows, follow=track, limit=options.limit)
     for one in beside:
         one.terminate()
     print(*broken, sep="\n")
     for way, count in met.items():
         print(f"{count:8,} {way}")
     seconds = time.monotonic() - started
-    print(f"{met.total():8,} in {len(rows)} rows in {seconds:.0f} s, {len(broken)} broken")
+    done = f"{met.total():,} of {len(rows) * len(table.SUBJECTS):,} in {len(rows)} rows"
+    print(f"{done} in {seconds:.0f} s, {len(broken)} broken")
     return int(bool(broken))
 
 

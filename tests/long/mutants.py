@@ -42,7 +42,9 @@ LIMIT = 1200.0  # seconds; a mutant that never ends is noticed
 CPU_LIMIT = 120  # seconds of its own work, which other processes do not make longer
 COLUMNS = ["mutant", "noticed_by", "note"]
 #: Imported once for all forks; augspec itself each imports anew.
-SHARED = ["pytest", "scipy.stats", "torch"]
+SHARED = ["pytest", "torch", "hypothesis", "librosa", "matplotlib.pyplot", "pandas", "scipy.stats"]
+SHARED += ["sklearn.metrics", "soundfile", "statsmodels.stats.multitest", "timm", "torchmetrics"]
+SHARED += ["lightning.fabric", "torchvision"]
 #: Tests beside those of a module's own name, by what its path begins with.
 TESTS = {
     "functional/": "test_pins functional/test_gpu_paths functional/test_references",
@@ -53,7 +55,7 @@ TESTS = {
     "functional/constant_q": "features/test_constant_q",
     "functional/delta": "features/test_pcen_and_delta",
     "functional/fade": "transforms/test_mixstyle_and_fade transforms/test_edit_transforms",
-    "functional/frames": "features/test_parity",
+    "functional/frames": "features/test_parity transforms/test_targets transforms/test_weak_labels",
     "functional/dynamics": "peers_facts/test_facts_dynamics",
     "functional/kaldi": "features/test_fbank",
     "functional/level": "transforms/test_normalizers",
@@ -71,7 +73,8 @@ TESTS = {
     "functional/spectrum": "features/test_parity",
     "functional/unchanged": "transforms/test_stretch_transforms",
     "functional/vocoder": "functional/test_stretch functional/test_frame_size",
-    "functional/windows": "features/test_parity features/test_magnitude_features",
+    "functional/windows": "features/test_parity features/test_magnitude_features "
+    "features/test_constant_q",
     "transforms/": "test_pins",
     "transforms/_dispatch": "transforms/test_choice",
     "transforms/base": "transforms/test_tree_walk transforms/test_declare",
@@ -81,8 +84,12 @@ TESTS = {
     "transforms/mix": "transforms/test_weak_labels",
     "transforms/noise": "transforms/test_noise_transforms functional/test_noise",
     "transforms/pad": "transforms/test_edit_transforms transforms/test_crop",
+    "transforms/resample": "transforms/test_stretch_transforms transforms/test_targets "
+    "transforms/test_choice",
     "transforms/reverb": "test_responses",
-    "transforms/tree": "transforms/test_targets transforms/test_weak_labels",
+    "transforms/tempo": "transforms/test_targets",
+    "transforms/tree": "transforms/test_targets transforms/test_weak_labels "
+    "transforms/test_declare",
     "transforms/vocoder": "transforms/test_stretch_transforms",
     "transforms/warp": "transforms/test_stretch_transforms test_fusion",
     "datasets/": "datasets/test_folder datasets/test_packed",
@@ -310,6 +317,7 @@ def _run(tests, tree, log):
     sys.path.insert(0, str(tree))
     os.environ |= {"AUGSPEC_COMPILE": "0", "AUGSPEC_NATIVE": "0", "PYTHONPATH": str(tree)}
     options = ["-n0", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
+    options += ["-W", "ignore:Module already imported"]  # by `SHARED`
     with log.open("w") as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         code = pytest.main([*options, *tests])
     os._exit(int(code))

@@ -51,6 +51,16 @@ def test_a_killed_study_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
+def test_no_run_is_lost_with_a_node(tmp_path):
+    from ray_node_lost import ray_node_lost
+
+    found = ray_node_lost(tmp_path / "out", 9, 0.2)
+    assert found.reported == {"done": 9}
+    assert found.records == 9
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager_kernels")
 @pytest.mark.parametrize("name", FUZZERS)
 def test_damaged_input_ends_in_documented_errors(name):

@@ -294,3 +294,13 @@ def test_arms_that_are_not_paired_are_refused():
         analyse.summarise({"none": base, "arm": random_runs(2, rng)[1:]})
     with pytest.raises(ValueError, match="must be scored on the notes of 'none'"):
         analyse.summarise({"none": base, "arm": random_runs(2, rng, instruments=9)})
+
+
+def test_calibration_error_is_that_of_15_bins():
+    rng = np.random.default_rng(0)
+    confidences, right = rng.random(200), rng.random(200) < 0.5
+    run = outcome(np.zeros(200, int), 1 - right.astype(int), ["a"] * 200)
+    run["confidences"] = confidences.tolist()
+    bins = np.ceil(15 * confidences) - 1
+    gaps = [abs((confidences - right)[bins == n].sum()) for n in range(15)]
+    assert analyse.calibration_error(run) == pytest.approx(sum(gaps) / 200, abs=1e-6)
