@@ -89,7 +89,10 @@ def test_spliced_sound(shape, mode, rate):
         made = augment(waveform, sample_rate=rate, targets=targets)
         return torch.cat([made.samples.flatten(), made.targets.flatten()])
 
-    assert_same_bits(run)
+    ours = run()
+    with native.in_torch():
+        # A crossfade is torch.lerp, which rounds as the processor's instructions do.
+        torch.testing.assert_close(ours, run(), rtol=0.0, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
