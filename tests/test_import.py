@@ -18,7 +18,7 @@ import sys, time
 start = time.perf_counter()
 import torch
 middle = time.perf_counter()
-# An installed package has bytecode, as torch's here. A checkout has none if Python may not write it.
+# An installed package has bytecode, as torch here. A checkout has none if Python writes none.
 sys.dont_write_bytecode, sys.pycache_prefix = False, sys.argv[1]
 ready = time.perf_counter()
 import augspec

@@ -17,13 +17,14 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from augspec._described import LOADER, Described
 from augspec.datasets._audio import check_finite
 from augspec.datasets._items import restore
 
 INDEX = "shards.json"
 
 
-class Shards(IterableDataset[dict[str, Any]]):
+class Shards(Described, IterableDataset[dict[str, Any]]):
     """Stream the items of shards, divided among the nodes and workers of a training.
 
     An item is the dictionary that was written: ``waveform`` (float32 tensor), ``index`` (its index
@@ -184,8 +185,10 @@ class Shards(IterableDataset[dict[str, Any]]):
         yield from map(_item, wds.DataPipeline(*stages))
 
 
-class EvenLoader(DataLoader[Any]):
+class EvenLoader(Described, DataLoader[Any]):
     """A data loader that stops after ``batches`` batches."""
+
+    _printed = LOADER
 
     def __init__(self, dataset: Shards, batches: int, **options: Any) -> None:
         super().__init__(dataset, **options)
