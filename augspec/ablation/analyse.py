@@ -147,7 +147,8 @@ def summarise(runs: Mapping[str, Sequence[Run]], most: int | None = None) -> lis
                 else optional(missing, "the number of seeds needed", seeds_needed, spread),
                 "times_needed": None
                 if arm == BASELINE
-                else optional(missing, "the instruments needed", _times, groups, parts),
+                else optional(missing, "the number of groups needed", _times, groups, parts),
+                "data": base[0]["config"].get("data", ""),
                 "instruments": len(groups.family),
                 "still_falling": optional(
                     missing, "whether the loss still fell", still_falling, _losses(of_arm)
