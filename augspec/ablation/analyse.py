@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from statsmodels.stats.multitest import multipletests
 from torchmetrics.functional.classification import binary_calibration_error
 
 from augspec.ablation.instruments import (
@@ -203,6 +202,9 @@ def _mean_of(runs: Sequence[Run], what: str) -> dict[str, float]:
 
 def _correct(rows: list[Row]) -> None:
     """Correct the p-values for the number of arms, and add their meaning in words."""
+    # Late, because it imports pandas, and the processes of `--jobs` only train.
+    from statsmodels.stats.multitest import multipletests
+
     arms = [row for row in rows if row["arm"] != BASELINE]
     corrected = multipletests([row["p"] for row in arms], method="holm")[1] if arms else []
     for row, p in zip(arms, corrected, strict=True):
