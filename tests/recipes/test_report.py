@@ -152,6 +152,7 @@ def rename_first_class(run):
     return {**run, "recall": recall, "classes": classes, "instruments": instruments}
 
 
+@pytest.mark.pictures
 def test_a_class_named_script_is_text_and_one_instrument_is_marked(study, root, tmp_path):
     runs = {arm: list(map(rename_first_class, of_arm(study[0], arm))) for arm in ("none", "b|c")}
     rows = analyse.summarise(runs)
@@ -169,6 +170,7 @@ def test_a_class_named_script_is_text_and_one_instrument_is_marked(study, root, 
     assert "one scored instrument" not in (study[0] / "summary.md").read_text()
 
 
+@pytest.mark.pictures
 def test_a_report_of_several_tasks_compares_an_arm_with_its_own_baseline(study, tmp_path):
     """Cells may have other classes: the best arm's confusions are laid beside those of its cell."""
     found = {arm: of_arm(study[0], arm) for arm in ("none", "b|c")}
