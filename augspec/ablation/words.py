@@ -73,10 +73,15 @@ def sentences(
     falling = [row["arm"] for row in rows if row["still_falling"]]
     if falling:
         found.append(
-            f"The training loss was still falling at the end in: {', '.join(falling)}. Longer "
+            f"The training loss was still falling at the end in: {_listed(falling)}. Longer "
             "training may change the order."
         )
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names: by semicolons if one has a comma, because several would read as more."""
+    return ("; " if any("," in name for name in names) else ", ").join(names)
 
 
 def answer(row: Row, base: Row) -> str:
@@ -147,6 +152,6 @@ def _power(rows: Sequence[Row]) -> list[str]:
         more = f"{least * count}" + (f" to {max(times) * count}" if max(times) > least else "")
         return [
             f"With these {words.count_groups(count)} no number of seeds can see {points} in 8 of "
-            f"10 studies for {', '.join(arms)}: that takes about {more} {words.group}s."
+            f"10 studies for {_listed(arms)}: that takes about {more} {words.group}s."
         ]
     return []
