@@ -86,7 +86,7 @@ def belongs_into_feature(transform: nn.Module) -> TypeGuard[FusableTransform]:
 
 
 def check_parts_of_features(chain: Chain, feature: nn.Module) -> None:
-    """Raise if a transform that only a feature can compute is inside another transform."""
+    """Raise if a transform that only a feature can compute is inside anything but a chain."""
     inside = [part for part in chain.modules() if belongs_into_feature(part)]
     if not inside:
         return

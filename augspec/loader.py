@@ -102,7 +102,7 @@ class DeviceLoader(Described):
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(
                 f"`device` must be one that torch finds, got {str(device)!r} and no GPU: leave it "
-                "out to take what there is"
+                "out to use an available one"
             )
         self.frontend = frontend.to(self.device)
         self.seed = int(seed)
@@ -226,7 +226,7 @@ def per_example(transform: RandomTransform | Frontend) -> PerExample:
         >>> crop(torch.randn(1, 400), key=example_keys(seed=0, epoch=0, index=7)).shape
         torch.Size([1, 100])
     """
-    for module in reversed([*transform.modules()]):  # a chain comes before its parts
+    for module in reversed([*transform.modules()]):  # a chain comes after its parts: name the part
         if getattr(module, "mixes_examples", False):
             raise ValueError(
                 f"`transform` must not mix examples, got {type(module).__name__}, which needs a "

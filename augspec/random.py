@@ -276,7 +276,7 @@ def example_keys(
         ``int64`` keys of the shape of ``index``, on its device.
 
     Raises:
-        TypeError: If ``index`` or ``view`` holds no integers.
+        TypeError: If ``index`` or ``view`` holds anything but integers.
 
     Example:
         >>> example_keys(seed=0, epoch=3, index=[7, 8]).shape

@@ -140,13 +140,13 @@ class BalancedSampler(WeightedSampler):
 def class_weights(labels: ArrayLike | Tensor, num_classes: int | None = None) -> Tensor:
     """Return class weights for a loss: rarer classes get larger weights.
 
-    With ``n`` examples in ``c`` classes, a class of ``k`` examples gets ``n / (c * k)``, which is
-    ``"balanced"`` in scikit-learn. The mean over the examples is 1.
+    With ``n`` labels in ``c`` classes, a class with ``k`` of them gets ``n / (c * k)``, which is
+    ``"balanced"`` in scikit-learn. The mean over the labels is 1 if every class has examples.
 
     Args:
         labels: As in `BalancedSampler`.
-        num_classes: Number of classes; None takes the largest label. A class without examples has
-            weight 0.
+        num_classes: Number of classes; None is the largest class number plus one, or the number of
+            columns. A class without examples has weight 0.
 
     Returns:
         ``(classes,)`` float32, for ``nn.functional.cross_entropy(weight=)`` or

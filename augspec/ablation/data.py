@@ -207,7 +207,7 @@ def make_loader(
 
 
 class _Shuffled(DistributedSampler[Batch]):
-    """A new order every epoch, cut to whole batches: batch norm fails on a last batch of one."""
+    """A new order every epoch, cut to whole batches, as batch norm works badly with one example."""
 
     def __init__(self, notes: Any, whole: int, rank: int, world: int, seed: int) -> None:
         super().__init__(notes, num_replicas=world, rank=rank, seed=seed, drop_last=True)

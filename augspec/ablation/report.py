@@ -169,19 +169,23 @@ def describe(rows: Sequence[Row]) -> str:
     text = (
         f"Difference: of {score} from the baseline in points, paired by seed, ± its standard "
         f"deviation over seeds; [95 % interval]: a bootstrap of the scored {words.group}s "
-        f"within {words.families} and of seeds; p: a sign-flip test over {words.group}s, corrected "
-        "by Holm's method for the number of arms. ECE: expected calibration error. Seconds are of "
+        f"within {words.families} and of seeds; p: the larger p-value of a sign-flip test over "
+        f"{words.group}s and of Student's t with the interval's standard error, corrected by "
+        "Holm's method for the number of arms. ECE: expected calibration error. Seconds are of "
         "one run with its scoring (the first that needs a kernel compiles it), and of the median "
         "epoch; MB is the most memory that the process had taken by the end of a run."
     )
     if rows[0]["metric"] == MAP:
         text += (
             " mAP: the mean of the tags' average precisions; micro AP: of all tags together. "
-            "Accuracy is the share of sounds of which exactly the right tags, and macro recall "
-            "the share of each tag's sounds that, are scored above 0.5."
+            "A tag counts as found if its score is above 0.5. Accuracy: the share of sounds in "
+            "which exactly the right tags are found; macro recall: the mean over tags of the share "
+            "of a tag's sounds in which it is found."
         )
     if rows[0]["seeds"] == 1:
-        text += " With one seed it says nothing about how training varies: take more (--seeds 3)."
+        text += (
+            " With one seed the interval does not show how training varies: take more (--seeds 3)."
+        )
     needed = {row["seeds_needed"] for row in rows if row["seeds_needed"]}
     if needed:
         text += (

@@ -109,7 +109,8 @@ def corrupt(
     if severity not in SEVERITIES:
         raise ValueError(f"`severity` must be among {SEVERITIES}, got {severity!r}")
     if keys.shape != waveform.shape[:1] or keys.dtype != torch.int64:
-        raise ValueError(f"`keys` must be ({len(waveform)},) int64, got {tuple(keys.shape)}")
+        got = f"{tuple(keys.shape)} {keys.dtype}"
+        raise ValueError(f"`keys` must be ({len(waveform)},) int64, got {got}")
     kind, result = CONDITIONS[condition], waveform.detach().clone()
     ends = [waveform.shape[-1]] * len(waveform) if lengths is None else lengths.tolist()
     with eager_kernels():  # examples have many lengths, and each would compile again

@@ -102,7 +102,7 @@ class AudioFiles(Described, Dataset[dict[str, Any]]):
     def _check(self, file: Path) -> AudioInfo:
         info = audio_info(file)
         if info.frames == 0:
-            raise ValueError(f"{file} holds no audio; take it out")
+            raise ValueError(f"{file} holds no audio; remove it")
         if self.on_error == "skip":  # otherwise reading the item raises it
             check_samples(file, info)
         return info

@@ -81,7 +81,7 @@ class Events(Described, Dataset[dict[str, Any]]):
             raise ValueError("`events` must hold at least one event, got none")
         if attribute_of(dataset, "sample_rate") is None:
             raise TypeError(
-                f"`dataset` must have a `sample_rate`, got {type(dataset).__name__} without"
+                f"`dataset` must have a `sample_rate`, got {type(dataset).__name__}, which has none"
             )
         self.dataset = dataset
         self.sample_rate = int(attribute_of(dataset, "sample_rate"))

@@ -83,9 +83,9 @@ class NSynth(Described, Dataset[dict[str, Any]]):
     Raises:
         FileNotFoundError: If the root, the split, ``examples.json`` or a file that it names is
             missing.
-        ValueError: If an argument is not one of those above, ``examples.json`` or the archive is
-            damaged, the archive holds unsafe members, or no note is left. Reading an item raises it
-            if the file is damaged or cut.
+        ValueError: If an argument has a value that is not allowed, ``examples.json`` or the archive
+            is damaged, the archive holds unsafe members, or no note is left. Reading an item raises
+            it if the file is damaged or cut.
 
     References:
         J. Engel et al., "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders", ICML

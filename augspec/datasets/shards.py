@@ -52,7 +52,8 @@ class Shards(Described, IterableDataset[dict[str, Any]]):
 
     Raises:
         TypeError: If a length is needed and the counts are not known.
-        ValueError: While iterating, if there are fewer shards than workers on all nodes.
+        ValueError: If there are no ``urls``, ``shuffle`` is negative or ``counts`` has another
+            length; while iterating, if there are fewer shards than workers on all nodes.
         ImportError: If ``webdataset`` is not installed.
     """
 

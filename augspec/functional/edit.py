@@ -80,7 +80,8 @@ def shift(
     Args:
         waveform: The batch.
         samples: Samples to move by, ``(batch,)`` or ``(batch, channel)`` int64; positive is later.
-        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
+        rollover: Move the part that leaves at one end to the other end. With False it is lost, and
+            silence fills the gap.
         fade: Samples of the raised-cosine fade on each side of that place, at most half of the
             time. 0 is a hard cut; 5 ms avoid the click. An example that is not moved has no fade.
         lengths: Valid samples per example, ``(batch,)``; None means all. Padding becomes silent.

@@ -26,7 +26,7 @@ __all__ = ["CurvedPace", "Pace", "SteadyPace", "mean_rate"]
 
 
 class Pace(ABC):
-    """The speed of each example, in input samples an output sample."""
+    """The speed of each example, in input samples per output sample."""
 
     @abstractmethod
     def some(self, part: slice) -> Self:

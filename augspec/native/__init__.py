@@ -170,7 +170,7 @@ def _cached(name: str) -> Path:
         return path
     if _build.compiler() is None:
         raise _build.BuildError("there is no C++ compiler")
-    from filelock import FileLock  # as torch itself does
+    from filelock import FileLock  # comes with torch, which needs it
 
     failed = path.with_suffix(".failed")
     folder.mkdir(parents=True, exist_ok=True)

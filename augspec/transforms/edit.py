@@ -42,7 +42,8 @@ class Shift(RateTransform):
         unit: ``"fraction"`` of the example, or ``"seconds"``.
         sample_rate: Sample rate in Hz; it must be given for a shift in seconds. None is the front
             end's, or 16,000: the length of the fades depends on it.
-        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
+        rollover: Move the part that leaves at one end to the other end. With False it is lost, and
+            silence fills the gap.
         fade: Seconds over which the sound fades out, and in again, where the end of the example
             meets its start or silence. With 0 there is no fade and a tone clicks.
         p: Probability that an example is shifted.

@@ -78,7 +78,8 @@ class TempoCurve(TempoTransform, VocoderTransform, kernel=tempo.tempo_curve):
             which makes a `TimeStretch`.
         points: Number of points, 2 to 64. With 2 the tempo only rises or only falls.
         keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
-            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws.
+            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws; with
+            ``p`` below 1 the lowest rate is at most 1, because some examples stay as they are.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.

@@ -198,7 +198,8 @@ def test_long_names_and_many_conditions_are_read_whole(study, tmp_path):
     long, short = "gain, equalizer, noise for a quarter", "gain, equalizer"
     found = {"none": of_arm(study[0], "none"), long: of_arm(study[0], "b|c")}
     rows = analyse.summarise({**found, short: found[long]})
-    rows[1]["still_falling"] = rows[2]["still_falling"] = True
+    for row, falls in zip(rows, (False, True, True), strict=True):
+        row["still_falling"] = falls
     score = {"metric": "macro_recall", "macro_recall": 0.5, "difference": 0.1}
     score |= {"accuracy": 0.5, "difference_low": 0.0, "difference_high": 0.2, "seeds": 2}
     under = [

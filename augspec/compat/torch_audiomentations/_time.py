@@ -77,7 +77,8 @@ class Shift(Transform):
         min_shift: Smallest shift; negative is towards the start.
         max_shift: Largest shift.
         shift_unit: ``"fraction"`` of the time, ``"samples"`` or ``"seconds"``.
-        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
+        rollover: Move the part that leaves at one end to the other end. With False it is lost, and
+            silence fills the gap.
     """
 
     min_shift: float = -0.5
