@@ -53,7 +53,7 @@ def _describe(thing: Any) -> str:
 
 def _lines(thing: Any, printed: Mapping[str, str]) -> Iterator[str]:
     for words, attribute in printed.items():
-        value = None
+        value: Any = None
         # A debugger also prints objects whose constructor failed, and shards without a length.
         with contextlib.suppress(Exception):
             value = len(thing) if attribute == "__len__" else getattr(thing, attribute)

@@ -256,7 +256,7 @@ def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
         found.append(
             {
                 "title": title,
-                "text": f"{_where(note)}: {words.count(count)} in {len(runs)} runs",
+                "text": f"{_where(note)}: {words.count_examples(count)} in {len(runs)} runs",
                 "picture": _embed(figures.to_png(picture, dpi=100)),
                 "sound": _embed(sound.getvalue()),
             }

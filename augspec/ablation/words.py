@@ -25,7 +25,7 @@ class Things(NamedTuple):
     group: str
     families: str
 
-    def count(self, number: int) -> str:
+    def count_examples(self, number: int) -> str:
         """Return a number of examples in words."""
         return f"{number} {self.example}{'' if number == 1 else 's'}"
 
@@ -61,7 +61,7 @@ def sentences(
     found = [
         f"The question: does an arm recognise more of {config['data']} than the arm "
         f"{rows[0]['arm']} ({config['backbone']}, {config['epochs']} epochs)?",
-        f"The data: {words.count(len(first['labels']))} of "
+        f"The data: {words.count_examples(len(first['labels']))} of "
         f"{words.count_groups(rows[0]['instruments'])} that training has not seen, in "
         f"{len(first['recall'])} classes; {seeds} {'seed' if seeds == 1 else 'seeds'} of each arm.",
         "The answer:",
