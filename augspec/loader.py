@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from augspec._described import Described
 from augspec._epoch import EpochRun, tell_epoch
 from augspec.batches import Batch, add_specgram, check_batch, draws
 from augspec.classes import as_count, check_classes, check_num_classes, classes_of
@@ -19,7 +20,7 @@ from augspec.transforms.base import RandomTransform
 __all__ = ["DeviceLoader", "PerExample", "per_example"]
 
 
-class DeviceLoader:
+class DeviceLoader(Described):
     """Iterate over a loader's batches and compute ``specgram`` on the device.
 
     All keys of a batch are kept, also the loaded ``waveform``, and tensors are moved to ``device``.
@@ -72,6 +73,14 @@ class DeviceLoader:
         (2, 1, 129, 32)
         (2, 1, 129, 32)
     """
+
+    _printed = {
+        "Number of batches": "__len__",
+        "Device": "device",
+        "Seed": "seed",
+        "Number of classes": "num_classes",
+        "Made from": "loader",
+    }
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, distributed
 from torch.utils.data import Sampler
 
+from augspec._described import Described
 from augspec.classes import as_count
 
 __all__ = ["BalancedSampler", "WeightedSampler", "class_weights"]
@@ -25,7 +26,7 @@ __all__ = ["BalancedSampler", "WeightedSampler", "class_weights"]
 _AT_ONCE = 1024
 
 
-class WeightedSampler(Sampler[int]):
+class WeightedSampler(Described, Sampler[int]):
     """Draw examples with replacement, in proportion to their weights, over several processes.
 
     It works like ``torch.utils.data.WeightedRandomSampler``, for one or several processes, and is
@@ -50,6 +51,12 @@ class WeightedSampler(Sampler[int]):
 
     #: Tells `augspec.DeviceLoader` that processes may draw the same example.
     replacement = True
+    _printed = {
+        "Indices in an epoch": "num_samples",
+        "Processes": "num_replicas",
+        "Rank": "rank",
+        "Seed": "seed",
+    }
 
     def __init__(
         self,

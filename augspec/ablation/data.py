@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 import augspec
+from augspec._described import Described
 from augspec.ablation.folder import FolderNotes
 from augspec.ablation.plan import SOUNDS, TAGS, Config
 from augspec.ablation.table import TableNotes
@@ -24,7 +25,7 @@ Batch = dict[str, Any]
 Progress = Callable[[str, int, int], None]  # the activity, the number done, the total
 
 
-class Notes(Dataset[Batch]):
+class Notes(Described, Dataset[Batch]):
     """Notes of a data set whose ``label`` is the class for the task."""
 
     def __init__(self, notes: Any, chosen: Sequence[int], task: str) -> None:

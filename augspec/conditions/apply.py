@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from augspec._compile import eager_kernels
+from augspec._described import Described
 from augspec.conditions.kinds import CONDITIONS, SEVERITIES, Draws
 from augspec.functional.checks import check_waveform
 from augspec.random import example_keys
@@ -131,7 +132,7 @@ def _to_16_bits(sound: Tensor) -> Tensor:
     return torch.round(sound * _STEPS) / _STEPS
 
 
-class Corrupted(Dataset[dict[str, Any]]):
+class Corrupted(Described, Dataset[dict[str, Any]]):
     """A data set under a condition: the same items, with corrupted waveforms.
 
     Args:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.datasets._class_names import check_classes
 from augspec.datasets._event_tables import Event, checked, read_events
 from augspec.datasets._items import attribute_of, fingerprint_of
@@ -21,7 +22,7 @@ from augspec.functional.checks import check_positive
 __all__ = ["Event", "Events", "read_events"]
 
 
-class Events(Dataset[dict[str, Any]]):
+class Events(Described, Dataset[dict[str, Any]]):
     """Add labels of frames to the items of a data set, from events in their files.
 
     ``frames`` ``(classes, frame)`` is 1 where an event sounds in any part of a frame, else 0. The
