@@ -284,7 +284,7 @@ class _OneGraph(_CompiledKernel[P, R]):
             return False
         # Graphs run without gradients, which trainable modules need.
         trains = torch.is_grad_enabled() and any(p.requires_grad for p in owner.parameters())
-        return not trains and any(_runs_whole(arg) for arg in args if isinstance(arg, Tensor))
+        return not trains
 
     def _note(self, error: Exception) -> None:
         reason = " ".join(str(error).split())
@@ -304,6 +304,10 @@ def _runs_whole(tensor: Tensor) -> bool:
     return tensor.device.type == "cuda"
 
 
+def _any_runs_whole(args: tuple[object, ...]) -> bool:
+    return any(_runs_whole(arg) for arg in args if isinstance(arg, Tensor))
+
+
 def one_graph(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of a module and tensors as one graph, if launches cost time.
 
@@ -316,7 +320,7 @@ def one_graph(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not _any_runs_whole(args):
             return function(*args, **kwargs)
         owner = cast(torch.nn.Module, args[0])
         graph = _whole.get(owner)

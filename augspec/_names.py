@@ -91,7 +91,7 @@ def nearest(name: str, known: Iterable[str], most: int = 3, *, always: bool = Fa
 
     Args:
         name: The unknown name.
-        known: What it may have been meant to be.
+        known: The names that exist.
         most: Largest number of names.
         always: Whether to name some even if none is like it.
 

@@ -42,7 +42,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from torch import nn
 
 from augspec._build import PLAIN, Builder, check_size
@@ -254,6 +253,8 @@ def parse_yaml(text: str) -> Any:
     Raises:
         ValueError: If it is not YAML, for any error of the parser.
     """
+    import yaml  # here, because most programs import augspec and read no config
+
     try:
         return yaml.safe_load(text)
     # The last two come from a tag on a value of another type, such as `!!int ""`.

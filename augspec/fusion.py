@@ -86,7 +86,7 @@ def belongs_into_feature(transform: nn.Module) -> TypeGuard[FusableTransform]:
 
 
 def check_parts_of_features(chain: Chain, feature: nn.Module) -> None:
-    """Raise if a transform that only a feature can compute is inside another transform."""
+    """Raise if a transform that only a feature can compute is inside anything but a chain."""
     inside = [part for part in chain.modules() if belongs_into_feature(part)]
     if not inside:
         return
@@ -125,7 +125,7 @@ def fused_features(
     feature: MagnitudeFeature,
     *,
     ragged: bool,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Compute the feature of a batch after the fused transforms.
 
     Args:
@@ -136,7 +136,8 @@ def fused_features(
         ragged: Whether each example is padded at its own end, as features do with lengths.
 
     Returns:
-        The feature, ``(batch, channel, freq, frame)``, and the valid frames of each example.
+        The feature, ``(batch, channel, freq, frame)``, and, if ``ragged``, the valid frames of each
+        example.
 
     Raises:
         ValueError: If not one frame fits, which only happens without ``center``.
@@ -147,10 +148,10 @@ def fused_features(
     if warp.mel_range is not None and all(belongs_into_feature(part.transform) for part in fused):
         # Without a change of frames, call the feature itself, which may do more to the waveform.
         specgram = feature.within(waveform, lengths if ragged else None, warp.mel_range)
-        return specgram, feature.frame_lengths(warp.ends)
+        return specgram, feature.frame_lengths(warp.ends) if ragged else None
     source = _source_of(waveform, warp, feature, ragged=ragged)
     source.mel_range = warp.mel_range
-    return feature.from_source(source), feature.frame_lengths(warp.ends)
+    return feature.from_source(source), feature.frame_lengths(warp.ends) if ragged else None
 
 
 def _source_of(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from augspec._described import Described
 from augspec._epoch import EpochRun, tell_epoch
 from augspec.batches import Batch, add_specgram, check_batch, draws
 from augspec.classes import as_count, check_classes, check_num_classes, classes_of
@@ -19,7 +20,7 @@ from augspec.transforms.base import RandomTransform
 __all__ = ["DeviceLoader", "PerExample", "per_example"]
 
 
-class DeviceLoader:
+class DeviceLoader(Described):
     """Iterate over a loader's batches and compute ``specgram`` on the device.
 
     All keys of a batch are kept, also the loaded ``waveform``, and tensors are moved to ``device``.
@@ -73,6 +74,14 @@ class DeviceLoader:
         (2, 1, 129, 32)
     """
 
+    _printed = {
+        "Number of batches": "__len__",
+        "Device": "device",
+        "Seed": "seed",
+        "Number of classes": "num_classes",
+        "Made from": "loader",
+    }
+
     def __init__(
         self,
         loader: Iterable[Batch],
@@ -93,7 +102,7 @@ class DeviceLoader:
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(
                 f"`device` must be one that torch finds, got {str(device)!r} and no GPU: leave it "
-                "out to take what there is"
+                "out to use an available one"
             )
         self.frontend = frontend.to(self.device)
         self.seed = int(seed)
@@ -217,7 +226,7 @@ def per_example(transform: RandomTransform | Frontend) -> PerExample:
         >>> crop(torch.randn(1, 400), key=example_keys(seed=0, epoch=0, index=7)).shape
         torch.Size([1, 100])
     """
-    for module in reversed([*transform.modules()]):  # a chain comes before its parts
+    for module in reversed([*transform.modules()]):  # a chain comes after its parts: name the part
         if getattr(module, "mixes_examples", False):
             raise ValueError(
                 f"`transform` must not mix examples, got {type(module).__name__}, which needs a "

@@ -21,7 +21,7 @@ Params: TypeAlias = dict[str, Any] | list[Any]
 Values: TypeAlias = dict[str, Tensor]  # draws of one transform, by name
 Labels: TypeAlias = dict[str, Any]  # labels of examples, by name
 
-_MAX_DEPTH = 100  # of lists and objects: a front end of nested choices has some ten
+_MAX_DEPTH = 100  # of lists and objects: a front end of nested choices has about ten
 _DTYPES = {"bool": torch.bool, "float32": torch.float32, "int64": torch.int64}
 
 

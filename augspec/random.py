@@ -23,6 +23,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from augspec import native
 from augspec._compile import constant_in_graphs
 from augspec._constants import add_scaled, constant, tensor_of
 
@@ -276,7 +277,7 @@ def example_keys(
         ``int64`` keys of the shape of ``index``, on its device.
 
     Raises:
-        TypeError: If ``index`` or ``view`` holds no integers.
+        TypeError: If ``index`` or ``view`` holds anything but integers.
 
     Example:
         >>> example_keys(seed=0, epoch=3, index=[7, 8]).shape
@@ -370,7 +371,8 @@ class Draw:
             places: Paths and names that this draw, or one further down, draws afterwards.
         """
         places = [place for place in places if self._place(*place) not in self._hashes]
-        if len(places) < 2:
+        # A native kernel draws each name in one call.
+        if len(places) < 2 or native.applies(self.keys):
             return self
         keys, counter = self._source()
         numbers = tuple(stream(*place) for place in places)
@@ -394,6 +396,8 @@ class Draw:
         known = self._hashes.get(self._place(self.path, name))
         if known is not None:
             return known[1]
+        if native.applies(self.keys):
+            return self._draw_natively("augspec_unit", name, torch.float32)
         keys, counter = self._source()
         return _draw_unit(keys, self.path, name, counter)
 
@@ -428,5 +432,16 @@ class Draw:
         known = self._hashes.get(self._place(self.path, name))
         if known is not None:
             return _finish(known[0])
+        if native.applies(self.keys):
+            return self._draw_natively("augspec_bits", name, torch.int64)
         keys, counter = self._source()
         return bits(keys, self.path, name, counter)
+
+    def _draw_natively(self, kernel: str, name: str, dtype: torch.dtype) -> Tensor:
+        keys, channels = self.keys, self.channels if self.by_channel else None
+        shape = keys.shape if channels is None else (*keys.shape, channels)
+        out = torch.empty(shape, dtype=dtype, device="cpu")
+        if out.numel():
+            number = stream(self.path, name)
+            native.call(kernel, keys, keys.numel(), number, channels or 0, out=out)
+        return out

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, distributed
 from torch.utils.data import Sampler
 
+from augspec._described import Described
 from augspec.classes import as_count
 
 __all__ = ["BalancedSampler", "WeightedSampler", "class_weights"]
@@ -25,7 +26,7 @@ __all__ = ["BalancedSampler", "WeightedSampler", "class_weights"]
 _AT_ONCE = 1024
 
 
-class WeightedSampler(Sampler[int]):
+class WeightedSampler(Described, Sampler[int]):
     """Draw examples with replacement, in proportion to their weights, over several processes.
 
     It works like ``torch.utils.data.WeightedRandomSampler``, for one or several processes, and is
@@ -50,6 +51,12 @@ class WeightedSampler(Sampler[int]):
 
     #: Tells `augspec.DeviceLoader` that processes may draw the same example.
     replacement = True
+    _printed = {
+        "Indices in an epoch": "num_samples",
+        "Processes": "num_replicas",
+        "Rank": "rank",
+        "Seed": "seed",
+    }
 
     def __init__(
         self,
@@ -140,13 +147,13 @@ class BalancedSampler(WeightedSampler):
 def class_weights(labels: ArrayLike | Tensor, num_classes: int | None = None) -> Tensor:
     """Return class weights for a loss: rarer classes get larger weights.
 
-    With ``n`` examples in ``c`` classes, a class of ``k`` examples gets ``n / (c * k)``, which is
-    ``"balanced"`` in scikit-learn. The mean over the examples is 1.
+    With ``n`` labels in ``c`` classes, a class with ``k`` of them gets ``n / (c * k)``, which is
+    ``"balanced"`` in scikit-learn. The mean over the labels is 1 if every class has examples.
 
     Args:
         labels: As in `BalancedSampler`.
-        num_classes: Number of classes; None takes the largest label. A class without examples has
-            weight 0.
+        num_classes: Number of classes; None is the largest class number plus one, or the number of
+            columns. A class without examples has weight 0.
 
     Returns:
         ``(classes,)`` float32, for ``nn.functional.cross_entropy(weight=)`` or

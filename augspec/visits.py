@@ -174,7 +174,7 @@ def _names_twice(dataset: Any) -> bool:
 
 
 def _concatenated(dataset: Any) -> Iterator[Any]:
-    """Return the data sets of a ``ConcatDataset``, or the data set itself in a list."""
+    """Yield the data sets of a ``ConcatDataset``, or the data set itself."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
     if isinstance(dataset, ConcatDataset):

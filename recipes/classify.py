@@ -150,7 +150,7 @@ def main() -> int:
     parser.add_argument("files", type=Path, nargs="+", help="sounds")
     parser.add_argument("--top", type=int, default=3, help="classes to show")
     parser.add_argument("--whole", action="store_true", help="use all of a long file, in windows")
-    parser.add_argument("--views", type=int, default=1, help="average so many views of each file")
+    parser.add_argument("--views", type=int, default=1, help="views of each file to average")
     parser.add_argument("--out", type=Path, help="write all probabilities: a .csv or .json file")
     options = parser.parse_args()
     if options.out is not None and options.out.suffix not in (".csv", ".json"):

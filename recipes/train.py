@@ -26,7 +26,7 @@ parser = argparse.ArgumentParser(
     "copy this file and change what stands below 'Data'."
 )
 parser.add_argument("--epochs", type=int, default=4, help="passes over the training notes")
-parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
+parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation")
 parser.add_argument("--out", type=Path, default=Path("out/train"), help="folder of the results")
 options = parser.parse_args()
 
@@ -63,8 +63,8 @@ model = augspec.create_backbone("resnet10t", num_classes=len(train.classes), in_
 model = model.to(memory_format=torch.channels_last).to(device)  # twice as fast on a CPU
 optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
 
-# Drop an incomplete last batch, because batch norm fails on a batch of one. The draws of the
-# augmentation are hashes of seed, epoch and example, and need no random state.
+# Drop an incomplete last batch, because batch norm works badly with one or two examples. The draws
+# of the augmentation are hashes of seed, epoch and example, and need no random state.
 batches = augspec.DeviceLoader(
     DataLoader(train, batch_size=batch_size, shuffle=True, drop_last=True),
     frontend,

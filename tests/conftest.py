@@ -1,5 +1,6 @@
 """Rules of the whole suite."""
 
+import gc
 import os
 
 import devices
@@ -22,6 +23,12 @@ MAY_BE_MISSING = ("CUDA GPU", "../shared")
 def pytest_xdist_auto_num_workers(config):
     """Say how many: none where tests are named, as a debugger needs the terminal."""
     return 0 if config.args_source is config.ArgsSource.ARGS else 2
+
+
+def pytest_collection_finish():
+    """Keep torch and the tests, which stay anyway, out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

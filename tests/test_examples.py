@@ -20,6 +20,7 @@ MODULES = sorted(
 )
 
 
+@pytest.mark.usefixtures("eager_kernels")
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name):
     module = (import_or_skip if name in OF_PEERS else importlib.import_module)(name)

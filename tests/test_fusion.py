@@ -348,6 +348,7 @@ def test_half_is_computed_in_float32(dtype):
     assert torch.equal(found, run(waveform.float(), features=FEATURES["log-mel"]).to(dtype))
 
 
+@pytest.mark.usefixtures("eager_kernels")
 def test_float64_is_computed_in_float64():
     waveform = noise(2, 1, 6000)
     found = run(waveform.double())

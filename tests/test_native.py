@@ -383,4 +383,4 @@ def test_what_a_kernel_reads_may_lie_anyhow_in_memory() -> None:
     apart = functional.resample(waveform.contiguous(), ratio.contiguous())
     assert torch.equal(functional.resample(waveform, ratio), apart)
     with pytest.raises(ValueError, match="writes to contiguous tensors"):
-        native.call("augspec_crop", waveform, out=torch.empty(4, 4).T)
+        native.call("augspec_move", waveform, out=torch.empty(4, 4).T)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from statsmodels.stats.multitest import multipletests
 from torchmetrics.functional.classification import binary_calibration_error
 
 from augspec.ablation.instruments import (
@@ -147,7 +146,8 @@ def summarise(runs: Mapping[str, Sequence[Run]], most: int | None = None) -> lis
                 else optional(missing, "the number of seeds needed", seeds_needed, spread),
                 "times_needed": None
                 if arm == BASELINE
-                else optional(missing, "the instruments needed", _times, groups, parts),
+                else optional(missing, "the number of groups needed", _times, groups, parts),
+                "data": base[0]["config"].get("data", ""),
                 "instruments": len(groups.family),
                 "still_falling": optional(
                     missing, "whether the loss still fell", still_falling, _losses(of_arm)
@@ -202,6 +202,9 @@ def _mean_of(runs: Sequence[Run], what: str) -> dict[str, float]:
 
 def _correct(rows: list[Row]) -> None:
     """Correct the p-values for the number of arms, and add their meaning in words."""
+    # Late, because it imports pandas, and the processes of `--jobs` only train.
+    from statsmodels.stats.multitest import multipletests
+
     arms = [row for row in rows if row["arm"] != BASELINE]
     corrected = multipletests([row["p"] for row in arms], method="holm")[1] if arms else []
     for row, p in zip(arms, corrected, strict=True):

@@ -195,7 +195,7 @@ def ablate(study: Study) -> int:
     unneeded = not_needed(planned, place, study.across) if until else []
     missing = lacking([one for one in planned if one not in unneeded], place)
     # A few of these notes are read again.
-    notes = optional(missing, "the notes to listen to", scored_notes, planned, place)
+    notes = optional(missing, "the sounds to listen to", scored_notes, planned, place)
     robustness = _robustness(planned, place, runs, study.across) if place.conditions else None
     less = saved(planned, place, unneeded) if until else None
     report(title, runs, rows, notes, place.out, robustness, missing, less)

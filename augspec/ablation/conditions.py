@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
 import augspec
+from augspec._described import Described
 from augspec.ablation.analyse import SCORES
 from augspec.ablation.data import Data, Notes, Progress, make_loader
 from augspec.ablation.files import write_text, write_whole
@@ -97,7 +98,7 @@ def score_run(
         write_text(folder / "conditions.json", json.dumps(scores, allow_nan=False))
 
 
-class _Stored(Dataset[dict[str, Any]]):
+class _Stored(Described, Dataset[dict[str, Any]]):
     """The scored notes, with samples from a file."""
 
     held = True  # a file in memory needs no workers

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 import augspec
+from augspec._described import Described
 from augspec.ablation.folder import FolderNotes
 from augspec.ablation.plan import SOUNDS, TAGS, Config
 from augspec.ablation.table import TableNotes
@@ -24,7 +25,7 @@ Batch = dict[str, Any]
 Progress = Callable[[str, int, int], None]  # the activity, the number done, the total
 
 
-class Notes(Dataset[Batch]):
+class Notes(Described, Dataset[Batch]):
     """Notes of a data set whose ``label`` is the class for the task."""
 
     def __init__(self, notes: Any, chosen: Sequence[int], task: str) -> None:
@@ -206,7 +207,7 @@ def make_loader(
 
 
 class _Shuffled(DistributedSampler[Batch]):
-    """A new order every epoch, cut to whole batches: batch norm fails on a last batch of one."""
+    """A new order every epoch, cut to whole batches, as batch norm works badly with one example."""
 
     def __init__(self, notes: Any, whole: int, rank: int, world: int, seed: int) -> None:
         super().__init__(notes, num_replicas=world, rank=rank, seed=seed, drop_last=True)

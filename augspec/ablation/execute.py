@@ -30,6 +30,7 @@ from augspec.ablation.files import write_text
 from augspec.ablation.measure import measured
 from augspec.ablation.plan import Config, data_of, read_json, run_name
 from augspec.ablation.train import Run, train
+from augspec.ablation.words import things
 
 State = str  # "done", "running", "failed" or "waiting"
 
@@ -129,8 +130,9 @@ class Runner:
         if key not in self._data:
             self._data.clear()
             opened = open_data(config, self.place.root, self.place.table)
-            opened.train.hold(progress, "reading training notes")
-            opened.valid.hold(progress, "reading notes to score")
+            name = things(config["data"]).example
+            opened.train.hold(progress, f"reading training {name}s")
+            opened.valid.hold(progress, f"reading {name}s to score")
             self._data[key] = opened
         return self._data[key]
 

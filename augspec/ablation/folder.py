@@ -66,7 +66,7 @@ def _group(path: str, pattern: str | None) -> str:
     try:
         match = re.search(pattern, path)
     except re.error as error:
-        raise ValueError(f"--group {pattern!r} is no regular expression: {error}") from error
+        raise ValueError(f"--group {pattern!r} is not a regular expression: {error}") from error
     found = match and (match[1] if match.re.groups else match[0])
     if not found:
         raise ValueError(f"--group {pattern!r} finds no group in {path!r}")

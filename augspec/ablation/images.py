@@ -18,13 +18,14 @@ from torch.utils.data import DataLoader, Dataset
 
 import augspec
 from augspec import features as F
+from augspec._described import Described
 from augspec.ablation.data import Notes, Progress
 from augspec.ablation.files import write_text, write_whole
 
 RANGE_DB = (-100.0, 40.0)  # of the log-mel, in 256 steps of half a dB
 
 
-class Images(Dataset[dict[str, Any]]):
+class Images(Described, Dataset[dict[str, Any]]):
     """The notes of a data set as pictures; missing ones are written.
 
     Args:

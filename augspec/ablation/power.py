@@ -96,7 +96,9 @@ def times_needed(effect: float, variance: float, df: float, power: float = 0.8) 
     while not seen(many):
         few, many = many, 2 * many
         if many > 2**20:
-            raise ValueError(f"an effect of {effect:.3g} needs more instruments than there are")
+            raise ValueError(
+                f"an effect of {effect:.3g} needs over a million times as many instruments"
+            )
     while many - few > 1:
         middle = (few + many) // 2
         few, many = (few, middle) if seen(middle) else (middle, many)

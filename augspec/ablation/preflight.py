@@ -19,6 +19,7 @@ from augspec.ablation.execute import Place
 from augspec.ablation.images import split_features
 from augspec.ablation.plan import AUTO, IMAGES, Config, Planned, data_of, make_frontend
 from augspec.ablation.study import Study
+from augspec.ablation.words import things
 
 
 def check(study: Study, planned: Sequence[Planned], place: Place) -> None:
@@ -68,24 +69,29 @@ def _root(study: Study) -> Iterator[str]:
 def _notes(planned: Sequence[Planned], place: Place) -> Iterator[str]:
     too_few: set[str] = set()
     for config in {str(data_of(one.config)): one.config for one in planned}.values():
+        words = things(config["data"])
         data_but_fold = str({**data_of(config), "fold": None})
         if data_but_fold in too_few:  # the other folds lack the same
             continue
         try:
             data = open_data(config, place.root, place.table)
         except (ValueError, OSError) as error:
-            yield f"the notes cannot be opened: {error}"
+            yield f"the {words.example}s cannot be opened: {error}"
             continue
         fold = config["fold"]
         where = f" in fold {fold[0] + 1}/{fold[1]}" if fold else ""
         for part, notes in (("to train on", data.train), ("to score", data.valid)):
             if len(notes) == 0:
                 too_few.add(data_but_fold)
-                yield f"there are no notes {part}{where}: take fewer --folds, or other notes"
+                yield (
+                    f"there are no {words.example}s {part}{where}: take fewer --folds, or other "
+                    f"{words.example}s"
+                )
         if 0 < len(data.train) < config["batch_size"]:
             yield (
                 f"--batch-size {config['batch_size']} must be at most the number of training "
-                f"notes{where}, {len(data.train)}; give --batch-size {len(data.train)} or less"
+                f"{words.example}s{where}, {len(data.train)}; give --batch-size {len(data.train)} "
+                "or less"
             )
 
 

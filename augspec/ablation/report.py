@@ -23,7 +23,7 @@ from augspec.ablation.data import Notes
 from augspec.ablation.files import write_bytes, write_text
 from augspec.ablation.optional import optional
 from augspec.ablation.tags import MAP, MICRO
-from augspec.ablation.words import NAMES, sentences
+from augspec.ablation.words import NAMES, sentences, things
 
 COLUMNS = ["arm", "seeds", "accuracy", "macro_recall"]
 COLUMNS += ["difference", "difference_low", "difference_high", "seconds"]
@@ -165,23 +165,27 @@ def _alone(rows: Sequence[Row]) -> list[str]:
 
 def describe(rows: Sequence[Row]) -> str:
     """Describe the columns, and which differences so many seeds can detect."""
-    score = NAMES[rows[0]["metric"]]
+    score, words = NAMES[rows[0]["metric"]], things(rows[0]["data"])
     text = (
         f"Difference: of {score} from the baseline in points, paired by seed, ± its standard "
-        "deviation over seeds; [95 % interval]: a bootstrap of the scored instruments within "
-        "families and of seeds; p: a sign-flip test over instruments, corrected by Holm's method "
-        "for the number of arms. ECE: expected calibration error. Seconds are of one run with its "
-        "scoring (the first that needs a kernel compiles it), and of the median epoch; MB is the "
-        "most memory that the process had taken by the end of a run."
+        f"deviation over seeds; [95 % interval]: a bootstrap of the scored {words.group}s "
+        f"within {words.families} and of seeds; p: the larger p-value of a sign-flip test over "
+        f"{words.group}s and of Student's t with the interval's standard error, corrected by "
+        "Holm's method for the number of arms. ECE: expected calibration error. Seconds are of "
+        "one run with its scoring (the first that needs a kernel compiles it), and of the median "
+        "epoch; MB is the most memory that the process had taken by the end of a run."
     )
     if rows[0]["metric"] == MAP:
         text += (
             " mAP: the mean of the tags' average precisions; micro AP: of all tags together. "
-            "Accuracy is the share of sounds of which exactly the right tags, and macro recall "
-            "the share of each tag's sounds that, are scored above 0.5."
+            "A tag counts as found if its score is above 0.5. Accuracy: the share of sounds in "
+            "which exactly the right tags are found; macro recall: the mean over tags of the share "
+            "of a tag's sounds in which it is found."
         )
     if rows[0]["seeds"] == 1:
-        text += " With one seed it says nothing about how training varies: take more (--seeds 3)."
+        text += (
+            " With one seed the interval does not show how training varies: take more (--seeds 3)."
+        )
     needed = {row["seeds_needed"] for row in rows if row["seeds_needed"]}
     if needed:
         text += (
@@ -192,7 +196,7 @@ def describe(rows: Sequence[Row]) -> str:
         text += " The seconds of pictures hold those of writing them, which are also given alone."
     alone = ", ".join(f"{name} *" for name in _alone(rows))
     if alone:
-        text += f" {alone}: one scored instrument, so its interval says nothing about others."
+        text += f" {alone}: one scored {words.group}, so its interval says nothing about others."
     for row in rows:
         text += "".join(f" Of {row['arm']} {reason}." for reason in row["missing"])
     return text
@@ -235,7 +239,7 @@ def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
                 first.setdefault((truth, guess), at)
     classes = runs[0]["classes"]
     feature = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64)
-    found = []
+    found, words = [], things(runs[0]["config"].get("data", ""))
     for (truth, guess), count in wrong.most_common(PLAYERS):
         note = notes[first[truth, guess]]
         samples = note["waveform"].mean(0)
@@ -252,7 +256,7 @@ def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
         found.append(
             {
                 "title": title,
-                "text": f"{_where(note)}: {count} notes in {len(runs)} runs",
+                "text": f"{_where(note)}: {words.count_examples(count)} in {len(runs)} runs",
                 "picture": _embed(figures.to_png(picture, dpi=100)),
                 "sound": _embed(sound.getvalue()),
             }

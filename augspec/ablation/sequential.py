@@ -47,7 +47,7 @@ class Decision(NamedTuple):
     high: float
     level: float  # two-sided level of Student's t that gives 5 % over all looks
     planned: int  # planned number of seeds
-    final: bool  # training stopped for futility
+    final: bool  # no more seeds are trained: decided, hopeless, or the last seed
 
 
 def spent(fraction: float, level: float) -> float:

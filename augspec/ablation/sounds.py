@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.datasets import AudioFolder, AudioTable
 
 SAMPLE_RATE = 16_000  # sample rate of a study's features
 TAGGED = "sound"  # family of sounds with several labels, which have no family
 
 
-class Sounds(Dataset[dict[str, Any]]):
+class Sounds(Described, Dataset[dict[str, Any]]):
     """Some of the sounds of a data set, each with its instrument.
 
     Args:

@@ -56,9 +56,13 @@ class Study:
     """
 
     preset: str | None = field(
-        default=None, metadata=_how(readers.one_of(*PRESETS), "a study by name")
+        default=None,
+        metadata=_how(readers.one_of(*PRESETS), "ready-made study: article or imagenet"),
     )
-    data: str = field(default="gm-notes", metadata=_what(readers.one_of(*DATA), "which notes"))
+    data: str = field(
+        default="gm-notes",
+        metadata=_what(readers.one_of(*DATA), "gm-notes, nsynth, folder or table"),
+    )
     root: Path | None = field(
         default=None,
         metadata=_what(readers.path, "folder of nsynth-train and nsynth-valid, or of sounds"),
@@ -67,41 +71,49 @@ class Study:
         default=None,
         metadata=_what(
             readers.text,
-            "what goes together: a pattern that finds it in a path, of a table a column",
+            "name of each sound's group: a pattern for its path, or a column of the table",
         ),
     )
     seconds: float = field(
         default=4.0,
-        metadata=_what(readers.number(0.0, above=True), "of each sound of a folder or a table"),
+        metadata=_what(
+            readers.number(0.0, above=True), "length of each sound of a folder or a table"
+        ),
     )
     separator: str | None = field(
         default=None,
-        metadata=_what(readers.text, "between several labels in a cell or a folder's name"),
+        metadata=_what(readers.text, "text between the labels in a cell or a folder's name"),
     )
     table: Path | None = field(
         default=None, metadata=_what(readers.path, "CSV or TSV file that lists sounds")
     )
     path: str = field(
-        default="path", metadata=_what(readers.text, "of a table: column of the path, or a pattern")
+        default="path",
+        metadata=_what(readers.text, "column of a table with the path, or a pattern"),
     )
     label: str = field(
-        default="label", metadata=_what(readers.text, "of a table: column of labels")
+        default="label", metadata=_what(readers.text, "column of a table with the labels")
     )
     split: str | None = field(
-        default=None, metadata=_what(readers.text, "of a table: column of the split or the fold")
+        default=None, metadata=_what(readers.text, "column of a table with the split or fold")
     )
     scored: tuple[str, ...] | None = field(
-        default=None, metadata=_what(readers.names, "of a table: the folds that are scored")
+        default=None, metadata=_what(readers.names, "folds of a table that are scored")
     )
     chosen: tuple[str, ...] | None = field(
-        default=None, metadata=_how(readers.names, "names, with commas between", option="arms")
+        default=None,
+        metadata=_how(readers.names, "names of arms, separated by commas", option="arms"),
     )
     arms: dict[str, Any] | None = field(
         default=None,
         metadata=_what(readers.mapping("lists of transforms"), "what is compared", option=None),
     )
     plan: str | None = field(
-        default=None, metadata=_what(readers.one_of(*PLANS), "make arms of the parts of arm `all`")
+        default=None,
+        metadata=_what(
+            readers.one_of(*PLANS),
+            "arms from the parts of arm `all`: leave-one-in, leave-one-out or factorial",
+        ),
     )
     backbone: str = field(default="resnet10t", metadata=_what(readers.text, "name of a timm model"))
     pretrained: str | None = field(
@@ -114,7 +126,10 @@ class Study:
         default=None, metadata=_what(readers.mapping("lists"), "", option=None)
     )
     task: str = field(
-        default="family", metadata=_what(readers.one_of(*TASKS), "what is told (default: family)")
+        default="family",
+        metadata=_what(
+            readers.one_of(*TASKS), "what the model predicts: family, pitch, velocity or tags"
+        ),
     )
     share: float = field(
         default=1.0,
@@ -138,16 +153,21 @@ class Study:
         default=4, metadata=_what(readers.count(), "passes over the training notes")
     )
     batch_size: int = field(
-        default=32, metadata=_what(readers.count(), "notes a step, of all devices together")
+        default=32, metadata=_what(readers.count(), "sounds per step, over all devices")
     )
     accumulate: int = field(
-        default=1, metadata=_what(readers.count(), "parts that a batch is computed in")
+        default=1, metadata=_what(readers.count(), "number of parts in which a batch is computed")
     )
     # Peak learning rate of AdamW with one cycle, usual for a small network from scratch.
     learning_rate: float = field(
-        default=2e-3, metadata=_what(readers.number(0.0, above=True), "peak of the one cycle")
+        default=2e-3,
+        metadata=_what(
+            readers.number(0.0, above=True), "highest learning rate of the one-cycle schedule"
+        ),
     )
-    weight_decay: float = field(default=0.05, metadata=_what(readers.number(0.0), "of AdamW"))
+    weight_decay: float = field(
+        default=0.05, metadata=_what(readers.number(0.0), "weight decay of AdamW")
+    )
     warm_up: float = field(
         default=0.2,
         metadata=_what(
@@ -166,7 +186,7 @@ class Study:
     )
     precision: str = field(
         default="32-true",
-        metadata=_what(readers.one_of(*PRECISIONS), "such as 32-true or bf16-mixed"),
+        metadata=_what(readers.one_of(*PRECISIONS), "number format, such as 32-true or bf16-mixed"),
     )
     conditions: tuple[tuple[str, int], ...] | None = field(
         default=None,
@@ -175,14 +195,17 @@ class Study:
     until: str | None = field(
         default=None,
         metadata=_what(
-            readers.one_of("decided"), "decided: train no arm on when its verdict is decided"
+            readers.one_of("decided"), "decided: stop training an arm when its verdict is decided"
         ),
     )
     smoke: bool = field(
-        default=False, metadata=_how(readers.flag, "try it: an eighth of the notes")
+        default=False,
+        metadata=_how(readers.flag, "quick trial: an eighth of the notes, one seed, one epoch"),
     )
 
-    jobs: int = field(default=1, metadata=_how(readers.count(), "runs side by side", group="how"))
+    jobs: int = field(
+        default=1, metadata=_how(readers.count(), "runs at the same time", group="how")
+    )
     device: str = field(
         default="auto",
         metadata=_how(readers.one_of(*DEVICES), "auto, cpu, cuda or mps", group="how"),
@@ -199,7 +222,9 @@ class Study:
     address: str | None = field(
         default=None,
         metadata=_how(
-            readers.text, "of a Ray cluster that shares OUT; default: a local one", group="how"
+            readers.text,
+            "address of a Ray cluster that shares OUT; default: a local one",
+            group="how",
         ),
     )
     out: Path | None = field(
@@ -207,7 +232,7 @@ class Study:
         metadata=_how(readers.path, "folder of the results (default: out/DATA)", group="how"),
     )
     status: bool = field(
-        default=False, metadata=_how(readers.flag, "say what is done, and do nothing", group="how")
+        default=False, metadata=_how(readers.flag, "print what is done, and stop", group="how")
     )
     # The run of a process of --jobs, and the user's command line.
     only: str | None = field(
@@ -255,14 +280,14 @@ class Study:
             problems.append("--data table and --table FILE go together")
         samplings = {self.sampling, *(self.axes or {}).get("sampling", ())}
         if "balanced" in samplings and not tasks <= {"family", TAGS}:
-            problems.append("--sampling balanced is of labels: --task must be family or tags")
+            problems.append("--sampling balanced needs labels: --task must be family or tags")
         if self.until is not None and self.seeds < 3 and not self.smoke:
             problems.append(
-                "--until decided needs --seeds 3 or more, the most that an arm may take: after 2 "
-                "it is looked at for the first time"
+                "--until decided needs --seeds 3 or more, the most that an arm may take: the first "
+                "look is after 2"
             )
         if self.scored is not None and self.split is None:
-            problems.append("--scored needs --split COLUMN, the column that it names folds of")
+            problems.append("--scored needs --split COLUMN, the column of the folds that it names")
         if self.fold is not None and self.folds is not None:
             problems.append("--fold and --folds: give one of them")
         if self.preset == "imagenet" and self.pretrained is None:

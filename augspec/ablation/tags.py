@@ -140,7 +140,8 @@ def moved(before: Floats, after: Floats, positives: Ints) -> Floats:
         np.where(rises, crossed((right + 1.0) / (count + 1.0)), crossed((right - 1.0) / least)),
         np.where(rises, crossed(right / (count + 1.0)), crossed(right / least)),
     )
-    # A sound that falls is no other of its own; that it was counted above, among those it leaves.
+    # Where a sound with the tag falls, the sums above count its own line among the other sounds':
+    # subtract it.
     place = np.searchsorted(lines, before[positives])
     fallen = after[positives] < before[positives]
     change[positives] -= np.where(fallen, ((right - 1.0) / least - now)[place], 0.0)

@@ -70,6 +70,9 @@ class Training:
 
         A damaged checkpoint (after a disk error) only costs its epochs: it is logged and renamed,
         and the run starts again.
+
+        Returns:
+            False if the checkpoint is damaged.
         """
         if not path.is_file():
             return True

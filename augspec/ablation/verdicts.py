@@ -94,7 +94,9 @@ def instrument_variance(groups: Groups, parts: Floats) -> tuple[float, float]:
 
 
 def still_falling(losses: Floats) -> bool:
-    """Return whether a training loss was still falling at the end: by a tenth in the last epoch.
+    """Return whether a training loss was still falling at the end.
+
+    It was if it fell by more than a tenth in the last epoch and stayed above 0.05.
 
     Args:
         losses: ``(seed, epoch)``, means of epochs.

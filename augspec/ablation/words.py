@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from augspec.ablation.analyse import WORTH_SEEING, Row, Run
 from augspec.ablation.sequential import UNDECIDED
@@ -16,6 +16,31 @@ PRACTICAL = {
     "equal": f"as good, within {100 * WORTH_SEEING:.0f} points",
     "cannot tell": "too uncertain to tell",
 }
+
+
+class Things(NamedTuple):
+    """What the reader of a study calls its sounds, and those that belong together."""
+
+    example: str
+    group: str
+    families: str
+
+    def count_examples(self, number: int) -> str:
+        """Return a number of examples in words."""
+        return f"{number} {self.example}{'' if number == 1 else 's'}"
+
+    def count_groups(self, number: int) -> str:
+        """Return a number of groups in words."""
+        return f"{number} {self.group}{'' if number == 1 else 's'}"
+
+
+_NOTES = Things("note", "instrument", "families")
+_SOUNDS = Things("example", "group", "classes")  # of a user, who may have birds or speakers
+
+
+def things(data: str) -> Things:
+    """Return the words for the sounds of a data set, by its name on the command line."""
+    return _NOTES if data in ("gm-notes", "nsynth") else _SOUNDS
 
 
 def sentences(
@@ -32,12 +57,13 @@ def sentences(
     """
     first = runs[rows[0]["arm"]][0]
     config, seeds = first["config"], rows[0]["seeds"]
+    words = things(config["data"])
     found = [
         f"The question: does an arm recognise more of {config['data']} than the arm "
         f"{rows[0]['arm']} ({config['backbone']}, {config['epochs']} epochs)?",
-        f"The data: {len(first['labels'])} notes of {rows[0]['instruments']} instruments that "
-        f"training has not seen, in {len(first['recall'])} classes; {seeds} "
-        f"{'seed' if seeds == 1 else 'seeds'} of each arm.",
+        f"The data: {words.count_examples(len(first['labels']))} of "
+        f"{words.count_groups(rows[0]['instruments'])} that training has not seen, in "
+        f"{len(first['recall'])} classes; {seeds} {'seed' if seeds == 1 else 'seeds'} of each arm.",
         "The answer:",
     ]
     found += [answer(row, rows[0]) for row in rows if row["verdict"] != "baseline"]
@@ -47,10 +73,15 @@ def sentences(
     falling = [row["arm"] for row in rows if row["still_falling"]]
     if falling:
         found.append(
-            f"The training loss was still falling at the end in: {', '.join(falling)}. Longer "
+            f"The training loss was still falling at the end in: {_listed(falling)}. Longer "
             "training may change the order."
         )
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names: by semicolons if one has a comma, because several would read as more."""
+    return ("; " if any("," in name for name in names) else ", ").join(names)
 
 
 def answer(row: Row, base: Row) -> str:
@@ -111,7 +142,8 @@ def _best(rows: Sequence[Row]) -> list[str]:
 
 
 def _power(rows: Sequence[Row]) -> list[str]:
-    """Describe the differences that these instruments and seeds can detect."""
+    """Describe the differences that these groups and seeds can detect."""
+    words = things(rows[0]["data"])
     points, count = f"{100 * WORTH_SEEING:.0f} points", rows[0]["instruments"]
     times = [row["times_needed"] for row in rows if row["times_needed"] is not None]
     if times and max(times) > 1:
@@ -119,7 +151,7 @@ def _power(rows: Sequence[Row]) -> list[str]:
         arms = [row["arm"] for row in rows if (row["times_needed"] or 1) > 1]
         more = f"{least * count}" + (f" to {max(times) * count}" if max(times) > least else "")
         return [
-            f"With these {count} instruments no number of seeds can see {points} in 8 of 10 "
-            f"studies for {', '.join(arms)}: that takes about {more} instruments."
+            f"With these {words.count_groups(count)} no number of seeds can see {points} in 8 of "
+            f"10 studies for {_listed(arms)}: that takes about {more} {words.group}s."
         ]
     return []

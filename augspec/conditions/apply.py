@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from augspec._compile import eager_kernels
+from augspec._described import Described
 from augspec.conditions.kinds import CONDITIONS, SEVERITIES, Draws
 from augspec.functional.checks import check_waveform
 from augspec.random import example_keys
@@ -108,7 +109,8 @@ def corrupt(
     if severity not in SEVERITIES:
         raise ValueError(f"`severity` must be among {SEVERITIES}, got {severity!r}")
     if keys.shape != waveform.shape[:1] or keys.dtype != torch.int64:
-        raise ValueError(f"`keys` must be ({len(waveform)},) int64, got {tuple(keys.shape)}")
+        got = f"{tuple(keys.shape)} {keys.dtype}"
+        raise ValueError(f"`keys` must be ({len(waveform)},) int64, got {got}")
     kind, result = CONDITIONS[condition], waveform.detach().clone()
     ends = [waveform.shape[-1]] * len(waveform) if lengths is None else lengths.tolist()
     with eager_kernels():  # examples have many lengths, and each would compile again
@@ -130,7 +132,7 @@ def _to_16_bits(sound: Tensor) -> Tensor:
     return torch.round(sound * _STEPS) / _STEPS
 
 
-class Corrupted(Dataset[dict[str, Any]]):
+class Corrupted(Described, Dataset[dict[str, Any]]):
     """A data set under a condition: the same items, with corrupted waveforms.
 
     Args:

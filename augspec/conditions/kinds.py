@@ -110,7 +110,7 @@ def background(waveform: Tensor, snr_db: float, draws: Draws, sample_rate: int) 
 
 
 def room(waveform: Tensor, rt60: float, draws: Draws, sample_rate: int) -> Tensor:
-    """Put the sound into a diffuse room: a direct sound as loud as the reverberation at 0.8 s."""
+    """Put the sound into a diffuse room; at 0.8 s its tail has the energy of the direct sound."""
     size = math.ceil(rt60 * sample_rate)
     time = torch.arange(size, dtype=torch.float64) / sample_rate
     tail = draws.normal("tail", 1, size)[0] * torch.exp(-time * (math.log(1000.0) / rt60))
@@ -121,7 +121,7 @@ def room(waveform: Tensor, rt60: float, draws: Draws, sample_rate: int) -> Tenso
 
 
 def device(waveform: Tensor, gain_db: float, draws: Draws, sample_rate: int) -> Tensor:
-    """Color the sound as a microphone or loudspeaker does: six resonances or holes."""
+    """Color the sound as a microphone or loudspeaker does: six peaks or dips."""
     octaves = draws.uniform("freq", math.log2(100.0), math.log2(0.4 * sample_rate), 6)
     gains = draws.uniform("gain", -gain_db, gain_db, 6)
     widths = draws.uniform("q", 0.7, 3.0, 6)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.datasets._audio import (
     AudioInfo,
     audio_info,
@@ -32,7 +33,7 @@ from augspec.random import example_keys, uniform
 _CONTEXT = 64
 
 
-class AudioFiles(Dataset[dict[str, Any]]):
+class AudioFiles(Described, Dataset[dict[str, Any]]):
     """Base of the data sets whose items are files; a subclass defines the files and labels.
 
     A subclass sets ``root`` and ``_stream``, the name under which its random places are drawn,
@@ -102,7 +103,7 @@ class AudioFiles(Dataset[dict[str, Any]]):
     def _check(self, file: Path) -> AudioInfo:
         info = audio_info(file)
         if info.frames == 0:
-            raise ValueError(f"{file} holds no audio; take it out")
+            raise ValueError(f"{file} holds no audio; remove it")
         if self.on_error == "skip":  # otherwise reading the item raises it
             check_samples(file, info)
         return info

@@ -53,8 +53,9 @@ def pack(
     Raises:
         FileExistsError: If the file exists and ``overwrite`` is not set.
         BlockingIOError: If another process is packing to the same path.
-        ValueError: If an argument is not one of those above, an item cannot be stored in ``dtype``,
-            or the partial file of an earlier call is of another data set.
+        ValueError: If an argument has a value that is not allowed, an item cannot be stored in
+            ``dtype``, or the partial file of an earlier call is of another data set.
+        KeyError: If an item has no ``waveform``.
         TypeError: If the data set has no length, or an item holds a value that JSON cannot store.
     """
     path = Path(path)

@@ -50,7 +50,7 @@ def write_shards(
 
     Raises:
         FileExistsError: If a shard of that name exists.
-        ValueError: If an argument is not one of those above, or an item cannot be stored.
+        ValueError: If an argument has a value that is not allowed, or an item cannot be stored.
         ImportError: If ``webdataset`` is not installed.
     """
     wds = webdataset()

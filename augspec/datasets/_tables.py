@@ -127,6 +127,6 @@ def text_of(value: Any) -> str:
 
 
 def texts_of(value: Any) -> set[str]:
-    """Return one or several values as a list of texts."""
+    """Return one or several values as a set of texts."""
     several = isinstance(value, Iterable) and not isinstance(value, str)
     return {text_of(one) for one in (value if several else [value])}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.datasets._class_names import check_classes
 from augspec.datasets._event_tables import Event, checked, read_events
 from augspec.datasets._items import attribute_of, fingerprint_of
@@ -21,7 +22,7 @@ from augspec.functional.checks import check_positive
 __all__ = ["Event", "Events", "read_events"]
 
 
-class Events(Dataset[dict[str, Any]]):
+class Events(Described, Dataset[dict[str, Any]]):
     """Add labels of frames to the items of a data set, from events in their files.
 
     ``frames`` ``(classes, frame)`` is 1 where an event sounds in any part of a frame, else 0. The
@@ -80,7 +81,7 @@ class Events(Dataset[dict[str, Any]]):
             raise ValueError("`events` must hold at least one event, got none")
         if attribute_of(dataset, "sample_rate") is None:
             raise TypeError(
-                f"`dataset` must have a `sample_rate`, got {type(dataset).__name__} without"
+                f"`dataset` must have a `sample_rate`, got {type(dataset).__name__}, which has none"
             )
         self.dataset = dataset
         self.sample_rate = int(attribute_of(dataset, "sample_rate"))

@@ -21,14 +21,13 @@ class AudioFolder(AudioFiles):
 
     An item is a dictionary: ``waveform`` (float32 tensor), ``label`` (int, or a multi-hot float32
     tensor ``(classes,)`` if files may have several labels), ``index`` (int) and ``path`` (str), and
-    with ``segment`` also ``start`` (seconds). The files are sorted by their
-    path below ``root``; files and folders whose names start with a dot are left out. Links to
-    folders are followed, but no folder is read twice, and none that holds ``root``. Files are found
-    by suffix: wav, flac, ogg, opus, mp3, aiff, au, caf and w64, and with torchcodec and FFmpeg
-    installed also m4a, aac, ac3, mka, webm, wma and wv. The first bytes of a file determine its
-    format: an m4a that is called .mp3 is read as an m4a. The default collate of a DataLoader stacks
-    files of one length; files of several lengths need ``segment``, a crop or
-    ``collate_fn=augspec.collate``.
+    with ``segment`` also ``start`` (seconds). The files are sorted by their path below ``root``;
+    files and folders whose names start with a dot are left out. Links to folders are followed, but
+    no folder is read twice, and none that holds ``root``. Files are found by suffix: wav, flac,
+    ogg, opus, mp3, aiff, au, caf and w64, and with torchcodec and FFmpeg installed also m4a, aac,
+    ac3, mka, webm, wma and wv. The first bytes of a file determine its format: an m4a that is
+    called .mp3 is read as an m4a. The default collate of a DataLoader stacks files of one length;
+    files of several lengths need ``segment``, a crop or ``collate_fn=augspec.collate``.
 
     A segment is read without decoding the rest of the file, and equals that part of the whole file,
     also after resampling. (Formats that need torchcodec are decoded from the start of the file,
@@ -84,8 +83,8 @@ class AudioFolder(AudioFiles):
         TypeError: If ``label_from`` or ``split_from`` is none of the three, or the function does
             not return a string (for ``label_from``, a string or a list of strings).
         ImportError: If a file needs torchcodec.
-        ValueError: If an argument is not one of those above, there is no audio file, a file gives
-            no label or one that is not in ``classes``, a header cannot be read, or a file has
+        ValueError: If an argument has a value that is not allowed, there is no audio file, a file
+            gives no label or one that is not in ``classes``, a header cannot be read, or a file has
             another sampling rate. Reading an item raises it if the file is damaged, cut or holds a
             value that is not finite.
 

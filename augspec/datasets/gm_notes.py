@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.datasets._nsynth_examples import FAMILIES
 
 FOLDER = Path(__file__).with_name("gm_notes_data")
@@ -19,7 +20,7 @@ SAMPLE_RATE = 16_000
 NOTE = 64_000  # samples: 3 s held and 1 s released
 
 
-class GMNotes(Dataset[dict[str, Any]]):
+class GMNotes(Described, Dataset[dict[str, Any]]):
     """Read the notes that are included in the package: 880 notes of 81 instruments.
 
     They are in NSynth's format: 16 kHz, mono, 3 s held and 1 s released. Each of the ten families

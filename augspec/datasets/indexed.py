@@ -7,13 +7,14 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.classes import classes_of
 from augspec.datasets._items import attribute_of
 
 __all__ = ["Indexed"]
 
 
-class Indexed(Dataset[dict[str, Any]]):
+class Indexed(Described, Dataset[dict[str, Any]]):
     """Return the items of a data set as dictionaries with ``index``, their position in it.
 
     `augspec.DeviceLoader` needs both. The items of a ``ConcatDataset`` get distinct numbers: each

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.datasets import _nsynth_clean
 from augspec.datasets._audio import audio_info, read_audio
 from augspec.datasets._download import download as fetch
@@ -27,7 +28,7 @@ SPLITS = ("train", "valid", "test")
 SOURCE_URL = "http://download.magenta.tensorflow.org/datasets/nsynth"
 
 
-class NSynth(Dataset[dict[str, Any]]):
+class NSynth(Described, Dataset[dict[str, Any]]):
     """Read one split of NSynth from the official json/wav release.
 
     An item is a dictionary: ``waveform`` (float32 tensor), ``label`` (int), ``index`` (int),
@@ -82,9 +83,9 @@ class NSynth(Dataset[dict[str, Any]]):
     Raises:
         FileNotFoundError: If the root, the split, ``examples.json`` or a file that it names is
             missing.
-        ValueError: If an argument is not one of those above, ``examples.json`` or the archive is
-            damaged, the archive holds unsafe members, or no note is left. Reading an item raises it
-            if the file is damaged or cut.
+        ValueError: If an argument has a value that is not allowed, ``examples.json`` or the archive
+            is damaged, the archive holds unsafe members, or no note is left. Reading an item raises
+            it if the file is damaged or cut.
 
     References:
         J. Engel et al., "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders", ICML
@@ -111,8 +112,8 @@ class NSynth(Dataset[dict[str, Any]]):
         if split not in SPLITS:
             raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, got {split!r}")
         kept = Filters(sources, families, pitch, velocity, qualities, instruments).checked()
-        self.split = split
-        folder = _prepare(Path(root), split, source_url if download else None, sha256, progress)
+        self.root, self.split = Path(root), split
+        folder = _prepare(self.root, split, source_url if download else None, sha256, progress)
         examples = folder / "examples.json"
         notes = read_examples(examples)
         notes = notes.select(kept.mask(notes, examples))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.datasets._items import restore
 from augspec.datasets._pack_format import SAMPLE_TYPES, read_contents, read_tables
 
@@ -23,7 +24,7 @@ _decode_json = json.JSONDecoder().raw_decode  # half the time of json.loads for 
 _SCALE = np.float32(2.0**-15)
 
 
-class Packed(Dataset[dict[str, Any]]):
+class Packed(Described, Dataset[dict[str, Any]]):
     """Read a file that `pack` wrote.
 
     An item is the dictionary of the packed data set: ``waveform`` (float32 tensor), ``index``

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from augspec._described import LOADER, Described
 from augspec.datasets._audio import check_finite
 from augspec.datasets._items import restore
 
 INDEX = "shards.json"
 
 
-class Shards(IterableDataset[dict[str, Any]]):
+class Shards(Described, IterableDataset[dict[str, Any]]):
     """Stream the items of shards, divided among the nodes and workers of a training.
 
     An item is the dictionary that was written: ``waveform`` (float32 tensor), ``index`` (its index
@@ -51,7 +52,8 @@ class Shards(IterableDataset[dict[str, Any]]):
 
     Raises:
         TypeError: If a length is needed and the counts are not known.
-        ValueError: While iterating, if there are fewer shards than workers on all nodes.
+        ValueError: If there are no ``urls``, ``shuffle`` is negative or ``counts`` has another
+            length; while iterating, if there are fewer shards than workers on all nodes.
         ImportError: If ``webdataset`` is not installed.
     """
 
@@ -86,6 +88,7 @@ class Shards(IterableDataset[dict[str, Any]]):
                 )
         # Shared memory, so that persistent workers see a new epoch.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._node: tuple[int, int] | None = None  # of the process that pickled this object
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, which determines the order, also in persistent workers."""
@@ -93,7 +96,7 @@ class Shards(IterableDataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         """Count the items of this node in this epoch."""
-        node, nodes, _, _ = webdataset().utils.pytorch_worker_info()
+        node, nodes, _, _ = self._place()
         counts = self._known_counts()
         return sum(counts[place] for place in self._order()[node::nodes])
 
@@ -116,7 +119,7 @@ class Shards(IterableDataset[dict[str, Any]]):
             TypeError: If the counts of the shards are not known.
             ValueError: If there are fewer shards than workers on all nodes.
         """
-        _, nodes, _, _ = webdataset().utils.pytorch_worker_info()
+        _, nodes, _, _ = self._place()
         workers = max(1, int(num_workers))
         self._check_shared(nodes, workers)
         batch_size = int(batch_size)  # torch does not accept NumPy's integers
@@ -164,16 +167,27 @@ class Shards(IterableDataset[dict[str, Any]]):
                 f"write more shards or use fewer workers"
             )
 
+    def _place(self) -> tuple[int, int, int, int]:
+        """Return the node and the number of nodes, the worker and the number of workers."""
+        node, nodes, worker, workers = webdataset().utils.pytorch_worker_info()
+        if self._node is not None and get_worker_info() is not None:
+            node, nodes = self._node
+        return node, nodes, worker, workers
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that was not forked, as with Python 3.14 on Linux, does not know the node of the
+        # process that started it: it would read the shards of all nodes.
+        node, nodes, _, _ = self._place()
+        return self.__dict__ | {"_node": (node, nodes)}
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         wds = webdataset()
-        _, nodes, _, workers = wds.utils.pytorch_worker_info()
+        node, nodes, worker, workers = self._place()
         self._check_shared(nodes, workers)
         epoch = int(self._epoch)
         urls = [self.urls[place] for place in self._order()]
         stages = [
-            wds.SimpleShardList(urls),
-            wds.split_by_node,
-            wds.split_by_worker,
+            wds.SimpleShardList(urls[node::nodes][worker::workers]),
             _open,  # wds.tarfile_to_samples does the same as the next three, but leaves shards open
             wds.tariterators.tar_file_expander,
             wds.tariterators.group_by_keys,
@@ -184,8 +198,10 @@ class Shards(IterableDataset[dict[str, Any]]):
         yield from map(_item, wds.DataPipeline(*stages))
 
 
-class EvenLoader(DataLoader[Any]):
+class EvenLoader(Described, DataLoader[Any]):
     """A data loader that stops after ``batches`` batches."""
+
+    _printed = LOADER
 
     def __init__(self, dataset: Shards, batches: int, **options: Any) -> None:
         super().__init__(dataset, **options)

@@ -20,7 +20,7 @@ def split_by_group(
 
     Args:
         groups: Name or number of the group of every example.
-        labels: Label of every example; a group's is that of its first example.
+        labels: Label of every example; a group has the label of its first example.
         valid: Fraction of the groups in the second part, between 0 and 1.
         seed: Another seed gives another split.
 
@@ -57,7 +57,7 @@ def folds_by_group(
 
     Args:
         groups: Name or number of the group of every example, such as the speaker.
-        labels: Label of every example; a group's is that of its first example.
+        labels: Label of every example; a group has the label of its first example.
         folds: Number of folds.
         seed: Another seed gives other folds.
 

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from augspec._described import Described
 from augspec.datasets._items import attribute_of, fingerprint_of
 from augspec.datasets._parts import can_give_parts, labels_of, lengths_of, part_of
 from augspec.functional.checks import check_positive
 from augspec.functional.shapes import fit
 
 
-class Windows(Dataset[dict[str, Any]]):
+class Windows(Described, Dataset[dict[str, Any]]):
     """Cut long recordings into windows of one length; each window is an item.
 
     A recording of ``length`` seconds has ``1 + ceil((length - seconds) / hop)`` windows, at least

@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="HZ",
         help="resample to this rate; else that of the config or of the first sound",
     )
-    made.add_argument("--port", type=int, default=8365, help="0 takes any that is free")
+    made.add_argument("--port", type=int, default=8365, help="port of the page; 0 takes a free one")
     made.add_argument("--no-browser", action="store_true", help="only print the address")
     return made
 

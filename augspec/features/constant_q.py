@@ -43,13 +43,14 @@ class CQT(nn.Module):
     """Compute the magnitude of the constant-Q transform, whose bins are equally spaced in pitch.
 
     Each octave is filtered at half the rate of the one above, with the filters and the scale of
-    ``librosa.cqt``. Errors are relative to the value of a tone as loud as the audio in the middle
-    of a bin. Each bin agrees with ``abs(librosa.cqt(..., sparsity=0))`` within 1e-4, and within
-    5e-6 unless the audio is loud at its start or end. If no bin lies in the upper two octaves,
-    librosa first decimates by four or more; its resampler differs by up to 2e-3 near the start and
-    end of audio that is cut off there. For a tone above all bins only such differences remain, so
-    that the two results may differ by as much as their peak. librosa's default ``sparsity=0.01``
-    drops small values of its filters, which changes results by about 6e-3 of the peak.
+    ``librosa.cqt``. Errors below are relative to the value of a tone in the middle of a bin that is
+    as loud as the audio. Each bin agrees with ``abs(librosa.cqt(..., sparsity=0))`` within 1e-4,
+    and within 5e-6 unless the audio is loud at its start or end. If no bin lies in the upper two
+    octaves, librosa first decimates by four or more; its resampler differs by up to 2e-3 near the
+    start and end of audio that is cut off there. For a tone above all bins only such differences
+    remain, so that the two results may differ by as much as their peak. librosa's default
+    ``sparsity=0.01`` drops small values of its filters, which changes results by about 6e-3 of the
+    peak.
 
     The rate is halved only while ``hop_length`` is even: with a power of two, or 160, the transform
     is fast; with an odd ``hop_length`` the filters of low octaves are long and slow.
@@ -59,7 +60,7 @@ class CQT(nn.Module):
         hop_length: Samples from frame to frame, at least 1. Frame ``i`` is centred on sample ``i *
             hop_length``, and zeros lie around the audio.
         f_min: Middle of the lowest bin in Hz, positive; the default is C1.
-        n_bins: Number of bins; the highest must lie below half the sample rate.
+        n_bins: Number of bins; the whole filter of the highest must lie below half the sample rate.
         bins_per_octave: Bins in an octave.
         filter_scale: Factor on the length of the filters, positive: below 1 the resolution in time
             is higher and in pitch lower.
@@ -180,7 +181,7 @@ class CQT(nn.Module):
         if longest * min(self.n_bins, self.bins_per_octave) > _MOST_TAPS:
             raise ValueError(
                 "`f_min`, `bins_per_octave` and `filter_scale` must make filters that fit into "
-                f"memory, got {self.bins_per_octave} an octave of {longest:.0f} samples"
+                f"memory, got {self.bins_per_octave} per octave, of up to {longest:.0f} samples"
             )
         count = math.ceil(self.n_bins / self.bins_per_octave)
         twos = (self.hop_length & -self.hop_length).bit_length() - 1

@@ -272,8 +272,8 @@ class MelSpectrogram(MelFeature):
 class LogMelSpectrogram(MelFeature):
     """Compute a mel spectrogram in decibel, ``10 * log10(max(mel, 1e-10) / ref)``.
 
-    It is `MelSpectrogram` followed by `AmplitudeToDB` in one module. Digital silence is -100 dB
-    (minus the level of ``ref``).
+    It is `MelSpectrogram` followed by `AmplitudeToDB` in one module. With ``power`` 2, digital
+    silence is -100 dB (minus the level of ``ref``).
 
     Args:
         sample_rate: Sample rate in Hz.

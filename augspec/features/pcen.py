@@ -32,12 +32,13 @@ class PCEN(MelFeature):
         f_max: Highest frequency in Hz, in (f_min, sample_rate / 2]; ``None`` is half the sample
             rate.
         n_mels: Number of filters, at least 1.
-        power: Exponent of the magnitude, positive: 2 for energies, 1 for magnitudes.
+        power: Exponent of the magnitude, in (0, 10]: 2 for energies, 1 for magnitudes.
         center: Pad ``n_fft // 2`` samples on both sides.
         pad_mode: ``"reflect"``, ``"constant"`` (zeros) or ``"replicate"``.
         norm: ``None`` for filters with a peak of one, ``"slaney"`` for filters of area one.
         mel_scale: ``"htk"`` or ``"slaney"``.
-        gain: Exponent of the average, in [0, 1]: 0 for no gain control, 1 to remove the level.
+        gain: Exponent of the average, in [0, 1]: 0 for no gain control, 1 to remove the level. It
+            must be above 0 if ``trainable``.
         bias: Level, as a multiple of the average, below which the compression is linear; positive.
         exponent: Exponent of the compression, positive; librosa calls it ``power``.
         time_constant: Time constant of the average in seconds, positive.

@@ -38,8 +38,8 @@ def preset(name: str) -> nn.Sequential:
     ========== ====== ======================================================================
 
     You choose the duration: AST and BEATs take up to about 10 s, Whisper 30 s padded with zeros,
-    VGGish patches of 96 frames. Whisper, AST and BEATs differ in the order of bins and frames:
-    ``specgram.mT`` exchanges the axes.
+    VGGish patches of 96 frames. Whisper takes ``(bins, frames)``, as here; AST and BEATs take
+    ``(frames, bins)``: ``specgram.mT`` exchanges the axes.
 
     Args:
         name: Name of the model.

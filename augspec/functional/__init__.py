@@ -28,6 +28,7 @@ from augspec.functional.mix import *
 from augspec.functional.mixstyle import *
 from augspec.functional.noise import *
 from augspec.functional.pcen import *
+from augspec.functional.repeat import *
 from augspec.functional.resample import *
 from augspec.functional.resize import *
 from augspec.functional.reverb import *

@@ -93,7 +93,7 @@ def shelf(
 
 
 def tilt(slope_db: Tensor) -> Tensor:
-    """Make four sections whose joint level rises by ``slope_db`` dB an octave."""
+    """Make four sections whose joint level rises by ``slope_db`` dB per octave."""
     exponent = wide(slope_db)[..., None, None] / (20 * math.log10(2))
     place, spread, side = (
         constant(tensor_of, values, dtype=exponent.dtype, device=exponent.device)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augspec import native
 from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.shapes import fit, span_start
+from augspec.native import pieces
 
 __all__ = ["crop"]
 
@@ -53,21 +53,12 @@ def crop(waveform: Tensor, start: Tensor, size: int, lengths: Tensor | None = No
     """
     check_waveform(waveform, lengths)
     check_parameter("start", start, waveform, "batch", kind="int64")
-    if waveform.dtype == torch.float32 and native.applies(waveform, start, lengths):
-        return _crop_rows(waveform, start, size, lengths)
-    end = waveform.shape[-1] if lengths is None else lengths[:, None]
+    until = None if lengths is None else lengths[:, None]
+    if pieces.can_move(waveform, start, lengths):
+        return pieces.move(waveform, start[:, None], until, size=size)
+    end = waveform.shape[-1] if until is None else until
     waveform = fit(waveform, max(size, waveform.shape[-1]))
     index = start[:, None] + torch.arange(size, device=waveform.device)
     inside = (index < end)[:, None]
     index = index.clamp(max=waveform.shape[-1] - 1)[:, None].expand(-1, waveform.shape[1], -1)
     return torch.where(inside, waveform.gather(-1, index), 0.0)
-
-
-def _crop_rows(waveform: Tensor, start: Tensor, size: int, lengths: Tensor | None) -> Tensor:
-    batch, channels, time = waveform.shape
-    ends = torch.full_like(start, time) if lengths is None else lengths
-    out = waveform.new_empty(batch, channels, size)
-    starts, ends = start.repeat_interleave(channels), ends.repeat_interleave(channels)
-    sizes = (batch * channels, time, size)
-    native.call("augspec_crop", waveform, starts, ends, *sizes, native.threads(), out=out)
-    return out

@@ -1,4 +1,4 @@
-"""Moving, reversing, silencing and repeating parts of each example."""
+"""Moving, reversing, silencing and padding each example."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from augspec._chunks import by_examples
-from augspec.functional.checks import (
-    check_parameter,
-    check_parameters,
-    check_waveform,
-)
+from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.shapes import ends_of, fit, like, silence_after
+from augspec.native import pieces
 
-__all__ = ["mute", "pad_to", "repeat_part", "shift", "time_reverse"]
+__all__ = ["mute", "pad_to", "shift", "time_reverse"]
 
 PadWhere = Literal["end", "start", "center"]
-RepeatMode = Literal["insert", "replace"]
 
 
 def pad_start(lengths: Tensor, size: int, where: PadWhere) -> Tensor:
@@ -56,12 +51,14 @@ def pad_to(
         ``(batch, channel, time)`` to ``(batch, channel, max(time, size))``.
     """
     check_waveform(waveform, lengths)
-    longest = max(size, waveform.shape[-1])
+    longest, ends = max(size, waveform.shape[-1]), ends_of(waveform, lengths)
+    start = pad_start(ends, size, where)[:, None]
+    if pieces.can_move(waveform, ends):
+        return pieces.move(waveform, torch.zeros_like(start), ends[:, None], start, longest)
     if where == "end":
         return fit(silence_after(waveform, lengths), longest)
     time = torch.arange(longest, device=waveform.device)
-    start = pad_start(ends_of(waveform, lengths), size, where)
-    return _take(waveform, time - like(start, waveform), lengths)
+    return take(waveform, time - start[:, None], lengths)
 
 
 def shift(
@@ -80,7 +77,8 @@ def shift(
     Args:
         waveform: The batch.
         samples: Samples to move by, ``(batch,)`` or ``(batch, channel)`` int64; positive is later.
-        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
+        rollover: Move the part that leaves at one end to the other end. With False it is lost, and
+            silence fills the gap.
         fade: Samples of the raised-cosine fade on each side of that place, at most half of the
             time. 0 is a hard cut; 5 ms avoid the click. An example that is not moved has no fade.
         lengths: Valid samples per example, ``(batch,)``; None means all. Padding becomes silent.
@@ -96,17 +94,7 @@ def shift(
         raise ValueError(f"`fade` must be at least 0 samples, got {fade}")
     size = waveform.shape[-1]
     samples, end = like(samples, waveform), like(ends_of(waveform, lengths), waveform)
-    in_rows = rollover and lengths is None and samples.shape[1] == 1
-    if in_rows and not waveform.requires_grad:
-        # Copying whole rows of twice the example takes a third of the time of single samples. With
-        # gradients such views would need the memory of the audio times its number of samples.
-        rows = torch.cat([waveform, waveform], dim=-1).unfold(-1, size, 1)
-        example = torch.arange(len(waveform), device=waveform.device)
-        out = rows[example, :, torch.remainder(-samples, size).flatten()]
-    else:
-        time = torch.arange(size, device=waveform.device)
-        source = shifted_places(time, samples, end, rollover)
-        out = silence_after(_take(waveform, source, lengths), lengths)
+    out = _shift(waveform, samples, end, rollover, lengths)
     fade = min(fade, size // 2)
     if fade == 0:
         return out
@@ -114,9 +102,41 @@ def shift(
     # would take about as long as the shift itself.
     seam = torch.remainder(samples, end.clamp(min=1))
     near, gains = _fades_around(seam, size, fade, waveform.dtype)
-    sound = _take(waveform, shifted_places(near, samples, end, rollover), lengths)
+    sound = take(waveform, shifted_places(near, samples, end, rollover), lengths)
     faded = torch.where(near < end, sound * gains, 0.0)
     return out.scatter_(-1, near.expand_as(faded), faded)
+
+
+def _shift(
+    waveform: Tensor, samples: Tensor, end: Tensor, rollover: bool, lengths: Tensor | None
+) -> Tensor:
+    """Do as `shift` without a fade; parameters have the rank of the waveform."""
+    if pieces.can_move(waveform, samples, end):
+        return pieces.move(waveform, *_shifted_pieces(samples, end, rollover))
+    size = waveform.shape[-1]
+    in_rows = rollover and lengths is None and samples.shape[1] == 1
+    if in_rows and not waveform.requires_grad:
+        # Copying whole rows of twice the example takes a third of the time of single samples. With
+        # gradients such views would need the memory of the audio times its number of samples.
+        rows = torch.cat([waveform, waveform], dim=-1).unfold(-1, size, 1)
+        example = torch.arange(len(waveform), device=waveform.device)
+        return rows[example, :, torch.remainder(-samples, size).flatten()]
+    time = torch.arange(size, device=waveform.device)
+    source = shifted_places(time, samples, end, rollover)
+    return silence_after(take(waveform, source, lengths), lengths)
+
+
+def _shifted_pieces(samples: Tensor, end: Tensor, rollover: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the pieces of a shift for `augspec.native.pieces.move`."""
+    if not rollover:
+        until = torch.minimum(end, end - samples)  # what would leave the example is cut
+        return -samples, until, torch.zeros_like(samples)
+    samples = torch.remainder(samples, end.clamp(min=1))
+    back, start = end - samples, torch.zeros_like(samples)
+    end = end.expand_as(samples)
+    both = ((back, start), (end, back), (start, samples))
+    source, until, target = (torch.cat(values, dim=-1) for values in both)
+    return source, until, target
 
 
 def _fades_around(seam: Tensor, size: int, fade: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -155,8 +175,11 @@ def time_reverse(waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
     check_waveform(waveform, lengths)
     if lengths is None:
         return waveform.flip(-1)
-    time = torch.arange(waveform.shape[-1], device=waveform.device)
-    return _take(waveform, like(lengths, waveform) - 1 - time, lengths)
+    size = waveform.shape[-1]
+    if pieces.can_move(waveform, lengths):
+        return pieces.move(waveform.flip(-1), (size - lengths)[:, None])
+    time = torch.arange(size, device=waveform.device)
+    return take(waveform, like(lengths, waveform) - 1 - time, lengths)
 
 
 def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor:
@@ -182,73 +205,7 @@ def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor
     return torch.where(depth <= 0, waveform, torch.where(depth > fade, 0.0, waveform * gain))
 
 
-@by_examples(14)
-def repeat_part(
-    waveform: Tensor,
-    start: Tensor,
-    width: Tensor,
-    repeats: Tensor,
-    fade: Tensor,
-    *,
-    mode: RepeatMode = "insert",
-    lengths: Tensor | None = None,
-) -> Tensor:
-    """Play a part of each example several times more.
-
-    At every seam the new part is faded in and the old continuation is faded out; the two raised
-    cosines sum to 1.
-
-    Args:
-        waveform: The batch.
-        start: First sample of the part, ``(batch,)`` int64.
-        width: Samples of the part, int64, at least 1.
-        repeats: Number of repeats of the part, int64.
-        fade: Samples of a crossfade, int64; at most ``width`` is used.
-        mode: With ``"insert"`` the rest follows the repeats and is cut at the end of the tensor;
-            with ``"replace"`` the repeats replace the rest.
-        lengths: Valid samples per example, ``(batch,)``; None means all.
-
-    Shape:
-        ``(batch, channel, time)`` in and out; the parameters are of one shape.
-    """
-    check_waveform(waveform, lengths)
-    parts = {"start": start, "width": width, "repeats": repeats, "fade": fade}
-    for name, values in parts.items():
-        check_parameter(name, values, waveform, "batch", kind="int64")
-    start, width, repeats, fade = (like(v, waveform) for v in (start, width, repeats, fade))
-    time = torch.arange(waveform.shape[-1], device=waveform.device)
-    source, earlier, since = repeated_places(time, start, width, repeats, mode)
-    fade = torch.minimum(fade, width)
-    place = ((since + 1).to(waveform.dtype) / (fade + 1)).clamp(0.0, 1.0)
-    gain = 0.5 - 0.5 * torch.cos(math.pi * place)
-    new, old = _take(waveform, source, lengths), _take(waveform, earlier, lengths)
-    out = torch.where((since >= 0) & (since < fade), gain * new + (1.0 - gain) * old, new)
-    return silence_after(out, lengths) if mode == "replace" else out
-
-
-def repeated_places(
-    position: Tensor, start: Tensor, width: Tensor, repeats: Tensor, mode: RepeatMode
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the source of each position, and its source without the last seam before it.
-
-    Returns:
-        Both sources, and the samples since that seam, negative before the first.
-    """
-    end = start + width
-    count = torch.div(position - end, width, rounding_mode="floor") + 1
-    played = torch.minimum(count.clamp(min=0), repeats)
-    source = position - played * width
-    earlier = torch.where(played > 0, source + width, source)
-    since = torch.where(repeats > 0, position - end - (played - 1).clamp(min=0) * width, -1)
-    if mode == "replace":
-        back = position - end - repeats * width
-        over = (back >= 0) & (repeats > 0)
-        source, earlier = torch.where(over, position, source), torch.where(over, source, earlier)
-        since = torch.where(over, back, since)
-    return source, earlier, since
-
-
-def _take(waveform: Tensor, source: Tensor, lengths: Tensor | None) -> Tensor:
+def take(waveform: Tensor, source: Tensor, lengths: Tensor | None) -> Tensor:
     """Take the samples at ``source``; silence outside the example."""
     end = like(ends_of(waveform, lengths), waveform)
     index = source.clamp(0, waveform.shape[-1] - 1).expand(*waveform.shape[:2], source.shape[-1])

@@ -41,7 +41,7 @@ def low_pass(
         waveform: Float audio.
         cutoff_freq: Cut-off in Hz, above 0 and below half of the sample rate.
         sample_rate: Sample rate in Hz.
-        order: Slope in units of 6 dB an octave; ``order / 2`` sections.
+        order: Slope in units of 6 dB per octave; ``order / 2`` sections.
         lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
@@ -73,7 +73,7 @@ def high_pass(
         waveform: Float audio.
         cutoff_freq: Cut-off in Hz, above 0 and below half of the sample rate.
         sample_rate: Sample rate in Hz.
-        order: Slope in units of 6 dB an octave; ``order / 2`` sections.
+        order: Slope in units of 6 dB per octave; ``order / 2`` sections.
         lengths: Valid samples of each example, all by default; the output is zero after them.
 
     Shape:
@@ -102,7 +102,7 @@ def band_pass(
     """Keep a band around each example's centre, where the gain is 0 dB.
 
     One second-order section: the -3.01 dB points lie ``center_freq / q`` apart (before the bilinear
-    transform, which narrows bands next to Nyquist), and the slopes fall by 6 dB an octave.
+    transform, which narrows bands next to Nyquist), and the slopes fall by 6 dB per octave.
 
     Args:
         waveform: Float audio.
@@ -245,12 +245,12 @@ def low_shelf(
     sample_rate: int,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Raise or lower frequencies below each example's cut-off, where the gain is half of it in dB.
+    """Raise or lower frequencies below each example's cut-off, where half of the dB apply.
 
     Args:
         waveform: Float audio.
         cutoff_freq: Middle of the slope in Hz, below half of the sample rate.
-        gain_db: Gain far below it in dB; 0 is the identity.
+        gain_db: Gain far below the cut-off in dB; 0 is the identity.
         q: Steepness, positive: ``sqrt(0.5)`` is the steepest without an overshoot.
         sample_rate: Sample rate in Hz.
         lengths: Valid samples of each example, all by default; the output is zero after them.
@@ -280,12 +280,12 @@ def high_shelf(
     sample_rate: int,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """Raise or lower frequencies above each example's cut-off, where the gain is half of it in dB.
+    """Raise or lower frequencies above each example's cut-off, where half of the dB apply.
 
     Args:
         waveform: Float audio.
         cutoff_freq: Middle of the slope in Hz, below half of the sample rate.
-        gain_db: Gain far above it in dB; 0 is the identity.
+        gain_db: Gain far above the cut-off in dB; 0 is the identity.
         q: Steepness, positive: ``sqrt(0.5)`` is the steepest without an overshoot.
         sample_rate: Sample rate in Hz.
         lengths: Valid samples of each example, all by default; the output is zero after them.
@@ -321,7 +321,7 @@ def tilt_eq(
 
     Args:
         waveform: Float audio.
-        slope_db: Slope in dB an octave, within +-12; 0 is the identity.
+        slope_db: Slope in dB per octave, within +-12; 0 is the identity.
         center_freq: Frequency of 0 dB in Hz.
         sample_rate: Sample rate in Hz.
         lengths: Valid samples of each example, all by default; the output is zero after them.

@@ -14,7 +14,7 @@ __all__ = ["FAMILIES", "members"]
 FAMILIES: dict[str, tuple[str, ...]] = {
     "Level": ("level", "loudness", "dynamics"),
     "Distortion and codecs": ("distortion", "codec", "telephone"),
-    "Time": ("crop", "edit"),
+    "Time": ("crop", "edit", "repeat"),
     "Pitch, tempo and formants": ("stretch", "tempo", "flutter", "formant"),
     "Resampling": ("resample",),
     "Filters and equalisers": ("equalizer", "filter"),

@@ -80,7 +80,7 @@ def colored_noise(
 
     Args:
         key: int64 key of each example or of each channel.
-        slope_db: Slope in dB an octave, within +-12: -3.01 is pink, -6.02 brown, 6.02 violet.
+        slope_db: Slope in dB per octave, within +-12: -3.01 is pink, -6.02 brown, 6.02 violet.
         channels: Number of channels.
         time: Number of samples.
         dtype: dtype of the result.

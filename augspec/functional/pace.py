@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import floor_divide
+from augspec._compile import floor_divide, runs_triton
 from augspec._constants import where_else
 from augspec.functional.onset import Grid
 from augspec.functional.resample import fixed_point
@@ -26,7 +26,7 @@ __all__ = ["CurvedPace", "Pace", "SteadyPace", "mean_rate"]
 
 
 class Pace(ABC):
-    """The speed of each example, in input samples an output sample."""
+    """The speed of each example, in input samples per output sample."""
 
     @abstractmethod
     def some(self, part: slice) -> Self:
@@ -35,6 +35,11 @@ class Pace(ABC):
     @abstractmethod
     def place(self, place: Tensor, onsets: Grid, n_fft: int) -> tuple[Tensor, Tensor]:
         """Choose the input sample at the center of a frame at each ``place``, by `map_time`.
+
+        Args:
+            place: Output samples, ``(place,)`` int64.
+            onsets: The result of `augspec.functional.onset.find_onsets` for ``n_fft``.
+            n_fft: Samples of a frame.
 
         Returns:
             Centers, ``(example, place)`` int64, and how far ahead the next onset is.
@@ -136,6 +141,11 @@ class CurvedPace(Pace):
 
     def place(self, place: Tensor, onsets: Grid, n_fft: int) -> tuple[Tensor, Tensor]:
         """Choose the input sample at the center of a frame at each ``place``."""
+        if runs_triton(place, self.pieces):
+            placed: tuple[Tensor, Tensor] = torch.ops.augspec.map_curve(
+                place, self.pieces, *onsets, n_fft
+            )
+            return placed
         position, step = self.at(place.expand(len(self.pieces), -1))
         plain = (position + ONE // 2) >> 32
         around = onsets_around(plain, onsets, n_fft)
@@ -182,6 +192,30 @@ class CurvedPace(Pace):
     def one_rate(self) -> Tensor:
         """Return 1 for each unchanged example, NaN as in `nan_or_zero`, else another number."""
         return self.nan_or_zero() + torch.where(self.unchanged(), 1.0, 2.0)
+
+
+# An operation of torch: a graph takes it as it is, and fake tensors know its shape.
+@torch.library.custom_op(
+    "augspec::map_curve",
+    mutates_args=(),
+    device_types="cuda",
+    schema="(Tensor place, Tensor pieces, Tensor last, Tensor first, SymInt n_fft)"
+    " -> (Tensor, Tensor)",
+)
+def _by_triton(
+    place: Tensor, pieces: Tensor, last: Tensor, first: Tensor, n_fft: int
+) -> tuple[Tensor, Tensor]:
+    from augspec.functional import timemap_triton  # Triton is not always installed
+
+    return timemap_triton.map_curve(place, pieces, last, first, n_fft)
+
+
+@_by_triton.register_fake
+def _(
+    place: Tensor, pieces: Tensor, _last: Tensor, _first: Tensor, _n_fft: int
+) -> tuple[Tensor, Tensor]:
+    shape = len(pieces), len(place)
+    return place.new_empty(shape), place.new_empty(shape)
 
 
 def mean_rate(rate: Tensor) -> Tensor:

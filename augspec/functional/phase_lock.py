@@ -21,7 +21,7 @@ LOOKAHEAD = OVERLAP // 2  # frames from the first that an attack touches to one 
 HEARD = slice(1, -LOOKAHEAD)
 # The analysed frames that gain turns, and the frame before each of them.
 _HERE, _BEFORE = slice(2, -LOOKAHEAD), slice(1, -LOOKAHEAD - 1)
-_STRUCK_RATIO = 4.0  # a partial is struck if its power grows more than this across an attack
+STRUCK_RATIO = 4.0  # a partial is struck if its power grows more than this across an attack
 _SLOT = 3  # bins of a slot: the minimum distance of peaks, so that a slot holds at most one
 # arctan(x) / x on [0, 1] as a polynomial in x**2, highest power first (Hastings 1955, sheet 11).
 _ARCTAN = (-0.0117212, 0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997726)
@@ -86,7 +86,7 @@ def _find_links_in_few(
     """Do as `_find_links` in few operations."""
     with torch.no_grad():
         power = sum_channels(torch.view_as_real(specgram).square().sum(-1))
-        uphill, index, struck = find_peaks(power, attacks, _SLOT, HEARD, LOOKAHEAD, _STRUCK_RATIO)
+        uphill, index, struck = find_peaks(power, attacks, _SLOT, HEARD, LOOKAHEAD, STRUCK_RATIO)
         hill, origin = _second_step(uphill, index)
     index, struck = index[:, 1:], struck[:, 1:]
     turned_by = turned(specgram, index, _HERE, _BEFORE)
@@ -179,7 +179,7 @@ def _climb(power: Tensor, slot: Tensor, attacks: Tensor) -> tuple[Tensor, Tensor
             power[:, 1 + LOOKAHEAD :, at(offset)],
             power[:, : -LOOKAHEAD - 1, at(offset)],
         )
-        grown = later > _STRUCK_RATIO * earlier.clamp(min=0.0)
+        grown = later > STRUCK_RATIO * earlier.clamp(min=0.0)
         here = power[:, HEARD, at(offset)]
         higher = (here > best) | (offset == 0)
         best = torch.where(higher, here, best)

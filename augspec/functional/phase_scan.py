@@ -36,7 +36,7 @@ def scan_kernel(gain, origin, turns, frames, slots, BLOCK: tl.constexpr):  # typ
 
 
 def scan(gain: Tensor, origin: Tensor) -> Tensor:
-    """Do as `augspec.functional.phase_lock.accumulate_turns`, with one program per example.
+    """Do as `augspec.functional.turns.accumulate_turns`, with one program per example.
 
     Shape:
         ``gain`` and ``origin``: (example, frame, slot); the output is (example, frame + 1, slot).

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import compiled, floor_divide
+from augspec._compile import compiled, floor_divide, runs_triton
 from augspec._constants import constant, count_up, scaled
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
@@ -44,6 +44,9 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     Returns:
         Centers, ``(row, frame)`` int64, and how many output samples ahead the next onset is.
     """
+    if runs_triton(position, step):
+        placed: tuple[Tensor, Tensor] = torch.ops.augspec.map_time(position, step, *onsets, n_fft)
+        return placed
     step = step.unsqueeze(-1)
     plain = (position + ONE // 2) >> 32
     before, after = onsets_around(plain, onsets, n_fft)
@@ -55,6 +58,29 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     )
     since, until = floor_divide(torch.stack(both), step)
     return copy_attacks(plain, (before, after), (since, until), step, n_fft), until
+
+
+# An operation of torch: a graph takes it as it is, and fake tensors know its shape.
+@torch.library.custom_op(
+    "augspec::map_time",
+    mutates_args=(),
+    device_types="cuda",
+    schema="(Tensor position, Tensor step, Tensor last, Tensor first, SymInt n_fft)"
+    " -> (Tensor, Tensor)",
+)
+def _by_triton(
+    position: Tensor, step: Tensor, last: Tensor, first: Tensor, n_fft: int
+) -> tuple[Tensor, Tensor]:
+    from augspec.functional import timemap_triton  # Triton is not always installed
+
+    return timemap_triton.map_time(position, step, last, first, n_fft)
+
+
+@_by_triton.register_fake
+def _(
+    position: Tensor, _step: Tensor, _last: Tensor, _first: Tensor, _n_fft: int
+) -> tuple[Tensor, Tensor]:
+    return position.new_empty(position.shape), position.new_empty(position.shape)
 
 
 def copy_attacks(

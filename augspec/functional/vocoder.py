@@ -12,7 +12,8 @@ from augspec._compile import compiled, launches_cost
 from augspec._constants import constant, where_else
 from augspec.functional.onset import Grid
 from augspec.functional.pace import Pace
-from augspec.functional.phase_lock import HEARD, LOOKAHEAD, OVERLAP, lock_phases
+from augspec.functional.phase_lock import HEARD, LOOKAHEAD, OVERLAP
+from augspec.functional.phase_turn import turn_frames
 from augspec.functional.timemap import take_frames
 from augspec.functional.unchanged import keep_unchanged
 
@@ -71,10 +72,7 @@ def _stretch_chunk(
     # 10 % of the time.
     specgram = torch.fft.rfft(take_frames(sound.flatten(0, 1), start, n_fft, window, row_ends))
     specgram = specgram.unflatten(0, (-1, channels))
-    phasor = lock_phases(specgram, torch.diff(centers), attacks).unsqueeze(1)
-    heard = specgram[:, :, HEARD]
-    in_place = channels == 1 and not phasor.requires_grad
-    pieces = torch.fft.irfft(phasor.mul_(heard) if in_place else phasor * heard, n=n_fft)
+    pieces = torch.fft.irfft(turn_frames(specgram, torch.diff(centers), attacks), n=n_fft)
     nan_or_zero = pace.nan_or_zero().to(sound.dtype)
     synthesis = constant(_synthesis_window, n_fft, dtype=sound.dtype, device=sound.device)
     stretched = _overlap_add(pieces, synthesis, nan_or_zero, ends_)[..., :size]

@@ -22,7 +22,7 @@ import_peer("audiomentations")
 from audiomentations.core.composition import BaseCompose  # noqa: E402
 from audiomentations.core.transforms_interface import BaseWaveformTransform  # noqa: E402
 
-# Functions of this module that a config may name.
+# The public module of the library, and the bases of the transforms that a config may name.
 PUBLIC, BASES = "audiomentations", (BaseWaveformTransform, BaseCompose)
 Samples = npt.NDArray[np.float32]
 

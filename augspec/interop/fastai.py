@@ -202,7 +202,9 @@ class FrontendTransform(Transform):  # type: ignore[misc]
 
     def __init__(self, frontend: Frontend) -> None:
         super().__init__()
-        for module in reversed([*frontend.modules()]):  # a chain comes before its parts
+        for module in reversed(
+            [*frontend.modules()]
+        ):  # a chain comes after its parts: name the part
             if getattr(module, "mixes_examples", False):
                 raise ValueError(
                     f"`frontend` must not mix examples, got {type(module).__name__}; use fastai's "

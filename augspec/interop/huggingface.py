@@ -147,11 +147,7 @@ def _remedy(item: Mapping[str, Any]) -> str:
     container = foreign(head)
     if container is None:
         return ""
-    return (
-        f"; it is {container.name}, although its name has another suffix, and soundfile does not "
-        f"read it: convert "
-        "it to flac or wav"
-    )
+    return f"; it is {container.name}, which soundfile does not read: convert it to flac or wav"
 
 
 class Collator:

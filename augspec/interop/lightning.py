@@ -36,9 +36,9 @@ class FrontendMixin:
         num_classes: If given, ``label`` is returned as ``(batch, num_classes)`` float32.
 
     Raises:
-        TypeError: If a class names Lightning's class before this one; while training, if a batch is
-            not a dictionary.
-        KeyError: While training, if a batch has no ``waveform`` or ``index``.
+        TypeError: If a class names Lightning's class before this one, or a batch is not a
+            dictionary.
+        KeyError: If a batch has no ``waveform`` or, while training, no ``index``.
         ValueError: While training, if the ``classes`` of the data sets of training and validation
             differ, or their number is not ``num_classes``.
 

@@ -19,7 +19,7 @@ from torch_audiomentations.core.composition import BaseCompose  # noqa: E402
 from torch_audiomentations.core.transforms_interface import BaseWaveformTransform  # noqa: E402
 from torch_audiomentations.utils.object_dict import ObjectDict  # noqa: E402
 
-# Functions of this module that a config may name.
+# The public module of the library, and the bases of the transforms that a config may name.
 PUBLIC, BASES = "torch_audiomentations", (BaseWaveformTransform, BaseCompose)
 
 

@@ -16,7 +16,7 @@ __all__ = ["from_torchaudio"]
 
 import_peer("torchaudio")
 
-# Functions of this module that a config may name.
+# The public module of the library, and the bases of the transforms that a config may name.
 PUBLIC, BASES = "torchaudio.transforms", (torch.nn.Module,)
 _RANDOM = {"FrequencyMasking", "TimeMasking", "SpecAugment", "SpeedPerturbation"}
 _SPECGRAM_ARGUMENTS = {"specgram", "spectrogram", "complex_specgrams", "melspec"}
@@ -96,7 +96,8 @@ def from_torchaudio(module: torch.nn.Module, *, p: float = 1.0) -> FromTorchaudi
     Raises:
         ImportError: If torchaudio cannot be imported.
         TypeError: If ``module`` is not a module or needs more than one tensor.
-        ValueError: When called, if the module changes the shape.
+        ValueError: If ``module`` does not take ``(..., channel, time)`` or ``(..., freq, time)``
+            (``SlidingWindowCmn``); when called, if it changes the shape.
     """
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"`module` must be a torchaudio module, got {type(module).__name__}")

@@ -83,7 +83,7 @@ def call(
     # A copy must live as long as the call.
     given = [one.contiguous() if isinstance(one, Tensor) else one for one in arguments]
     written = (out,) if isinstance(out, Tensor) else out
-    library[name](*map(_as_c, (*given, *written)))
+    getattr(library, name)(*map(_as_c, (*given, *written)))
 
 
 def answers(name: str, number: int) -> bool:
@@ -91,7 +91,7 @@ def answers(name: str, number: int) -> bool:
     library = _library() if nobody_watches() else None
     if library is None:
         return False
-    function = library[name]
+    function = getattr(library, name)
     function.restype = ctypes.c_int64
     return bool(function(ctypes.c_int64(number)))
 
@@ -170,7 +170,7 @@ def _cached(name: str) -> Path:
         return path
     if _build.compiler() is None:
         raise _build.BuildError("there is no C++ compiler")
-    from filelock import FileLock  # as torch itself does
+    from filelock import FileLock  # comes with torch, which needs it
 
     failed = path.with_suffix(".failed")
     folder.mkdir(parents=True, exist_ok=True)

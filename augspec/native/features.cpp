@@ -82,16 +82,3 @@ AUGSPEC_EXPORT void augspec_resample(const float* waveform, int64_t rows, int64_
         std::copy(whole, whole + size, out + r * size);
     });
 }
-
-// Samples from starts[row] on of rows of audio, (row, time) to (row, size); zeros behind ends[row].
-AUGSPEC_EXPORT void augspec_crop(const float* waveform, const int64_t* starts, const int64_t* ends,
-                                 int64_t rows, int64_t time, int64_t size, int64_t threads,
-                                 float* out) {
-    parallel_for(rows, int(threads), [&](int64_t r) {
-        const float* from = waveform + r * time;
-        float* to = out + r * size;
-        const int64_t count = std::clamp<int64_t>(std::min(ends[r], time) - starts[r], 0, size);
-        std::copy(from + starts[r], from + starts[r] + count, to);
-        std::fill(to + count, to + size, 0.0f);
-    });
-}

@@ -120,7 +120,8 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
     if out.numel() == 0:
         return out
     by_row = _Rows(batch, channels)
-    gain = None if sound.gain is None else sound.gain.float().abs().pow(stft.power)
+    gain = None if sound.gain is None else sound.gain.float()
+    gain = gain if gain is None else gain.abs() if stft.power == 1.0 else gain.square()
     end = sound.size if stft.center or sound.centers is None else _FAR
     steps, size, max_ratio, constants = sound.resampling or (None, 0, 0.0, (None, 0, 0, 0, 0, 0.0))
     half_window = constant(
@@ -167,6 +168,8 @@ class _Rows(NamedTuple):
             if default is None:
                 return None
             return torch.full((self.batch * self.channels,), default, dtype=torch.int64)
+        if self.channels == 1:  # each operation would take longer than the call of a kernel
+            return values
         values = values if values.ndim == 2 else values[:, None]
         return values.expand(self.batch, self.channels)
 

@@ -42,7 +42,7 @@ def stretch_units(
     """Resample each unit by its ratio, then stretch it by its rate; None if only torch can.
 
     Args:
-        sound: Units with their channels, ``(unit, channel, time)``.
+        sound: Units, whose channels share onsets and peaks, ``(unit, channel, time)``.
         rate: Rate of each unit after resampling, ``(unit,)``.
         valid: Samples of each unit that are heard, ``(unit,)`` int64.
         ends: Samples of each unit of the output before silence, ``(unit,)`` int64.

@@ -216,7 +216,7 @@ def compare(
         raise ValueError(f"`n` must be positive, got {n}")
     if isinstance(transform, Frontend) and features is not None:
         raise ValueError("`features` must be None for a front end, which has its own")
-    for module in reversed([*transform.modules()]):  # a chain comes before its parts
+    for module in reversed([*transform.modules()]):  # a chain comes after its parts: name the part
         if getattr(module, "mixes_examples", False):
             raise ValueError(f"`transform` must not mix examples, got {type(module).__name__}")
     example = torch.from_numpy(to_channels("waveform", waveform, 1))[None]

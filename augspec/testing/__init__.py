@@ -69,7 +69,7 @@ def run_check(
     Raises:
         AssertionError: If the check fails; the message describes the failure.
         TypeError: If ``transform`` is a class, or not a module.
-        ValueError: If there is no check of that name, or ``batch`` has less than four examples.
+        ValueError: If there is no check of that name, or ``batch`` has fewer than four examples.
     """
     if not isinstance(transform, nn.Module):
         raise TypeError(f"`transform` must be an object such as T.Gain(), got {transform!r}")
@@ -103,7 +103,7 @@ def check_transform(
     Raises:
         AssertionError: If a check fails; the message names the check and describes the failure.
         TypeError: If ``transform`` is a class, or not a module.
-        ValueError: If ``batch`` has less than four examples.
+        ValueError: If ``batch`` has fewer than four examples.
 
     Example:
         >>> from augspec import transforms as T

@@ -99,10 +99,6 @@ def parity(device: torch.device, *, time_: int) -> list[Report]:
     rows = []
     for name, module in {"Frontend": front_end(), **dict(_classes())}.items():
         signal = _sound(4, max(time_, 16_000) if name == "Frontend" else time_)
-        if hasattr(module, "in_channels"):  # such as a sound field's four
-            channels = int(cast(Any, module).in_channels)
-            signal = _sound(4, time_).repeat(1, channels, 1)
-            signal = signal * torch.linspace(0.5, 1.0, signal.shape[1])[:, None]
         if _takes_specgrams(module):
             signal = _sound(4, 64 * 60).reshape(4, 1, 64, 60).square()
         elif (channels := getattr(module, "in_channels", 1)) > 1:  # a sound field has four

@@ -39,7 +39,7 @@ class AmbisonicsRotation(WaveformTransform, kernel=ambisonics.ambisonics_rotatio
     ``azimuth``, to the left, and ``elevation``, up, in degrees, both ``(batch, ...)``.
 
     ``AmbisonicsRotation(step=90.0, mirror=True)`` gives the 16 patterns of channel swapping that
-    are common in training sound event localisation.
+    are common in sound event localisation.
 
     Args:
         yaw: Range of the angle to the left, in degrees, uniform; a number is a constant.
@@ -107,7 +107,7 @@ class AmbisonicsRotation(WaveformTransform, kernel=ambisonics.ambisonics_rotatio
         if "direction" in targets:
             moved["direction"] = self._turn(targets["direction"], params)
         if ("azimuth" in targets) != ("elevation" in targets):
-            raise ValueError("``targets`` must have both `azimuth` and `elevation` or neither")
+            raise ValueError("`targets` must have both `azimuth` and `elevation` or neither")
         if "azimuth" in targets:
             angles = tuple(_as_float(targets[name]) for name in ("azimuth", "elevation"))
             turned = _to_angles(self._turn(_to_vectors(*angles), params))

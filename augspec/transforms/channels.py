@@ -74,7 +74,7 @@ class ChannelDrop(WaveformTransform, kernel=channels.channel_drop):
 
 
 class ToMono(WaveformTransform, kernel=channels.to_mono):
-    """Average the channels of each example, in ``eval()`` too; one channel stays bit for bit.
+    """Average the channels of each example, in ``eval()`` too; a mono example stays bit for bit.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, 1, time)``.

@@ -38,7 +38,7 @@ class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
             to 1000.
         sample_rate: Sample rate in Hz.
         center_freq: Frequencies in Hz over which the bands are spread, above 0 and below half of
-            the sample rate.
+            the sample rate; None is 1/320 to 0.45 of the sample rate, 50 Hz to 7.2 kHz at 16 kHz.
         p: Probability that an example is filtered.
         per_channel: Draw for each channel.
 
@@ -47,8 +47,8 @@ class RandomEQ(WaveformTransform, kernel=equalizer.parametric_eq):
         channel, bands)``.
 
     Raises:
-        ValueError: If a range is reversed or out of its bounds, ``bands`` or ``sample_rate`` is not
-            positive, or ``p`` is not in [0, 1].
+        ValueError: If a range is reversed or out of its bounds, ``bands`` leaves 1 to 16,
+            ``sample_rate`` is not positive, or ``p`` is not in [0, 1].
 
     References:
         Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C
@@ -105,7 +105,7 @@ class TiltEQ(WaveformTransform, kernel=equalizer.tilt_eq):
     0.07 dB for each 6 dB per octave; below that frequency the gain becomes constant.
 
     Args:
-        slope_db: Range of the slope in dB an octave, within +-12, drawn uniformly; positive is
+        slope_db: Range of the slope in dB per octave, within +-12, drawn uniformly; positive is
             brighter. A number is a constant.
         center_freq: Range of the frequency of 0 dB in Hz, drawn uniformly in octaves.
         sample_rate: Sample rate in Hz.

@@ -278,14 +278,14 @@ class Repeat(Chain):
 
     Args:
         body: The transform.
-        times: Number of repetitions, 1 or more.
+        times: Number of repetitions, 1 to 1000.
 
     Shape:
         As the transform inside.
 
     Raises:
         TypeError: If ``body`` is not a `RandomTransform`.
-        ValueError: If ``times`` is not a positive integer.
+        ValueError: If ``times`` is not an integer from 1 to 1000.
 
     Example:
         >>> import torch

@@ -5,7 +5,7 @@ A class declares its drawn parameters and its settings as annotated class attrib
     class Tremolo(WaveformTransform, kernel=tremolo):
         rate: Uniform = Uniform(default=(3.0, 8.0), at_least=0.1, at_most=100.0, unit="Hz")
         depth: Uniform = Uniform(default=(0.1, 0.5), at_least=0.0, at_most=1.0, neutral=0.0)
-        sample_rate: int = setting(check=check_sample_rate, kw_only=True)
+        sample_rate: int = setting(check=check_rate, kw_only=True)
 
 The constructor takes them in that order, checks them and stores them under their names. Type
 checkers and editors read the same declaration (PEP 681). A range is passed as a number or ``(low,

@@ -99,7 +99,7 @@ class TanhDistortion(WaveformTransform, kernel=distortion.tanh_distortion):
 class BitCrush(WaveformTransform, kernel=distortion.bit_crush):
     """Round each example to a random number of bits, without dither.
 
-    Samples beyond [-1, 1] are clipped. The gradient is zero.
+    Samples beyond [-1, 1] are clipped. The gradient of the rounding is zero.
 
     Args:
         bit_depth: Range of the number of bits, whole numbers in [1, 24]; a number is a constant.

@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from augspec.functional import edit
+from augspec.functional import edit, repeat
 from augspec.functional.checks import check_flag, check_range
-from augspec.functional.edit import RepeatMode
+from augspec.functional.repeat import RepeatMode
 from augspec.functional.shapes import ends_of, like, span_start
 from augspec.params import Values
 from augspec.transforms.base import WaveformTransform
@@ -42,7 +42,8 @@ class Shift(RateTransform):
         unit: ``"fraction"`` of the example, or ``"seconds"``.
         sample_rate: Sample rate in Hz; it must be given for a shift in seconds. None is the front
             end's, or 16,000: the length of the fades depends on it.
-        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
+        rollover: Move the part that leaves at one end to the other end. With False it is lost, and
+            silence fills the gap.
         fade: Seconds over which the sound fades out, and in again, where the end of the example
             meets its start or silence. With 0 there is no fade and a tone clicks.
         p: Probability that an example is shifted.
@@ -212,7 +213,7 @@ class RepeatPart(WaveformTransform):
         ends = ends_of(signal, lengths)
         start, width = self._part(params, ends)
         fade = _round_part(torch.full_like(params["width"], self.fade), ends)
-        return edit.repeat_part(
+        return repeat.repeat_part(
             signal, start, width, params["repeats"], fade, mode=self.mode, lengths=lengths
         )
 
@@ -223,7 +224,7 @@ class RepeatPart(WaveformTransform):
     def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         start, width = (value[:, None] for value in self._part(params, lengths))
         repeats = params["repeats"][:, None]
-        return edit.repeated_places(position, start, width, repeats, self.mode)[0]
+        return repeat.repeated_places(position, start, width, repeats, self.mode)[0]
 
     def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
         if lengths is None or self.mode == "replace":

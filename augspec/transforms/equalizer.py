@@ -25,12 +25,12 @@ class LowShelf(_Shelf, kernel=equalizer.low_shelf):
     """Raise or lower everything below a random frequency, as a bass control does.
 
     Frequency and ``q`` are drawn uniformly in octaves, the gain uniformly in dB. At the cut-off the
-    gain is half of it, in dB.
+    gain in dB is half of the drawn one.
 
     Args:
         cutoff_freq: Range of the middle of the slope in Hz, above 0 and below half of the sample
             rate; a number is a constant.
-        gain_db: Range of the gain far below it in dB, within +-60.
+        gain_db: Range of the gain far below the cut-off in dB, within +-60.
         q: Range of the steepness, 0.01 to 1000: above ``sqrt(0.5)`` it overshoots.
         sample_rate: Sample rate in Hz.
         p: Probability that an example is filtered.
@@ -65,12 +65,12 @@ class HighShelf(_Shelf, kernel=equalizer.high_shelf):
     """Raise or lower everything above a random frequency, as a treble control does.
 
     Frequency and ``q`` are drawn uniformly in octaves, the gain uniformly in dB. At the cut-off the
-    gain is half of it, in dB.
+    gain in dB is half of the drawn one.
 
     Args:
         cutoff_freq: Range of the middle of the slope in Hz, above 0 and below half of the sample
             rate; a number is a constant.
-        gain_db: Range of the gain far above it in dB, within +-60.
+        gain_db: Range of the gain far above the cut-off in dB, within +-60.
         q: Range of the steepness, 0.01 to 1000: above ``sqrt(0.5)`` it overshoots.
         sample_rate: Sample rate in Hz.
         p: Probability that an example is filtered.

@@ -29,7 +29,7 @@ class LowPass(_PassFilter, kernel=equalizer.low_pass):
         cutoff_freq: Range of the cut-off in Hz, above 0 and below half of the sample rate; a number
             is a constant.
         sample_rate: Sample rate in Hz.
-        order: Slope in units of 6 dB an octave, 1 to 32.
+        order: Slope in units of 6 dB per octave, 1 to 32.
         mix: Fraction of the filtered sound, in [0, 1], drawn uniformly. Below 1 the input and the
             filtered sound can cancel near the cut-off, because the filter shifts the phase.
         p: Probability that an example is filtered.
@@ -39,8 +39,8 @@ class LowPass(_PassFilter, kernel=equalizer.low_pass):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If a range is reversed or out of its bounds, ``sample_rate`` or ``order`` is not
-            positive, or ``p`` is not in [0, 1].
+        ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive,
+            ``order`` leaves 1 to 32, or ``p`` is not in [0, 1].
 
     References:
         Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
@@ -68,7 +68,7 @@ class HighPass(_PassFilter, kernel=equalizer.high_pass):
         cutoff_freq: Range of the cut-off in Hz, above 0 and below half of the sample rate; a number
             is a constant.
         sample_rate: Sample rate in Hz.
-        order: Slope in units of 6 dB an octave, 1 to 32.
+        order: Slope in units of 6 dB per octave, 1 to 32.
         mix: Fraction of the filtered sound, in [0, 1], drawn uniformly. Below 1 the input and the
             filtered sound can cancel near the cut-off, because the filter shifts the phase.
         p: Probability that an example is filtered.
@@ -78,8 +78,8 @@ class HighPass(_PassFilter, kernel=equalizer.high_pass):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If a range is reversed or out of its bounds, ``sample_rate`` or ``order`` is not
-            positive, or ``p`` is not in [0, 1].
+        ValueError: If a range is reversed or out of its bounds, ``sample_rate`` is not positive,
+            ``order`` leaves 1 to 32, or ``p`` is not in [0, 1].
 
     References:
         Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
@@ -115,7 +115,7 @@ class BandPass(_BandFilter, kernel=equalizer.band_pass):
 
     The filter has second order: the slopes fall by 6 dB per octave. Far below half of the sample
     rate the -3.01 dB points are ``center_freq / q`` apart. Near half of the sample rate the
-    bilinear transform makes the band narrower: by 23 % at 3 kHz of a sample rate of 16 kHz, with a
+    bilinear transform makes the band narrower: by 23 % at 3 kHz with a sample rate of 16 kHz and a
     ``q`` of 2. Centre and ``q`` are drawn uniformly in octaves.
 
     Args:
@@ -151,7 +151,7 @@ class BandStop(_BandFilter, kernel=equalizer.band_stop):
 
     Second order. Far below half of the sample rate the -3.01 dB points are ``center_freq / q``
     apart. Near half of the sample rate the bilinear transform makes the band narrower: by 23 % at 3
-    kHz of a sample rate of 16 kHz, with a ``q`` of 2. Centre and ``q`` are drawn uniformly in
+    kHz with a sample rate of 16 kHz and a ``q`` of 2. Centre and ``q`` are drawn uniformly in
     octaves.
 
     Args:

@@ -60,7 +60,7 @@ class GainTransition(WaveformTransform):
 
     Args:
         gain_db: Range of both gains in dB, uniform in dB.
-        duration: Range of the fade's duration as a fraction of the example, uniform, above 0.
+        duration: Range of the fade's duration as a fraction of the example, 0.001 to 100, uniform.
         p: Probability that an example is changed.
         per_channel: Draw gains and fade for each channel.
 
@@ -105,7 +105,7 @@ class GainTransition(WaveformTransform):
 
 
 class PolarityInversion(FusableTransform):
-    """Turn the waveform of each picked example upside down.
+    """Change the sign of the waveform of each picked example.
 
     A network on raw waveforms sees the change; a magnitude spectrogram stays the same.
 

@@ -176,8 +176,9 @@ class Mixup(_MixingTransform):
         ``(batch, channel, time)`` in and out.
 
     Raises:
-        ValueError: If ``alpha`` leaves its range; from ``targets`` if ``label`` holds class
-            numbers, or soft labels are not named in ``label_names``.
+        ValueError: If an argument is out of its range; when drawing, if ``partners`` needs
+            ``label`` and there is none; from ``targets`` if ``label`` holds class numbers, or soft
+            labels are not named in ``label_names``.
 
     References:
         Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
@@ -253,8 +254,9 @@ class CutMix(_MixingTransform, kernel=mix.cutmix):
         ``(batch, channel, time)`` in and out; lengths stay.
 
     Raises:
-        ValueError: If ``alpha`` leaves its range; from ``targets`` if ``label`` holds class
-            numbers, or soft labels are not named in ``label_names``.
+        ValueError: If an argument is out of its range; when drawing, if ``partners`` needs
+            ``label`` and there is none; from ``targets`` if ``label`` holds class numbers, or soft
+            labels are not named in ``label_names``.
 
     References:
         Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
@@ -330,8 +332,10 @@ class MixBackground(_MixingTransform, kernel=mix.mix_background):
         ``(batch, channel, time)`` in and out; lengths stay, and a longer background is cut.
 
     Raises:
-        ValueError: If the range is reversed or leaves [-100, 100], or ``labels`` is not known; from
-            ``targets`` if ``label`` holds class numbers and ``labels`` is ``"soft"``.
+        ValueError: If the range is reversed or leaves [-100, 100], or another argument is out of
+            its range; when drawing, if ``partners`` needs ``label`` and there is none. Unless
+            ``labels`` is ``"keep"``, also from ``targets`` if ``label`` holds class numbers, or
+            soft labels are not named in ``label_names``.
 
     Example:
         >>> import torch

@@ -123,7 +123,7 @@ class ColoredNoise(NoiseTransform):
     Args:
         snr_db: Range of the signal-to-noise ratio in dB, -100 to 200, drawn uniformly; a number is
             a constant.
-        slope_db: Range of the slope in dB an octave, within +-12, drawn uniformly: -6.02 is brown,
+        slope_db: Range of the slope in dB per octave, within +-12, drawn uniformly: -6.02 is brown,
             -3.01 pink, 0 white, 3.01 blue, 6.02 violet.
         reference: ``"all"`` measures the ratio over all valid samples; ``"active"`` over the active
             ones: the blocks of 20 ms at most 30 dB below the mean power, of signal and of noise;
@@ -171,9 +171,10 @@ class BackgroundNoise(TransformsNoise, NoiseTransform):
     All channels get the same noise, unless the bank keeps the channels of its sounds
     (``mono=False``). A sound that is longer than the example is cut at a random place. A shorter
     one is looped from a random place, with a crossfade of 5 ms from its end to its beginning. With
-    ``loop=False`` a shorter one plays once, at a random place. If a cut would hold less than half
-    as much sound as another cut, the other one is taken: otherwise a faint part would be amplified
-    to the level of the whole. Silence stays silent, and a silent part of a noise adds nothing.
+    ``loop=False`` a shorter one plays once, at a random place. If a cut holds less than half as
+    much sound as the fullest cut of that noise, a fuller one is taken: otherwise a faint part would
+    be amplified to the level of the whole. (Blocks of 20 ms at most 30 dB below the mean power
+    count as sound.) Silence stays silent, and a silent part of a noise adds nothing.
 
     Args:
         bank: The sounds, at the sample rate of the audio.
@@ -274,14 +275,16 @@ class ShortNoises(TransformsNoise, NoiseTransform):
         sample_rate: Sample rate in Hz.
         noise_transform: A transform, or a chain, that is applied to the noise before it is added;
             the bursts of an example share its draws. It must keep the shape.
-        reference: ``"all"`` measures the level of the example over all valid samples; ``"active"``
-            over the active ones: the blocks of 20 ms at most 30 dB below the mean power.
+        reference: How the level of the example is measured, as for `BackgroundNoise`: ``"all"``,
+            ``"active"``, ``"a_weighted"``, ``"lufs"`` or ``"full_scale"``. That of a burst is
+            always its mean power.
         p: Probability that an example gets bursts.
 
     Shape:
         ``(batch, channel, time)`` in and out. Parameters of the bursts are ``(batch, burst)``.
 
     Raises:
+        TypeError: If ``bank`` is not an `augspec.Bank`, or ``noise_transform`` is not a transform.
         ValueError: If a range is reversed or out of its bounds, ``fade`` is out of its bounds,
             ``reference`` is not known, ``noise_transform`` takes spectrograms, mixes examples, has
             another sample rate or, in use, changes the shape, ``sample_rate`` is not positive, or
@@ -375,7 +378,7 @@ class ShortNoises(TransformsNoise, NoiseTransform):
         width = (params["duration"] * self.sample_rate).round().long().clamp(1, longest)
         silent = torch.arange(width.shape[1], device=width.device) >= params["count"][:, None]
         room = (ends_of(signal, lengths)[:, None] - width).clamp(min=0)
-        heard = min(longest, signal.shape[-1])  # of the rest nothing would be
+        heard = min(longest, signal.shape[-1])  # no more of a burst can be heard
         # What a transform makes of a burst may depend on all of it.
         size = heard if self.noise_transform is None else longest
         added = self._bursts(params, width, signal.shape[1], size).to(signal.dtype)

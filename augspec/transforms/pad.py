@@ -25,7 +25,7 @@ class PadTo(FusableTransform, kernel=edit.pad_to):
     become the end of each example's sound, counted from the start of the tensor.
 
     Args:
-        size: Samples of the result.
+        size: Least number of samples of the result.
         where: Where the silence goes: at the ``"end"``, at the ``"start"``, or half of it at each
             with ``"center"``.
 

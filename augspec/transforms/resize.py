@@ -56,8 +56,8 @@ class TimeWarp(SpecgramTransform):
     paper's spline differs little from it. ``frames`` labels are warped in the same way.
 
     Args:
-        max_warp: Largest move in frames; the moved frame lies at least as far from both ends. An
-            example too short for it is warped by less.
+        max_warp: Largest move in frames; the moved frame lies at least ``max_warp`` frames from
+            both ends. An example too short for it is warped by less.
         p: Probability that an example is warped.
 
     Shape:
@@ -101,7 +101,7 @@ def _check_canvas(name: str, scale: Sequence[float]) -> tuple[float, float]:
 
 
 class RandomResizeCrop(SpecgramTransform):
-    """Cut a random part out of each example, or of a larger canvas around it, and resize it.
+    """Cut a random part out of each example or a larger canvas, and resize it to the example.
 
     It changes tempo, pitch and position of an event at once, by linear interpolation. The canvas
     around the example holds ``mask_value``. ``frames`` labels are cut and resized in the same way,

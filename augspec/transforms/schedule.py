@@ -45,7 +45,7 @@ class Schedule(Composite):
     Raises:
         TypeError: If ``body`` is not a `RandomTransform`.
         ValueError: If a setting is not known, epochs are not whole and rising, or a value is not in
-            [0, 1]; in use, if ``body`` cuts examples that may not be picked.
+            [0, 1]; in use, if ``body`` shortens examples while ``p`` may leave others as they are.
 
     Example:
         >>> import torch

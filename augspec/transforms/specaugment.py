@@ -81,7 +81,7 @@ class SpecAugment(SpecgramTransform):
             ``max_time_width``, and widths are uniform up to it.
         adaptive_count: Number of spans per frame: an example gets this number times its frames,
             rounded down, and at most ``n_time_masks``. SpecAugment on large data sets takes 0.04
-            for both, and at most 20 spans.
+            for this and for ``adaptive_width``, and at most 20 spans.
         max_masked: Largest fraction of an example's frames that all spans hide together. Later
             spans become narrower.
         mask_value: What masked cells get: a number, or the example's ``"mean"`` or ``"min"``.

@@ -64,7 +64,7 @@ def _shift_labels(targets: Labels, semitones: Tensor) -> Labels:
     if "pitch" not in targets:
         return targets
     if semitones.ndim == 2:
-        raise ValueError("`targets` has one `pitch` an example, but `per_channel` shifts differ")
+        raise ValueError("`targets` has one `pitch` per example, but `per_channel` shifts differ")
     return {**targets, "pitch": targets["pitch"] + semitones}
 
 
@@ -76,7 +76,8 @@ class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
     Args:
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
         keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
-            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws.
+            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws; with
+            ``p`` below 1 the lowest rate is at most 1, because some examples stay as they are.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -102,10 +103,6 @@ class TimeStretch(_FusableTempo, VocoderTransform, kernel=stretch.time_stretch):
         torch.Size([4, 1, 20000])
     """
 
-    # Summing phases and finding peaks take many small operations unless compiled; with
-    # `per_channel` in some more.
-    max_launches: ClassVar[int] = 250
-
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 
     @classmethod
@@ -130,7 +127,8 @@ class Speed(_FusableTempo, kernel=stretch.speed):
         factor: Range of the factor, uniform; above 1 is faster, shorter and higher. A number is a
             constant.
         keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
-            zeros. With False the size becomes ``ceil(time / lowest factor)`` for all draws.
+            zeros. With False the size becomes ``ceil(time / lowest factor)`` for all draws; with
+            ``p`` below 1 the lowest factor is at most 1, because some examples stay as they are.
         p: Probability that an example is changed.
 
     Shape:
@@ -205,8 +203,8 @@ class PitchShift(_PitchTransform, kernel=stretch.pitch_shift):
         torch.Size([4, 1, 16000])
     """
 
-    # Phases are summed and peaks are found in many small steps, unless they are compiled.
-    max_launches: ClassVar[int] = 500  # 300 without `preserve_formants`
+    # With `preserve_formants` and `per_channel`; without the former at most 200.
+    max_launches: ClassVar[int] = 340
 
     preserve_formants: bool = setting(default=False, check=check_flag, kw_only=True)
 
@@ -232,7 +230,8 @@ class PitchAndTempo(_FusableTempo, _PitchTransform, kernel=stretch.pitch_and_tem
             constant.
         rate: Range of the rate, uniform; above 1 is faster and shorter. A number is a constant.
         keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
-            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws.
+            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws; with
+            ``p`` below 1 the lowest rate is at most 1, because some examples stay as they are.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -256,9 +255,6 @@ class PitchAndTempo(_FusableTempo, _PitchTransform, kernel=stretch.pitch_and_tem
         >>> T.PitchAndTempo((-2.0, 2.0), (0.8, 1.25))(torch.randn(4, 1, 16000)).shape
         torch.Size([4, 1, 16000])
     """
-
-    # Phases are summed and peaks are found in many small steps, unless they are compiled.
-    max_launches: ClassVar[int] = 340  # 300 without `per_channel`
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
 

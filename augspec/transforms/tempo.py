@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -78,7 +78,8 @@ class TempoCurve(TempoTransform, VocoderTransform, kernel=tempo.tempo_curve):
             which makes a `TimeStretch`.
         points: Number of points, 2 to 64. With 2 the tempo only rises or only falls.
         keep_length: Keep the tensor's size: longer results are cut, shorter ones are padded with
-            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws.
+            zeros. With False the size becomes ``ceil(time / lowest rate)`` for all draws; with
+            ``p`` below 1 the lowest rate is at most 1, because some examples stay as they are.
         n_fft: Samples of the vocoder's window, a multiple of 32; None is about 64 ms, 1024 at 16
             kHz.
         sample_rate: Sample rate in Hz, for ``n_fft=None``; None is the front end's, or 16,000.
@@ -101,9 +102,6 @@ class TempoCurve(TempoTransform, VocoderTransform, kernel=tempo.tempo_curve):
         >>> T.TempoCurve((0.8, 1.25), points=3)(torch.randn(4, 1, 16000)).shape
         torch.Size([4, 1, 16000])
     """
-
-    # The cost of a time stretch, and of the search for each onset along the curve.
-    max_launches: ClassVar[int] = 380
 
     rate: Uniform = Uniform(default=(0.8, 1.25), at_least=0.25, at_most=4.0, neutral=1.0)
     points: int = setting(default=4, check=Whole(2, 64))

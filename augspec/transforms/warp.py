@@ -34,7 +34,7 @@ class Warp:
         source_ends: Samples of the input that may be heard, ``(batch,)`` int64; None is all.
         offset: Input position of output sample 0 in units of 2**-32 samples, ``(batch,)`` int64;
             None is 0.
-        rate: Input samples an output sample, ``(batch,)`` float32; None is 1.
+        rate: Input samples per output sample, ``(batch,)`` float32; None is 1.
         ratio: Ratio of frequencies, ``(batch,)`` or ``(batch, channel)`` float32; None is 1.
         ratio_range: Smallest and largest ratio that can occur.
         gain: Factor on the amplitude, ``(batch,)`` or ``(batch, channel)``; None is 1.

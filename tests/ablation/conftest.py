@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
 
 import pytest
-from recipe_runs import write_notes
+from recipe_runs import blank_pictures, write_notes  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ def test_axes_of_training_are_in_the_config_where_they_are_not_as_before():
         ({"average": "last-1"}, "--average must be ema, or last-K"),
         ({"axes": {"average": ["last"]}}, "average must be ema, or last-K"),
         ({"sampling": "fair"}, "--sampling must be among plain, balanced"),
-        ({"sampling": "balanced", "task": "pitch"}, "--sampling balanced is of labels"),
+        ({"sampling": "balanced", "task": "pitch"}, "--sampling balanced needs labels"),
     ],
 )
 def test_wrong_settings_are_said(words, said):

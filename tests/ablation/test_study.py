@@ -111,7 +111,7 @@ def test_a_group_that_is_no_pattern_is_refused(fails, tmp_path):
         (tmp_path / name).mkdir()
         soundfile.write(tmp_path / name / "a.wav", np.zeros(1600), 16_000)
     said = fails("--data", "folder", "--root", str(tmp_path), "--group", r"speaker(\d+")
-    assert r"--group 'speaker(\\d+' is no regular expression: missing )" in said
+    assert r"--group 'speaker(\\d+' is not a regular expression: missing )" in said
     assert "Traceback" not in said
 
 

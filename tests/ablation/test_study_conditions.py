@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -143,6 +144,13 @@ def test_a_folder_of_sounds_is_a_study(study, tmp_path, capsys):
     assert len(set(record["instruments"])) == 2  # one source of each label is scored
     assert record["config"]["group"] == r"s(\d)"
     assert (tmp_path / "out" / "conditions.csv").exists()
+    # These are no notes of instruments.
+    printed = " ".join("".join(capsys.readouterr()).split())
+    page, summary = ((tmp_path / "out" / f).read_text() for f in ("report.html", "summary.md"))
+    for text in (printed, page, summary):
+        assert not re.findall(r"\b(?:instrument|note)s?\b", text)
+    assert "The data: 8 examples of 2 groups that training has not seen, in 2 classes" in summary
+    assert "a bootstrap of the scored groups within classes and of seeds" in printed
     assert study("--data", "folder", "--root", str(sounds), "--group", "x(.)") == 2
     assert "--group 'x(.)' finds no group in 'high_pitch/s0-0.wav'" in capsys.readouterr().err
     with pytest.raises(SystemExit):

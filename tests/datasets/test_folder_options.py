@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader
 from augspec import functional
 from augspec.datasets import AudioFolder
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # each file has a rate of its own
+
 
 def ramp(path, length=8_000, rate=8_000, **options):
     """Write a file in which every sample tells its place."""

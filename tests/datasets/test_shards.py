@@ -74,6 +74,21 @@ def test_no_item_is_lost_or_doubled_on_two_nodes_of_two_workers(
     assert (orders[0] == orders[1]) == (shuffle == 0)
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_the_share_of_their_node_however_they_are_started(
+    sounds, tmp_path, monkeypatch, method
+):
+    """With Python 3.14 workers are not forked: what a process knows of its node they do not."""
+    urls = write(sounds, tmp_path, 4)
+    found = []
+    for rank in range(2):
+        for name, value in (("is_initialized", True), ("get_rank", rank), ("get_world_size", 2)):
+            monkeypatch.setattr(torch.distributed, name, lambda value=value, **_: value)
+        loader = DataLoader(Shards(urls), None, num_workers=1, multiprocessing_context=method)
+        found += [item["index"] for item in loader]
+    assert sorted(found) == list(range(50))
+
+
 def test_workers_that_live_on_hear_of_the_epoch(sounds, tmp_path):
     data = Shards(write(sounds, tmp_path, 4), shuffle=10)
     loader = DataLoader(data, None, num_workers=2, persistent_workers=True)

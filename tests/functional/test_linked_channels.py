@@ -123,6 +123,7 @@ def test_a_parameter_for_each_channel_takes_them_apart():
             torch.testing.assert_close(out[:, channel : channel + 1], alone, rtol=0, atol=1e-6)
 
 
+@pytest.mark.usefixtures("eager_kernels")  # seven functions, of which each compiles for each dtype
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
 def test_a_ratio_of_one_gives_the_input_bit_for_bit(dtype):
     waveform = noise(4, 2, 5000).to(dtype)

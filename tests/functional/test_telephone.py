@@ -13,6 +13,8 @@ from augspec import functional
 from augspec import transforms as T
 from augspec.functional.telephone import lost_packets
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # each rate has filters of its own
+
 
 def test_a_law_is_that_of_libsndfile_for_every_sample_of_16_bits() -> None:
     samples = np.arange(-32768, 32768).astype(np.int16)

@@ -17,6 +17,8 @@ import augspec
 from augspec import features as F
 from augspec import transforms as T
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # it compares with peers, not with a compiler
+
 torchaudio = import_or_skip("torchaudio")
 torch_audiomentations = import_or_skip("torch_audiomentations")
 

@@ -8,6 +8,8 @@ import torch
 from augspec import functional as AF
 from augspec import transforms as T
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # each fact has a shape of its own
+
 RATE = 16_000
 NOISE = 0.2 * torch.randn(3, 2, 4000, generator=torch.Generator().manual_seed(0)).double()
 

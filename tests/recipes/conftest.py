@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from recipe_runs import RECIPES, small_arguments, write_notes
+from recipe_runs import RECIPES, blank_pictures, small_arguments, write_notes  # noqa: F401
 
 from augspec.ablation import command
 

@@ -13,6 +13,7 @@ from geometry import faults
 from recipe_runs import records
 
 from augspec.ablation import analyse, data, report
+from augspec.conditions import CONDITIONS
 
 HEADER = "arm,seeds,accuracy,macro_recall,difference,difference_low,difference_high,seconds"
 
@@ -152,6 +153,7 @@ def rename_first_class(run):
     return {**run, "recall": recall, "classes": classes, "instruments": instruments}
 
 
+@pytest.mark.pictures
 def test_a_class_named_script_is_text_and_one_instrument_is_marked(study, root, tmp_path):
     runs = {arm: list(map(rename_first_class, of_arm(study[0], arm))) for arm in ("none", "b|c")}
     rows = analyse.summarise(runs)
@@ -169,6 +171,7 @@ def test_a_class_named_script_is_text_and_one_instrument_is_marked(study, root, 
     assert "one scored instrument" not in (study[0] / "summary.md").read_text()
 
 
+@pytest.mark.pictures
 def test_a_report_of_several_tasks_compares_an_arm_with_its_own_baseline(study, tmp_path):
     """Cells may have other classes: the best arm's confusions are laid beside those of its cell."""
     found = {arm: of_arm(study[0], arm) for arm in ("none", "b|c")}
@@ -184,6 +187,45 @@ def test_a_report_of_several_tasks_compares_an_arm_with_its_own_baseline(study, 
     assert report.recalls([*rows, *more])[0] == ["arm", "bass", "guitar", "vocal", "y"]
     assert report.recalls([*rows, *more])[3] == ["none (task=b)", "", "", "", "100.0"]
     assert (tmp_path / "confusions.png").stat().st_size > 10_000
+
+
+@pytest.mark.pictures
+@needs_chromium
+def test_long_names_and_many_conditions_are_read_whole(study, tmp_path):
+    """No table and no line of settings is cut on a laptop; charts are legible on a telephone."""
+    from playwright.sync_api import sync_playwright
+
+    long, short = "gain, equalizer, noise for a quarter", "gain, equalizer"
+    found = {"none": of_arm(study[0], "none"), long: of_arm(study[0], "b|c")}
+    rows = analyse.summarise({**found, short: found[long]})
+    for row, falls in zip(rows, (False, True, True), strict=True):
+        row["still_falling"] = falls
+    score = {"metric": "macro_recall", "macro_recall": 0.5, "difference": 0.1}
+    score |= {"accuracy": 0.5, "difference_low": 0.0, "difference_high": 0.2, "seeds": 2}
+    under = [
+        {"arm": row["arm"], "condition": name, "severity": 3, **score}
+        for row in rows
+        for name in CONDITIONS
+    ]
+    mean = {"all": score, "unseen": score, "relative_error": 0.9, "trained_with": ["noise"]}
+    means = [{"arm": row["arm"], **mean} for row in rows]
+    robust = report.Robustness(under, means)
+    report.report("t", {**found, short: found[long]}, rows, None, tmp_path, robust)
+    html = (tmp_path / "report.html").read_text()
+    assert f"in: {long}; {short}. Longer training" in html
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        for width, boxes in ((1280, "table, pre"), (390, "pre")):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            page.goto((tmp_path / "report.html").as_uri())
+            assert faults(page) == []
+            cut = f"""[...document.querySelectorAll('{boxes}')].flatMap(t => [t, t.parentElement])
+                .filter(t => t.scrollWidth > t.clientWidth + 1).map(t => t.textContent)"""
+            assert page.evaluate(cut) == []
+            # Of 1050 px, in which letters are 21 px high.
+            charts = "[...document.querySelectorAll('.chart img')].map(i => i.width)"
+            assert min(page.evaluate(charts)) >= 500
+        browser.close()
 
 
 @needs_chromium

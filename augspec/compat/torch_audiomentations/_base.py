@@ -75,6 +75,13 @@ class BaseWaveformTransform(nn.Module):
     requires_sample_rate: ClassVar[bool] = True
     supports_target: ClassVar[bool] = True
     requires_target: ClassVar[bool] = False
+    # Whether `apply_transform` may write into its input or return it, so that it gets a copy.
+    _needs_copy: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "apply_transform" in vars(cls) and "_needs_copy" not in vars(cls):
+            cls._needs_copy = True  # what the base class promises does not hold for this method
 
     def __init__(
         self,
@@ -237,8 +244,7 @@ class BaseWaveformTransform(nn.Module):
         labels = None if targets is None else self._cut(targets)
         chosen = ObjectDict(
             batch,
-            # A copy, because a user's transform may write into it.
-            samples=rows.clone() if every else rows[index],
+            samples=rows[index] if not every else rows.clone() if self._needs_copy else rows,
             targets=labels if labels is None or every else labels[index],
         )
         if not self.are_parameters_frozen or len(self.transform_parameters) < 2:

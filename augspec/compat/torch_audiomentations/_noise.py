@@ -102,7 +102,7 @@ class AddColoredNoise(_Noise):
         min_snr_in_db: Lowest signal-to-noise ratio in dB.
         max_snr_in_db: Highest signal-to-noise ratio in dB.
         min_f_decay: Lowest exponent, at least -2: the amplitude falls as ``1 / f ** f_decay``, by
-            6 dB an octave for 1. This is what torch-audiomentations computes; its documentation
+            6 dB per octave for 1. This is what torch-audiomentations computes; its documentation
             states it for the power.
         max_f_decay: Highest exponent, at most 2.
     """

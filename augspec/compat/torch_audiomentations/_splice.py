@@ -12,6 +12,7 @@ from augspec.compat.torch_audiomentations._base import ObjectDict
 from augspec.compat.torch_audiomentations._transform import Transform
 from augspec.functional.checks import check_count, check_positive
 from augspec.functional.shapes import span_start
+from augspec.native import pieces
 
 __all__ = ["SpliceOut"]
 
@@ -35,6 +36,7 @@ class SpliceOut(Transform):
     max_width: float = 400
 
     supported_modes: ClassVar[Any] = {"per_batch", "per_example"}
+    _needs_copy: ClassVar[bool] = False
 
     def _validate(self) -> None:
         check_count("num_time_intervals", self.num_time_intervals)
@@ -70,36 +72,76 @@ class SpliceOut(Transform):
     ) -> ObjectDict:
         """Remove the pieces one after the other, in all rows at once."""
         time, most = samples.shape[-1], self._most(sample_rate)
-        place = torch.arange(time, device=samples.device)
-        row, near = torch.arange(len(samples), device=samples.device), place[:most]
-        heard = place.expand(len(samples), time)  # the input sample at each output sample
-        left = torch.full((len(samples),), time, device=samples.device)
-        out, moves_frames = samples, targets is not None and targets.shape[-2] > 1
-        for half, start in zip(
-            self.transform_parameters["splice_lengths"].unbind(1),
-            self.transform_parameters["splice_starts"].unbind(1),
-            strict=True,
-        ):
-            half = torch.minimum(half, left // 2).clamp(max=most)
-            first, width = span_start(start, left - 2 * half)[:, None], half[:, None]
-            # Move whole rows, and compute the fade only around the seam.
-            after = nnf.pad(out, (0, most)).unfold(-1, time, 1)[row, :, half]
-            seam = (first + near).clamp(max=time - 1)[:, None].expand(-1, samples.shape[1], -1)
-            fade = 0.5 - 0.5 * torch.cos(torch.pi * near / width.clamp(min=1))
-            fade = torch.where(near < width, fade, 1.0).to(out.dtype)[:, None]
-            joined = torch.lerp(out.gather(-1, seam), after.gather(-1, seam), fade)
-            is_before = place < first
-            out = torch.where(is_before[:, None], out, after.scatter(-1, seam, joined))
-            if moves_frames:
-                jump = (place - first >= width // 2) & (width > 0)
-                later = (place + width).clamp(max=time - 1)
-                heard = torch.where(jump, heard.take_along_dim(later, -1), heard)
-            left = left - half
-        silent = place >= left[:, None]
-        out = out.masked_fill(silent[:, None], 0.0)
-        if targets is not None and moves_frames:
-            targets = _move_frames(targets, heard, silent)
+        halves = self.transform_parameters["splice_lengths"].clamp(min=0, max=most)
+        place = self.transform_parameters["splice_starts"]
+        starts, halves, left = _fit_pieces(place, halves, time)
+        near = torch.arange(min(most, time), device=samples.device)
+        fades = 0.5 - 0.5 * torch.cos(torch.pi * near / halves.clamp(min=1).unsqueeze(-1))
+        if pieces.can_move(samples, starts, halves, fades):
+            out = pieces.splice(samples, starts, halves, fades)
+        else:
+            out = _splice(samples, starts, halves, fades)
+            out = out.masked_fill(_after(left, time)[:, None], 0.0)
+        if targets is not None and targets.shape[-2] > 1:
+            heard = _heard(starts, halves, time)
+            targets = _move_frames(targets, heard, _after(left, time))
         return self._move(out, targets, sample_rate, target_rate)
+
+
+def _fit_pieces(place: Tensor, halves: Tensor, time: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Fit each piece into what the pieces before it left.
+
+    Args:
+        place: Place of each piece in [0, 1), ``(row, piece)``.
+        halves: Samples of half of each piece, int64.
+        time: Samples of a row.
+
+    Returns:
+        First sample and half width of each piece, and the samples of each row that are left.
+    """
+    left = torch.full(halves.shape[:1], time, device=halves.device)
+    starts, fitting = torch.empty_like(halves), torch.empty_like(halves)
+    for i in range(halves.shape[1]):
+        half = torch.minimum(halves[:, i], left // 2)
+        starts[:, i], fitting[:, i] = span_start(place[:, i], left - 2 * half), half
+        left = left - half
+    return starts, fitting, left
+
+
+def _splice(samples: Tensor, starts: Tensor, halves: Tensor, fades: Tensor) -> Tensor:
+    """Do as `augspec.native.pieces.splice`, but leave what follows the end."""
+    time, most = samples.shape[-1], fades.shape[-1]
+    place = torch.arange(time, device=samples.device)
+    row, near = torch.arange(len(samples), device=samples.device), place[:most]
+    out = samples
+    for start, half, fade in zip(starts.unbind(1), halves.unbind(1), fades.unbind(1), strict=True):
+        first, width = start[:, None], half[:, None]
+        # Move whole rows, and compute the fade only around the seam.
+        after = nnf.pad(out, (0, most)).unfold(-1, time, 1)[row, :, half]
+        seam = (first + near).clamp(max=time - 1)[:, None].expand(-1, samples.shape[1], -1)
+        old, new = out.gather(-1, seam), after.gather(-1, seam)
+        joined = torch.lerp(old, new, fade.to(out.dtype)[:, None])
+        joined = torch.where((near < width)[:, None], joined, new)
+        is_before = (place < first)[:, None]
+        out = torch.where(is_before, out, after.scatter(-1, seam, joined))
+    return out
+
+
+def _heard(starts: Tensor, halves: Tensor, time: int) -> Tensor:
+    """Return the input sample that sounds at each output sample, ``(row, time)``."""
+    place = torch.arange(time, device=starts.device)
+    heard = place.expand(len(starts), time)
+    for start, half in zip(starts.unbind(1), halves.unbind(1), strict=True):
+        first, width = start[:, None], half[:, None]
+        jump = (place - first >= width // 2) & (width > 0)
+        later = (place + width).clamp(max=time - 1)
+        heard = torch.where(jump, heard.take_along_dim(later, -1), heard)
+    return heard
+
+
+def _after(left: Tensor, time: int) -> Tensor:
+    """Return which samples of each row lie after its end."""
+    return torch.arange(time, device=left.device) >= left[:, None]
 
 
 def _move_frames(targets: Tensor, heard: Tensor, silent: Tensor) -> Tensor:

@@ -77,13 +77,16 @@ class Shift(Transform):
         min_shift: Smallest shift; negative is towards the start.
         max_shift: Largest shift.
         shift_unit: ``"fraction"`` of the time, ``"samples"`` or ``"seconds"``.
-        rollover: Move the part that leaves at one end to the other end; otherwise silence fills it.
+        rollover: Move the part that leaves at one end to the other end. With False it is lost, and
+            silence fills the gap.
     """
 
     min_shift: float = -0.5
     max_shift: float = 0.5
     shift_unit: str = "fraction"
     rollover: bool = True
+
+    _needs_copy: ClassVar[bool] = False
 
     def _validate(self) -> None:
         self.check_range("min_shift", "max_shift")
@@ -145,6 +148,7 @@ class TimeInversion(Transform):
     """Play a row backwards, and its targets with it."""
 
     requires_sample_rate: ClassVar[bool] = False
+    _needs_copy: ClassVar[bool] = False
 
     def apply_transform(
         self,
