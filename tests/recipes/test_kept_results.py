@@ -20,6 +20,10 @@ STUDIES = {
         "**Clean notes of other instruments**",
         ("--study", str(ROOT / "recipes/configs/conditions.yaml")),
     ),
+    "conditions-long": (
+        "**Clean notes, 16 epochs**",
+        ("--study", str(ROOT / "recipes/configs/conditions-long.yaml")),
+    ),
     "nsynth": ("### Confirmed", ("--study", str(ROOT / "recipes/configs/nsynth.yaml"))),
     "article": (
         "## Pictures written beforehand, or spectrograms on the fly",
@@ -102,11 +106,19 @@ def test_the_page_has_the_figures_of_imagenet():
 def test_the_page_has_the_figures_of_weights_of_music():
     files = (KEPT / "weights" / "runs").glob("*.json")
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    names = {None: "none", "mtt": "MagnaTagATune", "msd": "MSD", "efficientnet_lite0": "ImageNet"}
+    names = {
+        ("musicnn_vgg", None): "random",
+        ("musicnn_vgg", "mtt"): "MagnaTagATune",
+        ("musicnn_vgg", "msd"): "MSD",
+        ("tf_efficientnet_lite0", "efficientnet_lite0"): "ImageNet",
+        ("tf_efficientnet_lite0", None): "random, EfficientNet",
+    }
     paired = {name: [] for name in names.values()}
     for run in sorted(runs, key=lambda run: run["config"]["seed"]):
         file = run["config"]["pretrained"]
-        paired[names[file and file["file"].removesuffix(".safetensors")]].append(run)
+        network = run["config"]["backbone"]
+        paired[names[network, file and file["file"].removesuffix(".safetensors")]].append(run)
+    assert {len(seeds) for seeds in paired.values()} == {6}
     check(analyse.summarise(paired), table_below("## Weights of music, of photographs, or none"))
 
 
@@ -114,31 +126,36 @@ def load(file):
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def means_of_conditions(place, read):
+def means_of_conditions(study, place, read):
     """Average over seeds what ``read`` takes from a file of each run, by arm and in percent."""
     found = collections.defaultdict(list)
-    for run in sorted((KEPT / "conditions" / "runs").glob("*.json")):
-        file = KEPT / "conditions" / place.format(run.stem)
+    for run in sorted((KEPT / study / "runs").glob("*.json")):
+        file = KEPT / study / place.format(run.stem)
         found[load(run)["config"]["arm"]].append(read(load(file)))
     assert {len(values) for values in found.values()} == {6}
     return {arm: f"{100 * sum(values) / 6:.1f}" for arm, values in found.items()}
 
 
-def test_the_page_has_the_figures_of_every_condition():
-    shown = table_below("**Macro recall in percent under each condition**")
+LENGTHS = {"conditions": "", "conditions-long": ", 16 epochs"}
+
+
+@pytest.mark.parametrize("study", LENGTHS)
+def test_the_page_has_the_figures_of_every_condition(study):
+    shown = table_below(f"**Macro recall in percent under each condition{LENGTHS[study]}**")
     assert len(shown) == 14
     for row in shown:
         name = row["condition"].strip("`")
         expected = means_of_conditions(
-            "runs/{}/conditions.json", lambda scores, name=name: scores[name]["macro_recall"]
+            study, "runs/{}/conditions.json", lambda scores, name=name: scores[name]["macro_recall"]
         )
         found = {arm: row[arm.removeprefix("gain, equalizer, ")].strip("*") for arm in expected}
         assert found == expected, name
 
 
-def test_the_page_has_the_figures_of_electronic_instruments():
-    shown = table_below("**Electronic instruments**")
-    expected = means_of_conditions("test/{}.json", lambda scores: scores["macro_recall"])
+@pytest.mark.parametrize("study", LENGTHS)
+def test_the_page_has_the_figures_of_electronic_instruments(study):
+    shown = table_below(f"**Electronic instruments{LENGTHS[study]}**")
+    expected = means_of_conditions(study, "test/{}.json", lambda scores: scores["macro_recall"])
     assert {row["arm"]: row["macro recall"] for row in shown} == {
         arm: f"{recall} %" for arm, recall in expected.items()
     }
