@@ -13,12 +13,15 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from augspec._torch import HAS_TRITON, MODULES_ARE_CONSTANTS, compile_kernel
+
+if TYPE_CHECKING:
+    from torch._library.custom_ops import CustomOpDef
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -221,6 +224,20 @@ def runs_triton(*tensors: Tensor) -> bool:
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return False
     return torch.compiler.is_compiling() or _nothing_transforms()
+
+
+def triton_op(name: str, schema: str) -> Callable[[Callable[..., Any]], "CustomOpDef"]:
+    """Register a function that launches a Triton kernel as the operation ``augspec::name``.
+
+    A graph takes such an operation as it is. Its ``register_fake`` gives the shapes of the results.
+
+    Args:
+        name: Name of the operation.
+        schema: Its arguments and results, in the language of ``torch.library``.
+    """
+    return torch.library.custom_op(
+        f"augspec::{name}", mutates_args=(), device_types="cuda", schema=schema
+    )
 
 
 class _CompiledKernel(Generic[P, R]):

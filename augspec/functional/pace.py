@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import floor_divide, runs_triton
+from augspec._compile import floor_divide, runs_triton, triton_op
 from augspec._constants import where_else
 from augspec.functional.onset import Grid
 from augspec.functional.resample import fixed_point
@@ -194,13 +194,9 @@ class CurvedPace(Pace):
         return self.nan_or_zero() + torch.where(self.unchanged(), 1.0, 2.0)
 
 
-# An operation of torch: a graph takes it as it is, and fake tensors know its shape.
-@torch.library.custom_op(
-    "augspec::map_curve",
-    mutates_args=(),
-    device_types="cuda",
-    schema="(Tensor place, Tensor pieces, Tensor last, Tensor first, SymInt n_fft)"
-    " -> (Tensor, Tensor)",
+@triton_op(
+    "map_curve",
+    "(Tensor place, Tensor pieces, Tensor last, Tensor first, SymInt n_fft) -> (Tensor, Tensor)",
 )
 def _by_triton(
     place: Tensor, pieces: Tensor, last: Tensor, first: Tensor, n_fft: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augspec._compile import runs_triton
+from augspec._compile import runs_triton, triton_op
 from augspec.functional.phase_lock import HEARD, STRUCK_RATIO, lock_phases
 from augspec.functional.turns import accumulate_turns
 
@@ -38,12 +38,9 @@ def turn_frames(specgram: Tensor, advance: Tensor, attacks: Tensor) -> Tensor:
     return phasor.mul_(heard) if in_place else phasor * heard
 
 
-# Operations of torch: a graph takes them as they are, and fake tensors know their shapes.
-@torch.library.custom_op(
-    "augspec::link_peaks",
-    mutates_args=(),
-    device_types="cuda",
-    schema="(Tensor specgram, Tensor advance, Tensor attacks) -> (Tensor, Tensor)",
+@triton_op(
+    "link_peaks",
+    "(Tensor specgram, Tensor advance, Tensor attacks) -> (Tensor, Tensor)",
 )
 def _link(specgram: Tensor, advance: Tensor, attacks: Tensor) -> tuple[Tensor, Tensor]:
     from augspec.functional import phase_lock_triton  # Triton is not always installed
@@ -58,11 +55,9 @@ def _(specgram: Tensor, advance: Tensor, attacks: Tensor) -> tuple[Tensor, Tenso
     return gain, advance.new_empty(shape, dtype=torch.int32)
 
 
-@torch.library.custom_op(
-    "augspec::turn_bins",
-    mutates_args=(),
-    device_types="cuda",
-    schema="(Tensor specgram, Tensor turns) -> Tensor",
+@triton_op(
+    "turn_bins",
+    "(Tensor specgram, Tensor turns) -> Tensor",
 )
 def _turn(specgram: Tensor, turns: Tensor) -> Tensor:
     from augspec.functional import phase_lock_triton

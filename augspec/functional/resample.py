@@ -19,7 +19,14 @@ from torch.nn import functional as nnf
 
 from augspec import native
 from augspec._chunks import in_chunks
-from augspec._compile import compiled, floor_divide, is_launched, launches_cost, runs_triton
+from augspec._compile import (
+    compiled,
+    floor_divide,
+    is_launched,
+    launches_cost,
+    runs_triton,
+    triton_op,
+)
 from augspec._constants import constant, count_up, where_else
 from augspec._torch import GRADIENT_COMPILES, graph_break
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype, output_size
@@ -195,12 +202,9 @@ def fixed_point(ratio: Tensor) -> Tensor:
     return (ratio * ONE).to(torch.int64)
 
 
-# An operation of torch: a graph takes it as it is, and fake tensors know its shape.
-@torch.library.custom_op(
-    "augspec::resample_rows",
-    mutates_args=(),
-    device_types="cuda",
-    schema="(Tensor rows, Tensor step, Tensor ends, SymInt size, float max_ratio) -> Tensor",
+@triton_op(
+    "resample_rows",
+    "(Tensor rows, Tensor step, Tensor ends, SymInt size, float max_ratio) -> Tensor",
 )
 def _by_triton(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_ratio: float) -> Tensor:
     from augspec.functional.resample_triton import Filters, resample_rows  # not everywhere

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import compiled, floor_divide, runs_triton
+from augspec._compile import compiled, floor_divide, runs_triton, triton_op
 from augspec._constants import constant, count_up, scaled
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
@@ -60,13 +60,9 @@ def map_time(position: Tensor, step: Tensor, onsets: Grid, n_fft: int) -> tuple[
     return copy_attacks(plain, (before, after), (since, until), step, n_fft), until
 
 
-# An operation of torch: a graph takes it as it is, and fake tensors know its shape.
-@torch.library.custom_op(
-    "augspec::map_time",
-    mutates_args=(),
-    device_types="cuda",
-    schema="(Tensor position, Tensor step, Tensor last, Tensor first, SymInt n_fft)"
-    " -> (Tensor, Tensor)",
+@triton_op(
+    "map_time",
+    "(Tensor position, Tensor step, Tensor last, Tensor first, SymInt n_fft) -> (Tensor, Tensor)",
 )
 def _by_triton(
     position: Tensor, step: Tensor, last: Tensor, first: Tensor, n_fft: int

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import runs_triton
+from augspec._compile import runs_triton, triton_op
 
 __all__ = ["accumulate_turns"]
 
@@ -33,12 +33,9 @@ def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     return _by_doubling(gain, origin)
 
 
-# Registered as an operation of torch, so that graphs can hold it and fake tensors know its shape.
-@torch.library.custom_op(
-    "augspec::accumulate_turns",
-    mutates_args=(),
-    device_types="cuda",
-    schema="(Tensor gain, Tensor origin) -> Tensor",
+@triton_op(
+    "accumulate_turns",
+    "(Tensor gain, Tensor origin) -> Tensor",
 )
 def _by_scan(gain: Tensor, origin: Tensor) -> Tensor:
     from augspec.functional.phase_scan import scan  # Triton is not always installed
