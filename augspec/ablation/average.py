@@ -9,14 +9,19 @@ References:
 
 from __future__ import annotations
 
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 DECAY = 0.98  # decay of "ema" per step: about the last fifty steps, an epoch or two of 1,000 notes
 
 
 class Average:
-    """Keep an average of a network's weights and batch norm statistics.
+    """Keep an average of a network's weights.
+
+    Statistics of batch norm are not averaged: those of other weights do not fit the average, and
+    some change faster than the weights. `settle` computes them anew, as Izmailov et al. do.
 
     Args:
         kind: ``"ema"``, the exponential average over steps, or ``"last-K"``, the mean of the
@@ -29,7 +34,7 @@ class Average:
         self.every_step = kind == "ema"
         self.first = 0 if self.every_step else max(0, epochs - int(kind.removeprefix("last-")))
         rule = get_ema_multi_avg_fn(DECAY) if self.every_step else None
-        self.held = AveragedModel(model, multi_avg_fn=rule, use_buffers=True)
+        self.held = AveragedModel(model, multi_avg_fn=rule)
 
     @property
     def model(self) -> nn.Module:
@@ -46,3 +51,11 @@ class Average:
         """Add the weights after an epoch, counted from 0, to the average."""
         if not self.every_step and epoch >= self.first:
             self.held.update_parameters(model)
+
+    def settle(self, inputs: Iterable[Tensor]) -> None:
+        """Compute the batch norm statistics of the average weights.
+
+        Args:
+            inputs: Inputs of the network, a batch at a time, as the training had them.
+        """
+        update_bn(inputs, self.held.module)

@@ -166,6 +166,8 @@ def train(
     if not fabric.is_global_zero:
         return None
     started = time.perf_counter()
+    if training.average is not None:
+        _settle(training.average, config, batches)
     # Score only once, at the end: selecting an epoch on the scored notes would bias the score.
     frontend.eval()
     scores = evaluate(training.scored, scored, data.classes, config["task"])
@@ -257,6 +259,11 @@ def _rise(warm_up: float, steps: int) -> float:
     return 1.5 / steps if steps > 1 else 0.5
 
 
+def _begin_epoch(config: Config, epoch: int, batches: Batches) -> None:
+    torch.manual_seed(config["seed"] + 1_000_003 * (epoch + 1))  # seed of dropout, if there is any
+    batches.set_epoch(epoch)
+
+
 def _train_epoch(
     config: Config,
     epoch: int,
@@ -268,8 +275,7 @@ def _train_epoch(
     progress: Progress,
 ) -> Tensor:
     """Go through the notes once, and return the mean loss."""
-    torch.manual_seed(config["seed"] + 1_000_003 * (epoch + 1))  # seed of dropout, if there is any
-    batches.set_epoch(epoch)
+    _begin_epoch(config, epoch, batches)
     model.train()
     total = torch.zeros((), device=batches.device)
     for number, batch in enumerate(batches, start=1):
@@ -289,6 +295,12 @@ def _train_epoch(
             f"epoch {epoch + 1}", epoch * len(batches) + number, config["epochs"] * len(batches)
         )
     return total / len(batches)
+
+
+def _settle(average: Average, config: Config, batches: Batches) -> None:
+    """Go through the notes once more, for the batch norm statistics of the average weights."""
+    _begin_epoch(config, config["epochs"], batches)
+    average.settle(batch["specgram"] for batch in batches)
 
 
 def targets_of(batch: dict[str, Any], task: str) -> Tensor:

@@ -92,11 +92,30 @@ def test_the_last_epochs_are_averaged():
     kept = average.Average("last-2", model, 4)
     for epoch in range(4):
         nn.init.constant_(model.weight, float(epoch))
-        model.running_mean.fill_(10.0 * epoch)
         kept.after_step(model)
         kept.after_epoch(model, epoch)
     assert kept.model.weight.tolist() == [2.5, 2.5]
-    assert kept.model.running_mean.tolist() == [25.0, 25.0]
+
+
+@pytest.mark.parametrize("kind", ["ema", "last-3"])
+def test_an_average_has_the_batch_norm_statistics_of_its_own_weights(kind):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    kept = average.Average(kind, model, 3)
+    for epoch in range(3):
+        nn.init.normal_(model[0].weight)  # statistics of other weights say nothing of the average
+        model(torch.randn(16, 3))
+        kept.after_step(model)
+        kept.after_epoch(model, epoch)
+    inputs = [torch.randn(16, 3) for _ in range(5)]
+    kept.settle(inputs)
+    kept.model.eval()
+    with torch.no_grad():
+        outputs = torch.cat([kept.model[0](one) for one in inputs]).unflatten(0, (5, 16))
+    norm = kept.model[1]
+    torch.testing.assert_close(norm.running_mean, outputs.mean((0, 1)))
+    torch.testing.assert_close(norm.running_var, outputs.var(1).mean(0))
+    assert norm.momentum == model[1].momentum
 
 
 def test_steps_are_averaged_exponentially():
@@ -135,6 +154,16 @@ def test_an_average_is_scored_and_kept_and_goes_on_after_a_stop(study, tmp_path,
     assert study("stopped", *words) == 0
     again = load_file(next(tmp_path.glob("stopped/runs/*/model.safetensors")))
     assert all(torch.equal(held[1][name], again[name]) for name in again)
+
+
+@pytest.mark.parametrize("kind", ["ema", "last-2"])
+def test_statistics_of_an_average_are_those_of_one_more_pass(study, tmp_path, kind):
+    assert study("out", "--backbone", "test_resnet", "--epochs", "2", "--average", kind) == 0
+    assert study("plain", "--backbone", "test_resnet", "--epochs", "2") == 0
+    held, plain = (load_file(next(tmp_path.glob(f"{out}/runs/*/model.safetensors"))) for out in
+                   ("out", "plain"))  # fmt: skip
+    counts = [name for name in held if name.endswith("num_batches_tracked")]
+    assert counts and all(2 * held[name] == plain[name] for name in counts)
 
 
 def test_balanced_classes_come_equally_often(study, tmp_path):
