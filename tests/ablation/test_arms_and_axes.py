@@ -163,7 +163,8 @@ def test_statistics_of_an_average_are_those_of_one_more_pass(study, tmp_path, ki
     held, plain = (load_file(next(tmp_path.glob(f"{out}/runs/*/model.safetensors"))) for out in
                    ("out", "plain"))  # fmt: skip
     counts = [name for name in held if name.endswith("num_batches_tracked")]
-    assert counts and all(2 * held[name] == plain[name] for name in counts)
+    assert counts
+    assert all(2 * held[name] == plain[name] for name in counts)
 
 
 def test_balanced_classes_come_equally_often(study, tmp_path):
