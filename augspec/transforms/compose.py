@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, wraps
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 from torch import Tensor, nn
 
@@ -125,7 +125,7 @@ class Composite(RandomTransform, ABC):
 
     def _members(self) -> list[RandomTransform]:
         """Return the transforms as a list: some compilers cannot iterate over a module."""
-        return [t for t in self.transforms if isinstance(t, RandomTransform)]
+        return cast(list[RandomTransform], list(self.transforms))
 
     def _named(self) -> list[tuple[str, RandomTransform]]:
         """Return each transform with its name."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
@@ -96,4 +95,4 @@ class MelRange(FusableTransform):
 
     def warp(self, warp: Warp, params: Values) -> Warp:
         """Pass the range on to the feature."""
-        return replace(warp, mel_range=(params["f_min"], params["f_max"]))
+        return warp._replace(mel_range=(params["f_min"], params["f_max"]))

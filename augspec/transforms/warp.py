@@ -8,8 +8,7 @@ compute a transform that is written as a `Warp`, without an intermediate wavefor
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +20,7 @@ from augspec.transforms.base import WaveformTransform
 __all__ = ["FusableTransform", "Warp"]
 
 
-@dataclass(frozen=True)
-class Warp:
+class Warp(NamedTuple):
     """Where each output sample comes from, and how loud it is.
 
     Output sample ``n`` of an example sounds as the input at ``offset + n * rate``, played ``ratio``
@@ -63,13 +61,12 @@ class Warp:
 
     def amplify(self, gain: Tensor) -> Warp:
         """Make each example ``gain`` times as loud."""
-        return replace(self, gain=gain if self.gain is None else _times(self.gain, gain))
+        return self._replace(gain=gain if self.gain is None else _times(self.gain, gain))
 
     def transpose(self, ratio: Tensor, ratio_range: tuple[float, float]) -> Warp:
         """Play each example ``ratio`` times as high."""
         low, high = self.ratio_range
-        return replace(
-            self,
+        return self._replace(
             ratio=ratio if self.ratio is None else _times(self.ratio, ratio),
             # An example that is not picked keeps its pitch.
             ratio_range=(low * min(ratio_range[0], 1.0), high * max(ratio_range[1], 1.0)),
@@ -77,8 +74,7 @@ class Warp:
 
     def stretch(self, rate: Tensor, size: int, ends: Tensor) -> Warp:
         """Play each example ``rate`` times as fast; the result has ``size`` and ``ends``."""
-        return replace(
-            self.close(),
+        return self.close()._replace(
             size=size,
             ends=ends,
             rate=rate if self.rate is None else self.rate * rate,
@@ -87,7 +83,7 @@ class Warp:
     def cut(self, start: Tensor, size: int, ends: Tensor) -> Warp:
         """Start each example at ``start``; ``size`` and ``ends`` are those of the result."""
         warp = self.close() if size > self.size else self
-        return replace(warp, size=size, ends=ends, offset=self._source_position(start))
+        return warp._replace(size=size, ends=ends, offset=self._source_position(start))
 
     def close(self) -> Warp:
         """Silence what earlier steps cut off, so that no later step makes it audible again."""
@@ -96,7 +92,7 @@ class Warp:
         heard = self._source_position(torch.full_like(self.ends, self.size)) >> 32
         if self.source_ends is not None:
             heard = torch.minimum(self.source_ends, heard)
-        return replace(self, source_ends=heard)
+        return self._replace(source_ends=heard)
 
     def _source_position(self, position: Tensor) -> Tensor:
         """Return the input position of an output position, in units of 2**-32 samples."""

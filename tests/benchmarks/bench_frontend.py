@@ -40,6 +40,7 @@ def contestants(waveform: Tensor) -> tuple[Contestants, Contestants]:
         "fused: stretch": frontend(stretch),
         "fused: speed": frontend(T.Speed((0.8, 1.25))),
         "fused: crop, gain": frontend(T.RandomCrop(size), T.Gain()),
+        "fused: crop to seven eighths, gain": frontend(T.RandomCrop(size * 7 // 8), T.Gain()),
     }
     plain = log_mel_contestants(waveform)
     shift = torch_audiomentations.PitchShift(
