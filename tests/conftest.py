@@ -3,6 +3,11 @@
 import gc
 import os
 
+# One thread a worker, and in each process that a test starts: two workers with two threads each
+# would wait for one another, and threads of BLAS keep a core busy while they wait. NumPy reads this
+# when it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import devices
 import pytest
 import torch
@@ -10,7 +15,6 @@ from peers import import_or_skip
 
 from augspec import _compile
 
-# One thread a worker: two workers with two threads each would wait for one another.
 torch.set_num_threads(1)
 # TF32 keeps ten bits: parity is a matter of more.
 torch.backends.cuda.matmul.allow_tf32 = False

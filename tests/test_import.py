@@ -38,6 +38,8 @@ def test_import_takes_at_most_a_quarter_of_that_of_torch(tmp_path):
         ratio, late = done.stdout.split("\n", 1)
         assert late.strip() == "[]"
         ratios.append(float(ratio))
+        if ratios[-1] <= 0.25:
+            break
     assert any(tmp_path.rglob("__init__.*.pyc"))
     assert min(ratios) <= 0.25
 

@@ -158,10 +158,20 @@ def test_parts_of_one_data_set_may_be_concatenated():
 # --- Several processes ---
 
 
-def read_one_rank(rank, folder, kind):
+SAMPLED = ("weighted", "own", "wrapped", "padded", "subset")
+
+
+def read_all_kinds(rank, folder):
+    """Read by each kind of sampler, in a group of processes of its own."""
     torch.set_num_threads(1)
-    store = f"file://{folder}/store"
-    distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    for kind in SAMPLED:
+        store = f"file://{folder}/{kind}.store"
+        distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+        read_one_kind(rank, folder, kind)
+        distributed.destroy_process_group()
+
+
+def read_one_kind(rank, folder, kind):
     notes = Notes(5 if kind == "padded" else 40)
     generator = torch.Generator().manual_seed(0 if kind == "wrapped" else rank)
     weights = [8.0] + 39 * [1.0]
@@ -183,8 +193,15 @@ def read_one_rank(rank, folder, kind):
     found = levels(device_loader(notes, batch_size=4, sampler=sampler))
     distributed.all_gather_object(ranks, found)
     if rank == 0:
-        torch.save(ranks, f"{folder}/found.pt")
-    distributed.destroy_process_group()
+        torch.save(ranks, f"{folder}/{kind}.pt")
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """The folder of what two processes found by each kind; most of their time is their start."""
+    folder = tmp_path_factory.mktemp("read")
+    torch.multiprocessing.spawn(read_all_kinds, args=(str(folder),), nprocs=2)
+    return folder
 
 
 def test_the_group_of_processes_ends_with_them(tmp_path):
@@ -200,10 +217,9 @@ def test_the_group_of_processes_ends_with_them(tmp_path):
         assert group() is None
 
 
-@pytest.mark.parametrize("kind", ["weighted", "own", "wrapped", "padded", "subset"])
-def test_processes_that_draw_one_example_get_its_views_between_them(kind, tmp_path):
-    torch.multiprocessing.spawn(read_one_rank, args=(str(tmp_path), kind), nprocs=2)
-    ranks = torch.load(tmp_path / "found.pt")
+@pytest.mark.parametrize("kind", SAMPLED)
+def test_processes_that_draw_one_example_get_its_views_between_them(kind, read):
+    ranks = torch.load(read / f"{kind}.pt")
     shared = 0
     for index in ranks[0].keys() | ranks[1].keys():
         own = [rank.get(index, []) for rank in ranks]

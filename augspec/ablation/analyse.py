@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torchmetrics.functional.classification import binary_calibration_error
 
 from augspec.ablation.instruments import (
     Bootstrap,
@@ -254,6 +253,9 @@ def mean_calibration_error(runs: Sequence[Run]) -> float:
 
 def calibration_error(run: Run) -> float:
     """Return the expected calibration error: the gap of confidence and accuracy, in 15 bins."""
+    # Late, because it imports torchvision and transformers, and only a report needs it.
+    from torchmetrics.functional.classification import binary_calibration_error
+
     if is_tagged(run):
         confidences, right = decisions(run)
     else:

@@ -19,10 +19,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
-from lightning.fabric import Fabric
 
 from augspec.ablation import conditions
 from augspec.ablation.data import Data, Progress, open_data
@@ -31,6 +30,9 @@ from augspec.ablation.measure import measured
 from augspec.ablation.plan import Config, data_of, read_json, run_name
 from augspec.ablation.train import Run, train
 from augspec.ablation.words import things
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 State = str  # "done", "running", "failed" or "waiting"
 
@@ -109,6 +111,10 @@ class Runner:
 
     def fabric(self, config: Config) -> Fabric:
         """Launch processes and devices once for each precision."""
+        # Late, because it takes twice as long as all others: only what trains needs it, not
+        # `--status` nor the process that starts those of `--jobs`.
+        from lightning.fabric import Fabric
+
         precision = config["precision"]
         if precision not in self._fabrics:
             place = self.place

@@ -6,13 +6,25 @@ References:
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-POINTS, WEIGHTS = np.polynomial.legendre.leggauss(400)
 MOST = 2**30  # pairs; a difference that needs more is treated as none
+
+
+@functools.cache
+def quadrature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points and weights of Gauss and Legendre, made at the first use.
+
+    They are the eigenvalues of a matrix of 400 rows: seconds on a busy machine, and a process that
+    only trains needs none.
+    """
+    points, weights = np.polynomial.legendre.leggauss(400)
+    return points, weights
 
 
 def t_power(shift: float, df: float, level: float = 0.05) -> float:
@@ -27,10 +39,11 @@ def t_power(shift: float, df: float, level: float = 0.05) -> float:
         df: Degrees of freedom of the standard error.
         level: Level of the test.
     """
+    points, weights = quadrature()
     critical = stats.t.ppf(1.0 - level / 2.0, df)
-    scale = critical * np.sqrt(stats.chi2.ppf((POINTS + 1.0) / 2.0, df) / df)
+    scale = critical * np.sqrt(stats.chi2.ppf((points + 1.0) / 2.0, df) / df)
     beyond = stats.norm.cdf(shift - scale) + stats.norm.cdf(-shift - scale)
-    return float(WEIGHTS @ beyond / 2.0)
+    return float(weights @ beyond / 2.0)
 
 
 def paired_power(pairs: int, effect: float, level: float = 0.05) -> float:

@@ -11,11 +11,10 @@ import time
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -29,6 +28,9 @@ from augspec.ablation.files import write_whole
 from augspec.ablation.images import ImageLoader, Images, split_features
 from augspec.ablation.plan import IMAGES, TAGS, Config, make_frontend
 from augspec.ablation.tags import score_tags
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 logger = logging.getLogger(__name__)
 

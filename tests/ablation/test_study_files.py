@@ -1,6 +1,5 @@
 """Files and processes of a study when the machine is cut off."""
 
-import json
 import logging
 import os
 import signal
@@ -72,11 +71,20 @@ def flip(path):
     path.write_bytes(bytes(content))
 
 
+@pytest.fixture(scope="module")
+def undisturbed(root, tmp_path_factory):
+    """The records of a study that nothing stopped."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["ablation.py", *small_arguments(root, out, *WORDS)])
+        assert command.main(small_arguments(root, out, *WORDS)) == 0
+    return records(out)
+
+
 @pytest.mark.parametrize("damage", [cut, empty, zeros, flip])
 def test_a_damaged_checkpoint_is_named_and_its_run_begins_anew(
-    study, tmp_path, monkeypatch, caplog, damage
+    study, undisturbed, tmp_path, monkeypatch, caplog, damage
 ):
-    assert study(tmp_path / "whole") == 0
     save = train.Training.save
 
     def stop(self, path):
@@ -91,8 +99,8 @@ def test_a_damaged_checkpoint_is_named_and_its_run_begins_anew(
         assert study(tmp_path / "cut") == 0
     assert "checkpoint.pt is damaged" in caplog.text
     assert len(list(tmp_path.glob("cut/runs/*/damaged-checkpoint.pt"))) == 1
-    found, expected = records(tmp_path / "cut"), records(tmp_path / "whole")
-    assert numbers(found["none", 0]) == numbers(expected["none", 0])
+    found = records(tmp_path / "cut")
+    assert numbers(found["none", 0]) == numbers(undisturbed["none", 0])
 
 
 def test_a_loss_that_is_no_number_fails_its_run_by_name(study, tmp_path, capsys):
@@ -161,24 +169,15 @@ def test_no_process_is_left_behind(root, tmp_path, number):
         assert "Traceback" not in said
 
 
-def test_a_run_of_jobs_records_the_command_of_its_user(study, tmp_path):
-    assert study(tmp_path, "--arms", "none", "--seeds", "2", "--jobs", "2") == 0
-    for path in tmp_path.glob("runs/*.json"):
-        said = json.loads(path.read_text())["command"]
-        assert said.startswith("python ablation.py --data nsynth")
-        assert said.endswith("--jobs 2")
-        assert "--only" not in said
-
-
-def test_the_module_is_the_same_command(tmp_path):
+def test_the_module_is_the_same_command_and_imports_no_more_than_it_needs(tmp_path):
+    words = ["-X", "importtime", "-m", "augspec.ablation", "--status", "--out", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-m", "augspec.ablation", "--status", "--out", str(tmp_path)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, *words], env=environment(), capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "12 waiting"
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "augspec.ablation.command" in imported
+    assert not imported & {"lightning", "torchmetrics", "statsmodels", "pandas", "sklearn"}
 
 
 def test_augspec_does_not_import_its_ablation():

@@ -9,6 +9,8 @@ from augspec import testing
 from augspec import transforms as T
 from augspec.interop import NeuralCodec
 
+pytestmark = pytest.mark.usefixtures("eager_kernels")  # it is about codecs, not about a compiler
+
 
 def coarse(audio: torch.Tensor) -> torch.Tensor:
     return (audio * 16).round() / 16

@@ -21,6 +21,11 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _eager(eager_kernels):
+    """Arms of a few notes: their kernels would compile for longer than the networks train."""
+
+
 @pytest.fixture(scope="session")
 def script():
     """The command line, as `recipes/ablation.py` runs it."""

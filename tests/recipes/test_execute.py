@@ -75,16 +75,20 @@ def test_a_run_that_another_process_is_at_is_left_alone(run, tmp_path, capsys):
     assert not record.exists()
 
 
-def test_side_by_side_gives_the_same_numbers(run, arguments, tmp_path):
+def test_side_by_side_gives_the_same_numbers_and_records_the_command_of_its_user(
+    run, tmp_path, capsys
+):
     words = ["--arms", "gain", "--seeds", "1"]
     assert run(tmp_path / "one", *words) == 0
-    command = [sys.executable, str(RECIPES / "ablation.py")]
-    command += arguments(tmp_path / "two", *words, "--jobs", "2")
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("figure.png")
+    capsys.readouterr()
+    assert run(tmp_path / "two", *words, "--jobs", "2") == 0
+    assert capsys.readouterr().out.strip().endswith("figure.png")
     one, two = records(tmp_path / "one"), records(tmp_path / "two")
     assert {k: numbers(v) for k, v in one.items()} == {k: numbers(v) for k, v in two.items()}
+    for record in two.values():
+        assert record["command"].startswith("python ablation.py --data nsynth")
+        assert record["command"].endswith("--jobs 2")
+        assert "--only" not in record["command"]
 
 
 def test_a_process_that_dies_takes_only_its_run_with_it(tmp_path):
@@ -118,7 +122,7 @@ def test_devices_and_nodes_are_those_of_the_command_line(script, arguments, tmp_
         def launch(self):
             asked.append("launched")
 
-    monkeypatch.setattr(execute, "Fabric", Fabric)
+    monkeypatch.setattr("lightning.fabric.Fabric", Fabric)
     words = ["--devices", "4", "--num-nodes", "3", "--precision", "bf16-mixed"]
     options = script.parse(arguments(tmp_path, *words, "--device", "cuda"))
     runner = execute.Runner(script.make_place(options), "")
