@@ -24,6 +24,10 @@ STUDIES = {
         "**Clean notes, 16 epochs**",
         ("--study", str(ROOT / "recipes/configs/conditions-long.yaml")),
     ),
+    "conditions-32": (
+        "**Clean notes, 32 epochs**",
+        ("--study", str(ROOT / "recipes/configs/conditions-32.yaml")),
+    ),
     "nsynth": ("### Confirmed", ("--study", str(ROOT / "recipes/configs/nsynth.yaml"))),
     "article": (
         "## Pictures written beforehand, or spectrograms on the fly",
@@ -137,7 +141,7 @@ def means_of_conditions(study, place, read):
     return {arm: pytest.approx(100 * sum(own) / 6, abs=0.05 + 1e-9) for arm, own in found.items()}
 
 
-LENGTHS = {"conditions": "", "conditions-long": ", 16 epochs"}
+LENGTHS = {"conditions": "", "conditions-long": ", 16 epochs", "conditions-32": ", 32 epochs"}
 
 
 @pytest.mark.parametrize("study", LENGTHS)
@@ -184,6 +188,6 @@ def test_some_instruments_are_never_found():
 
 def test_records_name_no_folder_of_the_machine_that_made_them():
     records = list(KEPT.glob("*/runs/*.json"))
-    assert len(records) == 60 + 18 + 12 + 4 + 21 + 12 + 30 + 30 + 18
+    assert len(records) == 60 + 18 + 12 + 4 + 21 + 12 + 30 + 30 + 30 + 12
     for record in records:
         assert not re.search(r'"/|[ =]/', record.read_text(encoding="utf-8")), record.name
