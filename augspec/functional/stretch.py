@@ -25,6 +25,8 @@ from augspec.native.vocoder import Pitch, stretch_units
 
 __all__ = ["pitch_and_tempo", "pitch_shift", "speed", "time_stretch"]
 
+_ROUNDED = 2.0**-20  # more than float32 rounds a ratio by, as a fraction of it
+
 
 def speed(
     waveform: Tensor,
@@ -236,11 +238,9 @@ def pitch_and_tempo(
     if max_semitones < min_semitones:
         raise ValueError(f"`max_semitones` must be at least `min_semitones`, got {max_semitones}")
     ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
-    pitch = Pitch(
-        ratio,
-        math.ceil(waveform.shape[-1] * 2.0 ** (-min_semitones / 12.0)),
-        2.0 ** (max_semitones / 12.0),
-    )
+    # The ratio is rounded, to float32 as a rule, and the lower one needs more room.
+    longest = waveform.shape[-1] * 2.0 ** (-min_semitones / 12.0) * (1.0 + _ROUNDED)
+    pitch = Pitch(ratio, math.ceil(longest), 2.0 ** (max_semitones / 12.0))
     return _stretch(waveform, rate, lengths, size, n_fft, pitch)
 
 

@@ -246,6 +246,12 @@ def test_partial_file_of_another_data_set_is_not_continued(path, other, message)
     pack(Sounds(), path, progress=False)  # what was there is still good
 
 
+def test_a_pack_that_was_killed_before_its_first_item_binds_nobody(path):
+    interrupted(path, Sounds(), 0)
+    assert path.with_name("sounds.packed.journal").read_bytes().count(b"\n") == 1
+    assert len(pack(Sounds(21), path, progress=False)) == 21
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_item_that_changed_after_a_kill_is_found(path, workers):
     """Not only the last one: others used to be mixed in from before the change."""

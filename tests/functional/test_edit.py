@@ -93,6 +93,15 @@ def test_what_comes_back_to_its_place_has_no_fade(samples):
     assert torch.equal(functional.shift(waveform, integers(samples)), waveform)
 
 
+@pytest.mark.parametrize("size", [1, 10, 11])
+def test_a_fade_of_a_shift_is_at_most_half_of_the_time(size):
+    waveform = torch.randn(2, 1, size)
+    by = integers(3, -1)
+    assert torch.equal(
+        functional.shift(waveform, by, fade=1_000), functional.shift(waveform, by, fade=size // 2)
+    )
+
+
 def test_a_fade_of_a_shift_is_not_negative():
     with pytest.raises(ValueError, match="`fade` must be at least 0 samples, got -1"):
         functional.shift(torch.ones(1, 1, 8), integers(1), fade=-1)

@@ -76,6 +76,17 @@ def test_what_lies_ten_below_the_rest_does_not_count():
     assert abs(lufs(tone([(-10.0, 10.0), (-30.0, 10.0)])) - lufs(tone([(-10.0, 10.0)]))) < 0.1
 
 
+@pytest.mark.parametrize(("below_db", "counts"), [(9.6, True), (10.4, False)])
+def test_the_second_gate_lies_ten_below_the_mean_of_all_blocks(below_db, counts):
+    share = 10 ** (-below_db / 10)
+    quiet = share / (2 - share)  # its power is then this share of the mean of both
+    level_db = 10 * math.log10(quiet)
+    expected = 10 * math.log10((1 + quiet) / 2) if counts else 0.0
+    loud = lufs(tone([(-10.0, 10.0)]))
+    found = lufs(tone([(-10.0, 20.0), (-10.0 + level_db, 20.0)]))
+    assert abs(found - loud - expected) < 0.1
+
+
 def test_what_lies_eight_below_the_rest_counts():
     expected = 10 * math.log10((10**-1.0 + 10**-1.8) / 2)
     assert abs(lufs(tone([(-10.0, 20.0), (-18.0, 20.0)])) - expected) < 0.1
