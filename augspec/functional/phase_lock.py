@@ -12,7 +12,7 @@ from augspec._compile import compiled, launches_cost
 from augspec._constants import constant, tensor_of
 from augspec.functional.linked import sum_channels
 from augspec.functional.phase_lock_few import find_peaks, phasor_of, turned
-from augspec.functional.turns import accumulate_turns
+from augspec.functional.turns import accumulate_turns, less_whole
 
 OVERLAP = 4  # frames over each sample of the output
 LOOKAHEAD = OVERLAP // 2  # frames from the first that an attack touches to one that it fills
@@ -256,7 +256,8 @@ def _accumulate(gain: Tensor, kept: Tensor | None, origin: Tensor) -> Tensor:
     """Sum gains along the frames, from a first frame that has no turns.
 
     ``turns[k + 1, s] = kept[k, s] * turns[k, origin[k, s]] + gain[k, s]`` in frame ``k`` and slot
-    ``s``. Without ``kept`` it is 0 where the origin is negative, and else 1.
+    ``s``, less the nearest whole number. Without ``kept`` it is 0 where the origin is negative, and
+    else 1.
     """
     if kept is None:
         return accumulate_turns(gain, origin)
@@ -265,6 +266,6 @@ def _accumulate(gain: Tensor, kept: Tensor | None, origin: Tensor) -> Tensor:
     turns = torch.zeros_like(gain[:, 0])
     collected = [turns]
     for more, kept_, from_ in zip(gain.unbind(1), kept.unbind(1), origin.unbind(1), strict=True):
-        turns = torch.addcmul(more, kept_, turns.gather(-1, from_))
+        turns = less_whole(torch.addcmul(more, kept_, turns.gather(-1, from_)))
         collected.append(turns)
     return torch.stack(collected, dim=1)

@@ -30,6 +30,7 @@ def scan_kernel(gain, origin, turns, frames, slots, BLOCK: tl.constexpr):  # typ
         source = tl.load(origin, mask=inside, other=-1).to(tl.int32)
         before = tl.gather(state, tl.maximum(source, 0), 0)
         state = tl.where(source < 0, more, more + before)
+        state -= tl.floor(state + 0.5)  # whole turns, see `augspec.functional.turns`
         tl.store(turns, state, mask=inside)
         gain += slots
         origin += slots

@@ -1,4 +1,8 @@
-"""Adding up the turns of a vocoder's peaks from frame to frame, on devices other than a CPU."""
+"""Adding up the turns of a vocoder's peaks from frame to frame, on devices other than a CPU.
+
+Whole turns are dropped at every step. A peak may turn ten thousands of times in some minutes, and
+float32 would then keep no more than hundredths of a turn.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,20 @@ from torch.nn import functional as nnf
 
 from augspec._compile import runs_triton, triton_op
 
-__all__ = ["accumulate_turns"]
+__all__ = ["accumulate_turns", "less_whole"]
+
+
+def less_whole(turns: Tensor) -> Tensor:
+    """Subtract the nearest whole number of turns: a value in [-0.5, 0.5] is left."""
+    return turns - turns.round()
 
 
 def accumulate_turns(gain: Tensor, origin: Tensor) -> Tensor:
     """Sum gains along the frames, from a first frame that has no turns.
 
     ``turns[k + 1, s] = turns[k, origin[k, s]] + gain[k, s]`` in frame ``k`` and slot ``s``; where
-    ``origin`` is negative, ``turns[k + 1, s] = gain[k, s]``.
+    ``origin`` is negative, ``turns[k + 1, s] = gain[k, s]``. Of each sum the nearest whole number
+    is subtracted.
 
     On an NVIDIA or AMD GPU one Triton kernel loops over the frames: one launch, and each value is
     read once. On other devices, for gradients and under ``torch.func``, `_by_doubling` is used.
@@ -61,8 +71,9 @@ def _by_doubling(gain: Tensor, origin: Tensor) -> Tensor:
     place = origin + (slots * (frame - 1) + 1)
     place = torch.where((origin >= 0) & (frame > 0), place, 0)
     place, total = (nnf.pad(values.flatten(1), (1, 0)) for values in (place, gain))
+    total = less_whole(total)
     for _ in range((frames - 1).bit_length() if frames > 1 else 0):
-        total = total + total.gather(1, place)
+        total = less_whole(total + total.gather(1, place))
         place = place.gather(1, place)
     turns: Tensor = nnf.pad(total[:, 1:], (slots, 0)).unflatten(1, (frames + 1, slots))
     return turns
