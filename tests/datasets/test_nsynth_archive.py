@@ -216,6 +216,18 @@ def test_header_that_asks_for_all_memory_is_refused(tmp_path):
         read(tmp_path)
 
 
+def test_header_in_many_parts_that_asks_for_all_memory_is_refused(tmp_path):
+    """As above, but each part is small. Python 3.14.8 reads every large header so."""
+    header = bytearray(sparse_header("nsynth-train/audio/a.wav", 1))
+    header[482] = 1  # another part follows
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    part = bytes(504) + b"\1" + bytes(7)
+    append(make_archive(tmp_path), bytes(header) + part * (1 << 13))
+    with pytest.raises(ValueError, match=r"damaged or cut \(.*a header asks for"):
+        read(tmp_path)
+
+
 def test_too_much_in_all_is_refused(tmp_path, monkeypatch):
     make_archive(tmp_path)
     monkeypatch.setattr(archive_module, "_MAX_ALL", 300_000)
