@@ -26,7 +26,7 @@ from augspec.datasets._progress import progress_bar
 _MAX_NOTE = 1 << 20
 _MAX_EXAMPLES = 1 << 30
 _MAX_ALL = 64 << 30
-_MAX_HEADERS = 1 << 21  # bytes in front of a member: headers state how much to read and may be wrong
+_MAX_HEADERS = 1 << 21  # bytes before a member: headers state how much to read and may be wrong
 _MAX_END = 1 << 20
 
 
@@ -101,7 +101,8 @@ def _naming(archive: Path) -> Iterator[None]:
     """Name the archive in errors of reading it."""
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    # tarfile calls itself for each header that is about the next header.
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, RecursionError) as error:
         raise ValueError(f"{archive} is damaged or cut ({error}); download it again") from error
 
 

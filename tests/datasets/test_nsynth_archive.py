@@ -211,7 +211,7 @@ def test_bomb_of_sparse_members_in_pax_headers_is_refused(tmp_path):
 def test_header_that_asks_for_all_memory_is_refused(tmp_path):
     info = tarfile.TarInfo("././@PaxHeader")
     info.type, info.size = tarfile.XHDTYPE, 1 << 45
-    append(make_archive(tmp_path), info.tobuf(tarfile.GNU_FORMAT))
+    append(make_archive(tmp_path), info.tobuf(tarfile.GNU_FORMAT) + bytes(3 << 20))
     with pytest.raises(ValueError, match=r"damaged or cut \(.*a header asks for"):
         read(tmp_path)
 
@@ -225,6 +225,14 @@ def test_header_in_many_parts_that_asks_for_all_memory_is_refused(tmp_path):
     part = bytes(504) + b"\1" + bytes(7)
     append(make_archive(tmp_path), bytes(header) + part * (1 << 13))
     with pytest.raises(ValueError, match=r"damaged or cut \(.*a header asks for"):
+        read(tmp_path)
+
+
+def test_headers_about_headers_without_end_are_refused(tmp_path):
+    info = tarfile.TarInfo("././@PaxHeader")
+    info.type = tarfile.XHDTYPE
+    append(make_archive(tmp_path), info.tobuf(tarfile.GNU_FORMAT) * 3_000)
+    with pytest.raises(ValueError, match=r"damaged or cut \(.*recursion"):
         read(tmp_path)
 
 
