@@ -108,7 +108,7 @@ def test_lightning():
 
 
 # What fastai calls when it is imported.
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is ")
 @pytest.mark.filterwarnings("ignore:The 'mode.chained_assignment' option is deprecated")
 @pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated")  # Python 3.14
 def test_fastai():
