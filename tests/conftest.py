@@ -13,8 +13,8 @@ from augspec import _compile
 
 # One thread a worker: two workers with two threads each would wait for one another.
 torch.set_num_threads(1)
-# Workers of Python 3.14 come from a server process. It imports torch once for all of them, as it does
-# for a script, which has imported torch at its top.
+# Workers of Python 3.14 come from a server process. It imports torch once for all of them, as it
+# does for a script, which has imported torch at its top.
 multiprocessing.set_forkserver_preload(["__main__", "augspec"])
 # TF32 keeps ten bits: parity is a matter of more.
 torch.backends.cuda.matmul.allow_tf32 = False
