@@ -1,6 +1,7 @@
 """Rules of the whole suite."""
 
 import gc
+import multiprocessing
 import os
 
 # One thread a worker, and in each process that a test starts: two workers with two threads each
@@ -16,6 +17,9 @@ from peers import import_or_skip
 from augspec import _compile
 
 torch.set_num_threads(1)
+# Workers of Python 3.14 come from a server process. It imports torch once for all of them, as it
+# does for a script, which has imported torch at its top.
+multiprocessing.set_forkserver_preload(["__main__", "augspec"])
 # TF32 keeps ten bits: parity is a matter of more.
 torch.backends.cuda.matmul.allow_tf32 = False
 torch.backends.cudnn.allow_tf32 = False

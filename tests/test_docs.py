@@ -1,6 +1,7 @@
 """The code of the guides runs as it stands, from top to bottom."""
 
 import ast
+import multiprocessing
 import re
 import sys
 import types
@@ -52,11 +53,49 @@ def test_a_plain_loop():
     assert names["batch"]["specgram"].shape[1:] == (1, 40, 63)
 
 
-def test_in_the_data_set():
+@pytest.fixture
+def start_method(request):
+    """How workers are started: None is the default, which Python 3.14 changed."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    if request.param:
+        multiprocessing.set_start_method(request.param, force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
+
+
+@pytest.mark.parametrize(
+    "start_method", [None, pytest.param("spawn", marks=pytest.mark.slow)], indirect=True
+)
+@pytest.mark.usefixtures("start_method")
+def test_in_the_data_set(monkeypatch):
     blocks = [*FRAMEWORKS["A plain loop"], *FRAMEWORKS["In the data set, on the workers"][1:]]
-    names = run(blocks)
-    assert torch.isfinite(names["loss"])
-    assert names["specgram"].shape == (1, 40, 63)
+    # A worker that is not forked imports the classes of a script, and none of the lines under
+    # `if __name__ == "__main__":`.
+    module = types.ModuleType("guide_of_workers")
+    script = ast.parse("\n".join(blocks))
+    kept = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef)
+    script.body = [part for part in script.body if isinstance(part, kept)]
+    Path(f"{module.__name__}.py").write_text(ast.unparse(script), encoding="utf-8")
+    monkeypatch.syspath_prepend(Path.cwd())
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in blocks:
+        exec(compile(block, module.__name__, "exec"), vars(module))  # noqa: S102
+    assert torch.isfinite(module.loss)
+    assert module.specgram.shape == (1, 40, 63)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_that_starts_workers_says_what_a_script_needs(page):
+    """Workers that are not forked import the script: it fails without the line."""
+    text = page.read_text(encoding="utf-8")
+    words = [
+        word
+        for block in python_blocks(text)
+        for word in ast.walk(ast.parse(block))
+        if isinstance(word, ast.keyword) and word.arg in ("workers", "num_workers")
+    ]
+    if any(ast.unparse(word.value) != "0" for word in words):
+        assert '`if __name__ == "__main__":`' in text
 
 
 @pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
@@ -69,8 +108,9 @@ def test_lightning():
 
 
 # What fastai calls when it is imported.
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is ")
 @pytest.mark.filterwarnings("ignore:The 'mode.chained_assignment' option is deprecated")
+@pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated")  # Python 3.14
 def test_fastai():
     names = run(FRAMEWORKS["fastai"])
     assert len(names["learn"].recorder.values) == 1

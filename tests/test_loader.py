@@ -353,7 +353,10 @@ class InWorker(Notes):
         return example | {"specgram": self.apply(example["waveform"], key=key)}
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+# The default of Python 3.14 on Linux is forkserver.
+@pytest.mark.parametrize(
+    "context", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)]
+)
 def test_workers_draw_as_the_device_does(frontend, context):
     in_worker = DataLoader(
         InWorker(frontend, epoch=3), batch_size=4, num_workers=1, multiprocessing_context=context

@@ -26,7 +26,7 @@ from augspec.datasets._progress import progress_bar
 _MAX_NOTE = 1 << 20
 _MAX_EXAMPLES = 1 << 30
 _MAX_ALL = 64 << 30
-_MAX_READ = 1 << 21  # bytes of one read by tarfile: headers state how much to read and may be wrong
+_MAX_HEADERS = 1 << 21  # bytes before a member: headers state how much to read and may be wrong
 _MAX_END = 1 << 20
 
 
@@ -78,8 +78,8 @@ def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, I
     """Yield the notes, by name, and examples.json as ``""``; raise for unsafe members."""
     pattern = re.compile(rf"(?:\./)?nsynth-{split}/(?:audio/([^/\\]+)\.wav|examples\.json)")
     with gzip.open(raw) as stream:
-        bounded = cast("IO[bytes]", _Bounded(stream))
-        with tarfile.open(fileobj=bounded, mode="r:", errorlevel=2) as tar:
+        bounded = _Bounded(stream)
+        with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r:", errorlevel=2) as tar:
             total = 0
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # or it would keep 300,000
@@ -88,7 +88,9 @@ def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, I
                 total += member.size
                 _check(archive, member, limit, total)
                 if match and member.isreg():
+                    bounded.left = member.size
                     yield match[1] or "", cast("IO[bytes]", tar.extractfile(member))
+                bounded.left = _MAX_HEADERS
         # The checksum of the gzip stream is at its end, after the padding.
         if len(stream.read(_MAX_END)) == _MAX_END:
             raise ValueError(f"{archive} has data after its end and is not safe; download it again")
@@ -99,7 +101,8 @@ def _naming(archive: Path) -> Iterator[None]:
     """Name the archive in errors of reading it."""
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    # tarfile calls itself for each header that is about the next header.
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, RecursionError) as error:
         raise ValueError(f"{archive} is damaged or cut ({error}); download it again") from error
 
 
@@ -121,15 +124,22 @@ def _check(archive: Path, member: tarfile.TarInfo, limit: int, total: int) -> No
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that returns at most `_MAX_READ` bytes per read."""
+    """A stream of which at most ``left`` more bytes are read.
+
+    One read is no bound: tarfile keeps all parts of a header in memory, and newer releases of
+    Python read a large one in many parts.
+    """
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
+        self.left = _MAX_HEADERS
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _MAX_READ:
-            raise tarfile.ReadError(f"a header asks for {size:,} bytes")
-        return self._stream.read(size)
+        if not 0 <= size <= self.left:
+            raise tarfile.ReadError(f"a header asks for more than {_MAX_HEADERS:,} bytes")
+        data = self._stream.read(size)
+        self.left -= len(data)
+        return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         return self._stream.seek(offset, whence)
