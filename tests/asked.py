@@ -127,6 +127,16 @@ _FOLLOW = ("vmap", "vjp", "graph", "compiled")
 _MOST_CHANNELS = {"StereoWidth": 2, "LoudnessNormalize": 5}
 
 
+def _tones(time, rate):
+    """Give tones in noise, for long sounds.
+
+    Where rounding decides between two bins of noise, a vocoder goes on from another peak, and is as
+    right. In ten minutes of noise that is everywhere, and would hide phases that drift.
+    """
+    place = torch.arange(time, dtype=torch.float64) / rate
+    return sum(torch.sin(2 * torch.pi * (freq * place)) for freq in (220.5, 440.2, 661.7, 1250.3))
+
+
 def make(name, row):
     """Give a class's case in a row, or None where the row says nothing of it."""
     module = table.at_rate(table.SUBJECTS[name], row.rate)
@@ -141,6 +151,8 @@ def make(name, row):
     shape = (4, channels, 24, time) if specgram else (4, channels, time)
     generator = torch.Generator().manual_seed(0)
     batch = torch.randn(shape, generator=generator, dtype=torch.float64) * table.LEVELS[row.level]
+    if row.shape == "ten minutes" and not specgram:
+        batch = 0.1 * batch + _tones(time, row.rate) * table.LEVELS[row.level]
     batch = (batch.abs() + 0.01 if specgram else batch).to(table.dtype_of(row))
     count = 0 if row.shape == "empty" else 4
     lengths = torch.tensor([time, 1, time * 3 // 10, time * 7 // 10])[:count]
