@@ -48,7 +48,7 @@ autodoc_typehints = "none"  # names and defaults; the text says what each argume
 autodoc_member_order = "bysource"
 default_role = "py:obj"
 nitpicky = True
-myst_heading_anchors = 2
+myst_heading_anchors = 3
 
 sphinx_gallery_conf = {
     "examples_dirs": "_pages",  # written by pages.py, a script for each class
