@@ -24,7 +24,7 @@ from augspec._constants import count_up, where_else
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.onset import find_onsets, has_kernel, kernel_arguments, resample_onsets
-from augspec.functional.resample import filter_constants, fixed_point, resample
+from augspec.functional.resample import filter_constants, fixed_point, resample, resampled_size
 from augspec.functional.shapes import silence_after
 from augspec.functional.sinc import ONE
 from augspec.functional.timemap import map_time, take_frames
@@ -209,7 +209,7 @@ class WarpedFrames(FrameSource):
         self.ratio = None if warp.ratio is None else _by_channel(warp.ratio, waveform)
         self.shifts_channels_apart = warp.ratio is not None and warp.ratio.ndim == 2
         lowest, self.highest_ratio = warp.ratio_range
-        self.resampled_size = math.ceil(waveform.shape[-1] / lowest)
+        self.resampled_size = resampled_size(waveform.shape[-1], lowest)
         middle = framing.middles(warp.size, waveform.device)
         self.centers = self._map_frames(warp, middle)
         self.middle = middle

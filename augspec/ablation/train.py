@@ -165,11 +165,11 @@ def train(
         if fabric.is_global_zero and epoch + 1 < config["epochs"]:
             training.save(folder / "checkpoint.pt")
         fabric.barrier()
+    started = time.perf_counter()
+    if training.average is not None:  # in every process, because samplers may talk to one another
+        _settle(training.average, config, batches)
     if not fabric.is_global_zero:
         return None
-    started = time.perf_counter()
-    if training.average is not None:
-        _settle(training.average, config, batches)
     # Score only once, at the end: selecting an epoch on the scored notes would bias the score.
     frontend.eval()
     scores = evaluate(training.scored, scored, data.classes, config["task"])

@@ -41,6 +41,7 @@ _DELAY_TAPS, _DELAY_BETA = 34, 8.0
 _BLOCK = 32  # output samples per block: fewer need more delayed samples, more need a larger matrix
 # Fractions tabulated by the delay filter; linear interpolation between them: -104 dB.
 _PHASE_BITS = 8
+_ROUNDED = 2.0**-20  # more than float32 rounds a ratio by, as a fraction of it
 
 
 def resample(
@@ -108,6 +109,14 @@ def resampled_lengths(lengths: Tensor, ratio: Tensor, size: int | None = None) -
         step = step.amin(1)
     resampled = -floor_divide(lengths * -ONE, step)  # rounded up
     return resampled if size is None else resampled.clamp(max=size)
+
+
+def resampled_size(time: int, lowest: float) -> int:
+    """Return the samples that hold ``time`` samples after `resample` by any ratio from ``lowest``.
+
+    A ratio is rounded, to float32 as a rule, and may need one sample more than ``lowest`` says.
+    """
+    return math.ceil(time / lowest * (1.0 + _ROUNDED))
 
 
 def resample_rate(

@@ -19,13 +19,11 @@ from augspec.functional.frame_size import choose_n_fft
 from augspec.functional.linked import split_units
 from augspec.functional.onset import find_onsets, resample_onsets
 from augspec.functional.pace import SteadyPace
-from augspec.functional.resample import resample, resampled_lengths
+from augspec.functional.resample import resample, resampled_lengths, resampled_size
 from augspec.functional.vocoder import stretch_examples
 from augspec.native.vocoder import Pitch, stretch_units
 
 __all__ = ["pitch_and_tempo", "pitch_shift", "speed", "time_stretch"]
-
-_ROUNDED = 2.0**-20  # more than float32 rounds a ratio by, as a fraction of it
 
 
 def speed(
@@ -238,9 +236,8 @@ def pitch_and_tempo(
     if max_semitones < min_semitones:
         raise ValueError(f"`max_semitones` must be at least `min_semitones`, got {max_semitones}")
     ratio = torch.exp2(semitones.to(compute_dtype(semitones)) / 12.0)
-    # The ratio is rounded, to float32 as a rule, and the lower one needs more room.
-    longest = waveform.shape[-1] * 2.0 ** (-min_semitones / 12.0) * (1.0 + _ROUNDED)
-    pitch = Pitch(ratio, math.ceil(longest), 2.0 ** (max_semitones / 12.0))
+    longest = resampled_size(waveform.shape[-1], 2.0 ** (min_semitones / 12.0))
+    pitch = Pitch(ratio, longest, 2.0 ** (max_semitones / 12.0))
     return _stretch(waveform, rate, lengths, size, n_fft, pitch)
 
 

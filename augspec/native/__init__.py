@@ -77,7 +77,7 @@ def call(
             int as ``int64_t``, a float as ``float``.
         out: Contiguous tensors that the function writes to, its last arguments.
     """
-    library = _load()
+    library = _library()
     if library is None:
         raise RuntimeError("there are no native kernels: check `applies` first")
     # A copy must live as long as the call.
