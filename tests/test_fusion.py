@@ -281,6 +281,18 @@ def test_padding_is_never_heard(feature):
     assert expected[0].isfinite().all()
 
 
+@pytest.mark.parametrize("first", [[], [T.Gain()], [T.TimeStretch(1.0)]])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_crop_that_takes_everything_only_silences_padding(first, known):
+    waveform, lengths = noise(4, 1, 4000), torch.tensor([4000, 3000, 1500, 40])
+    chain = [*first, T.RandomCrop(4000), T.Gain((6.0, 6.0))]
+    found, expected = fused_and_not(chain, waveform, lengths if known else None)
+    if known:
+        assert_equal_ragged(found, expected)
+    else:
+        assert_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     "chain", [ALL, [PITCH], [T.TimeStretch((0.8, 1.25), keep_length=False), PITCH]]
 )
