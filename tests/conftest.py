@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import sys
 
 # One thread a worker, and in each process that a test starts: two workers with two threads each
 # would wait for one another, and threads of BLAS keep a core busy while they wait. NumPy reads this
@@ -57,6 +58,13 @@ def kernels_compile(request, monkeypatch):
     monkeypatch.setattr(_compile._Watch, "failed", failed)
     yield
     assert not failures or request.node.get_closest_marker("kernels_fail")
+
+
+@pytest.fixture(autouse=True)
+def ray_stays_outside():
+    """Ray in this process would keep the forked children of later tests from starting."""
+    yield
+    assert "ray" not in sys.modules, "use `own_process.in_own_process`"
 
 
 @pytest.fixture

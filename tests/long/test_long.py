@@ -3,6 +3,7 @@
 import importlib
 
 import pytest
+from own_process import in_own_process
 
 FUZZERS = ["fuzz_config", "fuzz_params", "fuzz_packed", "fuzz_archive", "fuzz_audio"]
 
@@ -55,7 +56,7 @@ def test_a_killed_study_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
 def test_no_run_is_lost_with_a_node(tmp_path):
     from ray_node_lost import ray_node_lost
 
-    found = ray_node_lost(tmp_path / "out", 9, 0.2)
+    found = in_own_process(ray_node_lost, tmp_path / "out", 9, 0.2)
     assert found.reported == {"done": 9}
     assert found.records == 9
 

@@ -8,6 +8,7 @@ import time
 
 import filelock
 import pytest
+from own_process import in_own_process
 from recipe_runs import RECIPES, environment, numbers, records
 
 from augspec.ablation import execute
@@ -195,18 +196,24 @@ def test_ctrl_c_keeps_finished_runs_and_says_how_to_go_on(arguments, tmp_path, r
 @pytest.mark.slow
 def test_a_run_whose_node_died_is_done_on_another(run, arguments, tmp_path):
     """Two nodes of a local Ray cluster; the one that the run is on is taken away."""
-    from ray.cluster_utils import Cluster
-
     words = ["--arms", "none", "--seeds", "1", "--epochs", "40"]
     assert run(tmp_path / "undisturbed", *words) == 0
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    first = cluster.add_node(num_cpus=1)
     command = [sys.executable, str(RECIPES / "ablation.py")]
     command += arguments(tmp_path / "ray", *words, "--executor", "ray")
-    command += ["--address", cluster.address]
+    in_own_process(_lose_a_node, command, tmp_path / "ray" / "runs")
+    expected, found = records(tmp_path / "undisturbed"), records(tmp_path / "ray")
+    assert {k: numbers(v) for k, v in expected.items()} == {k: numbers(v) for k, v in found.items()}
+
+
+def _lose_a_node(command, runs):
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    first = cluster.add_node(num_cpus=1)
+    command = [*command, "--address", cluster.address]
     try:
         process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
-        while not list(tmp_path.glob("ray/runs/*/checkpoint.pt")) and process.poll() is None:
+        while not list(runs.glob("*/checkpoint.pt")) and process.poll() is None:
             time.sleep(0.05)
         assert process.poll() is None
         cluster.add_node(num_cpus=1)
@@ -215,5 +222,3 @@ def test_a_run_whose_node_died_is_done_on_another(run, arguments, tmp_path):
         assert process.returncode == 0, errors
     finally:
         cluster.shutdown()
-    expected, found = records(tmp_path / "undisturbed"), records(tmp_path / "ray")
-    assert {k: numbers(v) for k, v in expected.items()} == {k: numbers(v) for k, v in found.items()}
