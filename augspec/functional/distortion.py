@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from augspec import native
 from augspec._chunks import by_examples
 from augspec._compile import compiled
 from augspec.functional.checks import check_parameters
@@ -116,15 +117,27 @@ def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | No
             rows.flatten(1)[:, None],
             fraction[:, None],
         )
-    rows = rows.sort(dim=-1).values
     last = (count - 1).clamp(min=0)[:, None]
     place = fraction.to(waveform.dtype) * last
     below = torch.minimum(place.long(), last)
     above = torch.minimum(below + 1, last)
-    values = rows.gather(-1, torch.stack([below, above], dim=-1).expand(*rows.shape[:2], 2))
+    values = _of_rank(rows, torch.stack([below, above], dim=-1).expand(*rows.shape[:2], 2))
     # An example without samples has only padding.
     values = torch.where(like(count > 0, values), values, 0.0)
     return torch.lerp(values[..., :1], values[..., 1:], (place - below)[..., None])
+
+
+def _of_rank(magnitudes: Tensor, ranks: Tensor) -> Tensor:
+    """Return the values of some ranks in each row: ``(batch, channel, time)``, ``(.., rank)``."""
+    if magnitudes.dtype == torch.float32 and native.applies(magnitudes, ranks):
+        values = magnitudes.new_zeros(ranks.shape)
+        if magnitudes.numel():
+            native.call(
+                "augspec_rank", magnitudes, ranks.shape[:-1].numel(), magnitudes.shape[-1], ranks,
+                ranks.shape[-1], native.threads(), out=values,
+            )  # fmt: skip
+        return values
+    return magnitudes.sort(dim=-1).values.gather(-1, ranks)
 
 
 def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:

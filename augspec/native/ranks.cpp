@@ -1,0 +1,51 @@
+// Values by their rank in a row, such as a median, without sorting the row.
+
+#include <cstring>
+#include <vector>
+
+#include "pool.h"
+
+using namespace augspec;
+
+#define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+uint32_t bits_of(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return bits & 0x7FFFFFFFu;
+}
+
+}  // namespace
+
+// For each row of magnitudes, (row, time), give the values of `wanted` ranks: 0 is the smallest.
+// ranks: (row, wanted), from 0 to time - 1, to which others are cut. NaN comes after infinity, as in torch.sort.
+//
+// Magnitudes are in the order of their bits. The exponent and the first three bits of the fraction
+// part a row in classes, an eighth of an octave wide; only the class of a rank is searched further.
+AUGSPEC_EXPORT void augspec_rank(const float* magnitudes, int64_t rows, int64_t time,
+                                 const int64_t* ranks, int64_t wanted, int64_t threads,
+                                 float* out) {
+    constexpr int kShift = 20, kClasses = 1 << (31 - kShift);
+    parallel_for(rows, int(threads), [&](int64_t r) {
+        const float* row = magnitudes + r * time;
+        std::vector<int64_t> counts(kClasses);
+        for (int64_t i = 0; i < time; i++) counts[bits_of(row[i]) >> kShift]++;
+        std::vector<uint32_t> members;
+        int held = -1;
+        for (int64_t w = r * wanted; w < (r + 1) * wanted; w++) {
+            int64_t place = std::clamp<int64_t>(ranks[w], 0, time - 1);
+            int found = 0;
+            while (found < kClasses - 1 && place >= counts[found]) place -= counts[found++];
+            if (found != held) {
+                held = found;
+                members.clear();
+                for (int64_t i = 0; i < time; i++)
+                    if (int(bits_of(row[i]) >> kShift) == found) members.push_back(bits_of(row[i]));
+            }
+            std::nth_element(members.begin(), members.begin() + place, members.end());
+            std::memcpy(out + w, &members[size_t(place)], sizeof(float));
+        }
+    });
+}
