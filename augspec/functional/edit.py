@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from augspec import native
 from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.shapes import ends_of, fit, like, silence_after
 from augspec.native import pieces
@@ -195,6 +196,13 @@ def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor
         ``(batch, channel, time)`` in and out; the parameters are of one shape.
     """
     check_parameters(waveform, None, "int64", start=start, width=width, fade=fade)
+    if waveform.numel() and pieces.can_move(waveform, start, width, fade):
+        out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+        native.call(
+            "augspec_mute", waveform, waveform.shape[:2].numel(), waveform.shape[-1],
+            start.numel(), start, width, fade, native.threads(), out=out,
+        )  # fmt: skip
+        return out
     # int32, because int64 would take twice the memory of the signal.
     start, width, fade = (like(value.to(torch.int32), waveform) for value in (start, width, fade))
     time = torch.arange(waveform.shape[-1], dtype=torch.int32, device=waveform.device)

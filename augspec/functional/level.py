@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from augspec import native
 from augspec.functional.checks import check_parameters
 from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
 
@@ -41,7 +42,7 @@ def polarity_inversion(waveform: Tensor, inverted: Tensor) -> Tensor:
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, None, "bool", inverted=inverted)
-    return torch.where(like(inverted, waveform), -waveform, waveform)
+    return waveform * like(1.0 - 2.0 * inverted.to(waveform.dtype), waveform)
 
 
 def gain_transition(
@@ -71,6 +72,16 @@ def gain_transition(
     """
     gains = {"start_gain_db": start_gain_db, "end_gain_db": end_gain_db}
     check_parameters(waveform, lengths, **gains, start=start, duration=duration)
+    numbers = (start_gain_db, end_gain_db, start, duration)
+    plain = all(number.dtype == torch.float32 for number in (waveform, *numbers))
+    if waveform.numel() and plain and native.applies(waveform, *numbers, lengths):
+        out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+        rows, ends = waveform.shape[:2].numel(), ends_of(waveform, lengths)
+        native.call(
+            "augspec_gain_transition", waveform, rows, waveform.shape[-1], start.numel(), len(ends),
+            *numbers, ends, native.threads(), out=out,
+        )  # fmt: skip
+        return out
     time = torch.arange(waveform.shape[-1], device=waveform.device, dtype=waveform.dtype)
     place = time / like(ends_of(waveform, lengths).clamp(min=1), waveform)
     first, last, start, duration = (

@@ -1,0 +1,57 @@
+// Gains that change over time, in a part of each row: the rest of a row is copied.
+
+#include <cmath>
+
+#include "pool.h"
+
+using namespace augspec;
+
+#define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
+
+// Silence a stretch of each row, (row, time), with raised-cosine fades inside of it.
+//
+// starts, widths, fades: (group). `rows / groups` rows that follow one another share a group. A fade
+// is at most half of the stretch.
+AUGSPEC_EXPORT void augspec_mute(const float* waveform, int64_t rows, int64_t time, int64_t groups,
+                                 const int64_t* starts, const int64_t* widths,
+                                 const int64_t* fades, int64_t threads, float* out) {
+    parallel_for(rows, int(threads), [&](int64_t r) {
+        const int64_t g = r / (rows / groups);
+        const int64_t first = starts[g], last = first + widths[g] - 1;
+        const int64_t fade = std::min(fades[g], widths[g] / 2);
+        const float* from = waveform + r * time;
+        float* to = out + r * time;
+        std::copy(from, from + time, to);
+        for (int64_t t = std::max<int64_t>(first, 0); t <= std::min(last, time - 1); t++) {
+            const int64_t depth = std::min(t - first, last - t) + 1;  // 1 at the first and the last
+            const float place = float(depth) / float(fade + 1);
+            to[t] = depth > fade ? 0.0f : from[t] * (0.5f + 0.5f * std::cos(float(M_PI) * place));
+        }
+    });
+}
+
+// Fade each row, (row, time), from one gain to another, linearly in dB.
+//
+// firsts, lasts: gains in dB, (group); begins, durations: as a fraction of the `ends` of an example,
+// (group) and (example). `rows / groups` rows share a group, `rows / examples` an example.
+AUGSPEC_EXPORT void augspec_gain_transition(const float* waveform, int64_t rows, int64_t time,
+                                            int64_t groups, int64_t examples, const float* firsts,
+                                            const float* lasts, const float* begins,
+                                            const float* durations, const int64_t* ends,
+                                            int64_t threads, float* out) {
+    parallel_for(rows, int(threads), [&](int64_t r) {
+        const int64_t g = r / (rows / groups);
+        const float end = float(std::max<int64_t>(ends[r / (rows / examples)], 1));
+        const float first = firsts[g], rise = lasts[g] - first;
+        const float* from = waveform + r * time;
+        float* to = out + r * time;
+        const auto gain = [&](float progress) {
+            return std::pow(10.0f, (first + rise * progress) / 20.0f);
+        };
+        const float before = gain(0.0f), after = gain(1.0f);
+        for (int64_t t = 0; t < time; t++) {
+            const float progress = (float(t) / end - begins[g]) / durations[g];
+            to[t] = from[t] * (progress <= 0.0f ? before : progress >= 1.0f ? after : gain(progress));
+        }
+    });
+}
