@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from augspec import native
+from augspec._constants import constant, tensor_of
 from augspec.functional.checks import check_parameters
 from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
 
@@ -42,7 +43,11 @@ def polarity_inversion(waveform: Tensor, inverted: Tensor) -> Tensor:
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, None, "bool", inverted=inverted)
-    return waveform * like(1.0 - 2.0 * inverted.to(waveform.dtype), waveform)
+    minus, plus = (
+        constant(tensor_of, sign, dtype=waveform.dtype, device=waveform.device)
+        for sign in (-1.0, 1.0)
+    )
+    return waveform * like(torch.where(inverted, minus, plus), waveform)
 
 
 def gain_transition(

@@ -94,7 +94,7 @@ def device_work(function: Callable[..., Any], *arguments: Any, **options: Any) -
         >>> work.launches, work.host_copies
         (3, 0)
         >>> round(work.peak_bytes / (4 * waveform.numel()), 2)
-        3.0
+        2.0
     """
     if not COUNTS_LAUNCHES:
         raise RuntimeError(f"device_work needs torch 2.11 or later, this is {torch.__version__}")
