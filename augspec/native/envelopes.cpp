@@ -8,6 +8,8 @@ using namespace augspec;
 
 #define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
 
+constexpr float kPi = 3.14159265358979f;
+
 // Silence a stretch of each row, (row, time), with raised-cosine fades inside of it.
 //
 // starts, widths, fades: (group). `rows / groups` rows that follow one another share a group. A fade
@@ -25,7 +27,7 @@ AUGSPEC_EXPORT void augspec_mute(const float* waveform, int64_t rows, int64_t ti
         for (int64_t t = std::max<int64_t>(first, 0); t <= std::min(last, time - 1); t++) {
             const int64_t depth = std::min(t - first, last - t) + 1;  // 1 at the first and the last
             const float place = float(depth) / float(fade + 1);
-            to[t] = depth > fade ? 0.0f : from[t] * (0.5f + 0.5f * std::cos(float(M_PI) * place));
+            to[t] = depth > fade ? 0.0f : from[t] * (0.5f + 0.5f * std::cos(kPi * place));
         }
     });
 }
