@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from augspec import native
-from augspec._constants import constant, tensor_of
+from augspec._constants import add_scaled
 from augspec.functional.checks import check_parameters
 from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
 
@@ -43,11 +43,8 @@ def polarity_inversion(waveform: Tensor, inverted: Tensor) -> Tensor:
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, None, "bool", inverted=inverted)
-    minus, plus = (
-        constant(tensor_of, sign, dtype=waveform.dtype, device=waveform.device)
-        for sign in (-1.0, 1.0)
-    )
-    return waveform * like(torch.where(inverted, minus, plus), waveform)
+    sign = add_scaled(1.0, inverted.to(waveform.dtype), -2.0)
+    return waveform * like(sign, waveform)
 
 
 def gain_transition(
