@@ -5,6 +5,10 @@ import torch
 
 from augspec import functional, native
 
+pytestmark = pytest.mark.skipif(
+    native.instruction_set() == "no", reason="there is no C++ compiler here"
+)
+
 GENERATOR = torch.Generator().manual_seed(0)
 
 
@@ -24,7 +28,6 @@ def of(kernel, *args):
     return kernel(*args), expected
 
 
-@pytest.mark.skipif(native.instruction_set() == "no", reason="needs native kernels")
 @pytest.mark.parametrize("time", [1, 2, 7, 1000])
 @pytest.mark.parametrize("shape", [(6,), (6, 3)])
 def test_mute(time, shape):
@@ -36,7 +39,6 @@ def test_mute(time, shape):
     assert torch.equal(found == 0.0, expected == 0.0)
 
 
-@pytest.mark.skipif(native.instruction_set() == "no", reason="needs native kernels")
 @pytest.mark.parametrize("time", [1, 2, 7, 1000])
 @pytest.mark.parametrize("shape", [(6,), (6, 3)])
 @pytest.mark.parametrize("known", [False, True])
@@ -50,7 +52,6 @@ def test_gain_transition(time, shape, known):
     assert torch.allclose(found.double(), expected, rtol=2e-4, atol=0)
 
 
-@pytest.mark.skipif(native.instruction_set() == "no", reason="needs native kernels")
 def test_both_kernels_are_used_for_float32_without_a_gradient(monkeypatch):
     called = []
     monkeypatch.setattr(native, "call", lambda name, *_, **__: called.append(name))

@@ -129,7 +129,7 @@ def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | No
 
 def _of_rank(magnitudes: Tensor, ranks: Tensor) -> Tensor:
     """Return the values of some ranks in each row: ``(batch, channel, time)``, ``(.., rank)``."""
-    if magnitudes.dtype == torch.float32 and native.applies(magnitudes, ranks):
+    if native.applies(magnitudes, ranks):
         values = magnitudes.new_zeros(ranks.shape)
         if magnitudes.numel():
             native.call(

@@ -196,7 +196,7 @@ def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor
         ``(batch, channel, time)`` in and out; the parameters are of one shape.
     """
     check_parameters(waveform, None, "int64", start=start, width=width, fade=fade)
-    if waveform.numel() and pieces.can_move(waveform, start, width, fade):
+    if waveform.numel() and native.applies(waveform, start, width, fade):
         out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
         native.call(
             "augspec_mute", waveform, waveform.shape[:2].numel(), waveform.shape[-1],

@@ -75,8 +75,7 @@ def gain_transition(
     gains = {"start_gain_db": start_gain_db, "end_gain_db": end_gain_db}
     check_parameters(waveform, lengths, **gains, start=start, duration=duration)
     numbers = (start_gain_db, end_gain_db, start, duration)
-    plain = all(number.dtype == torch.float32 for number in (waveform, *numbers))
-    if waveform.numel() and plain and native.applies(waveform, *numbers, lengths):
+    if waveform.numel() and native.applies(waveform, *numbers, lengths):
         out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
         rows, ends = waveform.shape[:2].numel(), ends_of(waveform, lengths)
         native.call(
