@@ -4,9 +4,9 @@ Python computes the constants (windows, filters) and is the reference: a kernel 
 values within rounding. A kernel is used if `applies` returns True; other cases, such as gradients,
 float64 and graphs, run in torch. To add a kernel:
 
-1. write ``name.cpp`` beside this file, with a function such as ``extern "C"
-   __attribute__((visibility("default"))) void augspec_name(const float* x, int64_t count, float
-   scale, int64_t threads, float* out)``; every ``.cpp`` here becomes part of the library;
+1. write ``name.cpp`` beside this file. Include ``export.h``, and write a function such as
+   ``AUGSPEC_EXPORT void augspec_name(const float* x, int64_t count, float scale, int64_t threads,
+   float* out)``; every ``.cpp`` here becomes part of the library;
 2. call it where the torch code begins::
 
        if native.applies(x):

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "export.h"
+
 namespace {
 
 // The finaliser of SplitMix64.
@@ -23,8 +25,6 @@ void hash(const int64_t* keys, int64_t count, int64_t stream, int64_t channels, 
 }
 
 }  // namespace
-
-#define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
 
 // 64 random bits for each of `count` keys, or (key, channel) where channels is not 0.
 AUGSPEC_EXPORT void augspec_bits(const int64_t* keys, int64_t count, int64_t stream,

@@ -2,11 +2,10 @@
 
 #include <cmath>
 
+#include "export.h"
 #include "pool.h"
 
 using namespace augspec;
-
-#define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
 
 constexpr float kPi = 3.14159265358979f;
 

@@ -1,12 +1,11 @@
 // Magnitude features and resampling of batches: each row of audio on one thread, from start to end.
 
+#include "export.h"
 #include "pool.h"
 #include "resample.h"
 #include "specgram.h"
 
 using namespace augspec;
-
-#define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
 
 // Whether a transform of n_fft samples is there: 1 or 0.
 AUGSPEC_EXPORT int64_t augspec_has_fft(int64_t n_fft) {

@@ -1,5 +1,6 @@
 // Onsets of a batch, and where a stretch takes its frames from: each example on one thread.
 
+#include "export.h"
 #include "onsets.h"
 #include "pool.h"
 #include "timemap.h"
@@ -35,8 +36,6 @@ void find_each(const float* sound, int64_t examples, int64_t channels, int64_t t
 }
 
 }  // namespace
-
-#define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
 
 // Onsets into `last` and `first`, (example, block): see `OnsetFinder`. There has to be a transform
 // of n_fft / 4 samples.

@@ -2,11 +2,10 @@
 
 #include <cstring>
 
+#include "export.h"
 #include "pool.h"
 
 using namespace augspec;
-
-#define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
 
 // Copy pieces of rows of audio, (row, time) to (row, size). What no piece reaches is silent.
 //

@@ -1,13 +1,11 @@
 // Values by their rank in a row, such as a median, without sorting the row.
 
 #include <cstring>
-#include <vector>
 
+#include "export.h"
 #include "pool.h"
 
 using namespace augspec;
-
-#define AUGSPEC_EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace {
 
@@ -30,22 +28,22 @@ AUGSPEC_EXPORT void augspec_rank(const float* magnitudes, int64_t rows, int64_t 
     constexpr int kShift = 20, kClasses = 1 << (31 - kShift);
     parallel_for(rows, int(threads), [&](int64_t r) {
         const float* row = magnitudes + r * time;
-        std::vector<int64_t> counts(kClasses);
+        int64_t counts[kClasses] = {};
         for (int64_t i = 0; i < time; i++) counts[bits_of(row[i]) >> kShift]++;
-        std::vector<uint32_t> members;
+        uint32_t* members = reinterpret_cast<uint32_t*>(scratch(size_t(time)));
         int held = -1;
         for (int64_t w = r * wanted; w < (r + 1) * wanted; w++) {
             int64_t place = std::clamp<int64_t>(ranks[w], 0, time - 1);
             int found = 0;
-            while (found < kClasses - 1 && place >= counts[found]) place -= counts[found++];
+            while (place >= counts[found]) place -= counts[found++];
             if (found != held) {
                 held = found;
-                members.clear();
+                uint32_t* next = members;
                 for (int64_t i = 0; i < time; i++)
-                    if (int(bits_of(row[i]) >> kShift) == found) members.push_back(bits_of(row[i]));
+                    if (int(bits_of(row[i]) >> kShift) == found) *next++ = bits_of(row[i]);
             }
-            std::nth_element(members.begin(), members.begin() + place, members.end());
-            std::memcpy(out + w, &members[size_t(place)], sizeof(float));
+            std::nth_element(members, members + place, members + counts[found]);
+            std::memcpy(out + w, members + place, sizeof(float));
         }
     });
 }

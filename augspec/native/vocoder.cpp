@@ -4,6 +4,7 @@
 // A unit's onsets are found, then its frames are taken LANES at a time: windowed, transformed,
 // turned so that they fit together, transformed back and added up.
 
+#include "export.h"
 #include "onsets.h"
 #include "phase_lock.h"
 #include "pool.h"
@@ -255,7 +256,7 @@ class Vocoder {
 
 // Stretch units of audio, (unit, channel, time) to (unit, channel, size): see `Stretch`. There have
 // to be transforms of n_fft and of n_fft / 4 samples.
-extern "C" __attribute__((visibility("default"))) void augspec_stretch(
+AUGSPEC_EXPORT void augspec_stretch(
     const float* sound, int64_t units, int64_t channels, int64_t time, const int64_t* valid,
     const float* ratio, const int64_t* ratio_step, const int64_t* source_ends, int64_t source_size,
     float max_ratio, const float* table, int64_t delay_taps, int64_t table_bits, int64_t taps,
