@@ -1,5 +1,6 @@
 """What stands beside the code: citation, changelog, hooks."""
 
+import importlib.metadata
 import re
 import runpy
 import subprocess
@@ -86,9 +87,10 @@ def test_a_contribution_has_a_list_of_five_lines():
     assert len(re.findall(r"^\d\. ", text, re.MULTILINE)) == 5
 
 
-def test_transforms_alone_install_four_packages():
+def test_transforms_alone_install_four_packages_with_what_torch_needs():
     names = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]}
-    assert names == {"torch", "numpy", "soundfile", "pyyaml"}
+    assert names == {"torch", "filelock", "numpy", "soundfile", "pyyaml"}
+    assert any(one.startswith("filelock") for one in importlib.metadata.requires("torch"))
     extras = PROJECT["optional-dependencies"]
     assert any(one.startswith("timm") for one in extras["backbones"])
     assert "augspec[backbones]" in extras["recipes"]  # README's first command runs the main job

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from augspec.datasets._locks import open_locked, put_in_place
+from augspec.datasets._locks import only_writer
 from augspec.datasets._progress import progress_bar
 
 _CHUNK = 1 << 18
@@ -59,10 +59,10 @@ def download(
     part = path.with_name(path.name + ".part")
     tag = path.with_name(path.name + ".part.tag")  # entity tag of this version of the file
     transfer = _Transfer(url, part, tag, attempts, progress)
-    with open_locked(part) as file:
+    with only_writer(part):
         if path.exists():  # another process has finished meanwhile
-            part.unlink()
             return path
+        part.touch()
         for _ in range(attempts):
             transfer.run()
             found = None if sha256 is None else _digest(part)
@@ -75,7 +75,7 @@ def download(
                 "downloads"
             )
         tag.unlink(missing_ok=True)
-        put_in_place(file, part, path)
+        part.replace(path)
     return path
 
 

@@ -2,57 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import time
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+
+from filelock import FileLock, Timeout  # comes with torch, which needs it
 
 
-def open_locked(path: Path, patience: float = 0.0) -> BinaryIO:
-    """Open or create a file for reading and writing, and lock it against other processes.
+@contextlib.contextmanager
+def only_writer(path: Path, patience: float = 0.0) -> Iterator[None]:
+    """Keep other processes from writing a file within the block.
 
-    The lock is released when the file is closed, or when the process and its forks have ended.
+    The lock is ``path.lock``. It is released when the block or the process ends, and removed when
+    the block ends.
 
     Raises:
         BlockingIOError: If another process holds it for more than ``patience`` seconds.
     """
-    end = time.monotonic() + patience
-    while True:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
-        free = _lock(file)
-        # The previous owner may have renamed it meanwhile; a finished file must not be changed.
-        if free and _is_at(file, path):
-            return file
-        file.close()
-        if not free:
-            if time.monotonic() >= end:
-                raise BlockingIOError(
-                    f"another process is writing {path}; wait until it has finished"
-                )
-            time.sleep(0.05)
-
-
-def put_in_place(file: BinaryIO, partial: Path, path: Path) -> None:
-    """Rename a file that is still locked."""
-    if os.name == "nt":  # Windows cannot rename an open file
-        file.close()
-    partial.replace(path)
-
-
-def _is_at(file: BinaryIO, path: Path) -> bool:
+    lock = FileLock(path.with_name(path.name + ".lock"))
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(file: BinaryIO) -> bool:
+        lock.acquire(timeout=patience)
+    except Timeout:
+        raise BlockingIOError(
+            f"another process is writing {path}; wait until it has finished"
+        ) from None
     try:
-        import fcntl
-    except ImportError:  # Windows has no such lock: do not start two writers at once
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes it when it is released
+            Path(lock.lock_file).unlink()
+        lock.release()

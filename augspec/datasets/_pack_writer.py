@@ -10,13 +10,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augspec.datasets._items import TENSORS, split_item
-from augspec.datasets._locks import open_locked, put_in_place
+from augspec.datasets._locks import only_writer
 from augspec.datasets._pack_format import ALIGNMENT, AUDIO_START, ROW, SAMPLE_TYPES, write_header
 
 _PATIENCE = 15.0  # seconds: workers of a process that was killed notice within five
@@ -32,6 +32,12 @@ def _naming(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = os.fspath(path)
         raise
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file to be changed; make it if it is not there."""
+    path.touch()
+    return path.open("r+b")
 
 
 class PackWriter:
@@ -60,19 +66,16 @@ class PackWriter:
         self._partial = path.with_name(path.name + ".partial")
         self._journal_path = path.with_name(path.name + ".journal")
         self.count, self._end = 0, AUDIO_START
-        self._audio = open_locked(self._partial, _PATIENCE)
-        if path.exists() and not overwrite:
-            self._partial.unlink()
-            self._audio.close()
-            raise FileExistsError(f"{path} is there already; delete it or set `overwrite`")
-        self._journal_path.touch()
-        self._journal = self._journal_path.open("r+b")
-        try:
+        self._opened = contextlib.ExitStack()
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(only_writer(self._partial, _PATIENCE))
+            if path.exists() and not overwrite:
+                raise FileExistsError(f"{path} is there already; delete it or set `overwrite`")
+            self._journal = opened.enter_context(_open(self._journal_path))
+            self._audio = opened.enter_context(_open(self._partial))
             with _naming(self._partial):
                 self._recover()
-        except BaseException:
-            self.close()
-            raise
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> PackWriter:
         return self
@@ -89,10 +92,7 @@ class PackWriter:
 
     def close(self) -> None:
         """Close the files and release the lock."""
-        try:
-            self._audio.close()
-        finally:
-            self._journal.close()
+        self._opened.close()
 
     def entry(self, item: dict[str, Any], number: int) -> tuple[bytes, dict[str, Any]]:
         """Encode an item: its audio, and its line of the journal without the index."""
@@ -156,7 +156,8 @@ class PackWriter:
             self._write_tables(
                 rows, b"".join(records), {"labelled": labelled, **_label_size(label_kinds)}
             )
-        put_in_place(self._audio, self._partial, self.path)
+            self._audio.close()
+        self._partial.replace(self.path)
         self._journal.close()
         self._journal_path.unlink()
         self.close()

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
-__all__ = ["Guard", "is_local"]
+__all__ = ["Guard"]
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
-_NAMES = ("127.0.0.1", "localhost", "::1")
+_NAMES = ("127.0.0.1", "localhost")
 # Load nothing from other sites, and let no other page embed this one. `unsafe-eval` is needed
 # because Vue, NiceGUI's framework, compiles its templates to functions.
 _HEADERS = {
@@ -34,40 +33,44 @@ _HEADERS = {
 class Guard:
     """Pass only requests of this machine to an ASGI application.
 
+    Starlette's ``TrustedHostMiddleware`` checks ``Host``; the class adds the check of ``Origin``,
+    which starlette does not have, and headers.
+
     Args:
         app: The application.
     """
 
     def __init__(self, app: App) -> None:
-        self.app = app
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+        self.app: Any = TrustedHostMiddleware(_SameOrigin(app), list(_NAMES), www_redirect=False)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, or reject it."""
-        if scope["type"] == "lifespan" or is_local(scope["headers"]):
-            await self.app(scope, receive, _with_headers(send))
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+        await self.app(scope, receive, _with_headers(send))
+
+
+class _SameOrigin:
+    """Reject what pages of other sites send."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        from starlette.responses import PlainTextResponse
+
+        if scope["type"] == "lifespan" or _is_own(scope["headers"]):
+            await self.app(scope, receive, send)
         else:
-            headers = [(b"content-type", b"text/plain")]
-            await send({"type": "http.response.start", "status": 403, "headers": headers})
-            text = b"This page is for this machine alone: open it as 127.0.0.1 or localhost.\n"
-            await send({"type": "http.response.body", "body": text})
+            text = "This page takes requests of its own alone: open it in a new tab.\n"
+            await PlainTextResponse(text, 403)(scope, receive, send)
 
 
-def is_local(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Return whether a request names this machine and comes from its page or from no page."""
+def _is_own(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Return whether a request comes from the page of the host that it names, or from no page."""
     hosts = [value.decode("latin-1") for name, value in headers if name.lower() == b"host"]
     origins = [value.decode("latin-1") for name, value in headers if name.lower() == b"origin"]
-    if len(hosts) != 1 or _name_of(f"//{hosts[0]}") not in _NAMES:
-        return False
-    return all(origin == f"http://{hosts[0]}" for origin in origins)
-
-
-def _name_of(address: str) -> str | None:
-    try:
-        return urlsplit(address).hostname
-    except ValueError:
-        return None
+    return len(hosts) == 1 and all(origin == f"http://{hosts[0]}" for origin in origins)
 
 
 def _with_headers(send: Send) -> Send:

@@ -22,7 +22,10 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs" / "results" / "benchmarks.json"
 PAGES = (
-    *(ROOT / "docs" / page for page in ("benchmarks.md", "fusion.md", "howto/speed.md")),
+    *(
+        ROOT / "docs" / page
+        for page in ("benchmarks.md", "fusion.md", "howto/speed.md", "howto/explorer.md")
+    ),
     ROOT / "README.md",
 )
 _MIDI = "bench_stretch.py midi --quick"
@@ -47,6 +50,7 @@ COMMANDS = {
     "cpu": "bench_cpu.py",
     "cpu-busy": "bench_cpu.py --busy 2 --cold 0",
     "epoch": "bench_epoch.py --workers 2 --busy 2",
+    "explore": "bench_explore.py",
     "ideal": "bench_stretch.py ideal --quick",
     "tones": "bench_stretch.py tones --quick",
     "clicks": "bench_stretch.py clicks --quick",

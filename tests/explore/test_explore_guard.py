@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from augspec.explore.guard import Guard, is_local
+from augspec.explore.guard import Guard
 
 
 def headers(host="127.0.0.1:8365", origin=None):
@@ -12,10 +12,11 @@ def headers(host="127.0.0.1:8365", origin=None):
     return found + ([(b"origin", origin.encode())] if origin is not None else [])
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8365", "localhost:9000", "localhost", "[::1]:1"])
-def test_this_machine_is_served(host):
-    assert is_local(headers(host))
-    assert is_local(headers(host, f"http://{host}"))
+@pytest.mark.parametrize("host", ["127.0.0.1:8365", "localhost:9000", "localhost"])
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_this_machine_is_served(kind, host):
+    assert ask(kind, headers(host))[1] == [kind]
+    assert ask(kind, headers(host, f"http://{host}"))[1] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -39,12 +40,16 @@ def test_this_machine_is_served(host):
         ("127.0.0.1:8365", ""),
     ],
 )
-def test_others_are_not(host, origin):
-    assert not is_local(headers(host, origin))
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_others_are_not(kind, host, origin):
+    sent, seen = ask(kind, headers(host, origin))
+    assert seen == []
+    assert sent[0].get("status", 403) in (400, 403)
+    assert sent[0]["type"] != "websocket.accept"
 
 
 def test_two_hosts_are_none():
-    assert not is_local([*headers("127.0.0.1"), *headers("127.0.0.1")])
+    assert ask("http", [*headers("127.0.0.1"), *headers("127.0.0.1")])[1] == []
 
 
 def ask(kind, given):
@@ -60,16 +65,17 @@ def ask(kind, given):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Guard(app)({"type": kind, "headers": given}, None, send))
+    scope = {"type": kind, "headers": given, "extensions": {}}
+    asyncio.run(Guard(app)(scope, None, send))
     return sent, seen
 
 
 def test_a_stranger_gets_no_page_and_no_socket():
     stranger = headers("evil.example")
     sent, seen = ask("http", stranger)
-    assert (sent[0]["status"], seen) == (403, [])
+    assert (sent[0]["status"], seen) == (400, [])
     sent, seen = ask("websocket", stranger)
-    assert (sent, seen) == ([{"type": "websocket.close", "code": 1008}], [])
+    assert (sent[0]["type"], seen) == ("websocket.http.response.start", [])
 
 
 def test_pages_fetch_nothing_from_elsewhere_and_are_in_no_frame():
