@@ -78,8 +78,10 @@ def test_all_looks_together_cross_as_often_as_the_level_says(planned, level):
     assert crossed == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / 200_000))
 
 
-def test_one_look_has_the_plain_boundary():
-    assert sequential.boundaries(2) == pytest.approx([stats.norm.isf(0.025)], abs=1e-3)
+@pytest.mark.parametrize("level", [0.05, 0.5, 0.95])
+def test_one_look_has_the_plain_boundary(level):
+    expected = [stats.norm.isf(level / 2)]
+    assert sequential.boundaries(2, level) == pytest.approx(expected, abs=1e-3)
 
 
 def test_an_arm_that_is_like_the_baseline_is_equal_after_two_seeds():

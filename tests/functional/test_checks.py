@@ -70,7 +70,7 @@ def test_a_batch_with_its_channels_last_is_told_to_be_transposed(shape, dims):
     assert dims in str(raised.value)
 
 
-@pytest.mark.parametrize("shape", [(2, 2, 1), (1, 8, 4), (1, 64, 100), (1, 128, 16000)])
+@pytest.mark.parametrize("shape", [(2, 2, 1), (1, 8, 4), (1, 9, 9), (1, 64, 100), (1, 128, 16000)])
 def test_a_batch_of_a_few_samples_or_of_many_microphones_passes(shape):
     functional.checks.check_waveform(torch.zeros(shape))
 

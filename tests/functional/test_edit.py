@@ -215,6 +215,20 @@ def test_seams_are_crossfaded_with_gains_that_add_up_to_one(mode):
     assert torch.equal(changed, expected)
 
 
+@pytest.mark.parametrize("fade", [0, 2])
+@pytest.mark.parametrize("mode", ["insert", "replace"])
+def test_what_is_no_longer_faded_out_is_not_heard_even_if_it_is_infinite(mode, fade):
+    waveform = ramp(1, 12)
+    waveform[..., 5 + fade] = torch.inf  # would follow the part when its repeat is faded in
+    out = functional.repeat_part(
+        waveform, integers(2), integers(3), integers(1), integers(fade), mode=mode
+    )
+    rest = {"insert": [5, 6, 7, 8], "replace": [8, 9, 10, 11]}[mode]
+    expected = waveform[0, 0, [0, 1, 2, 3, 4, 2, 3, 4, *rest]]
+    plain = [i for i in range(12) if not 0 <= i - 5 < fade and not 0 <= i - 8 < fade]
+    assert torch.equal(out[0, 0, plain], expected[plain])
+
+
 def test_a_periodic_sound_stays_periodic_across_the_seams():
     time = torch.arange(2000, dtype=torch.float64)
     tone = torch.sin(2 * math.pi * time / 40)[None, None]

@@ -68,8 +68,10 @@ TESTS = {
     "functional/onset": "functional/test_stretch",
     "functional/pace": "functional/test_stretch functional/test_tempo",
     "functional/phase": "functional/test_stretch functional/test_turns",
+    "functional/phase_lock_triton": "functional/test_phase_turn",
     "functional/rates": "functional/test_resample",
     "functional/reference": "transforms/test_noise_transforms",
+    "functional/repeat": "functional/test_edit transforms/test_edit_transforms",
     "functional/scale": "features/test_normalize features/test_normalize_over_time "
     "features/test_magnitude_features",
     "functional/shapes": "transforms/test_crop transforms/test_edit_transforms",

@@ -134,6 +134,35 @@ def test_the_sign_flip_test_counts_all_signs():
     )
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_an_arm_that_helps_every_instrument_has_the_p_of_two_signs_among_all(count):
+    """Only all instruments up or all down are as far from zero as what was found."""
+    names = [f"{'abcd'[i]}_0" for i in range(count) for _ in range(10)]
+    labels = [i for i in range(count) for _ in range(10)]
+    base = outcome(labels, [label if i % 2 else 9 for i, label in enumerate(labels)], names)
+    arm = outcome(labels, labels, names)
+    found = instruments.sign_flip_test(instruments.Groups(base), [arm], [base])
+    assert found == pytest.approx(2 / 2**count)
+
+
+def test_folds_are_scored_together_and_one_alone_is_left():
+    classes = ["a", "b"]
+    parts = [
+        outcome([0, 0, 1], [0, 1, 1], "xyz", losses=[3.0, 1.0], classes=classes),
+        outcome([0, 1, 1], [0, 0, 0], "uvw", losses=[2.0, 2.0], classes=classes),
+    ]
+    parts[1] |= {"seconds": 3.0, "peak_memory_mb": 50.0}
+    assert analyse.pool(parts[:1]) == parts[0]
+    pooled = analyse.pool(parts)
+    truth, found = [0, 0, 1, 0, 1, 1], [0, 1, 1, 0, 0, 0]
+    assert (pooled["labels"], pooled["predictions"]) == (truth, found)
+    assert pooled["accuracy"] == pytest.approx(metrics.accuracy_score(truth, found))
+    assert pooled["macro_recall"] == pytest.approx(metrics.balanced_accuracy_score(truth, found))
+    assert pooled["losses"] == [2.5, 1.5]
+    assert (pooled["seconds"], pooled["seconds_per_epoch"]) == (4.0, 1.0)
+    assert pooled["peak_memory_mb"] == 100.0
+
+
 def test_an_arm_that_is_the_baseline_differs_with_certainty_in_nothing():
     runs = random_runs(3, np.random.default_rng(0))
     groups = instruments.Groups(runs[0])

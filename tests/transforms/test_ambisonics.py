@@ -122,5 +122,11 @@ def test_a_field_has_four_channels_and_angles_come_in_pairs():
         turn.targets({"direction": torch.zeros(1, 2)}, params)
     with pytest.raises(ValueError, match="`channel_order` must be"):
         T.AmbisonicsRotation(channel_order="wxyz")
-    with pytest.raises(ValueError, match="`step` must lie"):
-        T.AmbisonicsRotation(step=0.0)
+
+
+def test_a_step_lies_between_a_thousandth_of_a_degree_and_half_a_turn():
+    for step in (0.001, 180.0):
+        assert T.AmbisonicsRotation(step=step).step == step
+    for step in (0.0, 0.00099, 180.1):
+        with pytest.raises(ValueError, match=r"`step` must lie in \[0.001, 180\]"):
+            T.AmbisonicsRotation(step=step)
