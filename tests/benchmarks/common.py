@@ -26,7 +26,8 @@ Clock = Callable[[], float]
 BUSY = 2  # processes that compute all the time beside a second run of each row
 #: Titles of the columns that every table ends with.
 BESIDE, WHERE = f"beside {BUSY} busy", "where the time goes"
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+where.name_generated_code()
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def parse_rows(description: str | None) -> argparse.Namespace:

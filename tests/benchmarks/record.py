@@ -51,6 +51,8 @@ COMMANDS = {
     "cpu-busy": "bench_cpu.py --busy 2 --cold 0",
     "epoch": "bench_epoch.py --workers 2 --busy 2",
     "explore": "bench_explore.py",
+    "epoch-rest": "bench_epoch.py",
+    "epoch-rest-256": "bench_epoch.py --hop 256",
     "ideal": "bench_stretch.py ideal --quick",
     "tones": "bench_stretch.py tones --quick",
     "clicks": "bench_stretch.py clicks --quick",

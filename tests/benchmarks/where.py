@@ -7,6 +7,7 @@ so that the source line decides: `kind_of_files`. Lines come from a second build
 with ``-g``, which is never loaded: its instructions are the same, at the same addresses.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -63,7 +64,7 @@ PRODUCTS, LOOPS, GENERATED = "products", "element-wise", "generated code"
 # By symbol, the first that fits. Names of C++ are mangled, so that a word may begin anywhere.
 _BY_SYMBOL = (
     ("FFT", r"mkl_dft|pocketfft|fftw|ducc"),
-    (PRODUCTS, r"mkl_blas|gemm|gemv|dnnl|mkldnn|convol|jit_\w*conv|addmm|baddbmm"),
+    (PRODUCTS, r"mkl_blas|gemm|gemv|dnnl|mkldnn|convol|addmm|baddbmm"),
     ("gather", r"index|gather|scatter|embedding|masked_select|searchsorted"),
     (MEMORY, r"mem(cpy|move|set|cmp)|copy|fill|cat_|padding|flip|munmap|madvise|mremap"),
     ("sorting", r"sort|topk|kthvalue|quantile"),
@@ -75,6 +76,12 @@ _KERNEL_WAITS = r"futex|sched|switch|wake|poll|sleep|softirq|irqentry|tick|timer
 _IN_LIBC = (
     (MEMORY, r"mem(cpy|move|set|cmp|chr)|munmap|mmap|madvise|brk"),
     (WAITING, r"futex|pthread|sem_|cond_|lll_|yield|nanosleep|poll"),
+)
+# Of oneDNN, which makes its code while it runs.
+_GENERATED = (
+    (MEMORY, r"reorder|copy"),
+    (LOOPS, r"bnorm|eltwise|pool|softmax|binary"),
+    (PRODUCTS, r"jit_|gemm|conv|driver"),
 )
 # By the name of a library's file, before its package is asked.
 _BY_FILE = (
@@ -124,7 +131,7 @@ def kind_of(symbol: str, library: str) -> str:
     if "/torch/lib/" in library:
         return _first(_BY_SYMBOL, symbol) or LAUNCHES
     if "torchinductor" in library or name.startswith(("perf-", "[")) or "anon" in name:
-        return _first(_BY_SYMBOL[:2], symbol) or GENERATED
+        return _first(_GENERATED, symbol) or GENERATED
     if "/lib-dynload/" in library:
         return LAUNCHES
     if package := re.search(r"/(?:site|dist)-packages/(\w+)", library):
@@ -152,6 +159,13 @@ def describe(kinds: Counter[str]) -> str:
     shares = [(kind, count / work.total()) for kind, count in work.most_common(SHOWN)]
     told = [f"{kind} {100 * share:.0f} %" for kind, share in shares if share >= LEAST]
     return ", ".join(told) or UNKNOWN
+
+
+def name_generated_code() -> None:
+    """Let oneDNN tell ``perf`` the names of functions that it makes; to be called at the start."""
+    os.environ.setdefault("ONEDNN_JIT_PROFILE", "2")
+    names = Path(f"/tmp/perf-{os.getpid()}.map")  # noqa: S108  # where both expect it
+    atexit.register(names.unlink, missing_ok=True)
 
 
 def look(
