@@ -27,6 +27,7 @@ LOOP = "_ZN3c1012function_refIFvPPcPKlllEE11callback_fnIN2at6native4AVX216Vector
         ("[unknown]", "/a/site-packages/numpy/fft/_pocketfft_umath.cpython-311.so", "FFT"),
         ("mkl_blas_def_sgemm_kernel_0_zen", TORCH, "products"),
         ("[unknown]", "/a/site-packages/numpy.libs/libscipy_openblas64_-8fb3.so", "products"),
+        ("blas_thread_server", "/a/numpy.libs/libscipy_openblas64_-8fb3.so", "waiting"),
         ("jit_avx512_common_conv_fwd_kernel_f32.91", "/a/perf-123.map", "products"),
         ("jit_uni_reorder_kernel_f32.8", "/a/perf-123.map", "memory"),
         ("[unknown]", "/a/perf-123.map", "generated code"),

@@ -126,7 +126,10 @@ def kind_of(symbol: str, library: str) -> str:
         return WAITING if re.search(_KERNEL_WAITS, symbol) else MEMORY
     if name.startswith(("libc.", "libc-")):
         return _first(_IN_LIBC, symbol) or LAUNCHES
-    if kind := _first(_BY_FILE, name):
+    kind = _first(_BY_FILE, name)
+    if kind == PRODUCTS and re.search(r"exec_blas|thread_server", symbol):
+        return WAITING  # OpenBLAS's threads spin
+    if kind:
         return kind
     if "/torch/lib/" in library:
         return _first(_BY_SYMBOL, symbol) or LAUNCHES
