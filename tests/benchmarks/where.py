@@ -204,8 +204,10 @@ def _look(
         data = Path(folder) / "perf.data"
         with _recording(data):
             spans = [_watch(function, seconds, warmup) for function in functions.values()]
+        # Without processes that this one started meanwhile, such as those that compile.
+        picked = ["-i", str(data), "--pid", str(os.getpid())]
         fields = ["-F", "time,ip,sym,dso", "--no-inline", "--no-demangle", "--ns"]
-        samples = parse(_output("perf", "script", "-i", str(data), *fields))
+        samples = parse(_output("perf", "script", *picked, *fields))
     kinds = _kinds(samples)
     found = {}
     for key, (begin, end) in zip(functions, spans, strict=True):
