@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from common import CLOCKS, Timing, compare, environment, parse_rows
+import where
+from common import (
+    BESIDE,
+    CLOCKS,
+    WHERE,
+    Timing,
+    compare_twice,
+    environment,
+    parse_rows,
+    quotient,
+)
 from peer_rows import FIXED, RATE, ROWS, Row
 from torch import Tensor, nn
 
@@ -79,31 +89,35 @@ def looped(transform: Any, data: Tensor) -> Callable[[], Any]:
     return lambda: [transform(example, RATE) for example in examples]
 
 
-def contest(name: str, cls: Any, row: Row, data: dict[str, Tensor], **settings: Any) -> str:
-    """Time one row and lay it out."""
-    waveform = data[row.shape]
-    contestants = {"ours": call(make_ours(cls, row), waveform)}
+def contest(
+    name: str, ours: Callable[[], Any], row: Row, data: dict[str, Tensor], **settings: Any
+) -> list[str]:
+    """Time one row and give its cells."""
+    contestants = {"ours": ours}
     for peer, make in row.peers.items():
-        contestants[peer] = call(make(), waveform)
+        contestants[peer] = call(make(), data[row.shape])
     if row.loop is not None:
-        contestants["loop"] = looped(row.loop(), waveform)
-    timings = compare(contestants, **settings)
+        contestants["loop"] = looped(row.loop(), data[row.shape])
+    timings = compare_twice(contestants, **settings)
     loop = timings.pop("loop", None)
-    ours = timings.pop("ours")
+    mine = timings.pop("ours")
     others = ", ".join(f"{peer} {ms(timing)}" for peer, timing in timings.items())
     note = f" ({row.note})" if row.note else ""
     fixed = {peer: timing for peer, timing in timings.items() if peer.endswith(FIXED)}
     drawn = {peer: timing for peer, timing in timings.items() if peer not in fixed}
-    cells = [name, ms(ours), others + note or "-", against(ours, drawn), against(ours, fixed)]
-    return f"| {' | '.join(cells)} | {'-' if loop is None else ms(loop)} |"
+    at_rest = [against(mine, some, "median") for some in (drawn, fixed)]
+    # In one cell: who has no batched peer is held against the loop.
+    loops = {} if timings or loop is None else {"loop": loop}
+    beside = [against(mine, some, "beside") for some in (drawn, fixed, loops) if some]
+    cells = [name, ms(mine), others + note or "-", *at_rest, "-" if loop is None else ms(loop)]
+    return [*cells, ", ".join(beside) or "-"]
 
 
-def against(ours: Timing, peers: dict[str, Timing]) -> str:
-    """Give the ratio to the fastest of the peers."""
+def against(ours: Timing, peers: dict[str, Timing], which: str) -> str:
+    """Give the ratio to the fastest of the peers, of one field of the timings."""
     if not peers:
         return "-"
-    ratio = ours.median / min(timing.median for timing in peers.values())
-    return f"{ratio:.2f}" + (" **loses**" if ratio > 1.0 else "")
+    return quotient(getattr(ours, which), min(getattr(one, which) for one in peers.values()))
 
 
 def ms(timing: Timing) -> str:
@@ -116,27 +130,33 @@ def main() -> None:
     arguments = parse_rows(__doc__)
     data = inputs(arguments.batch, arguments.seconds)
     settings = {"rounds": arguments.rounds, "clock": CLOCKS[arguments.clock]}
+    settings["busy_seconds"] = 1.0  # there are many rows
     picked = {n: c for n, c in classes() if not arguments.names or n in arguments.names}
 
     packages = ("torchaudio", "torch-audiomentations", "audiomentations", "nnAudio")
     print(environment(*packages), f", clock {arguments.clock}\n", sep="")
-    print("| | ours, ms | batched peers, ms | ours / peer | / one for all | a loop, ms |")
-    print("|---|---:|---|---:|---:|---:|")
-    for name, cls in picked.items():
-        if name in ROWS:
-            print(contest(name, cls, ROWS[name], data, **settings), flush=True)
+    ours = {
+        name: call(make_ours(cls, ROWS[name]), data[ROWS[name].shape])
+        for name, cls in picked.items()
+        if name in ROWS
+    }
+    titles = ["", "ours, ms", "batched peers, ms", "ours / peer", "/ one for all", "a loop, ms"]
+    print(f"| {' | '.join([*titles, BESIDE, WHERE])} |\n|---|---:|---|---:|---:|---:|---:|---|")
+    places = where.look(ours)
+    for name, function in ours.items():
+        cells = contest(name, function, ROWS[name], data, **settings)
+        print(f"| {' | '.join([*cells, places[name]])} |", flush=True)
 
-    print("\n| | ms | log-mel = 1 |\n|---|---:|---:|")
-    for name, cls in picked.items():
-        if not hasattr(cls, "example"):
-            continue
-        transform = cls.example()
-        own = suited(transform, data, "mono")
-        timings = compare(
-            {"unit": call(log_mel(), data["mono"]), "own": call(transform, own)}, **settings
-        )
-        ratio = timings["own"].median / timings["unit"].median
-        print(f"| {name} | {ms(timings['own'])} | {ratio:.2f} |", flush=True)
+    made = {name: cls.example() for name, cls in picked.items() if hasattr(cls, "example")}
+    functions = {name: call(one, suited(one, data, "mono")) for name, one in made.items()}
+    print(f"\n| | ms | log-mel = 1 | {BESIDE} | {WHERE} |\n|---|---:|---:|---:|---|")
+    places = where.look(functions)
+    unit = call(log_mel(), data["mono"])
+    for name, function in functions.items():
+        timings = compare_twice({"unit": unit, "own": function}, **settings)
+        own, one = timings["own"], timings["unit"]
+        ratios = f"{own.median / one.median:.2f} | {own.beside / one.beside:.2f}"
+        print(f"| {name} | {ms(own)} | {ratios} | {places[name]} |", flush=True)
 
 
 if __name__ == "__main__":

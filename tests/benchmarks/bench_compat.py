@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 import torch_audiomentations
-from common import CLOCKS, compare, environment, parse_rows
+import where
+from common import BESIDE, CLOCKS, WHERE, compare_twice, environment, parse_rows, quotient
 
 from augspec.compat import torch_audiomentations as ours
 
@@ -63,20 +64,24 @@ def main() -> None:
     print(
         environment("torch-audiomentations", "torchaudio"), f", clock {arguments.clock}\n", sep=""
     )
-    print("| | ours, ms | torch-audiomentations, ms | ratio |\n|---|---:|---:|---:|")
-    for name, given in {**ROWS, "Compose": {}}.items():
-        if arguments.names and name not in arguments.names:
-            continue
-        samples = stereo if name == "ShuffleChannels" else mono
-        packages = {"ours": ours, "theirs": torch_audiomentations}
-        timings = compare(
-            {who: bind(make(package, name, given), samples) for who, package in packages.items()},
-            rounds=arguments.rounds,
-            clock=CLOCKS[arguments.clock],
-        )
-        mine, theirs = (1e3 * timings[who].median for who in packages)
-        ratio = f"{mine / theirs:.2f}" + (" **loses**" if mine > theirs else "")
-        print(f"| {name} | {mine:.1f} | {theirs:.1f} | {ratio} |", flush=True)
+    packages = {"ours": ours, "theirs": torch_audiomentations}
+    rows = {
+        name: {
+            who: bind(make(package, name, given), stereo if name == "ShuffleChannels" else mono)
+            for who, package in packages.items()
+        }
+        for name, given in {**ROWS, "Compose": {}}.items()
+        if not arguments.names or name in arguments.names
+    }
+    places = where.look({name: row["ours"] for name, row in rows.items()})
+    print(f"| | ours, ms | torch-audiomentations, ms | ratio | {BESIDE} | {WHERE} |")
+    print("|---|---:|---:|---:|---:|---|")
+    for name, row in rows.items():
+        timings = compare_twice(row, arguments.rounds, clock=CLOCKS[arguments.clock])
+        mine, theirs = (timings[who] for who in packages)
+        cells = [name, f"{1e3 * mine.median:.1f}", f"{1e3 * theirs.median:.1f}"]
+        cells += [quotient(mine.median, theirs.median), quotient(mine.beside, theirs.beside)]
+        print(f"| {' | '.join([*cells, places[name]])} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from collections.abc import Callable
 
 import torch
 import torchaudio
-from common import busy_processes, environment
+import where
+from common import BESIDE, WHERE, Timing, busy_processes, compare, compare_twice, environment
 from torch import Tensor, nn
 
 import augspec
@@ -89,24 +90,6 @@ def contestants(waveform: Tensor) -> Contestants:
     return rows
 
 
-def time_rounds(
-    rows: Contestants, counts: list[int], rounds: int, warmup: int = 2
-) -> dict[int, dict[str, list[float]]]:
-    """Time each contestant with each number of threads once a round; the order turns."""
-    seconds: dict[int, dict[str, list[float]]] = {n: {name: [] for name in rows} for n in counts}
-    names = list(rows)
-    for number in range(warmup + rounds):
-        turn = number % len(names)
-        for name in names[turn:] + names[:turn]:
-            for threads in counts:
-                use_threads(threads)
-                start = time.perf_counter()
-                rows[name]()
-                if number >= warmup:
-                    seconds[threads][name].append(time.perf_counter() - start)
-    return seconds
-
-
 def use_threads(count: int) -> None:
     """Let torch, and specux if it is there, use so many threads."""
     torch.set_num_threads(count)
@@ -114,18 +97,17 @@ def use_threads(count: int) -> None:
         sys.modules["specux"].set_num_threads(count)
 
 
-def print_rows(seconds: dict[str, list[float]], threads: int, busy: int) -> None:
-    median, fastest = statistics.median(seconds[REFERENCE]), min(seconds[REFERENCE])
-    print(
-        f"\n| {threads} threads, beside {busy} busy | median, ms | fastest | ratio | of fastest |"
-    )
-    print("|---|---:|---:|---:|---:|")
-    for name, values in seconds.items():
-        here, best = statistics.median(values), min(values)
-        print(
-            f"| {name} | {1e3 * here:.1f} | {1e3 * best:.1f} | {here / median:.3f} | "
-            f"{best / fastest:.3f} |"
-        )
+def print_rows(timings: dict[str, Timing], places: dict[str, str], threads: int, busy: int) -> None:
+    """Print the table of a number of threads."""
+    unit = timings[REFERENCE]
+    titles = [f"{threads} threads, beside {busy} busy", "median, ms", "fastest"]
+    titles += ["ratio", "of fastest", *([] if busy else [BESIDE]), WHERE]
+    print(f"\n| {' | '.join(titles)} |\n|---{'|---:' * (len(titles) - 2)}|---|")
+    for name, timing in timings.items():
+        cells = [name, f"{1e3 * timing.median:.1f}", f"{1e3 * timing.low:.1f}"]
+        cells += [f"{timing.median / unit.median:.3f}", f"{timing.low / unit.low:.3f}"]
+        cells += [] if busy else [f"{timing.beside / unit.beside:.3f}"]
+        print(f"| {' | '.join([*cells, places[name]])} |")
 
 
 def cold_seconds(program: str, threads: int) -> float:
@@ -165,17 +147,21 @@ def main() -> None:
     torch.manual_seed(0)
     waveform = 0.1 * torch.randn(options.batch, 1, 4 * SAMPLE_RATE)
     print(environment("torchaudio", "specux"))
+    functions = contestants(waveform)
+    # Each with each number of threads, in turn.
+    rows = {(threads, name): functions[name] for name in functions for threads in options.threads}
     with torch.no_grad(), busy_processes(options.busy):
-        seconds = time_rounds(contestants(waveform), options.threads, options.rounds)
+        how = compare if options.busy else compare_twice
+        timings = how(rows, options.rounds, prepare=lambda row: use_threads(row[0]))
         for threads in options.threads:
-            print_rows(seconds[threads], threads, options.busy)
+            use_threads(threads)
+            mine = {name: timings[threads, name] for name in functions}
+            print_rows(mine, where.look(functions, warmup=1), threads, options.busy)
         few, many = options.threads[0], options.threads[-1]
         if few != many:
             print(f"\n| {many} threads / {few} | ratio of medians |\n|---|---:|")
-            for name in seconds[few]:
-                ratio = statistics.median(seconds[many][name]) / statistics.median(
-                    seconds[few][name]
-                )
+            for name in functions:
+                ratio = timings[many, name].median / timings[few, name].median
                 print(f"| {name} | {ratio:.2f} |")
         if options.cold:
             print_cold(options.threads[-1], options.cold)

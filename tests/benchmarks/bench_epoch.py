@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from common import busy_processes, compare, print_table
+from common import compare, print_table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -169,9 +169,8 @@ def main() -> None:
     }
     if options.workers or options.busy:
         title += f", {options.workers} workers, beside {options.busy} busy"
-    with busy_processes(options.busy):
-        timings = compare(rounds, options.rounds, clock=clock)
-    print_table(timings, BEFOREHAND, title, ("timm",))
+    settings = {"rounds": options.rounds, "clock": clock}
+    print_table(rounds, BEFOREHAND, title, ("timm",), busy=options.busy, **settings)
 
     waveform = torch.stack([notes[number]["waveform"] for number in range(options.batch)])
     waveform = waveform.to(options.device)
@@ -179,7 +178,7 @@ def main() -> None:
         name: lambda frontend=frontend: frontend(waveform) for name, frontend in frontends.items()
     }
     with torch.no_grad():
-        timings = compare(alone, options.rounds, clock=clock)
+        timings = compare(alone, **settings)
     print("| front end alone | ms a note |\n|---|---:|")
     for name, timing in timings.items():
         print(f"| {name} | {1e3 * timing.median / options.batch:.2f} |")

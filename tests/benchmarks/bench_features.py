@@ -11,7 +11,7 @@ import librosa
 import numpy as np
 import torch
 import torchaudio
-from common import compare, print_table
+from common import print_table
 from nnAudio.features.cqt import CQT1992v2, CQT2010v2
 from nnAudio.features.mel import MelSpectrogram as NnAudioMelSpectrogram
 from torch import Tensor, nn
@@ -146,7 +146,7 @@ def main() -> None:
         }
     for title, contestants in tables.items():
         reference = next(iter(contestants))
-        print_table(compare(contestants, options.rounds), reference, title, PACKAGES)
+        print_table(contestants, reference, title, PACKAGES, rounds=options.rounds)
 
 
 if __name__ == "__main__":

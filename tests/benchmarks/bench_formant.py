@@ -9,7 +9,7 @@ import argparse
 
 import torch
 import torchaudio
-from common import compare, print_table
+from common import print_table
 from torch import nn
 
 from augspec import functional
@@ -36,7 +36,8 @@ def main() -> None:
     feature = nn.Sequential(mel, torchaudio.transforms.AmplitudeToDB()).to(arguments.device)
     span = {"min_semitones": -4.0, "max_semitones": 4.0}
 
-    timings = compare(
+    title = f"{arguments.batch} x {arguments.seconds:g} s on {arguments.device}"
+    print_table(
         {
             "torchaudio log-mel": lambda: feature(waveform),
             "pitch_shift": lambda: functional.pitch_shift(waveform, semitones, **span),
@@ -49,10 +50,11 @@ def main() -> None:
             "formant_shift": lambda: functional.formant_shift(waveform, semitones),
             "vtlp": lambda: functional.vtlp(waveform, alpha),
         },
+        "torchaudio log-mel",
+        title,
+        ("torchaudio",),
         rounds=arguments.rounds,
     )
-    title = f"{arguments.batch} x {arguments.seconds:g} s on {arguments.device}"
-    print_table(timings, "torchaudio log-mel", title, ("torchaudio",))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 import torch_audiomentations
 from bench_features import MEL, PACKAGES, SAMPLE_RATE, log_mel_contestants
-from common import compare, print_table
+from common import print_table
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -106,10 +106,10 @@ def main() -> None:
     title += ", processor time" if options.cpu_time else ""
     packages = (*PACKAGES, "torch-audiomentations")
     with torch.no_grad():
-        print_table(compare(quick, options.rounds, clock=clock), REFERENCE, title, packages)
+        print_table(quick, REFERENCE, title, packages, rounds=options.rounds, clock=clock)
         if not options.quick:
-            timings = compare(slow, rounds=3, warmup=1, clock=clock)
-            print_table(timings, REFERENCE, f"{title}, 3 rounds", packages)
+            few = {"rounds": 3, "warmup": 1, "clock": clock}
+            print_table(slow, REFERENCE, f"{title}, 3 rounds", packages, **few)
         if options.device == "cpu":
             print_memory({name: run for name, run in quick.items() if name != REFERENCE})
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 import torchaudio
-from common import compare, print_table
+from common import print_table
 from torch import Tensor
 from torchvision.transforms import v2
 
@@ -97,8 +97,8 @@ def main() -> None:
         "mixing": mixing(waveform),
     }.items():
         reference = next(iter(contestants))
-        timings = compare(contestants, options.rounds, clock=clock)
-        print_table(timings, reference, title, ("torchaudio", "torchvision"))
+        packages = ("torchaudio", "torchvision")
+        print_table(contestants, reference, title, packages, rounds=options.rounds, clock=clock)
 
 
 if __name__ == "__main__":

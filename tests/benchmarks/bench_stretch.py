@@ -29,7 +29,7 @@ import soundfile
 import torch
 import torch_audiomentations
 import torchaudio
-from common import compare, environment, print_table
+from common import environment, print_table
 from stretch_peers import FRAME, Able, other_librosa, peers, with_librosa
 from torch import Tensor
 
@@ -88,8 +88,8 @@ def speed(batch: int, rounds: int, with_slow: bool) -> None:
         contestants["torch-audiomentations PitchShift"] = lambda: theirs(
             waveform, sample_rate=SAMPLE_RATE
         )
-    timings = compare(contestants, rounds=rounds)
-    print_table(timings, "torchaudio log-mel", f"{batch} x 4 s at 16 kHz", PACKAGES)
+    title = f"{batch} x 4 s at 16 kHz"
+    print_table(contestants, "torchaudio log-mel", title, PACKAGES, rounds=rounds)
 
 
 MEMORY = """

@@ -50,6 +50,8 @@ COMMANDS = {
     "cpu": "bench_cpu.py",
     "cpu-busy": "bench_cpu.py --busy 2 --cold 0",
     "epoch": "bench_epoch.py --workers 2 --busy 2",
+    "epoch-rest": "bench_epoch.py",
+    "epoch-rest-256": "bench_epoch.py --hop 256",
     "explore": "bench_explore.py",
     "ideal": "bench_stretch.py ideal --quick",
     "tones": "bench_stretch.py tones --quick",
