@@ -142,6 +142,8 @@ CHAINS = {
     "pitch": [T.PitchShift(p=0.7)],
     "pitch of channels": [T.PitchShift(per_channel=True)],
     "speed": [T.Speed()],
+    "speed, then crop": [T.Speed(), T.RandomCrop(5000)],
+    "stretch of some": [T.TimeStretch(p=0.5), T.Speed(p=0.5)],
     "crop, then stretch": [T.RandomCrop(5000), T.TimeStretch()],
     "four": [T.TimeStretch(), T.PitchShift(), T.RandomCrop(5000), T.Gain()],
 }

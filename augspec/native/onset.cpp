@@ -9,16 +9,17 @@ using namespace augspec;
 
 namespace {
 
-// Call use(example, onsets) for every example of a batch, (example, channel, time).
-template <class Use>
+// Call use(example, onsets) for every example of a batch, (example, channel, time), that needs them.
+template <class Needs, class Use>
 void find_each(const float* sound, int64_t examples, int64_t channels, int64_t time, int64_t n_fft,
-               const float* window, const float* bands, int64_t threads, Use&& use) {
+               const float* window, const float* bands, int64_t threads, Needs&& needs, Use&& use) {
     const int64_t width = n_fft / 4, padded_time = time + 3 * width + LANES;
     Arena counting(nullptr);
     OnsetFinder(int(n_fft), time, bands, window, counting);
     counting.take<float>(size_t(channels * padded_time));
     counting.take<const float*>(size_t(channels));
     parallel_for(examples, int(threads), [&](int64_t example) {
+        if (!needs(example)) return;
         Arena arena(scratch(counting.used()));
         OnsetFinder finder(int(n_fft), time, bands, window, arena);
         float* padded = arena.take<float>(size_t(channels * padded_time));
@@ -44,6 +45,7 @@ AUGSPEC_EXPORT void augspec_find_onsets(const float* sound, int64_t examples, in
                                         const float* bands, int64_t threads, int64_t* last,
                                         int64_t* first) {
     find_each(sound, examples, channels, time, n_fft, window, bands, threads,
+              [](int64_t) { return true; },
               [&](int64_t example, const Onsets& found) {
                   const int64_t place = example * found.blocks;
                   std::copy(found.last, found.last + found.blocks, last + place);
@@ -60,7 +62,17 @@ AUGSPEC_EXPORT void augspec_place_frames(const float* sound, int64_t examples, i
                                          const int64_t* offsets, const float* ratios,
                                          int64_t resampled, int64_t first_middle,
                                          int64_t hop_length, int64_t frames, int64_t* centers) {
-    find_each(sound, examples, channels, time, n_fft, window, bands, threads,
+    // At its own tempo an example has its frames where a plain stretch has them, whatever its onsets:
+    // one that only changes its speed, or is not picked.
+    const auto stretched = [&](int64_t example) {
+        return steps[example] != ONE || offsets[example] % ONE != 0;
+    };
+    for (int64_t example = 0; example < examples; example++) {
+        if (stretched(example)) continue;
+        for (int64_t f = 0; f < frames; f++)
+            centers[example * frames + f] = offsets[example] / ONE + first_middle + f * hop_length;
+    }
+    find_each(sound, examples, channels, time, n_fft, window, bands, threads, stretched,
               [&](int64_t example, const Onsets& found) {
                   const int64_t step = steps[example];
                   const TimeMap map(step, ratios ? ratios[example] : 1.0f, resampled, int(n_fft),
