@@ -205,7 +205,9 @@ class WarpedFrames(FrameSource):
         super().__init__(sounding, framing, size=warp.size, frame_lengths=counts, gain=warp.gain)
         self.window = window
         self.lengths = lengths
-        self.source_ends = warp.source_ends
+        # A faster tempo can ask for more samples than there are.
+        ends = warp.source_ends
+        self.source_ends = None if ends is None else ends.clamp(max=waveform.shape[-1])
         self.ratio = None if warp.ratio is None else _by_channel(warp.ratio, waveform)
         self.shifts_channels_apart = warp.ratio is not None and warp.ratio.ndim == 2
         lowest, self.highest_ratio = warp.ratio_range
