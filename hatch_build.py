@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,11 +28,14 @@ class NativeKernels(BuildHookInterface):
             return
         kernels = _load(Path(self.root) / "augspec" / "native" / "_build.py")
         folder = Path(self.root) / "augspec" / "native" / "lib"
+        # The name holds a hash of the sources: a library of an earlier installation stays.
+        missing = {kernels.library_name(name): name for name in kernels.SETS}
         for old in folder.glob("*.so"):
-            old.unlink()
+            if missing.pop(old.name, None) is None:
+                old.unlink()
         try:
-            for name in kernels.SETS:
-                kernels.build(name, folder)
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda name: kernels.build(name, folder), missing.values()))
         except kernels.BuildError as error:
             self.app.display_warning(f"augspec is installed without native kernels: {error}")
             return

@@ -55,7 +55,7 @@ def collate(examples: Sequence[Mapping[str, Any]], size: int | None = None) -> B
         if not isinstance(example, Mapping):
             raise TypeError(
                 f"`examples` must be dictionaries with `waveform`, got {type(example).__name__}; "
-                "augspec.datasets.AudioTable and AudioFolder read files"
+                f"{_dictionaries(example)}"
             )
     names = list(dict.fromkeys(name for example in examples for name in example))
     for name in dict.fromkeys(["waveform", *names]):
@@ -69,6 +69,13 @@ def collate(examples: Sequence[Mapping[str, Any]], size: int | None = None) -> B
         if name != "waveform":
             batch[name] = _collate_key(name, [example[name] for example in examples])
     return batch
+
+
+def _dictionaries(example: Any) -> str:
+    """Return how examples of another type become dictionaries."""
+    if isinstance(example, tuple | list):
+        return "augspec.datasets.Indexed(pairs, names=('waveform', 'label')) makes them of tuples"
+    return "augspec.datasets.AudioTable and AudioFolder read files"
 
 
 def _pad(waveforms: list[Tensor], size: int | None) -> Tensor:

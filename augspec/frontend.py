@@ -34,8 +34,9 @@ __all__ = ["Frontend"]
 
 def _as_chain(name: Literal["waveform", "specgram"], transforms: RandomTransform | None) -> Chain:
     if transforms is not None and not isinstance(transforms, RandomTransform):
+        place = "; give it as `features`" if isinstance(transforms, nn.Module) else ""
         raise TypeError(
-            f"`{name}` must be a transform such as T.Chain([...]), got {called(transforms)}"
+            f"`{name}` must be a transform such as T.Chain([...]), got {called(transforms)}{place}"
         )
     if transforms is not None and transforms.kind not in (None, name):
         other = "specgram" if name == "waveform" else "waveform"

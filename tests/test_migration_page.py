@@ -50,6 +50,57 @@ def test_every_transform_of_the_installed_peer_has_one_row(peer):
     assert set(names) == PEERS[peer]
 
 
+DEFAULTS = re.compile(r"by default `([^`]*)`")
+RANGE = re.compile(r"(\w+)=\((-?[\d.]+), (-?[\d.]+)\)")
+# What ours is called, as a function of theirs.
+CONVERSIONS = {"q": lambda value: 1.0 / value, "slope_db": lambda value: -6.0 * value}
+
+
+def ranges_of(theirs):
+    """Give the ranges that their class has by default, of ``min_...`` and ``max_...``."""
+    known = inspect.signature(theirs.__init__).parameters
+    return [
+        (low.default, known[f"max_{name[4:]}"].default)
+        for name, low in known.items()
+        if name.startswith("min_") and f"max_{name[4:]}" in known
+    ]
+
+
+@pytest.mark.parametrize("module", [audiomentations, torch_audiomentations])
+def test_a_default_range_of_the_page_is_that_of_the_installed_peer(module):
+    section = module.__name__.replace("_", "-")
+    for theirs, _, note in rows(section):
+        name = theirs.strip("`")
+        for stated in DEFAULTS.findall(note):
+            found = RANGE.findall(stated)
+            assert found, f"{name}: {stated}"
+            for argument, low, high in found:
+                convert = CONVERSIONS.get(argument, lambda value: value)
+                plain = [tuple(map(float, pair)) for pair in ranges_of(getattr(module, name))]
+                turned = [sorted(map(convert, pair)) for pair in plain if 0.0 not in pair]
+                wanted = pytest.approx((float(low), float(high)), abs=0.01)
+                assert any(pair == wanted for pair in [*plain, *map(tuple, turned)]), (
+                    f"{name}: {argument}"
+                )
+
+
+@pytest.mark.parametrize("module", [audiomentations, torch_audiomentations])
+def test_a_range_that_must_be_given_here_is_stated(module):
+    """Who moves ``LowPassFilter(p=0.3)`` would otherwise have to look for their range."""
+    for theirs, ours, note in rows(module.__name__.replace("_", "-")):
+        if not ranges_of(getattr(module, theirs.strip("`"))) or ours == "-":
+            continue
+        _, name, _ = OURS.findall(ours)[0]
+        needed = [
+            parameter.name
+            for parameter in inspect.signature(getattr(T, name)).parameters.values()
+            if parameter.default is inspect.Parameter.empty
+            if parameter.name not in ("sample_rate", "bank", "transforms")
+        ]
+        stated = [argument for argument, _, _ in RANGE.findall(" ".join(DEFAULTS.findall(note)))]
+        assert set(needed) <= set(stated), f"{theirs} needs {needed}"
+
+
 @pytest.mark.parametrize("peer", PEERS)
 def test_a_row_names_what_exists_here_or_a_reason(peer):
     for theirs, ours, note in rows(peer):

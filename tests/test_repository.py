@@ -6,6 +6,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import yaml
@@ -121,3 +122,35 @@ def test_a_named_test_runs_in_one_process_and_the_suite_in_two():
     assert workers(Config) == 0
     Config.args_source = Config.ArgsSource.TESTPATHS
     assert workers(Config) == 2
+
+
+def test_an_installation_compiles_only_the_kernels_that_are_not_there(tmp_path, monkeypatch):
+    """Another extra, installed later into the same environment, need not wait for them again."""
+    monkeypatch.delenv("AUGSPEC_NATIVE", raising=False)
+    # Pip installs hatchling beside, for the time of an installation.
+    parts = ["hatchling", "builders", "hooks", "plugin", "interface"]
+    for count in range(len(parts)):
+        name = ".".join(parts[: count + 1])
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules[name].BuildHookInterface = object
+    hook = runpy.run_path(str(ROOT / "hatch_build.py"))["NativeKernels"]
+    built = []
+
+    def build(name, folder):
+        built.append(name)
+        (folder / f"{name}-now.so").touch()
+
+    kernels = types.SimpleNamespace(
+        SETS=("new", "old"), library_name="{}-now.so".format, build=build, BuildError=OSError
+    )
+    monkeypatch.setitem(hook.initialize.__globals__, "_load", lambda _: kernels)
+    made = hook()
+    made.root, folder = tmp_path, tmp_path / "augspec" / "native" / "lib"
+    folder.mkdir(parents=True)
+    for name in ("old-now.so", "old-before.so"):
+        (folder / name).touch()
+    data = {"artifacts": []}
+    made.initialize("standard", data)
+    assert built == ["new"]
+    assert sorted(path.name for path in folder.iterdir()) == ["new-now.so", "old-now.so"]
+    assert data["tag"].startswith("py3-none-")

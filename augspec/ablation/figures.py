@@ -98,7 +98,9 @@ def learning_curves(runs: Mapping[str, Sequence[Run]]) -> Figure:
         axes.fill_between(
             epoch, losses.min(0), losses.max(0), color=line.get_color(), alpha=0.15, linewidth=0
         )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    # An axis around a single epoch would have ticks between whole numbers.
+    axes.set_xlim(min(0.5, axes.get_xlim()[0]), max(1.5, axes.get_xlim()[1]))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     axes.legend(fontsize="small")
     return figure
@@ -122,10 +124,10 @@ def confusions(base: Sequence[Run], best: Sequence[Run], name: str) -> Figure:
                 dark = abs(value) > 0.6 * high
                 text = f"{value:.0f}" if low == 0 else f"{value:+.0f}"
                 axes.text(
-                    j, i, text, ha="center", va="center", fontsize=6, color="w" if dark else "k"
+                    j, i, text, ha="center", va="center", fontsize=8, color="w" if dark else "k"
                 )
-        axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize="small")
-        axes.set_yticks(range(len(classes)), classes, fontsize="small")
+        axes.set_xticks(range(len(classes)), classes, rotation=90)
+        axes.set_yticks(range(len(classes)), classes)
         axes.set(title=title, xlabel="taken for")
     figure.axes[0].set_ylabel("is")
     return figure

@@ -23,7 +23,7 @@ from augspec.ablation.data import Notes
 from augspec.ablation.files import write_bytes, write_text
 from augspec.ablation.optional import optional
 from augspec.ablation.tags import MAP, MICRO
-from augspec.ablation.words import NAMES, sentences, things
+from augspec.ablation.words import NAMES, count, sentences, things
 
 COLUMNS = ["arm", "seeds", "accuracy", "macro_recall"]
 COLUMNS += ["difference", "difference_low", "difference_high", "seconds"]
@@ -240,7 +240,7 @@ def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
     classes = runs[0]["classes"]
     feature = F.LogMelSpectrogram(16_000, n_fft=1024, hop_length=256, n_mels=64)
     found, words = [], things(runs[0]["config"].get("data", ""))
-    for (truth, guess), count in wrong.most_common(PLAYERS):
+    for (truth, guess), times in wrong.most_common(PLAYERS):
         note = notes[first[truth, guess]]
         samples = note["waveform"].mean(0)
         title = f"{classes[truth]} taken for {classes[guess]}"
@@ -256,7 +256,8 @@ def worst_confusions(runs: Sequence[Run], notes: Notes) -> list[dict[str, Any]]:
         found.append(
             {
                 "title": title,
-                "text": f"{_where(note)}: {words.count_examples(count)} in {len(runs)} runs",
+                "text": f"{_where(note)}: {words.count_examples(times)} in "
+                f"{count(len(runs), 'run')}",
                 "picture": _embed(figures.to_png(picture, dpi=100)),
                 "sound": _embed(sound.getvalue()),
             }

@@ -18,6 +18,11 @@ PRACTICAL = {
 }
 
 
+def count(number: int, thing: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 class Things(NamedTuple):
     """What the reader of a study calls its sounds, and those that belong together."""
 
@@ -27,11 +32,11 @@ class Things(NamedTuple):
 
     def count_examples(self, number: int) -> str:
         """Return a number of examples in words."""
-        return f"{number} {self.example}{'' if number == 1 else 's'}"
+        return count(number, self.example)
 
     def count_groups(self, number: int) -> str:
         """Return a number of groups in words."""
-        return f"{number} {self.group}{'' if number == 1 else 's'}"
+        return count(number, self.group)
 
 
 _NOTES = Things("note", "instrument", "families")
@@ -60,10 +65,10 @@ def sentences(
     words = things(config["data"])
     found = [
         f"The question: does an arm recognise more of {config['data']} than the arm "
-        f"{rows[0]['arm']} ({config['backbone']}, {config['epochs']} epochs)?",
+        f"{rows[0]['arm']} ({config['backbone']}, {count(config['epochs'], 'epoch')})?",
         f"The data: {words.count_examples(len(first['labels']))} of "
         f"{words.count_groups(rows[0]['instruments'])} that training has not seen, in "
-        f"{len(first['recall'])} classes; {seeds} {'seed' if seeds == 1 else 'seeds'} of each arm.",
+        f"{len(first['recall'])} classes; {count(seeds, 'seed')} of each arm.",
         "The answer:",
     ]
     found += [answer(row, rows[0]) for row in rows if row["verdict"] != "baseline"]
@@ -91,9 +96,17 @@ def answer(row: Row, base: Row) -> str:
     practical = PRACTICAL[row["practical"] or "cannot tell"]
     return (
         f"{row['arm']}: {row['verdict']} ({100 * row['difference']:+.1f} points of "
-        f"{NAMES[row['metric']]}, 95 % interval {low:+.1f} to {high:+.1f}); {practical}. It takes "
-        f"{cost:+.0f} % time.{_stopped(row)}"
+        f"{NAMES[row['metric']]}, 95 % interval {low:+.1f} to {high:+.1f}); by its interval "
+        f"{practical}. It takes {_time(cost)}.{_stopped(row)}"
     )
+
+
+def _time(percent: float) -> str:
+    """Describe how much longer or shorter an arm trains than the baseline."""
+    size = f"{abs(percent):.0f}"
+    if size == "0":
+        return "as much time"
+    return f"{size} % {'more' if percent > 0 else 'less'} time"
 
 
 def _stopped(row: Row) -> str:

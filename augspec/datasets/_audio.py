@@ -110,6 +110,8 @@ def check_finite(waveform: Tensor, name: str, start: int = 0) -> None:
 
 def audio_info(path: Path) -> AudioInfo:
     """Return the contents of a file's header, and raise if the file is shorter than it states."""
+    if not os.path.lexists(path):
+        raise ValueError(f"{path} is not a file that exists; check its name and its folder")
     if not path.is_file():  # opening a pipe would block
         raise ValueError(f"{path} is not a file that can be read; remove it")
     if needs_torchcodec(path):

@@ -90,12 +90,13 @@ class AudioFiles(Described, Dataset[dict[str, Any]]):
                 reason = said(place) + str(error)
                 if self.on_error == "raise":
                     kind = ImportError if isinstance(error, ImportError) else ValueError
-                    raise kind(reason) from error
+                    rest = "" if kind is ImportError else '; on_error="skip" leaves such files out'
+                    raise kind(reason + rest) from error
                 self.skipped.append(Skipped(str(file), reason))
         if not kept:
             raise ValueError(
                 f"`root` must hold a readable audio file, got {self.root} with {len(self.skipped)} "
-                f"that cannot be read, such as {self.skipped[0]}"
+                f"that cannot be read, such as: {self.skipped[0].reason}"
             )
         self._set([files[place] for place in kept], infos)
         return kept

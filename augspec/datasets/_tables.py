@@ -26,8 +26,12 @@ class Table(NamedTuple):
 
     def said(self, place: int) -> str:
         """Return the name of a row in errors, by its index."""
-        kind = "row" if self.folder is None else "line"
-        return f"{kind} {self.lines[place]} of {self.name}"
+        return f"{self.kind} {self.lines[place]} of {self.name}"
+
+    @property
+    def kind(self) -> str:
+        """What a row is called in errors."""
+        return "row" if self.folder is None else "line"
 
     def check_column(self, argument: str, column: object, hint: str = "") -> None:
         """Raise unless ``column`` is a function or the name of a column."""
@@ -50,7 +54,10 @@ class Table(NamedTuple):
         """
         value = self.value(place, column)
         if is_missing(value):
-            raise ValueError(f"{self.said(place)} has an empty cell for `{argument}` ({column!r})")
+            raise ValueError(
+                f"{self.said(place)} has an empty cell for `{argument}` ({column!r}); fill it or "
+                f"leave the {self.kind} out"
+            )
         return text_of(value)
 
 

@@ -207,7 +207,7 @@ def new_step(kind: type[T.RandomTransform], stage: Stage, sounds: Sounds, rate: 
         if control.kind == "steps":
             values[control.name] = _first_steps(control, stage, sounds, rate)
         elif control.kind == "bank":
-            values[control.name] = [] if control.optional else sounds.names[:1]
+            values[control.name] = [] if control.optional else [sounds.first]
         elif control.default is not Parameter.empty:
             values[control.name] = to_data(control, control.default)
         elif control.name == "size":

@@ -17,6 +17,11 @@ _MOST_CHANNELS = 128  # Ambisonics of order 7 has 64, and few arrays of micropho
 _WAVEFORM_DIMS = ("batch", "channel", "time")
 _USUAL = (("batch", 1), ("batch channel", 2))  # shapes of a parameter, and their dimensions
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_MAKING = {
+    "ndarray": "; use torch.from_numpy",
+    "list": "; augspec.collate pads examples of several lengths to a batch",
+    "tuple": "; augspec.collate pads examples of several lengths to a batch",
+}
 _RANK_HINTS = {
     1: "; use `waveform[None, None]` for one example of one channel",
     2: "; use `waveform.unsqueeze(1)` for (batch, time)",
@@ -105,8 +110,9 @@ def compute_dtype(tensor: Tensor) -> torch.dtype:
 
 def _check_float(name: str, tensor: Tensor) -> None:
     if not isinstance(tensor, Tensor):
-        how = "; use torch.from_numpy" if type(tensor).__name__ == "ndarray" else ""
-        raise TypeError(f"`{name}` must be a torch.Tensor, got {type(tensor).__name__}{how}")
+        kind = type(tensor).__name__
+        how = _MAKING.get(kind, "") if name == "waveform" or kind == "ndarray" else ""
+        raise TypeError(f"`{name}` must be a torch.Tensor, got {kind}{how}")
     if tensor.dtype not in _FLOATS:
         raise TypeError(
             f"`{name}` must be float32, float64, float16 or bfloat16, "
@@ -126,9 +132,16 @@ def _conversion(name: str, dtype: torch.dtype) -> str:
 def check_lengths(lengths: Tensor, name: str, tensor: Tensor) -> None:
     """Raise unless ``lengths`` fits the batch ``tensor``, called ``name`` in messages."""
     if not isinstance(lengths, Tensor):
-        raise TypeError(f"`lengths` must be a torch.Tensor, got {type(lengths).__name__}")
+        raise TypeError(
+            f"`lengths` must be a torch.Tensor, got {type(lengths).__name__}; use "
+            "`torch.tensor(lengths)`"
+        )
     if lengths.dtype != torch.int64:
-        raise TypeError(f"`lengths` must be int64, got {lengths.dtype}; use `lengths.long()`")
+        unit = "samples" if name == "waveform" else "frames"
+        raise TypeError(
+            f"`lengths` must be int64, numbers of {unit}, got {lengths.dtype}; use "
+            f"{_counts(lengths, unit)}"
+        )
     if lengths.shape != tensor.shape[:1]:
         raise ValueError(
             f"`lengths` must be (batch,), here ({tensor.shape[0]},), got {tuple(lengths.shape)}"
@@ -137,6 +150,14 @@ def check_lengths(lengths: Tensor, name: str, tensor: Tensor) -> None:
         raise ValueError(
             f"`lengths` must be on the device of `{name}`, {tensor.device}, got {lengths.device}"
         )
+
+
+def _counts(lengths: Tensor, unit: str) -> str:
+    """Return how lengths of another type become int64."""
+    if not lengths.is_floating_point():
+        return "`lengths.long()`"
+    # Fractions and seconds are usual elsewhere. As int64 they would be 0.
+    return f"`lengths.long()` if they are {unit}, not seconds or fractions"
 
 
 def check_parameter(

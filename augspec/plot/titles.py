@@ -17,7 +17,7 @@ __all__ = ["describe_label", "describe_params"]
 # Classes with less weight than this are left out of a title.
 _LEAST_WEIGHT = 0.005
 # Characters of a line: as many as fit above one of several spectrograms.
-_WIDTH = 34
+_WIDTH = 32
 
 
 def describe_label(label: Any, classes: Sequence[str] | None = None) -> str:

@@ -376,7 +376,10 @@ def _make_init(fields: dict[str, Field]) -> Callable[..., None]:
             given = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             takes = ", ".join(field.name for field in arguments)
-            raise TypeError(f"{type(self).__name__}: {error}; it takes {takes}") from None
+            # Other libraries have two arguments for a range: Gain(-15, 5), Gain(min_gain_db=-15).
+            pairs = len(args) > 1 or any(name.startswith(("min_", "max_")) for name in kwargs)
+            how = "; a range is one argument, (low, high)" if pairs else ""
+            raise TypeError(f"{type(self).__name__}: {error}; it takes {takes}{how}") from None
         given.apply_defaults()
         nn.Module.__init__(self)
         for field in arguments:

@@ -4,13 +4,33 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from augspec.ablation import power, verdicts
+from augspec.ablation import figures, power, verdicts, words
 from augspec.ablation.instruments import Groups, Interval
 
 
 def interval(middle, error, df=20.0):
     half = error * stats.t.ppf(0.975, df)
     return Interval(middle - half, middle + half, df)
+
+
+def test_a_number_of_things_and_a_cost_are_said_in_words():
+    assert [words.count(number, "run") for number in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+    base = {"seconds": 100.0}
+    row = {
+        "arm": "eq", "verdict": "helps", "metric": "macro_recall", "practical": "worse",
+        "difference": 0.1, "difference_low": 0.0, "difference_high": 0.2, "decision": None,
+    }  # fmt: skip
+    said = [words.answer({**row, "seconds": seconds}, base) for seconds in (46.0, 100.2, 176.0)]
+    times = ["54 % less time", "as much time", "76 % more time"]
+    assert [one.rpartition("; ")[2] for one in said] == [
+        f"by its interval worse. It takes {time}." for time in times
+    ]
+
+
+def test_the_axis_of_a_single_epoch_has_whole_numbers():
+    (axes,) = figures.learning_curves({"none": [{"losses": [1.5]}]}).axes
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1.0]
 
 
 def test_probabilities_are_the_areas_of_students_t():

@@ -193,7 +193,13 @@ CSV = "path,label,fold\na.wav,oboe,1\nb.wav,viola,2\n"
         (CSV, {"classes": ["oboe"]}, r"line 3 of .*t\.csv has 'viola'"),
         (CSV, {"label": None, "separator": ","}, "`label` must be given with `separator`"),
         (CSV + "gone.wav,x,1\n", {}, r"line 4 of .*t\.csv: .*gone\.wav is not a file"),
+        (
+            CSV + "gone.wav,x,1\n",
+            {},
+            r'gone\.wav is not a file that exists; check its name.*on_error="skip" leaves',
+        ),
         (CSV + "c.wav,,1\n", {}, r"line 4 of .*t\.csv has an empty cell for `label`"),
+        (CSV + "c.wav,,1\n", {}, r"fill it or leave the line out"),
         (CSV + ",oboe,1\n", {}, r"line 4 of .*t\.csv has an empty cell for `path`"),
         (CSV + "c.wav\n", {}, r"line 4 of .*t\.csv has an empty cell for `label`"),
         (CSV + "c.wav,a,b,c\n", {}, r"line 4 of .*t\.csv has more cells than the header"),

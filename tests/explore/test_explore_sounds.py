@@ -8,6 +8,8 @@ import pytest
 import soundfile
 import torch
 
+from augspec import transforms as T
+from augspec.explore.chain import new_step
 from augspec.explore.sounds import SECONDS, Folder, Notes, open_sounds
 
 NAMES = ["<script>alert(1)<&>.wav", "deep/deeper/low.flac", "inside.wav", "tone.wav"]
@@ -127,6 +129,8 @@ def test_a_broken_first_file_is_passed_over(folder):
     assert (sounds.first, sounds.sample_rate) == (NAMES[0], 8_000)
     with pytest.raises(ValueError, match=r"0\.wav"):
         sounds.read("0.wav")
+    noise = new_step(T.BackgroundNoise, "waveform", sounds, sounds.sample_rate)
+    assert noise.values["bank"] == [NAMES[0]]
 
 
 def test_a_folder_of_broken_files_is_an_error(tmp_path):

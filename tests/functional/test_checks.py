@@ -12,6 +12,7 @@ from augspec import functional
 @pytest.mark.parametrize(
     ("waveform", "error", "message"),
     [
+        ([torch.zeros(1, 8)], TypeError, "got list; augspec.collate pads examples"),
         (np.zeros((1, 1, 8)), TypeError, "`waveform` must be a torch.Tensor, got ndarray"),
         (torch.zeros(1, 1, 8, dtype=torch.int16), TypeError, r"`waveform.float\(\) / 32768`"),
         (torch.zeros(1, 1, 8, dtype=torch.uint8), TypeError, r"`waveform.float\(\) / 128 - 1`"),
@@ -36,9 +37,14 @@ def test_bad_waveform(waveform, error, message):
 @pytest.mark.parametrize(
     ("lengths", "error", "message"),
     [
-        ([8, 8], TypeError, "`lengths` must be a torch.Tensor, got list"),
-        (torch.tensor([0.5, 1.0]), TypeError, "`lengths` must be int64, got torch.float32"),
-        (torch.tensor([8, 8], dtype=torch.int32), TypeError, r"use `lengths.long\(\)`"),
+        ([8, 8], TypeError, r"got list; use `torch.tensor\(lengths\)`"),
+        (
+            torch.tensor([0.5, 1.0]),
+            TypeError,
+            r"`lengths` must be int64, numbers of samples, got torch.float32; use "
+            r"`lengths.long\(\)` if they are samples, not seconds or fractions",
+        ),
+        (torch.tensor([8, 8], dtype=torch.int32), TypeError, r"use `lengths.long\(\)`$"),
         (torch.tensor([8]), ValueError, r"must be \(batch,\), here \(2,\), got \(1,\)"),
         (torch.tensor([8, 8], device="meta"), ValueError, "device of `waveform`, cpu, got meta"),
     ],

@@ -59,7 +59,7 @@ def test_whole_numbers_are_named_and_keys_of_noise_left_out():
 
 def test_large_numbers_are_written_out():
     params = drawn(T.Gain(3.0)) | {"cutoff_freq": torch.tensor([3180.4])}
-    assert describe_params(T.Gain(3.0), params) == "Gain: gain_db 3, cutoff_freq 3180"
+    assert describe_params(T.Gain(3.0), params) == "Gain: gain_db 3,\ncutoff_freq 3180"
 
 
 def test_channels_have_a_value_each():

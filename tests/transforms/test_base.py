@@ -57,7 +57,7 @@ def test_pitch_labels_follow_the_shift_of_picked_examples():
         (
             lambda t: t(torch.zeros(2, 1, 9), torch.tensor([9.0, 9.0])),
             TypeError,
-            "`lengths` must be int64",
+            "`lengths` must be int64, numbers of samples",
         ),
         (
             lambda t: t(torch.zeros(2, 1, 9), torch.tensor([9])),
