@@ -13,6 +13,9 @@ compiles_whole = pytest.mark.skipif(
 counts_launches = pytest.mark.skipif(
     not COUNTS_LAUNCHES, reason="before torch 2.11 fake CUDA tensors ask for a driver"
 )
+modern_torchaudio = pytest.mark.skipif(
+    RELEASE < (2, 9), reason="torchaudio before 2.9 has what later ones have not"
+)
 exports_open_sizes = pytest.mark.skipif(
     RELEASE < (2, 8), reason="before torch 2.8 exports of an open size fail inside of torch"
 )

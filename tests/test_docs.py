@@ -14,6 +14,7 @@ import torch
 from guides import DOCS, PAGES, ROOT, code_of, fragments, python_blocks
 from matplotlib import pyplot as plt
 from peers import import_or_skip
+from releases import counts_launches
 
 
 def sections(name):
@@ -266,6 +267,7 @@ def test_coming_from_another_library():
     assert names["noisy"].shape == (8, 1, 16_000)
 
 
+@counts_launches
 def test_the_work_of_a_gpu(capsys):
     names = run(code_of("gpu.md"))
     assert names["work"].launches > 0

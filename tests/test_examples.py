@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from peers import import_or_skip
+from releases import counts_launches
 
 import augspec
 
@@ -20,8 +21,14 @@ MODULES = sorted(
 )
 
 
+COUNTING = "augspec.testing.counting"
+
+
 @pytest.mark.usefixtures("eager_kernels")
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=counts_launches if one == COUNTING else ()) for one in MODULES],
+)
 def test_docstring_examples(name):
     module = (import_or_skip if name in OF_PEERS else importlib.import_module)(name)
     names = {"torch": torch, "augspec": augspec}

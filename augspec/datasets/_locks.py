@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +19,11 @@ def only_writer(path: Path, patience: float = 0.0) -> Iterator[None]:
     the block ends.
 
     Raises:
+        FileNotFoundError: If its folder does not exist.
         BlockingIOError: If another process holds it for more than ``patience`` seconds.
     """
+    if not path.parent.is_dir():  # the lock would make it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:
         lock.acquire(timeout=patience)

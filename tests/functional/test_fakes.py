@@ -3,6 +3,7 @@
 import pytest
 import torch
 from peers import import_or_skip
+from releases import counts_launches
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from augspec.functional.onset import find_onsets
@@ -47,6 +48,7 @@ def kinds(results):
     return [(tuple(one.shape), one.dtype) for one in results]
 
 
+@counts_launches
 @pytest.mark.parametrize("name", WORK)
 def test_a_gpus_results_are_announced_as_those_of_the_cpu(name):
     import_or_skip("triton")

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 from peers import import_or_skip
+from releases import modern_torchaudio
 
 import augspec
 from augspec import features as F
@@ -210,6 +211,7 @@ def test_torch_audiomentations_has_no_later_release():
     assert version("torch-audiomentations") == "0.12.0"
 
 
+@modern_torchaudio
 @pytest.mark.parametrize("name", ["AddBackgroundNoise", "ApplyImpulseResponse"])
 def test_noise_and_rooms_of_torch_audiomentations_need_an_older_torchaudio(name, tmp_path):
     assert not hasattr(torchaudio, "info")  # gone since 2.9
