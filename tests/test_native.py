@@ -172,6 +172,24 @@ def test_resampling(waveform, both, ratio, lengths) -> None:
     torch.testing.assert_close(*run, rtol=0.0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "rates",
+    [
+        (44_100, 16_000),
+        (16_000, 44_100),
+        (48_000, 16_000),
+        (16_000, 48_000),
+        (22_050, 16_000),
+        (8, 9),
+    ],
+)
+@pytest.mark.parametrize("time", [1, 17, 8000, 70_001])
+def test_resampling_between_two_rates(both, rates, time) -> None:
+    sound = torch.randn(3, 2, time, generator=torch.Generator().manual_seed(0))
+    ours, reference = both(lambda: functional.resample_rate(sound, *rates))
+    torch.testing.assert_close(ours, reference, rtol=0.0, atol=5e-6)
+
+
 def test_a_ratio_out_of_range_gives_nan(waveform, both) -> None:
     ratios = torch.tensor([0.0, -1.0, 2.5, torch.nan, 1.0])
     ours, reference = both(lambda: functional.resample(waveform, ratios))

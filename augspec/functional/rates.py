@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._chunks import in_chunks
 from augspec._constants import constant
 from augspec.functional.sinc import ONE, TAPS, interpolation_matrix
@@ -35,6 +36,17 @@ def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
     width = reach + math.ceil((block - 1) * period / new_period + half) + 1
     # Where the frame of each block begins, in input samples.
     starts = [k * block * period // new_period for k in range(blocks)]
+    if native.applies(rows):
+        wide = constant(
+            _wide_matrices, period, new_period, blocks, reach, width,
+            dtype=rows.dtype, device=rows.device,
+        )  # fmt: skip
+        out = rows.new_empty(len(rows), size)
+        native.call(
+            "augspec_resample_rate", rows, *rows.shape, period, new_period, blocks, block,
+            reach, width, wide, size, native.threads(), out=out,
+        )  # fmt: skip
+        return out
     matrices = constant(
         _matrices, period, new_period, blocks, reach, width, dtype=rows.dtype, device=rows.device
     )
@@ -53,6 +65,14 @@ def by_period(rows: Tensor, period: int, new_period: int, size: int) -> Tensor:
         return out[:, :new_period].reshape(len(part), -1)[:, :size]
 
     return in_chunks(convolve, len(rows), 4 * long, rows.device)
+
+
+def _wide_matrices(
+    period: int, new_period: int, blocks: int, reach: int, width: int, *, dtype: torch.dtype
+) -> Tensor:
+    """Make `_matrices` with columns of zeros, so that each has as many as the kernel's blocks."""
+    matrices = _matrices(period, new_period, blocks, reach, width, dtype=dtype)
+    return nnf.pad(matrices, (0, _BLOCK - matrices.shape[-1]))
 
 
 def _matrices(

@@ -46,6 +46,7 @@ TOPICS = {
     "features.cpp": "power and filters",
     "decibel.h": "decibel",
     "resample.h": "resampling",
+    "rates.cpp": "resampling",
     "onsets.h": "attacks",
     "onset.cpp": "attacks",
     "vocoder.cpp": "vocoder",
