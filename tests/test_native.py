@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -404,3 +405,9 @@ def test_what_a_kernel_reads_may_lie_anyhow_in_memory() -> None:
     assert torch.equal(functional.resample(waveform, ratio), apart)
     with pytest.raises(ValueError, match="writes to contiguous tensors"):
         native.call("augspec_move", waveform, out=torch.empty(4, 4).T)
+
+
+def test_whole_numbers_of_numpy_are_no_floats() -> None:
+    assert native._as_c(np.int64(1 << 40)).value == 1 << 40
+    assert native._as_c(np.int32(7)).value == native._as_c(7).value == 7
+    assert native._as_c(np.float32(0.5)).value == native._as_c(0.5).value == 0.5

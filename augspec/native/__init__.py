@@ -24,6 +24,7 @@ import contextvars
 import ctypes
 import functools
 import logging
+import numbers
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,7 +138,9 @@ def _as_c(value: Tensor | int | float | None) -> object:
         return ctypes.c_void_p(value.data_ptr())
     if value is None:
         return ctypes.c_void_p(None)
-    return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_float(value)
+    if isinstance(value, numbers.Integral):  # NumPy's are no int, and would be read as floats
+        return ctypes.c_int64(int(value))
+    return ctypes.c_float(float(value))
 
 
 def _library() -> ctypes.CDLL | None:
