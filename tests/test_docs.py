@@ -14,7 +14,7 @@ import torch
 from guides import DOCS, PAGES, ROOT, code_of, fragments, python_blocks
 from matplotlib import pyplot as plt
 from peers import import_or_skip
-from releases import counts_launches
+from releases import counts_launches, exports_open_sizes
 
 
 def sections(name):
@@ -206,6 +206,7 @@ def test_several_devices():
     torch.__version__.startswith("2.11."),
     reason="torch 2.11: what it exports refuses some lengths of a dynamic time",
 )
+@exports_open_sizes
 def test_serving():
     names = run(code_of("howto/inference.md"))
     assert names["found"].source.tolist() == [0, 1]
