@@ -66,7 +66,6 @@ class PackWriter:
         self._partial = path.with_name(path.name + ".partial")
         self._journal_path = path.with_name(path.name + ".journal")
         self.count, self._end = 0, AUDIO_START
-        self._opened = contextlib.ExitStack()
         with contextlib.ExitStack() as opened:
             opened.enter_context(only_writer(self._partial, _PATIENCE))
             if path.exists() and not overwrite:

@@ -57,11 +57,11 @@ class _SameOrigin:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        from starlette.responses import PlainTextResponse
-
         if scope["type"] == "lifespan" or _is_own(scope["headers"]):
             await self.app(scope, receive, send)
         else:
+            from starlette.responses import PlainTextResponse
+
             text = "This page takes requests of its own alone: open it in a new tab.\n"
             await PlainTextResponse(text, 403)(scope, receive, send)
 

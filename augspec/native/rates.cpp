@@ -10,25 +10,7 @@ using namespace augspec;
 
 namespace {
 
-constexpr int TOGETHER = 4;           // periods that read the matrix once
-constexpr int64_t PIECE = 1 << 14;    // input samples of a piece of work, which fit into the cache
-
-// The products of `TOGETHER` frames, each `period` after the one before, with a matrix (width, BLOCK).
-void multiply(const float* frames, int64_t period, const float* matrix, int64_t width, float* out) {
-    constexpr int wide = 2 * LANES <= BLOCK ? 2 : 1;
-    for (int n = 0; n < BLOCK; n += wide * LANES) {
-        Vec sum[TOGETHER][wide] = {};
-        for (int64_t w = 0; w < width; w++) {
-            const float* row = matrix + w * BLOCK + n;
-            for (int v = 0; v < wide; v++) {
-                const Vec factor = load(row + v * LANES);
-                for (int i = 0; i < TOGETHER; i++) sum[i][v] += frames[i * period + w] * factor;
-            }
-        }
-        for (int i = 0; i < TOGETHER; i++)
-            for (int v = 0; v < wide; v++) store(out + i * BLOCK + n + v * LANES, sum[i][v]);
-    }
-}
+constexpr int64_t PIECE = 1 << 14;  // input samples of a piece of work, which fit into the cache
 
 }  // namespace
 
@@ -58,9 +40,10 @@ AUGSPEC_EXPORT void augspec_resample_rate(const float* rows, int64_t count, int6
             const int64_t start = k * block * period / new_period;
             const int64_t kept = std::min(block, new_period - k * block);
             for (int64_t p = first; p < last; p += TOGETHER) {
+                const int made_now = int(std::min<int64_t>(TOGETHER, last - p));
                 multiply(sound + (p - first) * period + start, period,
-                         matrices + k * width * BLOCK, width, made);
-                for (int64_t i = 0; i < std::min<int64_t>(TOGETHER, last - p); i++) {
+                         matrices + k * width * BLOCK, width, made_now, made);
+                for (int64_t i = 0; i < made_now; i++) {
                     const int64_t place = (p + i) * new_period + k * block;
                     const int64_t fits = std::min(kept, size - place);
                     if (fits > 0) std::copy_n(made + i * BLOCK, fits, out + row * size + place);

@@ -11,6 +11,7 @@
 namespace augspec {
 
 constexpr int BLOCK = 32;  // output samples that one matrix makes
+constexpr int TOGETHER = 4;  // blocks for which a matrix is read once
 constexpr int64_t ONE = int64_t(1) << 32;
 
 struct Sinc {
@@ -31,6 +32,25 @@ inline float sinc(float x) {
     sine = odd == 0.0f ? sine : -sine;
     float scaled = 3.14159265358979f * x;
     return x == 0.0f ? 1.0f : sine / scaled;
+}
+
+// The first `count` products of TOGETHER frames, each `stride` after the one before, with a matrix
+// (width, BLOCK). All the frames are read.
+inline void multiply(const float* frames, int64_t stride, const float* matrix, int64_t width,
+                     int count, float* out) {
+    for (int n = 0; n < BLOCK; n += 2 * LANES) {
+        constexpr int wide = 2 * LANES <= BLOCK ? 2 : 1;
+        Vec sum[TOGETHER][wide] = {};
+        for (int64_t w = 0; w < width; w++) {
+            const float* row = matrix + w * BLOCK + n;
+            for (int v = 0; v < wide; v++) {
+                const Vec factor = load(row + v * LANES);
+                for (int i = 0; i < TOGETHER; i++) sum[i][v] += frames[i * stride + w] * factor;
+            }
+        }
+        for (int i = 0; i < count; i++)
+            for (int v = 0; v < wide; v++) store(out + i * BLOCK + n + v * LANES, sum[i][v]);
+    }
 }
 
 // One row and its ratio. `matrix` interpolates: sample w of the delayed input, output n.
@@ -80,18 +100,18 @@ struct Resampler {
     }
 
     // Floats of scratch memory that `run` needs.
-    size_t room() const { return size_t(4 * width + width + 2 * sinc_of.delay_taps + 4 * LANES); }
+    size_t room() const { return size_t((TOGETHER + 1) * width + 2 * sinc_of.delay_taps + 4 * LANES); }
 
     // Write the blocks [first, last) to out[first * BLOCK ...]; the input is zero outside of
-    // [0, end). Four blocks at a time, so that the matrix is read once for them.
+    // [0, end).
     void run(const float* input, int64_t end, int64_t first, int64_t last, float* out,
              float* memory) const {
-        float* padded = memory + 4 * width;
-        for (int64_t block = first; block < last; block += 4) {
-            const int count = int(std::min<int64_t>(4, last - block));
-            for (int i = 0; i < 4; i++)
+        float* padded = memory + TOGETHER * width;
+        for (int64_t block = first; block < last; block += TOGETHER) {
+            const int count = int(std::min<int64_t>(TOGETHER, last - block));
+            for (int i = 0; i < TOGETHER; i++)
                 delay(input, end, block + std::min(i, count - 1), memory + i * width, padded);
-            interpolate(memory, out + block * BLOCK, count);
+            multiply(memory, width, matrix.data(), width, count, out + block * BLOCK);
         }
     }
 
@@ -138,22 +158,6 @@ struct Resampler {
                 b += weights[tap + 1] * load(source + w + tap + 1);
             }
             store(out + w, a + b);
-        }
-    }
-
-    void interpolate(const float* delayed, float* out, int count) const {
-        for (int n = 0; n < BLOCK; n += 2 * LANES) {
-            constexpr int wide = 2 * LANES <= BLOCK ? 2 : 1;
-            Vec sum[4][wide] = {};
-            for (int64_t w = 0; w < width; w++) {
-                const float* row = &matrix[size_t(w) * BLOCK + n];
-                for (int v = 0; v < wide; v++) {
-                    const Vec factor = load(row + v * LANES);
-                    for (int i = 0; i < 4; i++) sum[i][v] += delayed[i * width + w] * factor;
-                }
-            }
-            for (int i = 0; i < count; i++)
-                for (int v = 0; v < wide; v++) store(out + i * BLOCK + n + v * LANES, sum[i][v]);
         }
     }
 };
