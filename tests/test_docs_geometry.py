@@ -44,6 +44,31 @@ def test_every_page_can_be_read_at_both_widths(site):
     assert wrong == {}
 
 
+# What people type, and a page that answers it.
+SEARCHES = {
+    "csv": "howto/tables.html",
+    "ASR": "howto/speech.html",
+    "SED": "howto/events.html",
+    "fine-tune": "howto/finetune.html",
+    "44100": "howto/stereo.html",
+}
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_search_finds_the_words_that_people_type(site):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page()
+        page.set_default_timeout(60_000)  # for a page that is not found
+        for words, answer in SEARCHES.items():
+            page.goto(f"{(site / 'search.html').as_uri()}?q={words}")
+            page.locator(f"#search-results a[href*='{answer}']").first.wait_for()
+        browser.close()
+
+
 BAD = {
     "off": ("<p style='width:2000px'>wide</p>", "off the screen"),
     "cut": ("<p style='width:90px;overflow:hidden;white-space:nowrap'>"
