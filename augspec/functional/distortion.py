@@ -226,6 +226,7 @@ def _a_law(waveform: Tensor) -> Tensor:
     return torch.where(size > 0, torch.copysign(loud, waveform), waveform)
 
 
+@by_examples(6, threads=True)
 def aliasing(
     waveform: Tensor, new_freq: Tensor, *, sample_rate: int, lengths: Tensor | None = None
 ) -> Tensor:

@@ -31,7 +31,7 @@ _BLOCK = 32
 _QUIET = 1e-6  # -120 dB, the lowest level
 
 
-@by_examples(14)
+@by_examples(14, threads=True)
 def compressor(
     waveform: Tensor,
     threshold_db: Tensor,
@@ -86,7 +86,7 @@ def compressor(
     return waveform * amplitude(-_one_pole(held, fall))
 
 
-@by_examples(13)
+@by_examples(13, threads=True)
 def limiter(
     waveform: Tensor,
     threshold_db: Tensor,

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._compile import is_launched
 from augspec._constants import constant, tensor_of
 from augspec._precision import widest
@@ -207,6 +208,14 @@ def _filter_blocks(
     """Run the systems of (group, ...) over (batch, channel, time); groups divide the rows."""
     batch, channel, time = waveform.shape
     groups, states = enter.shape[:2]
+    system = transition, enter, leave, direct
+    if native.applies(waveform) and not any(map(_needs_gradient, system)):
+        out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+        native.call(
+            "augspec_filter", waveform, batch * channel, time, groups, states,
+            *(part.double() for part in system), native.threads(), out=out,
+        )  # fmt: skip
+        return out
     block = _BLOCK_ON_DEVICES if _is_on_device(waveform) else _BLOCK
     blocks = -(-time // block)
     x = fit(waveform, blocks * block).reshape(groups, -1, block)
@@ -225,6 +234,10 @@ def _filter_blocks(
         state = state.reshape(groups, -1, states)
         out = out.baddbmm_(state, observe.transpose(1, 2).to(x.dtype))
     return out.view(batch, channel, -1)[..., :time].contiguous()
+
+
+def _needs_gradient(tensor: Tensor) -> bool:
+    return tensor.requires_grad and torch.is_grad_enabled()
 
 
 def _toeplitz(response: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ _BLOCK = 32  # samples per row of the matrix product
 _TURN = 1 << 52  # a whole turn in fixed point: frequencies up to 1000 Hz fit
 
 
-@by_examples(10)
+@by_examples(10, threads=True)
 def wow_flutter(
     waveform: Tensor,
     wow: Tensor,

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from augspec._chunks import by_examples
 from augspec._constants import constant, tensor_of
 from augspec._precision import widest
 from augspec._torch import unfold
@@ -108,6 +109,7 @@ def loudness_normalize(
     return scale_to(waveform, lufs, like(level, waveform))
 
 
+@by_examples(6, threads=True)
 def gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> Tensor:
     """Return the weighted power of each example over the blocks above the gates."""
     if waveform.shape[1] > len(_CHANNEL_WEIGHTS):
