@@ -48,6 +48,7 @@ COMMANDS = {
         "BackgroundNoise Spectrogram --rounds 7 --clock cpu --threads 1"
     ),
     "cpu": "bench_cpu.py",
+    "threads": "bench_threads.py",
     "cpu-busy": "bench_cpu.py --busy 2 --cold 0",
     "epoch": "bench_epoch.py --workers 2 --busy 2",
     "epoch-rest": "bench_epoch.py",
