@@ -214,6 +214,49 @@ def test_filters(both, sections, time, of) -> None:
         assert (one - exact).norm() < 1e-6 * exact.norm()
 
 
+@pytest.mark.parametrize("taps", [1, 50, 600, 5000, 40_000])
+@pytest.mark.parametrize("of", ["all", "example", "channel"])
+def test_convolution(both, taps, of) -> None:
+    """Also a long row in several pieces, and a delay in the middle of a block."""
+    generator = torch.Generator().manual_seed(0)
+    sound = torch.randn(2, 2, 70_001 if taps == 600 else 3001, generator=generator)
+    shape = {"all": (), "example": (2,), "channel": (2, 2)}[of]
+    response = torch.randn(*shape, taps, generator=generator)
+    delay = torch.full(shape, taps // 3)
+    delay += torch.arange(delay.numel()).reshape(shape).clamp(max=taps - 1 - taps // 3)
+    lengths = torch.tensor([sound.shape[-1], 2000])
+    ours, reference = both(
+        lambda: functional.convolve(sound, response, delay=delay, lengths=lengths)
+    )
+    heard = torch.where(torch.arange(sound.shape[-1]) < lengths[:, None, None], sound, 0.0)
+    rows = response[:, None] if of == "example" else response
+    delays = delay[:, None] if of == "example" else delay
+    time = sound.shape[-1]
+    exact = torch.zeros_like(sound, dtype=torch.float64)
+    for i in range(2):
+        for j in range(2):
+            own = rows.expand(2, 2, taps)[i, j].double().numpy()
+            whole = scipy.signal.fftconvolve(heard[i, j].double().numpy(), own)
+            first = int(delays.expand(2, 2)[i, j])
+            made = torch.tensor(whole[first : first + min(time, int(lengths[i]))])
+            exact[i, j, : len(made)] = made
+        exact[i, :, lengths[i] :] = 0.0
+    for one in (ours, reference):
+        assert (one - exact).norm() < 1e-6 * exact.norm()
+
+
+def test_what_is_not_finite_stays_in_its_row() -> None:
+    sound, response = torch.randn(3, 2, 4000), torch.randn(3, 300)
+    expected = functional.convolve(sound, response)
+    sound[1, 0, 100] = torch.nan
+    sound[2, 1, 3999] = torch.inf
+    made = functional.convolve(sound, response)
+    assert torch.equal(made[0], expected[0])
+    assert torch.equal(made[1, 1], expected[1, 1])
+    assert torch.equal(made[2, 0], expected[2, 0])
+    assert made[1, 0].isnan().any()
+
+
 def test_a_slow_filter_is_as_exact_as_a_fast_one(both) -> None:
     """A low-pass filter of 1 Hz at 48 kHz remembers 5 s; its state is kept in doubles."""
     sound = torch.randn(2, 1, 480_000, generator=torch.Generator().manual_seed(0)) + 0.5

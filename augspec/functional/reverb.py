@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from augspec import native
 from augspec.functional import noise
 from augspec.functional.checks import (
     as_whole,
@@ -70,10 +71,15 @@ def convolve(
     if waveform.numel() == 0:
         return waveform
     dtype = compute_dtype(waveform)
-    size = fast_length(time + response.shape[-1] - 1)
     response = response.unsqueeze(1) if response.dim() == 2 else response
     source = silence_after(waveform, lengths).to(dtype)
-    spectrum = torch.fft.rfft(source, n=size) * torch.fft.rfft(response.to(dtype), n=size)
+    response = response.to(dtype)
+    known = delay if isinstance(delay, Tensor) else None
+    if response.numel() and native.applies(source, response, known):
+        out = _convolve_natively(source, response, delay)
+        return silence_after(out.to(waveform.dtype), lengths)
+    size = fast_length(time + response.shape[-1] - 1)
+    spectrum = torch.fft.rfft(source, n=size) * torch.fft.rfft(response, n=size)
     out = torch.fft.irfft(spectrum, n=size)
     if isinstance(delay, int):
         out = out[..., delay : delay + time]
@@ -81,6 +87,19 @@ def convolve(
         place = like(delay, out) + torch.arange(time, device=out.device)
         out = out.gather(-1, place.expand(batch, channel, time))
     return silence_after(out.to(waveform.dtype), lengths)
+
+
+def _convolve_natively(waveform: Tensor, response: Tensor, delay: Tensor | int) -> Tensor:
+    batch, channel, time = waveform.shape
+    if not isinstance(delay, Tensor):
+        delay = torch.full((), delay, dtype=torch.int64)
+    delays = like(delay, waveform[..., 0]).expand(batch, channel)
+    out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+    native.call(
+        "augspec_convolve", waveform, batch * channel, time, response,
+        response.shape[:-1].numel(), response.shape[-1], delays, native.threads(), out=out,
+    )  # fmt: skip
+    return out
 
 
 def match_power(

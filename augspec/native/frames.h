@@ -62,17 +62,17 @@ inline const float* frame_of(const Row& row, const Framing& framing, int64_t f, 
     return room;
 }
 
-// Put LANES windowed frames side by side: data[i] holds sample i of each.
+// Put LANES frames side by side: data[i] holds sample i of each, times the window if there is one.
 inline void load_frames(const float* const* frames, const float* window, int64_t n_fft, Vec* data) {
     int64_t i = 0;
     for (; i + LANES <= n_fft; i += LANES) {
-        Vec block[LANES], factor = load(window + i);
+        Vec block[LANES], factor = window ? load(window + i) : fill(1.0f);
         for (int lane = 0; lane < LANES; lane++) block[lane] = load(frames[lane] + i) * factor;
         transpose(block);
         for (int k = 0; k < LANES; k++) data[i + k] = block[k];
     }
     for (; i < n_fft; i++)
-        for (int lane = 0; lane < LANES; lane++) data[i][lane] = frames[lane][i] * window[i];
+        for (int lane = 0; lane < LANES; lane++) data[i][lane] = window ? frames[lane][i] * window[i] : frames[lane][i];
 }
 
 }  // namespace augspec

@@ -57,6 +57,7 @@ TOPICS = {
     "pieces.cpp": "pieces moved",
     "ranks.cpp": "ranks",
     "filter.cpp": "filters",
+    "convolve.cpp": "convolution",
 }
 #: Files that serve the others: a line in one of them belongs to the line that it was inlined into.
 HELPERS = ("simd.h", "lanes.h", "pool.h", "export.h")
