@@ -17,15 +17,11 @@ from typing import Any, ParamSpec
 import torch
 from torch import Tensor
 
-from augspec import _threads
-
 __all__ = ["by_examples", "chunks", "in_chunks"]
 
 P = ParamSpec("P")
 
 _CPU_VALUES = 2**21
-_WORTH_HANDING_OVER = 2**22
-_THREAD_VALUES = 2**21  # of a part that a thread computes from start to end: some ms
 _DEVICE_VALUES = 2**25
 _EXAMPLES_VALUES = 2**26  # for plain operations, whose tensors are not larger than the audio
 _ROOM = 3  # extra memory of a part of the batch, as a multiple of the audio
@@ -67,27 +63,15 @@ def in_chunks(
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
-def _for_threads(count: int, values: int) -> list[slice]:
-    """Split rows so that each thread gets several parts, if there is enough to hand over."""
-    if count * values < _WORTH_HANDING_OVER:
-        return []
-    fair = -(-count // (2 * torch.get_num_threads()))
-    return _parts(count, max(1, min(_THREAD_VALUES // max(1, values), fair)))
+def by_examples(times: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+    """Let a kernel process a large batch in parts of some examples, except on a CPU.
 
-
-def by_examples(
-    times: int, *, threads: bool = False
-) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
-    """Let a kernel process a large batch in parts of some examples.
-
-    A kernel of plain operations makes several tensors of the size of the audio. On a GPU they are
-    the limit of memory. On a CPU the batch stays whole, or each thread computes parts of its own.
+    A kernel of plain operations makes several tensors of the size of the audio. On a CPU the batch
+    is not split, because these tensors are not the limit of memory there.
 
     Args:
         times: Number of tensors of the size of its first argument that the kernel needs at one
             time. All its tensors have a row for each example.
-        threads: Whether parts are worth handing to threads on a CPU (see `augspec._threads`): the
-            kernel takes milliseconds for a part, and its operations are not compiled.
 
     Example:
         >>> @by_examples(2)
@@ -103,26 +87,25 @@ def by_examples(
         @functools.wraps(kernel)
         def run(*args: P.args, **kwargs: P.kwargs) -> Tensor:
             signal = args[0] if args else None
-            if not isinstance(signal, Tensor) or signal.ndim == 0:
+            parts = _some_examples(signal, times) if isinstance(signal, Tensor) else []
+            if len(parts) < 2:
                 return kernel(*args, **kwargs)
-            count = len(signal)
+            count = len(args[0])  # type: ignore[arg-type]
 
             def take(value: Any, some: slice) -> Any:
                 rows = isinstance(value, Tensor) and value.ndim and len(value) == count
                 return value[some] if rows else value
 
-            def work(some: slice) -> Tensor:
-                call: Callable[..., Tensor] = kernel
-                return call(
-                    *(take(value, some) for value in args),
-                    **{name: take(value, some) for name, value in kwargs.items()},
-                )
-
-            if threads and _threads.may_spread(*args, *kwargs.values()):
-                parts = _for_threads(count, times * signal[:1].numel())
-                return _threads.join(work, parts) if len(parts) > 1 else kernel(*args, **kwargs)
-            parts = _some_examples(signal, times)
-            return torch.cat([*map(work, parts)]) if len(parts) > 1 else kernel(*args, **kwargs)
+            call: Callable[..., Tensor] = kernel
+            return torch.cat(
+                [
+                    call(
+                        *(take(value, some) for value in args),
+                        **{name: take(value, some) for name, value in kwargs.items()},
+                    )
+                    for some in parts
+                ]
+            )
 
         return run
 

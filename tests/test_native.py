@@ -214,6 +214,41 @@ def test_filters(both, sections, time, of) -> None:
         assert (one - exact).norm() < 1e-6 * exact.norm()
 
 
+def settings(per_channel: bool, low: float, high: float) -> Tensor:
+    made = torch.linspace(low, high, 10 if per_channel else 5)
+    return made.reshape(5, 2) if per_channel else made
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_dynamics(waveform, both, per_channel, relative, lengths) -> None:
+    given = [settings(per_channel, -50, -10), settings(per_channel, 0, 0.05)]
+    given += [settings(per_channel, 0.1, 0)]
+    options = {"sample_rate": 16_000, "relative": relative, "lengths": lengths}
+    ratio = settings(per_channel, 1, 20)
+    run = both(lambda: functional.compressor(waveform, given[0], ratio, *given[1:], **options))
+    torch.testing.assert_close(*run, rtol=1e-4, atol=1e-6)
+    run = both(lambda: functional.limiter(waveform, *given, **options))
+    torch.testing.assert_close(*run, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_samples_held(waveform, both, per_channel, lengths) -> None:
+    rate = settings(per_channel, 100.3, 16_000)
+    run = both(lambda: functional.aliasing(waveform, rate, sample_rate=16_000, lengths=lengths))
+    assert torch.equal(*run)
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.001, 0.5])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_positions_that_swing(waveform, both, depth, lengths) -> None:
+    swings = [torch.full((5,), value) for value in (depth, 0.7, 0.1, depth / 5, 9.0, 0.6)]
+    run = both(lambda: functional.wow_flutter(waveform, *swings, 16_000, lengths))
+    torch.testing.assert_close(*run, rtol=0.0, atol=2e-6)
+
+
 @pytest.mark.parametrize("taps", [1, 50, 600, 5000, 40_000])
 @pytest.mark.parametrize("of", ["all", "example", "channel"])
 def test_convolution(both, taps, of) -> None:

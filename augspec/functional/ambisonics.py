@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from augspec._chunks import by_examples
 from augspec.functional.checks import check_parameter, check_waveform
 
 __all__ = ["ambisonics_rotation", "rotate_directions"]
@@ -17,7 +16,6 @@ CHANNELS = 4  # channels of a first-order sound field
 _AXES = {"acn": "yzx", "fuma": "xyz"}
 
 
-@by_examples(3, threads=True)
 def ambisonics_rotation(
     waveform: Tensor,
     yaw: Tensor,

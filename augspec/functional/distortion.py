@@ -226,7 +226,6 @@ def _a_law(waveform: Tensor) -> Tensor:
     return torch.where(size > 0, torch.copysign(loud, waveform), waveform)
 
 
-@by_examples(6, threads=True)
 def aliasing(
     waveform: Tensor, new_freq: Tensor, *, sample_rate: int, lengths: Tensor | None = None
 ) -> Tensor:
@@ -247,8 +246,16 @@ def aliasing(
     """
     check_parameters(waveform, lengths, new_freq=new_freq)
     # Integers in units of 2**-8 Hz, so that a rate that divides the old one does so exactly.
-    new = like((new_freq * 256.0).long().clamp(min=1), waveform)
+    new = (new_freq * 256.0).long().clamp(min=1)
     old = sample_rate * 256
+    if waveform.numel() and native.applies(waveform, new):
+        held = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+        native.call(
+            "augspec_hold", waveform, waveform.shape[:2].numel(), waveform.shape[-1], new.numel(),
+            new, old, native.threads(), out=held,
+        )  # fmt: skip
+        return silence_after(held, lengths)
+    new = like(new, waveform)
     time = torch.arange(waveform.shape[-1], device=waveform.device)
     source = torch.div(time * new, old, rounding_mode="floor")  # index of the held sample
     source = source * -old

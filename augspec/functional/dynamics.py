@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._chunks import by_examples
 from augspec._compile import is_launched
 from augspec._precision import lacks_float64
 from augspec.functional.checks import check_parameters
 from augspec.functional.filter import biquad
 from augspec.functional.level import amplitude
-from augspec.functional.shapes import fit, like, pooled_dims, silence_after
+from augspec.functional.shapes import ends_of, fit, like, pooled_dims, silence_after
 
 __all__ = ["compressor", "limiter"]
 
@@ -31,7 +32,7 @@ _BLOCK = 32
 _QUIET = 1e-6  # -120 dB, the lowest level
 
 
-@by_examples(14, threads=True)
+@by_examples(14)
 def compressor(
     waveform: Tensor,
     threshold_db: Tensor,
@@ -74,6 +75,11 @@ def compressor(
     """
     times = {"attack": attack, "release": release}
     check_parameters(waveform, lengths, threshold_db=threshold_db, ratio=ratio, **times)
+    numbers = (threshold_db, ratio, attack, release)
+    if waveform.numel() and native.applies(waveform, *numbers, lengths):
+        return _run_natively(
+            "augspec_compress", waveform, numbers, relative, lengths, sample_rate, knee_db
+        )
     level_db, threshold_db = _levels(waveform, threshold_db, relative, lengths)
     ratio, attack, release = (
         like(value.to(waveform.dtype), waveform) for value in (ratio, attack, release)
@@ -86,7 +92,7 @@ def compressor(
     return waveform * amplitude(-_one_pole(held, fall))
 
 
-@by_examples(13, threads=True)
+@by_examples(13)
 def limiter(
     waveform: Tensor,
     threshold_db: Tensor,
@@ -122,6 +128,9 @@ def limiter(
     """
     times = {"attack": attack, "release": release}
     check_parameters(waveform, lengths, threshold_db=threshold_db, **times)
+    numbers = (threshold_db, attack, release)
+    if waveform.numel() and native.applies(waveform, *numbers, lengths):
+        return _run_natively("augspec_limit", waveform, numbers, relative, lengths, sample_rate)
     level_db, threshold_db = _levels(waveform, threshold_db, relative, lengths)
     attack, release = (like(value.to(waveform.dtype), waveform) for value in (attack, release))
     needed = (level_db - threshold_db).clamp(min=0.0)
@@ -130,6 +139,26 @@ def limiter(
     ceiling = amplitude(threshold_db)
     limited = silence_after(waveform, lengths) * amplitude(-ahead)
     return torch.minimum(torch.maximum(limited, -ceiling), ceiling)
+
+
+def _run_natively(
+    name: str,
+    waveform: Tensor,
+    numbers: tuple[Tensor, ...],
+    relative: bool,
+    lengths: Tensor | None,
+    *settings: float,
+) -> Tensor:
+    """Call a kernel, whose recursions are loops over samples in doubles."""
+    out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+    units = numbers[0].numel()  # whose channels have one gain
+    channels = waveform.shape[:2].numel() // units
+    ends = ends_of(waveform, lengths).repeat_interleave(units // len(waveform))
+    native.call(
+        name, waveform, units, channels, waveform.shape[-1], ends, *numbers, int(relative),
+        *map(float, settings), native.threads(), out=out,
+    )  # fmt: skip
+    return out
 
 
 def _levels(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._chunks import by_examples, in_chunks
 from augspec._compile import compiled, floor_divide
 from augspec._constants import constant
@@ -26,7 +27,7 @@ _BLOCK = 32  # samples per row of the matrix product
 _TURN = 1 << 52  # a whole turn in fixed point: frequencies up to 1000 Hz fit
 
 
-@by_examples(10, threads=True)
+@by_examples(10)
 def wow_flutter(
     waveform: Tensor,
     wow: Tensor,
@@ -149,6 +150,14 @@ def _read(sound: Tensor, place: Tensor, offset: Tensor) -> Tensor:
     adjacent numbers.
     """
     batch, channels, time = sound.shape
+    if sound.numel() and native.applies(sound, offset):
+        out = torch.empty_like(sound, memory_format=torch.contiguous_format)
+        filters = constant(_filters, dtype=sound.dtype, device=sound.device)
+        native.call(
+            "augspec_interpolate", sound, batch, channels, time, offset, filters,
+            native.threads(), out=out,
+        )  # fmt: skip
+        return out
     whole = torch.floor(offset)
     fraction = (offset - whole)[:, None]
     source = (place + whole.to(torch.int64)).clamp(-_TAPS, time + _TAPS) + _TAPS
@@ -173,8 +182,8 @@ def _read(sound: Tensor, place: Tensor, offset: Tensor) -> Tensor:
     return in_chunks(read, batch, 3 * _POWERS * channels * time, sound.device)
 
 
-def _block_matrix(*, dtype: torch.dtype) -> Tensor:
-    """Return the filters of a block, ``(block + taps - 1, block * powers)``: sample, then power."""
+def _filters(*, dtype: torch.dtype) -> Tensor:
+    """Return the coefficients of each power of a fraction for each tap, ``(power, tap)``."""
     tap = torch.arange(1 - _TAPS // 2, _TAPS // 2 + 1, dtype=torch.float64)
     # Chebyshev nodes of [0, 1], where a polynomial fits the filter best.
     count = 4 * _POWERS
@@ -182,7 +191,13 @@ def _block_matrix(*, dtype: torch.dtype) -> Tensor:
     node = 0.5 - 0.5 * torch.cos(angle)
     wanted = windowed_sinc(tap - node[:, None], _TAPS, _BETA)
     powers = node[:, None] ** torch.arange(_POWERS, dtype=torch.float64)
-    filters = torch.linalg.lstsq(powers, wanted).solution  # (power, tap)
+    filters: Tensor = torch.linalg.lstsq(powers, wanted).solution
+    return filters.to(dtype)
+
+
+def _block_matrix(*, dtype: torch.dtype) -> Tensor:
+    """Return the filters of a block, ``(block + taps - 1, block * powers)``: sample, then power."""
+    filters = _filters(dtype=torch.float64)
     matrix = torch.zeros(_BLOCK + _TAPS - 1, _BLOCK, _POWERS, dtype=torch.float64)
     for sample in range(_BLOCK):
         matrix[sample : sample + _TAPS, sample] = filters.T

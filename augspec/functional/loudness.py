@@ -13,14 +13,13 @@ import math
 import torch
 from torch import Tensor
 
-from augspec._chunks import by_examples
 from augspec._constants import constant, tensor_of
 from augspec._precision import widest
 from augspec._torch import unfold
 from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.filter import sosfilt
 from augspec.functional.level import scale_to
-from augspec.functional.shapes import ends_of, like, working_dtype
+from augspec.functional.shapes import ends_of, fit, like, working_dtype
 
 __all__ = ["loudness", "loudness_normalize"]
 
@@ -109,7 +108,6 @@ def loudness_normalize(
     return scale_to(waveform, lufs, like(level, waveform))
 
 
-@by_examples(6, threads=True)
 def gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> Tensor:
     """Return the weighted power of each example over the blocks above the gates."""
     if waveform.shape[1] > len(_CHANNEL_WEIGHTS):
@@ -121,7 +119,9 @@ def gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> T
     sos = constant(_k_filters, sample_rate, dtype=widest(device), device=device)
     gains = constant(tensor_of, _CHANNEL_WEIGHTS, dtype=waveform.dtype, device=device)
     weighted = sosfilt(waveform, sos, lengths).square()
-    power = (weighted * gains[: waveform.shape[1], None]).sum(1)
+    # A sum over one channel takes longer than the rest.
+    channels = waveform.shape[1]
+    power = weighted[:, 0] if channels == 1 else (weighted * gains[:channels, None]).sum(1)
     blocks, whole = _block_powers(power, sample_rate, ends_of(waveform, lengths))
 
     loud = whole & (_OFFSET + 10.0 * torch.log10(blocks.detach().clamp(min=1e-30)) > _ABSOLUTE_GATE)
@@ -139,10 +139,13 @@ def _block_powers(power: Tensor, sample_rate: int, ends: Tensor) -> tuple[Tensor
     count = max(1, (10 * time - 4 * sample_rate) // sample_rate + 1)
     steps = torch.arange(count + 4, device=power.device) * sample_rate // 10
     size = -(-sample_rate // 10)
-    index = steps[:-1, None] + torch.arange(size, device=power.device)
-    inside = (index < steps[1:, None]) & (index < time)
-    index = index.clamp(max=time - 1).flatten()
-    parts = torch.where(inside, power[:, index].unflatten(1, (-1, size)), 0.0).sum(-1)
+    if sample_rate % 10 == 0:
+        parts = fit(power, (count + 3) * size).unflatten(1, (-1, size)).sum(-1)
+    else:
+        index = steps[:-1, None] + torch.arange(size, device=power.device)
+        inside = (index < steps[1:, None]) & (index < time)
+        index = index.clamp(max=time - 1).flatten()
+        parts = torch.where(inside, power[:, index].unflatten(1, (-1, size)), 0.0).sum(-1)
     sums = unfold(parts, 1, 4, 1).sum(-1)
 
     # An example shorter than a block is one block, because only zeros follow it.

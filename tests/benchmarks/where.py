@@ -57,6 +57,8 @@ TOPICS = {
     "pieces.cpp": "pieces moved",
     "ranks.cpp": "ranks",
     "filter.cpp": "filters",
+    "dynamics.cpp": "dynamics",
+    "positions.cpp": "positions",
     "convolve.cpp": "convolution",
 }
 #: Files that serve the others: a line in one of them belongs to the line that it was inlined into.

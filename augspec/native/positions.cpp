@@ -1,0 +1,88 @@
+// Samples taken at positions that change along a row: held, or interpolated between.
+
+#include <algorithm>
+#include <cmath>
+
+#include "export.h"
+#include "lanes.h"
+#include "pool.h"
+
+using namespace augspec;
+
+// Sample each row, (row, time), at a lower rate and hold each sample: what
+// augspec/functional/distortion.py calls aliasing. rates: (group), from 1 to `rate`, in the same
+// unit; `rows / groups` rows share one.
+AUGSPEC_EXPORT void augspec_hold(const float* waveform, int64_t rows, int64_t time, int64_t groups,
+                                 const int64_t* rates, int64_t rate, int64_t threads, float* out) {
+    parallel_for(rows, int(threads), [&](int64_t r) {
+        const float* from = waveform + r * time;
+        const int64_t step = rates[r / (rows / groups)];
+        int64_t passed = rate;  // since the last sample that was taken
+        float held = 0.0f;
+        for (int64_t t = 0; t < time; t++) {
+            const bool is_taken = passed >= rate;  // no branch: it could not be predicted
+            held = is_taken ? from[t] : held;
+            passed += step - (is_taken ? rate : 0);
+            out[r * time + t] = held;
+        }
+    });
+}
+
+namespace {
+
+constexpr int TAPS = 32, POWERS = 8;  // as in augspec/functional/flutter.py
+
+float sum_of(Vec values) {
+    float parts[LANES];
+    store(parts, values);
+    for (int count = LANES / 2; count > 0; count /= 2)
+        for (int i = 0; i < count; i++) parts[i] += parts[i + count];
+    return parts[0];
+}
+
+}  // namespace
+
+// Interpolate examples, (batch, channel, time): sample t of the output is the sound at t +
+// offsets[t], (batch, time). Tap i of the filter for a fraction f is the sum over powers p of
+// filters[p][i] f^p, (POWERS, TAPS), and reaches from TAPS / 2 - 1 samples before to TAPS / 2 after.
+// Silence lies around a sound.
+AUGSPEC_EXPORT void augspec_interpolate(const float* waveform, int64_t batch, int64_t channels,
+                                        int64_t time, const float* offsets, const float* filters,
+                                        int64_t threads, float* out) {
+    constexpr int64_t PIECE = 1 << 13;
+    constexpr int VECTORS = TAPS / LANES;
+    const int64_t pieces = (time + PIECE - 1) / PIECE;
+    parallel_for(batch * pieces, int(threads), [&](int64_t item) {
+        const int64_t example = item / pieces, first = item % pieces * PIECE;
+        const int64_t last = std::min(time, first + PIECE);
+        for (int64_t t = first; t < last; t++) {
+            const float offset = offsets[example * time + t], down = std::floor(offset);
+            const Vec fraction = fill(offset - down);
+            // Beyond this everything is silent; a position that is not a number counts as such.
+            const float bound = float(time + TAPS);
+            const bool is_near = down >= -bound && down <= bound;
+            const int64_t begin = (is_near ? t + int64_t(down) : -TAPS) - (TAPS / 2 - 1);
+            Vec filter[VECTORS];
+            for (int v = 0; v < VECTORS; v++)
+                filter[v] = load(filters + (POWERS - 1) * TAPS + v * LANES);
+            for (int p = POWERS - 2; p >= 0; p--)
+                for (int v = 0; v < VECTORS; v++)
+                    filter[v] = filter[v] * fraction + load(filters + p * TAPS + v * LANES);
+            for (int64_t c = 0; c < channels; c++) {
+                const int64_t row = (example * channels + c) * time;
+                const float* heard = waveform + row + begin;
+                float around[TAPS];
+                if (begin < 0 || begin + TAPS > time) {
+                    for (int64_t i = 0; i < TAPS; i++) {
+                        const int64_t place = begin + i;
+                        around[i] = place >= 0 && place < time ? waveform[row + place] : 0.0f;
+                    }
+                    heard = around;
+                }
+                Vec sum{};
+                for (int v = 0; v < VECTORS; v++) sum += load(heard + v * LANES) * filter[v];
+                out[row + t] = sum_of(sum);
+            }
+        }
+    });
+}
