@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._chunks import in_chunks
 from augspec._compile import compiled
 from augspec._constants import constant
@@ -28,7 +29,7 @@ _AGAIN = 0.9  # fraction of a peak that is needed at twice its lag
 _NO_PEAK = 2.0  # marks a lag without a peak
 _VOICED = 0.1  # fraction of lag 0 that is needed at long lags
 _FLOOR = 1e-6  # floor of the envelope, relative to the mean magnitude of the frame: -120 dB
-_MAX_GAIN = 30.0  # dB, up or down
+_LIMIT = 30.0 * math.log(10.0) / 20.0  # of the gain, up or down: 30 dB
 
 
 def formant_shift(
@@ -167,10 +168,35 @@ def _move_envelope(waveform: Tensor, source: Tensor, lengths: Tensor | None, n_f
     def move(some: slice) -> Tensor:
         return _move_chunk(sound[some], source[some], n_fft)
 
-    values = _OVERLAP * sound.shape[1] * time
-    moved = in_chunks(move, len(sound), values, sound.device).reshape(waveform.shape)
+    if _is_native(sound, source, n_fft):
+        moved = _move_natively(sound, source, n_fft)
+    else:
+        values = _OVERLAP * sound.shape[1] * time
+        moved = in_chunks(move, len(sound), values, sound.device)
+    moved = moved.reshape(waveform.shape)
     moved = moved if heard is None else torch.where(heard, moved, 0.0)
     return moved.to(waveform.dtype)
+
+
+def _is_native(sound: Tensor, source: Tensor, n_fft: int) -> bool:
+    return (
+        sound.numel() > 0
+        and native.applies(sound, source)
+        and native.answers("augspec_has_fft", n_fft)
+    )
+
+
+def _move_natively(sound: Tensor, source: Tensor, n_fft: int) -> Tensor:
+    """Do what `_move_chunk` does for all examples, in the native kernel."""
+    cpu, bins = sound.device, n_fft // 2 + 1
+    out = torch.empty_like(sound, memory_format=torch.contiguous_format)
+    native.call(
+        "augspec_move_envelope", sound, *sound.shape, source.expand(len(sound), 1, bins), n_fft,
+        constant(torch.hann_window, n_fft, dtype=sound.dtype, device=cpu),
+        constant(_resolution, bins, dtype=sound.dtype, device=cpu),
+        constant(_lift, n_fft, dtype=sound.dtype, device=cpu), _LIMIT, native.threads(), out=out,
+    )  # fmt: skip
+    return out
 
 
 def _move_chunk(sound: Tensor, source: Tensor, n_fft: int) -> Tensor:
@@ -328,9 +354,8 @@ def _lifter(cepstrum: Tensor, period: Tensor) -> Tensor:
 @compiled
 def _gain(envelope: Tensor, source: Tensor) -> Tensor:
     """Return the gain that gives each bin the level of the envelope at bin ``source``."""
-    most = _MAX_GAIN * math.log(10.0) / 20.0
     moved = _read(envelope, source.expand(envelope.shape))
-    return torch.exp((moved - envelope).clamp(-most, most))
+    return torch.exp((moved - envelope).clamp(-_LIMIT, _LIMIT))
 
 
 def _read(values: Tensor, position: Tensor) -> Tensor:

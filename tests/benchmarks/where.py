@@ -58,6 +58,7 @@ TOPICS = {
     "ranks.cpp": "ranks",
     "filter.cpp": "filters",
     "dynamics.cpp": "dynamics",
+    "formant.cpp": "envelopes",
     "positions.cpp": "positions",
     "convolve.cpp": "convolution",
 }
