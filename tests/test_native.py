@@ -19,6 +19,8 @@ from augspec import functional, native
 from augspec import transforms as T
 from augspec.features import presets
 from augspec.functional.onset import find_onsets
+from augspec.functional.pace import CurvedPace, mean_rate
+from augspec.functional.resample import resampled_lengths
 from augspec.native import _build
 
 HAS_COMPILER = _build.compiler() is not None
@@ -264,6 +266,24 @@ def test_envelopes_moved(both, n_fft, per_channel, time) -> None:
     ):
         ours, reference = both(lambda f=function, v=values: f(sound, v, n_fft=n_fft))
         assert (ours - reference).norm() < 5e-5 * reference.norm()  # torch has 1e-5 of float64
+
+
+@pytest.mark.parametrize("points", [2, 3, 40, 9000])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_places_along_a_curve_of_tempo(both, points, lengths) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rate = 0.5 + 1.5 * torch.rand(5, points, generator=generator)
+    rate[3] = 1.0
+    strikes = torch.exp(-(torch.arange(8000) % 1900) / 300)
+    sound = torch.randn(5, 2, 8000, generator=generator) * strikes
+    pace = CurvedPace.over(
+        rate,
+        resampled_lengths(torch.full((5,), 8000) if lengths is None else lengths, mean_rate(rate)),
+    )
+    onsets = find_onsets(sound, 256)
+    places = torch.arange(-128, 9000, 64)
+    ours, reference = both(lambda: torch.stack(pace.place(places, onsets, 256)))
+    assert torch.equal(ours, reference)
 
 
 @pytest.mark.parametrize("taps", [1, 50, 600, 5000, 40_000])

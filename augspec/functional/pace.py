@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._compile import floor_divide, runs_triton, triton_op
 from augspec._constants import where_else
 from augspec.functional.onset import Grid
@@ -146,6 +147,14 @@ class CurvedPace(Pace):
                 place, self.pieces, *onsets, n_fft
             )
             return placed
+        if self.pieces.numel() and native.applies(place, self.pieces, *onsets):
+            centers, until = place.new_empty(2, len(self.pieces), len(place)).unbind()
+            native.call(
+                "augspec_map_curve", place, len(place), self.pieces, len(self.pieces),
+                self.pieces.shape[-1], *onsets, onsets[0].shape[-1], n_fft, native.threads(),
+                out=(centers, until),
+            )  # fmt: skip
+            return centers, until
         position, step = self.at(place.expand(len(self.pieces), -1))
         plain = (position + ONE // 2) >> 32
         around = onsets_around(plain, onsets, n_fft)

@@ -57,6 +57,7 @@ TOPICS = {
     "pieces.cpp": "pieces moved",
     "ranks.cpp": "ranks",
     "filter.cpp": "filters",
+    "curve.cpp": "vocoder",
     "dynamics.cpp": "dynamics",
     "formant.cpp": "envelopes",
     "positions.cpp": "positions",
