@@ -34,14 +34,20 @@ struct Operand {
     const float* values;
     int64_t strides[4];
 
-    // Of a row, into `room` where one number is for all frames.
-    const float* row(int64_t example, int64_t channel, int64_t bin, int64_t frames,
-                     float* room) const {
-        if (!values) return nullptr;
+    // Numbers of a row: one for each frame, or one for all.
+    struct Row {
+        const float* values;
+        Vec one;
+
+        Vec at(int64_t frame, int64_t count) const {
+            return values ? load_some(values + frame, count) : one;
+        }
+    };
+
+    Row row(int64_t example, int64_t channel, int64_t bin) const {
+        if (!values) return {};
         const float* first = values + example * strides[0] + channel * strides[1] + bin * strides[2];
-        if (strides[3]) return first;
-        std::fill(room, room + frames, *first);
-        return room;
+        return {strides[3] ? first : nullptr, fill(*first)};
     }
 };
 
@@ -136,20 +142,21 @@ AUGSPEC_EXPORT void augspec_affine(
     for_rows(batch * channels * freq, frames, threads, [&](int64_t r) {
         const int64_t bin = r % freq, channel = r / freq % channels, example = r / freq / channels;
         const int64_t count = ends ? std::clamp<int64_t>(ends[example], 0, frames) : frames;
-        float* room = scratch(size_t(3 * frames));
-        const float* given[3];
-        for (int i = 0; i < 3; i++)
-            given[i] = operands[i].row(example, channel, bin, count, room + i * frames);
+        const Operand::Row sums[2] = {operands[0].row(example, channel, bin),
+                                      operands[2].row(example, channel, bin)};
+        const Operand::Row product = operands[1].row(example, channel, bin);
         const float* from = cells + r * frames;
         float* to = out + r * frames;
-        for (int64_t i = 0; i < count; i += LANES) {
-            const int64_t some = count - i;
+        const auto change = [&](int64_t i, int64_t some) {
             Vec x = load_some(from + i, some);
-            if (given[0]) x += load_some(given[0] + i, some);
-            if (given[1]) x *= load_some(given[1] + i, some);
-            if (given[2]) x += load_some(given[2] + i, some);
+            if (before) x += sums[0].at(i, some);
+            if (factor) x *= product.at(i, some);
+            if (after) x += sums[1].at(i, some);
             store_some(to + i, x, some);
-        }
+        };
+        int64_t i = 0;
+        for (; i + LANES <= count; i += LANES) change(i, LANES);
+        if (i < count) change(i, count - i);
         if (silent) {
             std::fill(to + count, to + frames, 0.0f);
         } else {
