@@ -56,8 +56,8 @@ def add_gain(
     if stype != "db":
         gain = torch.pow(10.0, gain_db / (10.0 if stype == "power" else 20.0))
     if bins.can_compute(specgram, gain, lengths):
-        added = {"before" if stype == "db" else "factor": gain}
-        return bins.affine(specgram, lengths, **added)
+        before, factor = (gain, None) if stype == "db" else (None, gain)
+        return bins.affine(specgram, lengths, before=before, factor=factor)
     louder = specgram + gain if stype == "db" else specgram * gain
     if lengths is None:
         return louder

@@ -74,8 +74,10 @@ def mask_span(
     by_channel = not isinstance(value, Tensor) or value.shape[-2:] == (1, 1)
     given = value if isinstance(value, Tensor) else None
     if by_channel and bins.can_compute(specgram, given, start, width, lengths):
-        span = {"spans" if dim == -1 else "bands": (start.unsqueeze(-1), width.unsqueeze(-1))}
-        return bins.mask(specgram, value, lengths, **span)
+        places = (start.unsqueeze(-1), width.unsqueeze(-1))
+        if dim == -1:
+            return bins.mask(specgram, value, lengths, spans=places)
+        return bins.mask(specgram, value, lengths, bands=places)
     shape = start.shape + (1,) * (specgram.ndim - 1 - start.ndim)
     masked = spans(start.reshape(shape), width.reshape(shape), specgram.shape[dim])
     masked = masked if dim == -1 else masked.transpose(-1, -2)

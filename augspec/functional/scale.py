@@ -217,6 +217,21 @@ def amplitude_to_db_until(
     return level - (peak if ref == "max" else multiplier * math.log10(max(ref, amin)))
 
 
+def log_of_sum(specgram: Tensor, offset: float) -> Tensor:
+    """Return the natural logarithm of ``specgram + offset``.
+
+    Args:
+        specgram: Power or magnitude, not negative.
+        offset: Limits the result in silence, positive.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+    """
+    if bins.can_compute(specgram):
+        return bins.level(specgram, math.log(10.0), bias=offset)
+    return (specgram + offset).log()
+
+
 def standardize(
     values: Tensor,
     valid: Tensor | None = None,

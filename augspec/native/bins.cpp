@@ -45,9 +45,9 @@ struct Operand {
     };
 
     Row row(int64_t example, int64_t channel, int64_t bin) const {
-        if (!values) return {};
+        if (!values) return Row{nullptr, Vec{}};
         const float* first = values + example * strides[0] + channel * strides[1] + bin * strides[2];
-        return {strides[3] ? first : nullptr, fill(*first)};
+        return Row{strides[3] ? first : nullptr, fill(*first)};
     }
 };
 
@@ -213,7 +213,8 @@ AUGSPEC_EXPORT void augspec_read(const float* cells, int64_t batch, int64_t chan
                                  float* out) {
     const int64_t some = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, new_frames));
     const int64_t parts = (new_freq + some - 1) / some;  // of a channel
-    parallel_for(batch * channels * parts, int(threads), [&](int64_t item) {
+    const int sharing = threads_for(3 * batch * channels * new_freq * new_frames, threads);
+    parallel_for(batch * channels * parts, sharing, [&](int64_t item) {
         const int64_t channel = item / parts, example = channel / channels;
         const int64_t last = std::min(new_freq, (item % parts + 1) * some);
         const int64_t count = written ? std::clamp<int64_t>(written[example], 0, new_frames)

@@ -68,7 +68,8 @@ AUGSPEC_EXPORT void augspec_level(const float* cells, int64_t batch, int64_t cha
         return;
     }
     const int64_t rows = channels * freq, pitch = matrix ? whole_vectors(frames) : frames;
-    parallel_for(batch, int(threads), [&](int64_t example) {
+    const int64_t cost = matrix ? 2 + coefficients / 4 : 1;
+    parallel_for(batch, threads_for(cost * batch * rows * frames, threads), [&](int64_t example) {
         float* levels = matrix ? scratch(size_t(rows * pitch)) : out + example * rows * frames;
         Vec peaks = fill(-INFINITY);
         for (int64_t r = 0; r < rows; r++) {

@@ -8,11 +8,21 @@
 
 namespace augspec {
 
-// Call `work(row)` for each row. Some rows are an item of the pool, some ten thousand cells.
+// How many threads share work of as much time as a copy of `cells` takes.
+//
+// On a busy machine a thread that was woken may lose its processor for some milliseconds, with an
+// item that it has claimed. So each has about a millisecond to do, and short work wakes none.
+inline int threads_for(int64_t cells, int64_t threads) {
+    return int(std::clamp<int64_t>(cells >> 21, 1, std::max<int64_t>(threads, 1)));
+}
+
+// Call `work(row)` for each row, which takes as much time as a copy of `cells`. Some rows are an item
+// of the pool, some ten thousand cells.
 template <class Work>
 void for_rows(int64_t rows, int64_t cells, int64_t threads, Work&& work) {
     const int64_t some = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, cells));
-    parallel_for((rows + some - 1) / some, int(threads), [&](int64_t item) {
+    const int count = threads_for(rows * cells, threads);
+    parallel_for((rows + some - 1) / some, count, [&](int64_t item) {
         for (int64_t r = item * some; r < std::min(rows, (item + 1) * some); r++) work(r);
     });
 }
