@@ -60,7 +60,7 @@ def mask_span(
     Args:
         specgram: The batch.
         start: First masked place, ``(batch,)`` or ``(batch, channel)`` int64.
-        width: Number of masked places, of the shape of ``start``.
+        width: Number of masked span, of the shape of ``start``.
         dim: -2 for bins, -1 for frames.
         value: Value of masked cells, a number or a tensor that broadcasts with ``specgram``.
         lengths: Valid frames per example, ``(batch,)``: later frames stay as they are.
@@ -74,10 +74,10 @@ def mask_span(
     by_channel = not isinstance(value, Tensor) or value.shape[-2:] == (1, 1)
     given = value if isinstance(value, Tensor) else None
     if by_channel and bins.can_compute(specgram, given, start, width, lengths):
-        places = (start.unsqueeze(-1), width.unsqueeze(-1))
+        span = (start.unsqueeze(-1), width.unsqueeze(-1))
         if dim == -1:
-            return bins.mask(specgram, value, lengths, spans=places)
-        return bins.mask(specgram, value, lengths, bands=places)
+            return bins.mask(specgram, value, lengths, spans=span)
+        return bins.mask(specgram, value, lengths, bands=span)
     shape = start.shape + (1,) * (specgram.ndim - 1 - start.ndim)
     masked = spans(start.reshape(shape), width.reshape(shape), specgram.shape[dim])
     masked = masked if dim == -1 else masked.transpose(-1, -2)
