@@ -107,6 +107,35 @@ def test_features_that_go_on_from_the_bins(waveform, both, feature) -> None:
     assert_same_level(*both(lambda: feature.eval()(waveform)))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale": 2.0**15, "window": "hann", "n_mels": 40},
+        {"snip_edges": False},
+        {"snip_edges": False, "frame_shift": 60.0},
+        {"preemphasis": 0.0, "round_to_power_of_two": False, "power": 1.0},
+        {"remove_dc_offset": False, "preemphasis": 1.0},
+        {"use_energy": True},
+    ],
+)
+@pytest.mark.parametrize("time", [3, 150, 250, 8000])
+@pytest.mark.parametrize("known", [False, True])
+def test_kaldis_filter_banks(waveform, both, options, time, known) -> None:
+    fbank = F.Fbank(**{"sample_rate": 8000, "n_mels": 16} | options)
+    sound = waveform[..., :time] + 0.5  # with an offset to remove
+    sound[1] = 0.0
+
+    def run() -> Tensor:
+        return fbank(sound, LENGTHS.clamp(max=time))[0] if known else fbank(sound)
+
+    assert_same_level(*both(run))
+
+
+def test_vggish_has_its_own_logarithm(waveform, both) -> None:
+    assert_same_level(*both(lambda: presets.VGGishMel(16_000, 64, power=1.0)(waveform)))
+
+
 @pytest.mark.parametrize("time", [1, 2, 100, 256, 257, 511, 1500])
 @pytest.mark.parametrize("pad_mode", ["reflect", "constant", "replicate"])
 def test_short_audio(waveform, both, time, pad_mode) -> None:

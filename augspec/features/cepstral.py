@@ -1,5 +1,6 @@
 """Cepstral coefficients."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -11,6 +12,7 @@ from augspec.features.mel import MelFeature
 from augspec.features.normalize import check_top_db
 from augspec.functional.checks import check_count, check_flag
 from augspec.functional.scale import amplitude_to_db, dct_matrix
+from augspec.native import bins
 
 # torchaudio's offset of the natural logarithm, part of the definition of `log_mels`.
 _LOG_OFFSET = 1e-6
@@ -82,9 +84,16 @@ class MFCC(MelFeature):
         return cls(n_mfcc=13, melkwargs={"n_fft": 256, "hop_length": 64, "n_mels": 16})
 
     def _finish(self, specgram: Tensor) -> Tensor:
+        dct = constant(
+            dct_matrix, *self._dct_arguments, dtype=specgram.dtype, device=specgram.device
+        )
+        if bins.can_compute(specgram):
+            if self.log_mels:
+                natural = math.log(10.0)
+                return bins.level(specgram, natural, bias=_LOG_OFFSET, matrix=dct)
+            return bins.level(specgram, 10.0, amin=1e-10, top_db=self.top_db, matrix=dct)
         if self.log_mels:
             level = torch.log(specgram + _LOG_OFFSET)
         else:
             level = amplitude_to_db(specgram, 10.0, 1.0, self.top_db)
-        dct = constant(dct_matrix, *self._dct_arguments, dtype=level.dtype, device=level.device)
         return dct @ level

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
-import torch
 from torch import Tensor, nn
 
 from augspec._door import enter
 from augspec.features.protocol import show_settings
 from augspec.functional.checks import as_whole, check_count, check_specgram
-from augspec.functional.delta import delta
+from augspec.functional.delta import deltas
 
 
 class Delta(nn.Module):
@@ -100,11 +99,7 @@ class Delta(nn.Module):
         return out if lengths is None else (out, lengths)
 
     def _compute(self, specgram: Tensor, lengths: Tensor | None) -> tuple[Tensor, None]:
-        slopes = [
-            delta(specgram, self.width, order, self.mode, lengths) if order else specgram
-            for order in self._orders
-        ]
-        return torch.cat(slopes, dim=1), None
+        return deltas(specgram, self.width, self._orders, self.mode, lengths), None
 
     def out_channels(self, channels: int) -> int:
         """Return the number of output channels: the input's for each order."""

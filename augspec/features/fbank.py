@@ -13,6 +13,7 @@ from augspec._chunks import in_chunks
 from augspec._constants import constant
 from augspec._torch import unfold
 from augspec.features.frames import Framing
+from augspec.features.mel import filters_as_bins
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import (
     check_count,
@@ -28,6 +29,7 @@ from augspec.functional.shapes import ends_of, silence_after
 from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import spectrum as stft
 from augspec.functional.windows import window as window_of
+from augspec.native.features import Bins, Level, Preparation, Stft
 from augspec.random import fresh_keys
 
 _MOST_MELS = 2**14
@@ -66,6 +68,12 @@ class KaldiFraming(Framing):
         if not self.mirrored:
             return super().count(lengths)
         return torch.div(lengths + self.hop_length // 2, self.hop_length, rounding_mode="floor")
+
+    def count_of(self, size: int) -> int:
+        """Count the frames of ``size`` samples; 0 or less if none fits."""
+        if not self.mirrored:
+            return super().count_of(size)
+        return (size + self.hop_length // 2) // self.hop_length
 
 
 class Fbank(MagnitudeFeature):
@@ -262,6 +270,22 @@ class Fbank(MagnitudeFeature):
         if not self.use_energy:
             return frames, None
         return frames, (raw if self.raw_energy else frames).square().sum(-1, keepdim=True)
+
+    def _stft(self, framing: Framing, frames: int) -> Stft:
+        steps = (self.scale, self.remove_dc_offset, self.preemphasis)
+        return Stft(
+            self._size, framing.hop_length, False, "constant" if self.snip_edges else "mirror",
+            frames, self.window, self.n_fft, self.power,
+            Preparation(self.n_fft, *steps, self._periodic),
+        )  # fmt: skip
+
+    def _bins(self) -> Bins | None:
+        if self.use_energy:
+            return None
+        return filters_as_bins(self.n_mels, kaldi_filterbank, *self._filter_arguments)
+
+    def _level(self) -> Level:
+        return Level(math.log(10.0), _SMALLEST)
 
     def _project(self, spectrum: Tensor) -> Tensor:
         raise NotImplementedError("`project` does all of it")

@@ -3,6 +3,7 @@
 import math
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal, Self
 
 import torch
@@ -151,12 +152,11 @@ class MelFeature(MagnitudeFeature):
 
     def _filter_rows(self) -> Tensor:
         cpu = torch.device("cpu")
-        return constant(_filter_rows, *self._filter_arguments, dtype=torch.int64, device=cpu)
+        given = (mel_filterbank, *self._filter_arguments)
+        return constant(_filter_rows, *given, dtype=torch.int64, device=cpu)
 
     def _bins(self) -> Bins:
-        cpu, rows = torch.device("cpu"), self._filter_rows()
-        weights = constant(_weights, *self._filter_arguments, dtype=torch.float32, device=cpu)
-        return Bins(self.n_mels, rows[0], rows[1], weights)
+        return filters_as_bins(self.n_mels, mel_filterbank, *self._filter_arguments)
 
     def _filters(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         make = _paired_filterbank if self.power == 2.0 else mel_filterbank
@@ -172,10 +172,18 @@ def _paired_filterbank(*arguments: Any, dtype: torch.dtype) -> Tensor:
     return mel_filterbank(*arguments, dtype=dtype).repeat_interleave(2, dim=0)
 
 
-def _filter_rows(*arguments: Any, dtype: torch.dtype) -> Tensor:
+def filters_as_bins(count: int, make: Callable[..., Tensor], *arguments: Any) -> Bins:
+    """Describe ``count`` filters for the native kernel: the columns of ``make(*arguments)``."""
+    cpu = torch.device("cpu")
+    rows = constant(_filter_rows, make, *arguments, dtype=torch.int64, device=cpu)
+    weights = constant(_weights, make, *arguments, dtype=torch.float32, device=cpu)
+    return Bins(count, rows[0], rows[1], weights)
+
+
+def _filter_rows(make: Callable[..., Tensor], *arguments: Any, dtype: torch.dtype) -> Tensor:
     """List the first bin of each filter, and the total number of weights before it."""
     firsts, places = [], [0]
-    for column in mel_filterbank(*arguments).T:
+    for column in make(*arguments, dtype=torch.float32).T:
         bins = column.nonzero().flatten().tolist() or [0, -1]
         firsts.append(bins[0])
         places.append(places[-1] + bins[-1] + 1 - bins[0])
@@ -191,10 +199,10 @@ def _spans(rows: Tensor) -> list[tuple[int, int]]:
     ]
 
 
-def _weights(*arguments: Any, dtype: torch.dtype) -> Tensor:
+def _weights(make: Callable[..., Tensor], *arguments: Any, dtype: torch.dtype) -> Tensor:
     """Return the weights of all filters, one filter after another, from its first to its last."""
-    filters = mel_filterbank(*arguments, dtype=dtype)
-    spans = _spans(_filter_rows(*arguments, dtype=torch.int64))
+    filters = make(*arguments, dtype=dtype)
+    spans = _spans(_filter_rows(make, *arguments, dtype=torch.int64))
     return torch.cat([filters[low:high, i] for i, (low, high) in enumerate(spans)])
 
 

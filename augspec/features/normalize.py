@@ -15,9 +15,10 @@ from augspec.functional.checks import (
     check_specgram,
     is_finite,
 )
-from augspec.functional.scale import amplitude_to_db, standardize, standardize_sliding
+from augspec.functional.scale import amplitude_to_db_until, standardize, standardize_sliding
 from augspec.functional.shapes import ends_of, silence_after
 from augspec.functional.spectrum import valid_frames
+from augspec.native import bins
 
 
 class AmplitudeToDB(nn.Module):
@@ -86,10 +87,9 @@ class AmplitudeToDB(nn.Module):
         return level if lengths is None else (level, lengths)
 
     def _compute(self, specgram: Tensor, lengths: Tensor | None) -> tuple[Tensor, None]:
-        if lengths is not None:
-            specgram = specgram.where(valid_frames(specgram, lengths), 0.0)
         multiplier = 10.0 if self.stype == "power" else 20.0
-        return amplitude_to_db(specgram, multiplier, self.ref, self.top_db), None
+        level = amplitude_to_db_until(specgram, lengths, multiplier, self.ref, self.top_db)
+        return level, None
 
 
 class Normalize(nn.Module):
@@ -197,22 +197,42 @@ class Normalize(nn.Module):
         return normalized if lengths is None else (normalized, lengths)
 
     def _compute(self, values: Tensor, lengths: Tensor | None) -> tuple[Tensor, None]:
-        made = self._normalize(values, lengths)
-        return (made if lengths is None else silence_after(made, lengths)), None
+        made = self._normalize_natively(values, lengths)
+        if made is None:
+            made = silence_after(self._normalize(values, lengths), lengths)
+        return made, None
+
+    def _normalize_natively(self, values: Tensor, lengths: Tensor | None) -> Tensor | None:
+        """Normalise in the native kernels; None if only torch can."""
+        if self.window is not None or not bins.can_compute(values, lengths):
+            return None
+        if self.mean is not None and self.std is not None:
+            mean, std = self._columns(values)
+            return bins.affine(values, lengths, before=-mean, factor=1.0 / std, silent=True)
+        shared = "" if self.per_bin else "channel freq"
+        eps = None if self.mean_only else self.eps
+        mean, deviation = bins.moments(values, lengths, shared=shared, eps=eps)
+        factor = None if self.mean_only else deviation.reciprocal()
+        return bins.affine(values, lengths, before=-mean, factor=factor, silent=True)
+
+    def _columns(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the given mean and deviation, ``(freq, 1)`` or ``(1, 1)``."""
+        size = max(len(self.mean or ()), len(self.std or ()))
+        if size not in (1, values.shape[-2]):
+            raise ValueError(
+                f"`specgram` must have {size} bins, the length of `mean` and `std`, got "
+                f"{values.shape[-2]}"
+            )
+        mean, std = (
+            constant(tensor_of, tuple(each or ()), dtype=values.dtype, device=values.device)
+            for each in (self.mean, self.std)
+        )
+        return mean[:, None], std[:, None]
 
     def _normalize(self, values: Tensor, lengths: Tensor | None) -> Tensor:
         if self.mean is not None and self.std is not None:
-            bins = max(len(self.mean), len(self.std))
-            if bins not in (1, values.shape[-2]):
-                raise ValueError(
-                    f"`specgram` must have {bins} bins, the length of `mean` and `std`, got "
-                    f"{values.shape[-2]}"
-                )
-            mean, std = (
-                constant(tensor_of, tuple(each), dtype=values.dtype, device=values.device)
-                for each in (self.mean, self.std)
-            )
-            return (values - mean[:, None]) / std[:, None]
+            mean, std = self._columns(values)
+            return (values - mean) / std
         if self.window is not None:
             ends = ends_of(values, lengths)
             sliding: Tensor = standardize_sliding(

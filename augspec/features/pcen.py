@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from augspec.features.mel import MelFeature
 from augspec.functional.checks import check_finite, check_flag, check_positive, is_finite
-from augspec.functional.pcen import pcen, pcen_by_bin, smoothing_coefficient
+from augspec.functional.pcen import pcen_by_bin, scaled_pcen, smoothing_coefficient
 
 
 class PCEN(MelFeature):
@@ -140,14 +140,14 @@ class PCEN(MelFeature):
         return smoothing_coefficient(self.time_constant, self.sample_rate / self.hop_length)
 
     def _finish(self, specgram: Tensor) -> Tensor:
-        scaled = specgram * self.scale
         if not self.trainable:
             settings = (self.gain, self.bias, self.exponent, self.eps, self.initial)
-            return pcen(scaled, self._coefficient(), *settings)
+            return scaled_pcen(specgram, self.scale, self._coefficient(), *settings)
         kind = specgram.dtype  # the parameters may have been cast to half precision
         coefficient = self.get_parameter("logit_coefficient").to(kind).sigmoid()
         gain, bias, exponent = (
             self.get_parameter(f"log_{name}").to(kind).exp()
             for name in ("gain", "bias", "exponent")
         )
-        return pcen_by_bin(scaled, coefficient, gain, bias, exponent, self.eps, self.initial)
+        numbers = (coefficient, gain, bias, exponent)
+        return pcen_by_bin(specgram, *numbers, self.eps, self.initial, self.scale)

@@ -16,6 +16,7 @@ from augspec.features.mel import LogMelSpectrogram
 from augspec.features.normalize import Normalize
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.kaldi import kaldi_filterbank, kaldi_filterbanks
+from augspec.functional.scale import log_of_sum
 from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.windows import window as window_of
 
@@ -104,7 +105,7 @@ class VGGishMel(Fbank):
     _offset: ClassVar[float] = 0.01
 
     def _finish(self, specgram: Tensor) -> Tensor:
-        return (specgram + self._offset).log()
+        return log_of_sum(specgram, self._offset)
 
 
 class PaSSTMel(MagnitudeFeature):
@@ -158,7 +159,7 @@ class PaSSTMel(MagnitudeFeature):
         )
 
     def _finish(self, specgram: Tensor) -> Tensor:
-        return (specgram + self._offset).log()
+        return log_of_sum(specgram, self._offset)
 
 
 #: Classes that configs can name in addition to the public features.

@@ -181,10 +181,7 @@ class MagnitudeFeature(nn.Module, ABC):
             return None
         if not native.describes(type(framing), "cut", "count_of"):
             return None
-        stft = Stft(
-            framing.n_fft, framing.hop_length, framing.center, framing.pad_mode,
-            framing.count_of(source.size), self.window, self.win_length, self.power,
-        )  # fmt: skip
+        stft = self._stft(framing, framing.count_of(source.size))
         level = self._level() if self._is_native("_finish", "_level") else None
         made = native_specgram(sound, stft, bins, Level() if level is None else level)
         if made is None or level is not None:
@@ -193,9 +190,17 @@ class MagnitudeFeature(nn.Module, ABC):
 
     def _is_native(self, step: str, description: str) -> bool:
         """Whether a step is described for the kernel and no subclass overrides the rest."""
-        around = ("project", "finish", "make_window")
-        kept = all(getattr(type(self), name) is getattr(MagnitudeFeature, name) for name in around)
-        return kept and native.describes(type(self), step, description)
+        cls = type(self)
+        kept = all(native.describes(cls, name, "_stft") for name in ("project", "make_window"))
+        kept = kept and cls.finish is MagnitudeFeature.finish
+        return kept and native.describes(cls, step, description)
+
+    def _stft(self, framing: Framing, frames: int) -> Stft:
+        """Describe `project` and `make_window` for the native kernel."""
+        return Stft(
+            framing.n_fft, framing.hop_length, framing.center, framing.pad_mode, frames,
+            self.window, self.win_length, self.power,
+        )  # fmt: skip
 
     def _bins(self) -> Bins | None:
         """Describe `_project` for the native kernel; None if the kernel lacks it."""

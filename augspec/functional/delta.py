@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import compiled
-from augspec._constants import constant
+from augspec._constants import constant, tensor_of
+from augspec.native import bins
 
 __all__ = ["delta"]
 
@@ -41,6 +42,9 @@ def delta(
         Savitzky and Golay, "Smoothing and differentiation of data by simplified least
         squares procedures", Analytical Chemistry 36 (8), 1964.
     """
+    slope = _native_deltas(specgram, width, (order,), mode, lengths)
+    if slope is not None:
+        return slope.squeeze(1)
     frames, half = specgram.shape[-1], width // 2
     weights = constant(_fit_weights, width, order, dtype=specgram.dtype, device=specgram.device)
     if lengths is None:
@@ -64,6 +68,47 @@ def delta(
         middle = torch.minimum(place.clamp(min=half), (ends - 1 - half).clamp(min=0))
         slope = take(slope, torch.where(ends >= width, middle, place))
     return torch.where(place < ends, slope, 0.0)
+
+
+def deltas(
+    specgram: Tensor,
+    width: int,
+    orders: tuple[int, ...],
+    mode: str,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Stack the results of `delta` of several orders as channels; order 0 is the input itself.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` to ``(batch, order * channel, freq, frame)``.
+    """
+    slopes = _native_deltas(specgram, width, orders, mode, lengths)
+    if slopes is not None:
+        return slopes.flatten(1, 2)
+    parts = [delta(specgram, width, n, mode, lengths) if n else specgram for n in orders]
+    return torch.cat(parts, dim=1)
+
+
+def _native_deltas(
+    specgram: Tensor, width: int, orders: tuple[int, ...], mode: str, lengths: Tensor | None
+) -> Tensor | None:
+    """Compute slopes of several orders, ``(batch, order, ..., frame)``; None if only torch can."""
+    if not bins.can_compute(specgram, lengths):
+        return None
+    weights, number = (
+        constant(make, *given, dtype=dtype, device=specgram.device)
+        for make, given, dtype in (
+            (_all_weights, (width, orders), specgram.dtype),
+            (tensor_of, (orders,), torch.int64),
+        )
+    )
+    return bins.slopes(specgram, number, weights, lengths, interpolate=mode == "interp")
+
+
+def _all_weights(width: int, orders: tuple[int, ...], *, dtype: torch.dtype) -> Tensor:
+    """Return the weights of several orders, ``(order, width)``; order 0 has none."""
+    none = torch.zeros(width, dtype=dtype)
+    return torch.stack([_fit_weights(width, n, dtype=dtype) if n else none for n in orders])
 
 
 @compiled

@@ -10,6 +10,7 @@ from torch import Tensor
 from augspec.functional.checks import check_parameter, check_specgram
 from augspec.functional.shapes import ends_of, like
 from augspec.functional.spectrum import valid_frames
+from augspec.native import bins
 
 __all__ = ["linear_fade"]
 
@@ -41,10 +42,23 @@ def linear_fade(
     last = (ends_of(specgram, lengths) - 1).clamp(min=1).to(specgram.dtype)
     start, end = (like(gain.to(specgram.dtype), specgram) for gain in (start_gain_db, end_gain_db))
     gain = torch.lerp(start, end, (frame / like(last, specgram)).clamp(max=1.0))
-    if stype == "db":
-        faded = specgram + gain
-    else:
-        faded = specgram * torch.pow(10.0, gain / (10.0 if stype == "power" else 20.0))
-    return (
-        faded if lengths is None else torch.where(valid_frames(specgram, lengths), faded, specgram)
-    )
+    return add_gain(specgram, gain, stype, lengths)
+
+
+def add_gain(
+    specgram: Tensor,
+    gain_db: Tensor,
+    stype: Literal["db", "power", "magnitude"],
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Add a gain in dB, which broadcasts with ``specgram``, to the valid frames."""
+    gain = gain_db
+    if stype != "db":
+        gain = torch.pow(10.0, gain_db / (10.0 if stype == "power" else 20.0))
+    if bins.can_compute(specgram, gain, lengths):
+        before, factor = (gain, None) if stype == "db" else (None, gain)
+        return bins.affine(specgram, lengths, before=before, factor=factor)
+    louder = specgram + gain if stype == "db" else specgram * gain
+    if lengths is None:
+        return louder
+    return torch.where(valid_frames(specgram, lengths), louder, specgram)

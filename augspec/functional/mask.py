@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from augspec.functional.checks import check_parameter, check_specgram
+from augspec.native import bins
 
 __all__ = ["mask_span"]
 
@@ -30,6 +31,10 @@ def mask_value_of(specgram: Tensor, mask_value: MaskValue, lengths: Tensor | Non
     """
     if not isinstance(mask_value, str):
         return specgram.new_full((1, 1, 1, 1), mask_value)
+    if bins.can_compute(specgram, lengths):
+        if mask_value == "min":
+            return bins.least(specgram, lengths)
+        return bins.moments(specgram, lengths, shared="freq")[0]
     if lengths is None:
         cells = (-2, -1)
         return specgram.amin(cells, True) if mask_value == "min" else specgram.mean(cells, True)
@@ -55,7 +60,7 @@ def mask_span(
     Args:
         specgram: The batch.
         start: First masked place, ``(batch,)`` or ``(batch, channel)`` int64.
-        width: Number of masked places, of the shape of ``start``.
+        width: Number of masked span, of the shape of ``start``.
         dim: -2 for bins, -1 for frames.
         value: Value of masked cells, a number or a tensor that broadcasts with ``specgram``.
         lengths: Valid frames per example, ``(batch,)``: later frames stay as they are.
@@ -66,6 +71,13 @@ def mask_span(
     check_specgram(specgram, lengths)
     for name, places in (("start", start), ("width", width)):
         check_parameter(name, places, specgram, kind="int64")
+    by_channel = not isinstance(value, Tensor) or value.shape[-2:] == (1, 1)
+    given = value if isinstance(value, Tensor) else None
+    if by_channel and bins.can_compute(specgram, given, start, width, lengths):
+        span = (start.unsqueeze(-1), width.unsqueeze(-1))
+        if dim == -1:
+            return bins.mask(specgram, value, lengths, spans=span)
+        return bins.mask(specgram, value, lengths, bands=span)
     shape = start.shape + (1,) * (specgram.ndim - 1 - start.ndim)
     masked = spans(start.reshape(shape), width.reshape(shape), specgram.shape[dim])
     masked = masked if dim == -1 else masked.transpose(-1, -2)

@@ -8,6 +8,7 @@ from torch import Tensor
 from augspec.functional.checks import check_parameter, check_specgram
 from augspec.functional.shapes import ends_of, like
 from augspec.functional.spectrum import valid_frames
+from augspec.native import bins
 
 __all__ = ["freq_mix_style"]
 
@@ -38,17 +39,28 @@ def freq_mix_style(
     check_specgram(specgram, lengths)
     check_parameter("partner", partner, specgram, "batch", kind="int64")
     check_parameter("lam", lam, specgram, "batch")
-    over = (1, 3)
     ends = ends_of(specgram, lengths)
-    valid = valid_frames(specgram, ends)
-    number = like(ends.clamp(min=1) * specgram.shape[1], specgram)
-    mean = specgram.where(valid, 0.0).sum(over, keepdim=True) / number
-    centered = specgram - mean
-    variance = centered.where(valid, 0.0).square().sum(over, keepdim=True) / number
-    deviation = (variance + _EPS).sqrt()
+    is_native = bins.can_compute(specgram, partner, lam, lengths)
+    if is_native:
+        mean, deviation = bins.moments(specgram, ends, shared="channel", eps=_EPS)
+    else:
+        mean, deviation = _moments(specgram, ends)
     own = torch.where(ends[partner] > 0, lam.to(specgram.dtype), 1.0)
     share = like(own, specgram)
-    new_mean = share * mean + (1.0 - share) * mean[partner]
-    new_deviation = share * deviation + (1.0 - share) * deviation[partner]
-    mixed = centered * (new_deviation / deviation) + new_mean
-    return mixed if lengths is None else torch.where(valid, mixed, specgram)
+    new_mean = share * mean + (1.0 - share) * mean.index_select(0, partner)
+    new_deviation = share * deviation + (1.0 - share) * deviation.index_select(0, partner)
+    ratio = new_deviation / deviation
+    if is_native:
+        return bins.affine(specgram, lengths, before=-mean, factor=ratio, after=new_mean)
+    mixed = (specgram - mean) * ratio + new_mean
+    return mixed if lengths is None else torch.where(valid_frames(specgram, ends), mixed, specgram)
+
+
+def _moments(specgram: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of each bin over channels and valid frames."""
+    over, valid = (1, 3), valid_frames(specgram, ends)
+    number = like(ends.clamp(min=1) * specgram.shape[1], specgram)
+    mean = specgram.where(valid, 0.0).sum(over, keepdim=True) / number
+    centered = (specgram - mean).where(valid, 0.0)
+    variance = centered.square().sum(over, keepdim=True) / number
+    return mean, (variance + _EPS).sqrt()

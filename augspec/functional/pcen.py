@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from augspec._constants import constant, tensor_of
 from augspec._torch import is_exporting
+from augspec.native import bins
 
 __all__ = ["pcen"]
 
@@ -102,6 +104,25 @@ def pcen(
     References:
         Wang et al., "Trainable frontend for robust and far-field keyword spotting", ICASSP 2017.
     """
+    return scaled_pcen(specgram, 1.0, coefficient, gain, bias, exponent, eps, initial)
+
+
+def scaled_pcen(
+    specgram: Tensor,
+    scale: float,
+    coefficient: float,
+    gain: float,
+    bias: float,
+    exponent: float,
+    eps: float,
+    initial: float | None,
+) -> Tensor:
+    """Compute `pcen` of ``scale * specgram``."""
+    if bias >= _SMALL_BIAS and eps >= bins.SMALLEST and bins.can_compute(specgram):
+        numbers = tuple((float(number),) for number in (coefficient, gain, bias, exponent))
+        settings = constant(tensor_of, numbers, dtype=specgram.dtype, device=specgram.device)
+        return bins.pcen(specgram, settings, scale, eps, initial)
+    specgram = specgram if scale == 1.0 else specgram * scale
     average = exponential_average(specgram, coefficient, initial)
     # Use logarithms, so that small numbers keep their precision.
     level = torch.exp(-gain * (math.log(eps) + torch.log1p(average / eps)))
@@ -130,6 +151,7 @@ def pcen_by_bin(
     exponent: Tensor,
     eps: float = 1e-6,
     initial: float | None = None,
+    scale: float = 1.0,
 ) -> Tensor:
     """Do as `pcen` with differentiable parameters for each bin.
 
@@ -141,10 +163,15 @@ def pcen_by_bin(
         exponent: Exponent of the compression, positive.
         eps: Added to the average, positive.
         initial: Value of the average before the first frame; None uses the first frame.
+        scale: Factor on ``specgram``.
 
     Shape:
         ``(batch, channel, freq, frame)`` in and out; the parameters ``(freq,)``.
     """
+    if eps >= bins.SMALLEST and bins.can_compute(specgram, coefficient, gain, bias, exponent):
+        settings = torch.stack([coefficient, gain, bias, exponent])
+        return bins.pcen(specgram, settings, scale, eps, initial)
+    specgram = specgram if scale == 1.0 else specgram * scale
     average = exponential_average(specgram, coefficient, initial)
     gain, bias, exponent = gain[:, None], bias[:, None], exponent[:, None]
     level = torch.exp(-gain * (math.log(eps) + torch.log1p(average / eps)))

@@ -7,8 +7,46 @@ from torch import Tensor
 
 from augspec.functional.checks import check_parameter, check_specgram
 from augspec.functional.shapes import span_start
+from augspec.functional.spectrum import valid_frames
+from augspec.native import bins
 
 __all__ = ["frequency_shift"]
+
+
+def read_between(
+    specgram: Tensor,
+    *,
+    bin_places: Tensor | None = None,
+    frame_places: Tensor,
+    ends: Tensor,
+    fill: Tensor | None = None,
+    written: Tensor | None = None,
+) -> Tensor:
+    """Read each example between its bins and frames, by linear interpolation.
+
+    Args:
+        specgram: The batch.
+        bin_places: Positions to read, in bins, ``(batch, freq)``; None is the bins themselves.
+        frame_places: Positions to read, in frames, ``(batch, frame)``.
+        ends: Valid frames per example, ``(batch,)``.
+        fill: Value outside, ``(batch, channel, 1, 1)`` or ``(1, 1, 1, 1)``; None repeats the first
+            and the last frame, and is for frames alone.
+        written: Frames that are changed, ``(batch,)``: later ones stay as they are. None is all.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+    """
+    if bins.can_compute(specgram, bin_places, frame_places, ends, fill, written):
+        return bins.read(
+            specgram, bins=bin_places, frames=frame_places, ends=ends, fill=fill, written=written
+        )
+    moved = specgram
+    if bin_places is not None and fill is not None:
+        moved = interpolate_bins(moved, bin_places, fill)
+    moved = interpolate_at(moved, frame_places, ends=ends, fill=fill)
+    if written is None:
+        return moved
+    return torch.where(valid_frames(specgram, written), moved, specgram)
 
 
 def interpolate_at(
@@ -147,10 +185,22 @@ def frequency_shift(specgram: Tensor, shift: Tensor, fill: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, freq, frame)`` in and out.
     """
-    check_specgram(specgram)
+    return shift_bins(specgram, shift, fill)
+
+
+def shift_bins(
+    specgram: Tensor, shift: Tensor, fill: Tensor, lengths: Tensor | None = None
+) -> Tensor:
+    """Do as `frequency_shift` with the valid frames; later ones stay as they are."""
+    check_specgram(specgram, lengths)
     check_parameter("shift", shift, specgram, "batch", kind="int64")
     source = torch.arange(specgram.shape[-2], device=specgram.device) - shift[:, None]
+    if fill.shape[-2:] == (1, 1) and bins.can_compute(specgram, shift, fill, lengths):
+        return bins.read(specgram, bins=source.to(fill.dtype), fill=fill, written=lengths)
     index = source.clamp(0, specgram.shape[-2] - 1)[:, None, :, None].expand(specgram.shape)
     moved = specgram.gather(-2, index)
     inside = (source >= 0) & (source < specgram.shape[-2])
-    return torch.where(inside[:, None, :, None], moved, fill)
+    moved = torch.where(inside[:, None, :, None], moved, fill)
+    return (
+        moved if lengths is None else torch.where(valid_frames(specgram, lengths), moved, specgram)
+    )

@@ -6,6 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from augspec.functional.spectrum import valid_frames
+from augspec.native import bins
+
 __all__ = ["amplitude_to_db", "dct_matrix", "hz_to_mel", "mel_filterbank", "mel_to_hz"]
 
 MelScale = Literal["htk", "slaney"]
@@ -183,6 +186,28 @@ def amplitude_to_db(
     Shape:
         ``(batch, ...)`` in and out. Peaks are per example, over all other dimensions.
     """
+    return amplitude_to_db_until(specgram, None, multiplier, ref, top_db, amin)
+
+
+def amplitude_to_db_until(
+    specgram: Tensor,
+    lengths: Tensor | None,
+    multiplier: float,
+    ref: float | Literal["max"],
+    top_db: float | None,
+    amin: float = 1e-10,
+) -> Tensor:
+    """Do as `amplitude_to_db` with silence after the valid frames, ``lengths`` ``(batch,)``."""
+    natural = amin >= bins.SMALLEST and specgram.ndim == 4
+    if natural and bins.can_compute(specgram, lengths):
+        to_peak = ref == "max"
+        offset = 0.0 if isinstance(ref, str) else -multiplier * math.log10(max(ref, amin))
+        return bins.level(
+            specgram, multiplier, amin=amin, offset=offset, top_db=top_db, to_peak=to_peak,
+            ends=lengths,
+        )  # fmt: skip
+    if lengths is not None:
+        specgram = specgram.where(valid_frames(specgram, lengths), 0.0)
     level = multiplier * torch.log10(specgram.clamp(min=amin))
     if ref != "max" and top_db is None:
         return level if ref == 1.0 else level - multiplier * math.log10(max(ref, amin))
@@ -190,6 +215,21 @@ def amplitude_to_db(
     if top_db is not None:
         level = torch.maximum(level, peak - top_db)
     return level - (peak if ref == "max" else multiplier * math.log10(max(ref, amin)))
+
+
+def log_of_sum(specgram: Tensor, offset: float) -> Tensor:
+    """Return the natural logarithm of ``specgram + offset``.
+
+    Args:
+        specgram: Power or magnitude, not negative.
+        offset: Limits the result in silence, positive.
+
+    Shape:
+        ``(batch, channel, freq, frame)`` in and out.
+    """
+    if bins.can_compute(specgram):
+        return bins.level(specgram, math.log(10.0), bias=offset)
+    return (specgram + offset).log()
 
 
 def standardize(

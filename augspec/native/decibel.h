@@ -1,9 +1,9 @@
-// Logarithms and exponentials of vectors.
+// Logarithms of vectors.
 #pragma once
 
 #include <cfloat>
 
-#include "lanes.h"
+#include "simd.h"
 
 namespace augspec {
 
@@ -25,21 +25,6 @@ inline Vec log_of(Vec x) {
     y = y * f * square + e * -2.12194440e-4f - 0.5f * square;
     y = f + y + e * 0.693359375f;
     return x <= FLT_MAX ? y : x;
-}
-
-// Exponential of numbers up to 88, within 1e-7 of it (Cephes); 0 below -87, and NaN stays.
-inline Vec exp_of(Vec x) {
-    const Vec kept = x > -87.0f ? x : fill(-87.0f);
-    const Vec whole = nearest(kept * 1.44269504088896341f);
-    const Vec f = kept - whole * 0.693359375f - whole * -2.12194440e-4f;
-    Vec y = f * 1.9875691500e-4f + 1.3981999507e-3f;
-    y = y * f + 8.3334519073e-3f;
-    y = y * f + 4.1665795894e-2f;
-    y = y * f + 1.6666665459e-1f;
-    y = y * f + 5.0000001201e-1f;
-    y = y * f * f + f + 1.0f;
-    y = from_bits(bits(y) + (__builtin_convertvector(whole, IntVec) << 23));
-    return x >= -87.0f ? y : x < -87.0f ? Vec{} : x;
 }
 
 }  // namespace augspec

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decibel.h"
+#include "powers.h"
 #include "export.h"
 #include "pool.h"
 
@@ -50,7 +50,7 @@ struct Unit {
 // Turn reductions in dB into gains; `reduction` has room for whole vectors.
 void to_gain(float* reduction, int64_t count) {
     for (int64_t t = 0; t < count; t += LANES)
-        store(reduction + t, exp_of(load(reduction + t) * (-1.0f / DB)));
+        store(reduction + t, exponential(load(reduction + t) * (-1.0f / DB), false));
 }
 
 }  // namespace

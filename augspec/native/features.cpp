@@ -23,12 +23,15 @@ AUGSPEC_EXPORT void augspec_specgram(
     const int64_t* starts, const int64_t* valid, const float* gains, const int64_t* centers,
     const int64_t* steps, int64_t resampled, float max_ratio, const float* table,
     int64_t delay_taps, int64_t table_bits, int64_t taps, int64_t orders, float beta, int64_t n_fft,
-    int64_t hop_length, int64_t pad, int64_t mode, const float* half_window, int64_t bins,
+    int64_t length, int64_t hop_length, int64_t pad, int64_t mode, int64_t prepares, float factor,
+    int64_t removes_mean, float preemphasis, const float* half_window, int64_t bins,
     const int64_t* first, const int64_t* place, const float* weights, int64_t power,
     float multiplier, float amin, float offset, int64_t frames, int64_t threads, float* out) {
     const Sinc sinc_of{table, delay_taps, table_bits, taps, orders, beta};
     const Specgram how{plan_of(int(n_fft)),
-                       {n_fft, hop_length, pad, mode},
+                       n_fft,
+                       {length, hop_length, pad, mode},
+                       {prepares, factor, removes_mean, preemphasis},
                        half_window,
                        {bins, first, place, weights},
                        {power, multiplier, amin, offset},

@@ -20,7 +20,7 @@ from augspec.functional.windows import window
 __all__ = ["Bins", "Level", "Sound", "Stft", "specgram"]
 
 _FAR = 1 << 62  # an end beyond all frames
-_PAD_MODES = ("constant", "reflect", "replicate")  # the values of `PadMode` in frames.h
+_PAD_MODES = ("constant", "reflect", "replicate", "mirror")  # the values of `PadMode` in frames.h
 _CPU = torch.device("cpu")
 
 
@@ -85,8 +85,21 @@ class Level(NamedTuple):
     offset: float = 0.0
 
 
+class Preparation(NamedTuple):
+    """Steps of Kaldi on a frame of ``length`` samples before the window; zeros follow it."""
+
+    length: int
+    factor: float
+    removes_mean: bool
+    preemphasis: float
+    periodic: bool  # whether the window is
+
+
 class Stft(NamedTuple):
-    """Number and layout of frames, their window, and the exponent of their magnitudes."""
+    """Number and layout of frames, their window, and the exponent of their magnitudes.
+
+    Without ``center``, ``pad_mode`` may be ``"mirror"``: frames are centred on the middles of hops.
+    """
 
     n_fft: int
     hop_length: int
@@ -96,6 +109,7 @@ class Stft(NamedTuple):
     window: str
     win_length: int
     power: float
+    preparation: Preparation | None = None
 
 
 def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | None:
@@ -107,7 +121,11 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
     waveform, n_fft = sound.waveform, stft.n_fft
     if stft.power not in (1.0, 2.0) or not native.applies(waveform, sound.gain):
         return None
+    kaldi = stft.preparation
+    length = n_fft if kaldi is None else kaldi.length
     pad = n_fft // 2 if stft.center else 0
+    if stft.pad_mode == "mirror":
+        pad = length // 2 - stft.hop_length // 2
     frames = stft.frames
     if (
         waveform.dtype != torch.float32
@@ -124,9 +142,8 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
     gain = gain if gain is None else gain.abs() if stft.power == 1.0 else gain.square()
     end = sound.size if stft.center or sound.centers is None else _FAR
     steps, size, max_ratio, constants = sound.resampling or (None, 0, 0.0, (None, 0, 0, 0, 0, 0.0))
-    half_window = constant(
-        _half_window, stft.window, stft.win_length, n_fft, dtype=torch.float32, device=_CPU
-    )
+    shape = (stft.window, stft.win_length, n_fft, None if kaldi is None else kaldi.periodic)
+    half_window = constant(_half_window, *shape, dtype=torch.float32, device=_CPU)
     native.call(
         "augspec_specgram",
         waveform,
@@ -143,9 +160,11 @@ def specgram(sound: Sound, stft: Stft, bins: Bins, level: Level) -> Tensor | Non
         max_ratio,
         *constants,
         n_fft,
+        length,
         stft.hop_length,
         pad,
         _PAD_MODES.index(stft.pad_mode),
+        *((0, 1.0, 0, 0.0) if kaldi is None else (1, *kaldi[1:4])),
         half_window,
         *bins,
         int(stft.power),
@@ -174,9 +193,17 @@ class _Rows(NamedTuple):
         return values.expand(self.batch, self.channels)
 
 
-def _half_window(name: str, win_length: int, n_fft: int, *, dtype: torch.dtype) -> Tensor:
-    """Return half the window, because the kernel computes twice the spectrum."""
-    return window(name, win_length, n_fft, dtype=dtype) / 2
+def _half_window(
+    name: str, win_length: int, n_fft: int, periodic: bool | None, *, dtype: torch.dtype
+) -> Tensor:
+    """Return half the window, because the kernel computes twice the spectrum.
+
+    With ``periodic`` it is that of a prepared frame: zeros follow it.
+    """
+    if periodic is None:
+        return window(name, win_length, n_fft, dtype=dtype) / 2
+    half = window(name, win_length, None, periodic, dtype=dtype) / 2
+    return torch.nn.functional.pad(half, (0, n_fft - win_length))
 
 
 def decibel(multiplier: float, ref: float, amin: float = 1e-10) -> Level:

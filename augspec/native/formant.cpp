@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decibel.h"
 #include "export.h"
 #include "fft.h"
 #include "frames.h"
 #include "pool.h"
+#include "powers.h"
 
 using namespace augspec;
 
@@ -217,7 +217,7 @@ AUGSPEC_EXPORT void augspec_move_envelope(const float* waveform, int64_t units, 
                 const Vec low = room.envelope[index], high = room.envelope[index + 1];
                 const Vec moved = low + (position - float(index)) * (high - low);
                 const Vec gain = moved - room.envelope[k];
-                room.magnitude[k] = exp_of(most(fill(-limit), least(fill(limit), gain)));
+                room.magnitude[k] = exponential(most(fill(-limit), least(fill(limit), gain)), false);
             }
             for (int64_t c = 0; c < channels; c++) {
                 Vec* spectrum = room.spectra + c * (n + 2);

@@ -10,11 +10,12 @@
 
 namespace augspec {
 
-enum PadMode : int64_t { CONSTANT = 0, REFLECT = 1, REPLICATE = 2 };
+// MIRROR repeats the first and the last sample, as Kaldi does, and goes on at any distance.
+enum PadMode : int64_t { CONSTANT = 0, REFLECT = 1, REPLICATE = 2, MIRROR = 3 };
 
 struct Framing {
-    int64_t n_fft, hop_length;
-    int64_t pad;  // samples before the first: n_fft / 2 with `center`, else 0
+    int64_t length, hop_length;  // samples of a frame, and from one to the next
+    int64_t pad;  // samples before the first: length / 2 with `center`
     int64_t mode;
 };
 
@@ -30,32 +31,36 @@ struct Row {
 
 // The row's sample that frame `f` begins with, before anything is padded.
 inline int64_t base_of(const Row& row, const Framing& framing, int64_t f) {
-    if (row.centers) return row.centers[f] - framing.n_fft / 2;
+    if (row.centers) return row.centers[f] - framing.length / 2;
     return row.start + f * framing.hop_length - framing.pad;
 }
 
 // A pointer to the samples of frame `f`: into the row, or to `room`, where they are put together.
 inline const float* frame_of(const Row& row, const Framing& framing, int64_t f, float* room) {
-    const int64_t n_fft = framing.n_fft, base = base_of(row, framing, f);
+    const int64_t length = framing.length, base = base_of(row, framing, f);
     const int64_t first = f * framing.hop_length - framing.pad;  // of the output's samples
-    const bool inside = first >= 0 && first + n_fft <= row.end;
-    if (inside && base >= 0 && base + n_fft <= row.heard) return row.samples + base;
+    const bool inside = first >= 0 && first + length <= row.end;
+    if (inside && base >= 0 && base + length <= row.heard) return row.samples + base;
     const int64_t shift = base - first;
-    const bool mirrors = framing.mode == REFLECT && row.end > n_fft / 2;
+    const bool mirrors = framing.mode == REFLECT && row.end > length / 2;
     const bool repeats = framing.mode == REPLICATE && row.end > 0;
-    for (int64_t j = 0; j < n_fft; j++) {
+    for (int64_t j = 0; j < length; j++) {
         int64_t place = first + j;
         bool sounds = place >= 0 && place < row.end;
         if (!sounds && mirrors) {
             place = place < 0 ? -place : place;
             if (place >= row.end) place = 2 * (row.end - 1) - place;
             sounds = true;
+        } else if (!sounds && framing.mode == MIRROR && row.end > 0) {
+            place = (place % (2 * row.end) + 2 * row.end) % (2 * row.end);
+            place = std::min(place, 2 * row.end - 1 - place);
+            sounds = true;
         } else if (!sounds && repeats) {
             place = std::min(std::max<int64_t>(place, 0), row.end - 1);
             sounds = true;
         }
         // A frame that was moved is padded from itself, a sample early and no further.
-        if (row.centers && (place - first < -1 || place - first >= n_fft)) sounds = false;
+        if (row.centers && (place - first < -1 || place - first >= length)) sounds = false;
         const int64_t index = place + shift;
         room[j] = sounds && index >= 0 && index < row.heard ? row.samples[index] : 0.0f;
     }

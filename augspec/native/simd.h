@@ -28,6 +28,15 @@ inline Vec load(const float* from) { return *reinterpret_cast<const LooseVec*>(f
 inline void store(float* to, Vec value) { *reinterpret_cast<LooseVec*>(to) = value; }
 inline Vec fill(float value) { return value - Vec{}; }
 
+// The first `count` numbers of a vector, or all.
+inline void store_some(float* to, Vec value, int64_t count) {
+    if (count >= LANES) {
+        store(to, value);
+    } else {
+        for (int64_t lane = 0; lane < count; lane++) to[lane] = value[lane];
+    }
+}
+
 // Vectors `first` and `second` zipped within each 128-bit part, by single floats or by pairs, and
 // parts of 128 bits taken from both: the steps of `transpose`.
 #if AUGSPEC_LANES == 16

@@ -21,9 +21,19 @@ struct Scale {
     float offset;      // added to it
 };
 
+// What Kaldi does to a frame before the window: see augspec/features/fbank.py.
+struct Preparation {
+    int64_t applies;  // 1 or 0
+    float factor;
+    int64_t removes_mean;
+    float preemphasis;  // fraction of the sample before that is subtracted
+};
+
 struct Specgram {
     const Plan* plan;
+    int64_t n_fft;    // samples of a transform: zeros follow a frame that is shorter
     Framing framing;
+    Preparation preparation;
     const float* window;  // half of it: `for_each_pair` gives twice the spectrum
     Bins bins;
     Scale scale;
@@ -32,7 +42,7 @@ struct Specgram {
 
 // Floats of scratch memory that `compute_frames` needs.
 inline size_t room_for(const Specgram& how) {
-    return size_t(LANES) * (3 * how.framing.n_fft + 16);
+    return size_t(LANES) * (3 * how.n_fft + 16) + size_t(how.n_fft);
 }
 
 inline Vec finish(Vec value, float gain, const Scale& scale) {
@@ -42,17 +52,9 @@ inline Vec finish(Vec value, float gain, const Scale& scale) {
     return log_of(value) * (scale.multiplier * 0.4342944819032518f) + scale.offset;
 }
 
-inline void store_some(float* to, Vec value, int64_t count) {
-    if (count >= LANES) {
-        store(to, value);
-    } else {
-        for (int64_t lane = 0; lane < count; lane++) to[lane] = value[lane];
-    }
-}
-
 // Power, or magnitude, of the transform in `data`, by bin.
 inline void magnitudes(const Specgram& how, const Vec* data, Vec* spectrum) {
-    const int64_t half = how.framing.n_fft / 2;
+    const int64_t half = how.n_fft / 2;
     for_each_pair(*how.plan, data, [&](int k, Complex a, Complex b) {
         spectrum[k] = a.re * a.re + a.im * a.im;
         spectrum[half - k] = b.re * b.re + b.im * b.im;
@@ -63,20 +65,44 @@ inline void magnitudes(const Specgram& how, const Vec* data, Vec* spectrum) {
     }
 }
 
+inline void prepare(const float* frame, const Specgram& how, float* to) {
+    const Preparation& steps = how.preparation;
+    const int64_t length = how.framing.length;
+    double sum = 0.0;
+    for (int64_t i = 0; i < length && steps.removes_mean; i += LANES) {
+        float part = 0.0f;
+        for (int64_t j = i; j < std::min(i + LANES, length); j++) part += frame[j];
+        sum += double(part);
+    }
+    const float factor = steps.factor, mean = float(sum / double(length)) * factor;
+    const auto value = [&](int64_t i) { return frame[i] * factor - mean; };
+    to[0] = value(0) - steps.preemphasis * value(0);
+    for (int64_t i = 1; i < length; i++) to[i] = value(i) - steps.preemphasis * value(i - 1);
+    std::fill(to + length, to + how.n_fft, 0.0f);
+}
+
 // Compute frames [first, last) of a row into `out`, (bin, frame). Those from `valid` on are silent.
 inline void compute_frames(const Specgram& how, const Row& row, float gain, int64_t first,
                            int64_t last, int64_t valid, float* out, float* room) {
-    const int64_t n_fft = how.framing.n_fft;
+    const int64_t n_fft = how.n_fft;
     Vec* data = reinterpret_cast<Vec*>(room);
     Vec* spectrum = data + n_fft;
     float* padded = room + LANES * (2 * n_fft + 16);
+    float* single = padded + LANES * n_fft;
     const Bins& bins = how.bins;
     for (int64_t f = first; f < std::min(last, valid); f += LANES) {
         const int64_t count = std::min<int64_t>(LANES, std::min(last, valid) - f);
         const float* frames[LANES];
         for (int lane = 0; lane < LANES; lane++) {
-            frames[lane] = lane < count ? frame_of(row, how.framing, f + lane, padded + lane * n_fft)
-                                        : frames[0];
+            float* own = padded + lane * n_fft;
+            if (lane >= count) {
+                frames[lane] = frames[0];
+            } else if (how.preparation.applies) {
+                prepare(frame_of(row, how.framing, f + lane, single), how, own);
+                frames[lane] = own;
+            } else {
+                frames[lane] = frame_of(row, how.framing, f + lane, own);
+            }
         }
         load_frames(frames, how.window, n_fft, data);
         forward(*how.plan, data);

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from augspec import random
+from augspec.functional.fade import add_gain
 from augspec.functional.filter_augment import band_edges, band_gain
-from augspec.functional.spectrum import valid_frames
 from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
@@ -81,10 +81,4 @@ class FilterAugment(SpecgramTransform):
         edges = band_edges(params["boundary"], params["n_bands"], freq, self.min_width)
         gain_db = params["gain_db"].to(signal.dtype)
         gain = band_gain(edges, gain_db, freq, self.mode)[:, None, :, None]
-        if self.stype == "db":
-            filtered = signal + gain
-        else:
-            filtered = signal * torch.pow(10.0, gain / (10.0 if self.stype == "power" else 20.0))
-        if lengths is None:
-            return filtered
-        return torch.where(valid_frames(signal, lengths), filtered, signal)
+        return add_gain(signal, gain, self.stype, lengths)

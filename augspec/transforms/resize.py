@@ -10,14 +10,12 @@ from torch import Tensor
 from augspec.functional.checks import check_range
 from augspec.functional.mask import MaskValue, mask_value_of
 from augspec.functional.resize import (
-    frequency_shift,
-    interpolate_at,
-    interpolate_bins,
+    read_between,
     resize_places,
+    shift_bins,
     time_warp_places,
 )
-from augspec.functional.shapes import ends_of, like
-from augspec.functional.spectrum import valid_frames
+from augspec.functional.shapes import ends_of
 from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
@@ -31,9 +29,8 @@ def warp_frames(specgram: Tensor, params: Values, max_warp: int, ends: Tensor) -
     """Warp picked examples in time by the params of a `TimeWarp`."""
     center, warp, frames = params["center"], params["warp"], specgram.shape[-1]
     place = time_warp_places(center, warp, max_warp, ends, frames, specgram.dtype)
-    warped = interpolate_at(specgram, place, ends=ends)
-    moved = valid_frames(specgram, ends) & like(params["applied"], specgram)
-    return torch.where(moved, warped, specgram)
+    written = torch.where(params["applied"], ends, 0)
+    return read_between(specgram, frame_places=place, ends=ends, written=written)
 
 
 def warp_source(
@@ -168,10 +165,10 @@ class RandomResizeCrop(SpecgramTransform):
             freq,
             dtype,
         )
-        out = interpolate_bins(signal, bins, fill)
         place = self._frame_places(params, ends, frames, dtype)
-        out = interpolate_at(out, place, ends=ends, fill=fill)
-        return out if lengths is None else torch.where(valid_frames(out, lengths), out, signal)
+        return read_between(
+            signal, bin_places=bins, frame_places=place, ends=ends, fill=fill, written=lengths
+        )
 
     def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         return _nearest(self._frame_places(params, lengths, time, torch.float32), position)
@@ -215,7 +212,4 @@ class FrequencyShift(SpecgramTransform):
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         fill = mask_value_of(signal, self.mask_value, lengths)
-        moved = frequency_shift(signal, params["shift"], fill)
-        if lengths is None:
-            return moved
-        return torch.where(valid_frames(signal, lengths), moved, signal)
+        return shift_bins(signal, params["shift"], fill, lengths)

@@ -11,6 +11,7 @@ from augspec.functional.checks import check_count
 from augspec.functional.mask import MaskValue, mask_value_of, spans
 from augspec.functional.shapes import ends_of, span_start
 from augspec.functional.spectrum import valid_frames
+from augspec.native import bins
 from augspec.params import Values
 from augspec.random import Draw
 from augspec.transforms.base import SpecgramTransform
@@ -160,13 +161,16 @@ class SpecAugment(SpecgramTransform):
         time_start = span_start(params["time_start"], ends[:, None] - time_width)
         freq_width = span_start(params["freq_width"], settings["max_freq_width"]).clamp(max=freq)
         freq_start = span_start(params["freq_start"], freq - freq_width)
+        value = mask_value_of(warped, self.mask_value, lengths)
+        if bins.can_compute(warped, value, freq_start, time_start, lengths):
+            bands, stretches = (freq_start, freq_width), (time_start, time_width)
+            return bins.mask(warped, value, lengths, bands=bands, spans=stretches)
         band = spans(freq_start, freq_width, freq).any(1)
         span = spans(time_start, time_width, signal.shape[-1]).any(1)
         if lengths is None:
             masked = band[:, :, None] | span[:, None]
         else:
             masked = (band[:, :, None] | span[:, None]) & valid_frames(span[:, None], lengths)
-        value = mask_value_of(warped, self.mask_value, lengths)
         return torch.where(masked[:, None], value, warped)
 
     def _time_widths(self, drawn: Tensor, ends: Tensor) -> Tensor:
@@ -244,11 +248,15 @@ class Cutout(SpecgramTransform):
         freq, ends = signal.shape[-2], ends_of(signal, lengths)[:, None]
         freq_width = span_start(params["freq_width"], self.max_freq_width).clamp(max=freq)
         time_width = torch.minimum(span_start(params["time_width"], self.max_time_width), ends)
-        band = spans(span_start(params["freq_start"], freq - freq_width), freq_width, freq)
-        start = span_start(params["time_start"], ends - time_width)
-        span = spans(start, time_width, signal.shape[-1])
+        freq_start = span_start(params["freq_start"], freq - freq_width)
+        time_start = span_start(params["time_start"], ends - time_width)
+        value = mask_value_of(signal, self.mask_value, lengths)
+        if bins.can_compute(signal, value, freq_start, time_start, lengths):
+            bands, stretches = (freq_start, freq_width), (time_start, time_width)
+            return bins.mask(signal, value, None, bands=bands, spans=stretches, crossed=True)
+        band = spans(freq_start, freq_width, freq)
+        span = spans(time_start, time_width, signal.shape[-1])
         masked = torch.zeros((1, 1, 1), dtype=torch.bool, device=signal.device)
         for i in range(self.n_masks):
             masked = masked | (band[:, i, :, None] & span[:, i, None])
-        value = mask_value_of(signal, self.mask_value, lengths)
         return torch.where(masked[:, None], value, signal)

@@ -45,6 +45,9 @@ TOPICS = {
     "specgram.h": "power and filters",
     "features.cpp": "power and filters",
     "decibel.h": "decibel",
+    "levels.cpp": "levels",
+    "powers.h": "levels",
+    "bins.cpp": "bins and frames",
     "resample.h": "resampling",
     "rates.cpp": "resampling",
     "onsets.h": "attacks",
@@ -64,7 +67,7 @@ TOPICS = {
     "convolve.cpp": "convolution",
 }
 #: Files that serve the others: a line in one of them belongs to the line that it was inlined into.
-HELPERS = ("simd.h", "lanes.h", "pool.h", "export.h")
+HELPERS = ("simd.h", "lanes.h", "rows.h", "pool.h", "export.h")
 
 MEMORY, WAITING, LAUNCHES = "memory", "waiting", "launches"
 PRODUCTS, LOOPS, GENERATED = "products", "element-wise", "generated code"
