@@ -11,8 +11,9 @@ from augspec import native
 from augspec._chunks import by_examples
 from augspec._compile import compiled
 from augspec.functional.checks import check_parameters
-from augspec.functional.level import amplitude, rms
-from augspec.functional.shapes import like, pooled_dims, silence_after
+from augspec.functional.level import amplitude, peak, rms, scaled
+from augspec.functional.shapes import like, silence_after
+from augspec.native import samples
 
 __all__ = [
     "a_law",
@@ -49,8 +50,7 @@ def clip(
     check_parameters(waveform, lengths, threshold_db=threshold_db)
     threshold = like(amplitude(threshold_db.to(waveform.dtype)), waveform)
     if relative:
-        heard = silence_after(waveform, lengths)
-        threshold = threshold * heard.abs().amax(pooled_dims(threshold_db), keepdim=True)
+        threshold = threshold * peak(waveform, threshold_db, lengths)
     return _clip(waveform, threshold)
 
 
@@ -73,6 +73,8 @@ def clipping_distortion(
 
 
 def _clip(waveform: Tensor, threshold: Tensor) -> Tensor:
+    if samples.can_compute(waveform, threshold):
+        return samples.apply("clip", waveform, threshold)
     return torch.minimum(torch.maximum(waveform, -threshold), threshold)
 
 
@@ -93,14 +95,15 @@ def tanh_distortion(waveform: Tensor, distortion: Tensor, lengths: Tensor | None
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, lengths, distortion=distortion)
-    dims = pooled_dims(distortion)
     heard = silence_after(waveform, lengths)
     usual = _magnitude_quantile(heard, 1.0 - 0.99 * distortion, lengths)
-    out = torch.tanh(heard * (0.5 / (usual + 1e-6)))
-    after = rms(out, dims, lengths)
+    drive = 0.5 / (usual + 1e-6)
+    is_plain = samples.can_compute(heard, drive)
+    out = samples.apply("tanh", heard, drive) if is_plain else torch.tanh(heard * drive)
+    after = rms(out, distortion, lengths)
     silent = after == 0
-    gain = rms(heard, dims, lengths) / torch.where(silent, 1.0, after)
-    return out * torch.where(silent, 1.0, gain)
+    gain = rms(heard, distortion, lengths) / torch.where(silent, 1.0, after)
+    return scaled(out, torch.where(silent, 1.0, gain))
 
 
 def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | None) -> Tensor:
@@ -156,6 +159,8 @@ def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:
     """
     check_parameters(waveform, None, "int64", bit_depth=bit_depth)
     steps = like((torch.ones_like(bit_depth) << (bit_depth - 1)).to(waveform.dtype), waveform)
+    if samples.can_compute(waveform, steps):
+        return samples.apply("crush", waveform, steps)
     codes = (waveform * steps).round()
     return torch.minimum(torch.maximum(codes, -steps), steps - 1.0) / steps
 
@@ -213,6 +218,8 @@ def a_law(waveform: Tensor) -> Tensor:
         tensor([[[0.0000, 0.0100, 0.5156]]])
     """
     check_parameters(waveform)
+    if samples.can_compute(waveform):
+        return samples.apply("a_law", waveform)
     return _a_law(waveform)
 
 

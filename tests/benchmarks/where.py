@@ -56,6 +56,7 @@ TOPICS = {
     "envelopes.cpp": "envelopes",
     "pieces.cpp": "pieces moved",
     "ranks.cpp": "ranks",
+    "samples.cpp": "samples",
 }
 #: Files that serve the others: a line in one of them belongs to the line that it was inlined into.
 HELPERS = ("simd.h", "lanes.h", "pool.h", "export.h")

@@ -1,0 +1,164 @@
+"""The native kernels of plain work on samples, each one pass over the audio.
+
+torch's loops share such work among threads that wait for the slowest one, so that other busy
+processes make two threads slower than one. Callers, such as ``augspec/functional/level.py``, have
+the reference in torch, and ask `can_compute` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from augspec import native
+
+__all__ = ["Part", "apply", "can_compute", "measure", "mix", "reverse"]
+
+Function = Literal["scale", "level", "clip", "crush", "tanh", "a_law"]
+_FUNCTIONS: Sequence[Function] = ("scale", "level", "clip", "crush", "tanh", "a_law")
+
+
+def can_compute(waveform: Tensor, *numbers: Tensor | None) -> bool:
+    """Whether the kernels of this module can compute with a batch and its parameters."""
+    fits = waveform.dtype == torch.float32 and waveform.numel() > 0
+    return fits and native.applies(waveform, *numbers)
+
+
+def apply(
+    function: Function,
+    waveform: Tensor,
+    first: Tensor | None = None,
+    second: Tensor | None = None,
+) -> Tensor:
+    """Compute a function of each sample ``x`` and of its example's numbers ``a`` and ``b``.
+
+    Args:
+        function: ``"scale"``: ``x * a``. ``"level"``: ``x / a * b``. ``"clip"``: at ``-a`` and
+            ``a``. ``"crush"``: rounded to steps of ``1 / a``, from -1 up to 1, excluded.
+            ``"tanh"``: ``tanh(x * a)``. ``"a_law"``: through an A-law codec.
+        waveform: The batch.
+        first: ``a``, float32, one for each example or each channel.
+        second: ``b``, as many.
+
+    Shape:
+        ``(batch, channel, time)`` in and out.
+    """
+    first = waveform.new_ones(1) if first is None else first
+    out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+    native.call(
+        "augspec_map", _FUNCTIONS.index(function), waveform, waveform.shape[:2].numel(),
+        waveform.shape[-1], first.numel(), first, second, native.threads(), out=out,
+    )  # fmt: skip
+    return out
+
+
+def measure(
+    what: Literal["peak", "energy"], waveform: Tensor, parameter: Tensor, lengths: Tensor | None
+) -> Tensor:
+    """Measure the largest absolute sample, or the sum of squares.
+
+    Args:
+        what: ``"peak"`` or ``"energy"``.
+        waveform: The batch, ``(batch, channel, time)``.
+        parameter: Its rank selects one level for each example or for each channel.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Returns:
+        ``(batch,)`` or ``(batch, channel)`` float32.
+    """
+    batch, channels, time = waveform.shape
+    waveform = _with_rows(waveform)
+    together = parameter.ndim == 1
+    levels = waveform.new_empty(batch if together else (batch, channels))
+    native.call(
+        "augspec_measure", int(what == "energy"), _table([waveform]), batch, channels, time,
+        together, lengths, native.threads(), out=levels,
+    )  # fmt: skip
+    return levels
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sound that is added in `mix`.
+
+    Args:
+        sound: ``(example, channel, time)``; for a single channel or example, it may be expanded.
+        weight: Factor, ``(batch,)`` or ``(batch, channel)``; None is 1. With 0 it is left out.
+        index: Which example of ``sound`` each example gets, ``(batch,)`` int64; None: its own.
+        begin: First sample that is added, ``(batch,)`` int64; None is 0.
+        end: Sample after the last, ``(batch,)`` int64; None is the time of ``sound``.
+    """
+
+    sound: Tensor
+    weight: Tensor | None = None
+    index: Tensor | None = None
+    begin: Tensor | None = None
+    end: Tensor | None = None
+
+
+def mix(shape: Sequence[int], *parts: Part) -> Tensor:
+    """Add up parts; where there is none, there is silence.
+
+    A sample that only one part of weight 1 reaches is that part's, bit for bit.
+
+    Args:
+        shape: Batch, channels and time of the result.
+        *parts: What is added, in this order.
+
+    Shape:
+        The output is ``(batch, channel, time)``.
+    """
+    batch, channels, time = shape
+    sounds = [_with_rows(part.sound) for part in parts]
+    own = torch.arange(batch)
+    indices = _stack([part.index for part in parts], own)
+    begins = _stack([part.begin for part in parts], torch.zeros_like(own))
+    until = [sound.shape[-1] for sound in sounds]
+    ends = [part.end for part in parts]
+    if any(end < time for end in until):
+        full = [torch.full_like(own, end) for end in until]
+        ends = [most if end is None else end for end, most in zip(ends, full, strict=True)]
+    weights = [
+        None if part.weight is None else part.weight.reshape(batch, -1).expand(batch, channels)
+        for part in parts
+    ]
+    out = sounds[0].new_empty(batch, channels, time)
+    native.call(
+        "augspec_mix", _table(sounds), len(parts), batch, channels, time, indices, begins,
+        _stack(ends, torch.full_like(own, time)), _stack(weights, out.new_ones(batch, channels)),
+        native.threads(), out=out,
+    )  # fmt: skip
+    return out
+
+
+def reverse(waveform: Tensor, ends: Tensor) -> Tensor:
+    """Turn each example round within its own length; silence follows.
+
+    Args:
+        waveform: The batch, ``(batch, channel, time)``.
+        ends: Valid samples per example, ``(batch,)``.
+    """
+    out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+    native.call("augspec_reverse", waveform, *waveform.shape, ends, native.threads(), out=out)
+    return out
+
+
+def _with_rows(sound: Tensor) -> Tensor:
+    """Return sound whose samples follow one another in memory, within each channel."""
+    return sound if sound.stride(-1) == 1 or sound.shape[-1] == 1 else sound.contiguous()
+
+
+def _table(sounds: Sequence[Tensor]) -> Tensor:
+    """Tell a kernel where sounds are: address, and distances of examples and of channels."""
+    return torch.tensor([[sound.data_ptr(), *sound.stride()[:2]] for sound in sounds])
+
+
+def _stack(values: Sequence[Tensor | None], otherwise: Tensor) -> Tensor | None:
+    """Stack what each part has; None if no part has it."""
+    if all(value is None for value in values):
+        return None
+    return torch.stack([otherwise if value is None else value for value in values])
