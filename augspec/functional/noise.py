@@ -15,6 +15,8 @@ from augspec.functional.filter import sosfilt
 from augspec.functional.level import amplitude
 from augspec.functional.reference import energy, noise_energy
 from augspec.functional.shapes import ends_of, like, silence_after
+from augspec.native import samples
+from augspec.native.samples import Part
 from augspec.random import bits
 
 __all__ = ["add_noise", "colored_noise", "short_noises", "white_noise"]
@@ -141,6 +143,8 @@ def add_noise(
     )
     scale = safe_ratio(signal, added)
     scale = scale * amplitude(-snr_db.to(scale.dtype))
+    if samples.can_compute(waveform, noise, scale):
+        return samples.mix(waveform.shape, Part(waveform), Part(noise, scale))
     return torch.addcmul(waveform, like(scale, noise).to(noise.dtype), noise)
 
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from augspec._constants import where_else
 from augspec.functional.checks import compute_dtype
+from augspec.native import samples
+from augspec.native.samples import Part
 
 __all__ = [
     "blend",
@@ -40,6 +42,8 @@ def silence_after(waveform: Tensor, lengths: Tensor | None) -> Tensor:
     """Zero all values after each example's end, also NaN; None leaves all as it is."""
     if lengths is None:
         return waveform
+    if waveform.ndim == 3 and samples.can_compute(waveform, lengths):
+        return samples.mix(waveform.shape, Part(waveform, end=lengths))
     inside = torch.arange(waveform.shape[-1], device=waveform.device) < like(lengths, waveform)
     return where_else(inside, waveform, 0.0)
 
@@ -69,7 +73,12 @@ def blend(dry: Tensor, wet: Tensor, mix: Tensor) -> Tensor:
     Shape:
         Tensors of one shape in and out.
     """
-    return torch.lerp(dry, wet, like(mix.to(wet.dtype), wet))
+    mix = mix.to(wet.dtype)
+    if dry.shape == wet.shape and wet.ndim == 3 and samples.can_compute(wet, dry, mix):
+        if bool((mix == 1.0).all()):
+            return wet
+        return samples.mix(wet.shape, Part(dry, 1.0 - mix), Part(wet, mix))
+    return torch.lerp(dry, wet, like(mix, wet))
 
 
 def span_start(fraction: Tensor, room: Tensor | int) -> Tensor:

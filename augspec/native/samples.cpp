@@ -187,15 +187,18 @@ AUGSPEC_EXPORT void augspec_map(int64_t kind, const float* waveform, int64_t row
 // Measure rows up to the end of their example: 0 the largest magnitude, 1 the sum of squares.
 //
 // table: address of the first row, and distances between examples and between channels in samples.
-// ends: (batch), or null. Levels: (batch, channel), or (batch) if `together`.
+// indices, ends: (batch), or null: which example is measured, and how much of it. Levels: (batch,
+// channel), or (batch) if `together`.
 AUGSPEC_EXPORT void augspec_measure(int64_t kind, const int64_t* table, int64_t batch,
                                     int64_t channels, int64_t time, int64_t together,
-                                    const int64_t* ends, int64_t threads, float* levels) {
+                                    const int64_t* indices, const int64_t* ends, int64_t threads,
+                                    float* levels) {
     const int64_t rows = batch * channels, pieces = std::max<int64_t>(1, pieces_of(time));
     std::vector<double> parts(size_t(rows * pieces));
     for_pieces(rows, time, threads, [&](int64_t row, int64_t first, int64_t last) {
         const int64_t example = row / channels;
-        const float* from = reinterpret_cast<const float*>(table[0]) + example * table[1] +
+        const float* from = reinterpret_cast<const float*>(table[0]) +
+                            (indices ? indices[example] : example) * table[1] +
                             row % channels * table[2] + first;
         const int64_t end = ends ? std::min(ends[example], last) : last;
         const int64_t count = std::max<int64_t>(0, end - first);

@@ -57,7 +57,11 @@ def apply(
 
 
 def measure(
-    what: Literal["peak", "energy"], waveform: Tensor, parameter: Tensor, lengths: Tensor | None
+    what: Literal["peak", "energy"],
+    waveform: Tensor,
+    parameter: Tensor,
+    lengths: Tensor | None,
+    index: Tensor | None = None,
 ) -> Tensor:
     """Measure the largest absolute sample, or the sum of squares.
 
@@ -65,18 +69,20 @@ def measure(
         what: ``"peak"`` or ``"energy"``.
         waveform: The batch, ``(batch, channel, time)``.
         parameter: Its rank selects one level for each example or for each channel.
-        lengths: Valid samples per example, ``(batch,)``; None means all.
+        lengths: Samples that are measured, ``(batch,)``; None means all.
+        index: Which example is measured in the place of each, ``(batch,)`` int64.
 
     Returns:
         ``(batch,)`` or ``(batch, channel)`` float32.
     """
     batch, channels, time = waveform.shape
     waveform = _with_rows(waveform)
+    index = None if index is None else _checked(index, batch)
     together = parameter.ndim == 1
     levels = waveform.new_empty(batch if together else (batch, channels))
     native.call(
         "augspec_measure", int(what == "energy"), _table([waveform]), batch, channels, time,
-        together, lengths, native.threads(), out=levels,
+        together, index, lengths, native.threads(), out=levels,
     )  # fmt: skip
     return levels
 
@@ -115,13 +121,22 @@ def mix(shape: Sequence[int], *parts: Part) -> Tensor:
     batch, channels, time = shape
     sounds = [_with_rows(part.sound) for part in parts]
     own = torch.arange(batch)
-    indices = _stack([part.index for part in parts], own)
+    indices = _stack(
+        [
+            None if part.index is None else _checked(part.index, len(part.sound))
+            for part in parts
+        ],
+        own,
+    )
     begins = _stack([part.begin for part in parts], torch.zeros_like(own))
     until = [sound.shape[-1] for sound in sounds]
     ends = [part.end for part in parts]
     if any(end < time for end in until):
         full = [torch.full_like(own, end) for end in until]
-        ends = [most if end is None else end for end, most in zip(ends, full, strict=True)]
+        ends = [
+            most if end is None else torch.minimum(end, most)
+            for end, most in zip(ends, full, strict=True)
+        ]
     weights = [
         None if part.weight is None else part.weight.reshape(batch, -1).expand(batch, channels)
         for part in parts
@@ -150,6 +165,11 @@ def reverse(waveform: Tensor, ends: Tensor) -> Tensor:
 def _with_rows(sound: Tensor) -> Tensor:
     """Return sound whose samples follow one another in memory, within each channel."""
     return sound if sound.stride(-1) == 1 or sound.shape[-1] == 1 else sound.contiguous()
+
+
+def _checked(index: Tensor, count: int) -> Tensor:
+    """Return an index of examples as numbers from 0; raise where there is no such example."""
+    return torch.arange(count)[index]
 
 
 def _table(sounds: Sequence[Tensor]) -> Tensor:
