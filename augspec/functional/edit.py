@@ -11,7 +11,7 @@ from torch import Tensor
 from augspec import native
 from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.shapes import ends_of, fit, like, silence_after
-from augspec.native import pieces
+from augspec.native import pieces, samples
 
 __all__ = ["mute", "pad_to", "shift", "time_reverse"]
 
@@ -174,11 +174,11 @@ def time_reverse(waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         ``(batch, channel, time)`` in and out.
     """
     check_waveform(waveform, lengths)
+    if samples.can_compute(waveform, lengths):
+        return samples.reverse(waveform, ends_of(waveform, lengths))
     if lengths is None:
         return waveform.flip(-1)
     size = waveform.shape[-1]
-    if pieces.can_move(waveform, lengths):
-        return pieces.move(waveform.flip(-1), (size - lengths)[:, None])
     time = torch.arange(size, device=waveform.device)
     return take(waveform, like(lengths, waveform) - 1 - time, lengths)
 

@@ -16,16 +16,39 @@ from torch import Tensor
 
 from augspec import native
 
-__all__ = ["Part", "apply", "can_compute", "measure", "mix", "reverse"]
+__all__ = [
+    "Part",
+    "apply",
+    "can_compute",
+    "choose",
+    "is_worthwhile",
+    "join",
+    "measure",
+    "mix",
+    "reverse",
+    "take",
+]
 
 Function = Literal["scale", "level", "clip", "crush", "tanh", "a_law"]
+_ALONE = 32_768  # torch copies so many numbers on one thread, faster than a kernel is called
 _FUNCTIONS: Sequence[Function] = ("scale", "level", "clip", "crush", "tanh", "a_law")
 
 
 def can_compute(waveform: Tensor, *numbers: Tensor | None) -> bool:
     """Whether the kernels of this module can compute with a batch and its parameters."""
-    fits = waveform.dtype == torch.float32 and waveform.numel() > 0
-    return fits and native.applies(waveform, *numbers)
+    # Sizes are compared last: in a graph they may be unknown.
+    is_float = waveform.dtype == torch.float32
+    return is_float and native.applies(waveform, *numbers) and waveform.numel() > 0
+
+
+def is_worthwhile(values: Tensor, *others: Tensor) -> bool:
+    """Whether the kernels can copy ``values``, and there is enough to copy.
+
+    Args:
+        values: float32, of any rank.
+        *others: Values or indices that are needed too.
+    """
+    return can_compute(values, *others) and values.numel() > _ALONE
 
 
 def apply(
@@ -122,10 +145,7 @@ def mix(shape: Sequence[int], *parts: Part) -> Tensor:
     sounds = [_with_rows(part.sound) for part in parts]
     own = torch.arange(batch)
     indices = _stack(
-        [
-            None if part.index is None else _checked(part.index, len(part.sound))
-            for part in parts
-        ],
+        [None if part.index is None else _checked(part.index, len(part.sound)) for part in parts],
         own,
     )
     begins = _stack([part.begin for part in parts], torch.zeros_like(own))
@@ -150,6 +170,44 @@ def mix(shape: Sequence[int], *parts: Part) -> Tensor:
     return out
 
 
+def choose(picked: Tensor, values: Tensor, others: Tensor) -> Tensor:
+    """Copy the examples that are picked from ``values``, and the rest from ``others``.
+
+    Args:
+        picked: bool, ``(batch,)``.
+        values: ``(batch, ..., time)``.
+        others: Of this shape but for the last dimension, which is cut or filled up with zeros.
+    """
+    first, second = _as_rows(values), _as_rows(others)
+    until = torch.where(picked, values.shape[-1], 0)
+    parts = Part(first, end=until), Part(second, begin=until)
+    return mix(first.shape, *parts).reshape(values.shape)
+
+
+def take(values: Tensor, index: Tensor) -> Tensor:
+    """Copy the examples at ``index``, ``(example,)``: ``values[index]``."""
+    rows = _as_rows(values)
+    made = mix((len(index), *rows.shape[1:]), Part(rows, index=index))
+    return made.reshape(len(index), *values.shape[1:])
+
+
+def join(parts: Sequence[Tensor], groups: Sequence[Tensor]) -> Tensor:
+    """Copy the examples of several groups to their places in the whole batch.
+
+    Args:
+        parts: The examples of each group, ``(example, ..., time)``.
+        groups: Their places, ``(example,)`` int64, each place once.
+    """
+    filled = [(part, group) for part, group in zip(parts, groups, strict=True) if len(part)]
+    shape = (sum(map(len, groups)), *filled[0][0].shape[1:])
+    placed = []
+    for part, group in filled:
+        index, end = torch.zeros(2, shape[0], dtype=torch.int64).unbind()
+        index[group], end[group] = torch.arange(len(group)), shape[-1]
+        placed.append(Part(_as_rows(part), index=index, end=end))
+    return mix((shape[0], *placed[0].sound.shape[1:]), *placed).reshape(shape)
+
+
 def reverse(waveform: Tensor, ends: Tensor) -> Tensor:
     """Turn each example round within its own length; silence follows.
 
@@ -160,6 +218,11 @@ def reverse(waveform: Tensor, ends: Tensor) -> Tensor:
     out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
     native.call("augspec_reverse", waveform, *waveform.shape, ends, native.threads(), out=out)
     return out
+
+
+def _as_rows(values: Tensor) -> Tensor:
+    """Give values of any rank three dimensions, of which the last stays."""
+    return values.reshape(len(values), -1, values.shape[-1])
 
 
 def _with_rows(sound: Tensor) -> Tensor:
