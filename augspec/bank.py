@@ -23,6 +23,7 @@ from augspec.functional.checks import check_finite, check_flag, check_sample_rat
 from augspec.functional.reference import active_blocks, block_size
 from augspec.functional.resample import resample_rate
 from augspec.functional.shapes import span_start
+from augspec.native import samples
 
 __all__ = ["Bank"]
 
@@ -271,7 +272,9 @@ class Bank(nn.Module):
         flat = content(_held(self, "_flat", device))
         place = origin + begin
         # Copy whole rows: on a CPU this takes less than half the time of indexing.
-        taken = flat.unfold(0, _CHUNK, 1).index_select(0, place.flatten())
+        rows, index = flat.unfold(0, _CHUNK, 1), place.flatten()
+        plain = samples.is_worthwhile(rows, index, count=len(index))
+        taken = samples.take(rows, index) if plain else rows.index_select(0, index)
         return self._values(taken).view(*place.shape, _CHUNK).flatten(-2)[..., :size]
 
     def find_place(

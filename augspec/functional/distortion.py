@@ -109,7 +109,8 @@ def tanh_distortion(waveform: Tensor, distortion: Tensor, lengths: Tensor | None
 def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | None) -> Tensor:
     """Return a quantile of the absolute samples, interpolated linearly."""
     count = waveform.new_full(waveform.shape[:1], waveform.shape[-1], dtype=torch.int64)
-    rows = waveform.abs()
+    # The kernel takes magnitudes itself.
+    rows = waveform if native.applies(waveform) else waveform.abs()
     if lengths is not None:
         count = lengths
         outside = torch.arange(waveform.shape[-1], device=waveform.device) >= lengths[:, None, None]
@@ -130,17 +131,22 @@ def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | No
     return torch.lerp(values[..., :1], values[..., 1:], (place - below)[..., None])
 
 
-def _of_rank(magnitudes: Tensor, ranks: Tensor) -> Tensor:
-    """Return the values of some ranks in each row: ``(batch, channel, time)``, ``(.., rank)``."""
-    if native.applies(magnitudes, ranks):
-        values = magnitudes.new_zeros(ranks.shape)
-        if magnitudes.numel():
+def _of_rank(rows: Tensor, ranks: Tensor) -> Tensor:
+    """Return the magnitudes of some ranks in each row of ``(batch, channel, time)``.
+
+    Args:
+        rows: Magnitudes, or, where the kernel is used, samples.
+        ranks: From 0, the smallest, int64, ``(batch, channel, rank)``.
+    """
+    if native.applies(rows, ranks):
+        values = rows.new_zeros(ranks.shape)
+        if rows.numel():
             native.call(
-                "augspec_rank", magnitudes, ranks.shape[:-1].numel(), magnitudes.shape[-1], ranks,
+                "augspec_rank", rows, ranks.shape[:-1].numel(), rows.shape[-1], ranks,
                 ranks.shape[-1], native.threads(), out=values,
             )  # fmt: skip
         return values
-    return magnitudes.sort(dim=-1).values.gather(-1, ranks)
+    return rows.sort(dim=-1).values.gather(-1, ranks)
 
 
 def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ def choose(picked: Tensor, values: Tensor, others: Tensor) -> Tensor:
 
 def take_examples(tensor: Tensor, index: Tensor) -> Tensor:
     """Do as ``tensor[index]``, for examples of audio."""
-    if samples.is_worthwhile(tensor, index) and len(index):
+    if samples.is_worthwhile(tensor, index, count=len(index)):
         return samples.take(tensor, index)
     return tensor[index]
 

@@ -49,7 +49,7 @@ def move(
         groups = source.shape[:-1].numel(), source.shape[-1]
         native.call(
             "augspec_move", waveform, batch * channels, time, *groups, source, until, target, size,
-            native.threads(), out=out,
+            native.threads(out.numel()), out=out,
         )  # fmt: skip
     return out
 

@@ -245,6 +245,11 @@ AUGSPEC_EXPORT void augspec_mix(const int64_t* table, int64_t parts, int64_t bat
                         std::max(low, begins ? begins[place] : 0),
                         std::min(high, ends ? ends[place] : time)};
         };
+        if (parts == 1 && !weights && !begins && !ends) {
+            const float* from = find(0, first, last).from;
+            std::copy(from + first, from + last, to + first);
+            return;
+        }
         for (int64_t low = first; low < last; low += BLOCK) {
             const int64_t high = std::min(low + BLOCK, last);
             if (parts == 2) {  // in one pass

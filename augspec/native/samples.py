@@ -41,14 +41,17 @@ def can_compute(waveform: Tensor, *numbers: Tensor | None) -> bool:
     return is_float and native.applies(waveform, *numbers) and waveform.numel() > 0
 
 
-def is_worthwhile(values: Tensor, *others: Tensor) -> bool:
+def is_worthwhile(values: Tensor, *others: Tensor, count: int | None = None) -> bool:
     """Whether the kernels can copy ``values``, and there is enough to copy.
 
     Args:
         values: float32, of any rank.
         *others: Values or indices that are needed too.
+        count: Number of examples that are copied; all by default.
     """
-    return can_compute(values, *others) and values.numel() > _ALONE
+    if not can_compute(values, *others):
+        return False
+    return (values.numel() if count is None else values[0].numel() * count) > _ALONE
 
 
 def apply(
@@ -74,7 +77,7 @@ def apply(
     out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
     native.call(
         "augspec_map", _FUNCTIONS.index(function), waveform, waveform.shape[:2].numel(),
-        waveform.shape[-1], first.numel(), first, second, native.threads(), out=out,
+        waveform.shape[-1], first.numel(), first, second, _threads(out), out=out,
     )  # fmt: skip
     return out
 
@@ -105,7 +108,7 @@ def measure(
     levels = waveform.new_empty(batch if together else (batch, channels))
     native.call(
         "augspec_measure", int(what == "energy"), _table([waveform]), batch, channels, time,
-        together, index, lengths, native.threads(), out=levels,
+        together, index, lengths, _threads(waveform), out=levels,
     )  # fmt: skip
     return levels
 
@@ -165,7 +168,7 @@ def mix(shape: Sequence[int], *parts: Part) -> Tensor:
     native.call(
         "augspec_mix", _table(sounds), len(parts), batch, channels, time, indices, begins,
         _stack(ends, torch.full_like(own, time)), _stack(weights, out.new_ones(batch, channels)),
-        native.threads(), out=out,
+        _threads(out), out=out,
     )  # fmt: skip
     return out
 
@@ -216,8 +219,12 @@ def reverse(waveform: Tensor, ends: Tensor) -> Tensor:
         ends: Valid samples per example, ``(batch,)``.
     """
     out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
-    native.call("augspec_reverse", waveform, *waveform.shape, ends, native.threads(), out=out)
+    native.call("augspec_reverse", waveform, *waveform.shape, ends, _threads(out), out=out)
     return out
+
+
+def _threads(audio: Tensor) -> int:
+    return native.threads(audio.numel())
 
 
 def _as_rows(values: Tensor) -> Tensor:
@@ -232,7 +239,12 @@ def _with_rows(sound: Tensor) -> Tensor:
 
 def _checked(index: Tensor, count: int) -> Tensor:
     """Return an index of examples as numbers from 0; raise where there is no such example."""
-    return torch.arange(count)[index]
+    if index.numel():
+        low, high = (int(value) for value in index.aminmax())
+        if low < -count or high >= count:
+            raise IndexError(f"an index must be within {count} examples, got {low} to {high}")
+        index = torch.where(index < 0, index + count, index) if low < 0 else index
+    return index
 
 
 def _table(sounds: Sequence[Tensor]) -> Tensor:
