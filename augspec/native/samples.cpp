@@ -221,13 +221,13 @@ AUGSPEC_EXPORT void augspec_measure(int64_t kind, const int64_t* table, int64_t 
 //
 // table: (part, 3), where the sound of a part begins, and distances between its examples and
 // channels in samples. indices: (part, example), which example of the sound is taken. begins, ends:
-// (part, example), in samples of the output, which are those of the sound. weights: (part, example,
-// channel). All may be null but the table: each example's own, the whole time, and 1. A part of
-// weight 0 is left out, whatever its samples are.
+// (part, example), in samples of the output. places: (part, example), where the sound's first sample
+// lies in the output. weights: (part, example, channel). All may be null but the table: each
+// example's own, the whole time, 0, and 1. A part of weight 0 is left out, whatever its samples are.
 AUGSPEC_EXPORT void augspec_mix(const int64_t* table, int64_t parts, int64_t batch,
                                 int64_t channels, int64_t time, const int64_t* indices,
-                                const int64_t* begins, const int64_t* ends, const float* weights,
-                                int64_t threads, float* out) {
+                                const int64_t* begins, const int64_t* ends, const int64_t* places,
+                                const float* weights, int64_t threads, float* out) {
     struct Span {
         const float* from;
         float weight;
@@ -240,12 +240,12 @@ AUGSPEC_EXPORT void augspec_mix(const int64_t* table, int64_t parts, int64_t bat
             const int64_t place = part * batch + example;
             const float* from = reinterpret_cast<const float*>(table[3 * part]) +
                                 (indices ? indices[place] : example) * table[3 * part + 1] +
-                                channel * table[3 * part + 2];
+                                channel * table[3 * part + 2] - (places ? places[place] : 0);
             return Span{from, weights ? weights[place * channels + channel] : 1.0f,
                         std::max(low, begins ? begins[place] : 0),
                         std::min(high, ends ? ends[place] : time)};
         };
-        if (parts == 1 && !weights && !begins && !ends) {
+        if (parts == 1 && !weights && !begins && !ends && !places) {
             const float* from = find(0, first, last).from;
             std::copy(from + first, from + last, to + first);
             return;

@@ -122,7 +122,8 @@ class Part:
         weight: Factor, ``(batch,)`` or ``(batch, channel)``; None is 1. With 0 it is left out.
         index: Which example of ``sound`` each example gets, ``(batch,)`` int64; None: its own.
         begin: First sample that is added, ``(batch,)`` int64; None is 0.
-        end: Sample after the last, ``(batch,)`` int64; None is the time of ``sound``.
+        end: Sample after the last, ``(batch,)`` int64; None is the end of ``sound``.
+        place: Where the first sample of all of ``sound`` is added, ``(batch,)`` int64; None is 0.
     """
 
     sound: Tensor
@@ -130,6 +131,18 @@ class Part:
     index: Tensor | None = None
     begin: Tensor | None = None
     end: Tensor | None = None
+    place: Tensor | None = None
+
+    def span(self, time: int) -> tuple[Tensor | None, Tensor | None]:
+        """Return the samples of a result of ``time`` that it reaches; None is all."""
+        size = self.sound.shape[-1]
+        if self.place is not None:
+            return self.place, self.place + size
+        if size >= time:
+            return self.begin, self.end
+        batch = len(self.sound if self.index is None else self.index)
+        last = torch.full((batch,), size)
+        return self.begin, last if self.end is None else torch.minimum(self.end, last)
 
 
 def mix(shape: Sequence[int], *parts: Part) -> Tensor:
@@ -151,24 +164,18 @@ def mix(shape: Sequence[int], *parts: Part) -> Tensor:
         [None if part.index is None else _checked(part.index, len(part.sound)) for part in parts],
         own,
     )
-    begins = _stack([part.begin for part in parts], torch.zeros_like(own))
-    until = [sound.shape[-1] for sound in sounds]
-    ends = [part.end for part in parts]
-    if any(end < time for end in until):
-        full = [torch.full_like(own, end) for end in until]
-        ends = [
-            most if end is None else torch.minimum(end, most)
-            for end, most in zip(ends, full, strict=True)
-        ]
+    spans = [part.span(time) for part in parts]
+    begins = _stack([begin for begin, _ in spans], torch.zeros_like(own))
+    ends = _stack([end for _, end in spans], torch.full_like(own, time))
+    places = _stack([part.place for part in parts], torch.zeros_like(own))
     weights = [
         None if part.weight is None else part.weight.reshape(batch, -1).expand(batch, channels)
         for part in parts
     ]
     out = sounds[0].new_empty(batch, channels, time)
     native.call(
-        "augspec_mix", _table(sounds), len(parts), batch, channels, time, indices, begins,
-        _stack(ends, torch.full_like(own, time)), _stack(weights, out.new_ones(batch, channels)),
-        _threads(out), out=out,
+        "augspec_mix", _table(sounds), len(parts), batch, channels, time, indices, begins, ends,
+        places, _stack(weights, out.new_ones(batch, channels)), _threads(out), out=out,
     )  # fmt: skip
     return out
 

@@ -300,3 +300,22 @@ def test_examples_that_are_not_picked_come_out_bit_for_bit():
         kept = ~params["applied"]
         assert 0 < kept.sum() < 16
         assert torch.equal(transform.transform(waveform, params)[kept], waveform[kept])
+
+
+@pytest.mark.parametrize(("channels", "size", "fade"), [(1, 300, 0), (2, 300, 20), (2, 900, 400)])
+@pytest.mark.parametrize("known", [False, True])
+def test_short_noises(channels, size, fade, known):
+    waveform, lengths, generator = batch_of((4, channels, 800))
+
+    def whole(high):
+        return torch.randint(0, high, (4, 3), generator=generator)
+
+    noise = torch.randn(4, 3, channels, size, generator=generator)
+    snr_db, ends = 20.0 * torch.rand(4, 3, generator=generator), lengths if known else None
+    start, width = whole(800), whole(size + 1)
+    out = functional.short_noises(waveform, noise, start, width, snr_db, fade=fade, lengths=ends)
+    expected = functional.short_noises(
+        waveform.double(), noise.double(), start, width, snr_db.double(), fade=fade, lengths=ends
+    )
+    torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=2e-6)
+    assert torch.equal(out == waveform, expected == waveform.double())
