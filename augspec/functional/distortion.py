@@ -11,7 +11,7 @@ from augspec import native
 from augspec._chunks import by_examples
 from augspec._compile import compiled
 from augspec.functional.checks import check_parameters
-from augspec.functional.level import amplitude, peak, rms, scaled
+from augspec.functional.level import amplitude, peak, rms
 from augspec.functional.shapes import like, silence_after
 from augspec.native import samples
 
@@ -103,7 +103,8 @@ def tanh_distortion(waveform: Tensor, distortion: Tensor, lengths: Tensor | None
     after = rms(out, distortion, lengths)
     silent = after == 0
     gain = rms(heard, distortion, lengths) / torch.where(silent, 1.0, after)
-    return scaled(out, torch.where(silent, 1.0, gain))
+    gain = torch.where(silent, 1.0, gain)
+    return samples.apply("scale", out, gain, in_place=True) if is_plain else out * gain
 
 
 def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | None) -> Tensor:

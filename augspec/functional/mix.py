@@ -115,11 +115,11 @@ def mixup(
     if samples.can_compute(waveform, partner, lam, lengths, share):
         rest = (1.0 - lam)[:, None] if share is None else (1.0 - lam)[:, None] * share
         columns = partner.reshape(rest.shape).unbind(1)
-        others = [
+        parts = [
             Part(waveform, weight, index, end=None if lengths is None else lengths[index])
             for weight, index in zip(rest.unbind(1), columns, strict=True)
         ]
-        return samples.mix(waveform.shape, *others, Part(waveform, lam, end=lengths))
+        return samples.mix(waveform.shape, *parts, Part(waveform, lam, end=lengths))
     sounding = silence_after(waveform, lengths)
     if share is None:
         others = sounding[partner]

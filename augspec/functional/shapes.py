@@ -94,7 +94,8 @@ def choose(picked: Tensor, values: Tensor, others: Tensor) -> Tensor:
         values: The result of a transform.
         others: Its input; cut or filled up with zeros to the last dimension of ``values``.
     """
-    if samples.is_worthwhile(values, others):
+    same = values.shape[:-1] == others.shape[:-1]  # else they are broadcast
+    if same and samples.is_worthwhile(values, others):
         return samples.choose(picked, values, others)
     return torch.where(like(picked, values), values, fit(others, values.shape[-1]))
 

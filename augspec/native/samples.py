@@ -59,6 +59,8 @@ def apply(
     waveform: Tensor,
     first: Tensor | None = None,
     second: Tensor | None = None,
+    *,
+    in_place: bool = False,
 ) -> Tensor:
     """Compute a function of each sample ``x`` and of its example's numbers ``a`` and ``b``.
 
@@ -69,12 +71,14 @@ def apply(
         waveform: The batch.
         first: ``a``, float32, one for each example or each channel.
         second: ``b``, as many.
+        in_place: Whether the result replaces ``waveform``, which must be contiguous.
 
     Shape:
         ``(batch, channel, time)`` in and out.
     """
     first = waveform.new_ones(1) if first is None else first
-    out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+    contiguous = torch.contiguous_format
+    out = waveform if in_place else torch.empty_like(waveform, memory_format=contiguous)
     native.call(
         "augspec_map", _FUNCTIONS.index(function), waveform, waveform.shape[:2].numel(),
         waveform.shape[-1], first.numel(), first, second, _threads(out), out=out,
@@ -158,6 +162,12 @@ def mix(shape: Sequence[int], *parts: Part) -> Tensor:
         The output is ``(batch, channel, time)``.
     """
     batch, channels, time = shape
+    for part in parts:
+        fits = part.sound.shape[1] == channels and (
+            part.index is not None or len(part.sound) == batch
+        )
+        if not fits:
+            raise ValueError(f"a part must fit {tuple(shape)}, got {tuple(part.sound.shape)}")
     sounds = [_with_rows(part.sound) for part in parts]
     own = torch.arange(batch)
     indices = _stack(

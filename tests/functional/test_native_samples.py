@@ -184,6 +184,17 @@ def test_an_example_that_is_not_there_is_an_error(index):
         samples.take(torch.ones(3, 1, 9), torch.tensor(index))
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 9), (1, 3, 9), (4, 3, 9)])
+def test_a_part_of_another_shape_is_an_error(shape):
+    with pytest.raises(ValueError, match="a part must fit"):
+        samples.mix((2, 3, 9), Part(torch.ones(shape)))
+
+
+def test_a_choice_of_other_channels_is_broadcast_as_in_torch():
+    values, picked = torch.randn(2, 2, COPIED), torch.tensor([True, False])
+    assert_same_bits(lambda: shapes.choose(picked, values, values[:, :1]))
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_channels(channels):
     waveform, _, generator = batch_of((5, channels, 9000))
