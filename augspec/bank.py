@@ -23,6 +23,7 @@ from augspec.functional.checks import check_finite, check_flag, check_sample_rat
 from augspec.functional.reference import active_blocks, block_size
 from augspec.functional.resample import resample_rate
 from augspec.functional.shapes import span_start
+from augspec.native import pieces
 
 __all__ = ["Bank"]
 
@@ -259,17 +260,21 @@ class Bank(nn.Module):
             ``.double()``.
         """
         device = sound.device
-        chunk = torch.arange(0, size, _CHUNK, device=device)
-        length = self.length_of(sound)[..., None]
-        begin = (start[..., None] + chunk) % length
-        origin = content(_held(self, "_starts", device))[sound][..., None]
-        if smooth:
-            again = (start + (size if used is None else used))[..., None] > length
-            joins = again & (begin + _CHUNK > length - self._width_of_seam(length))
-            seam = content(_held(self, "_seams", device))[sound][..., None]
-            origin = torch.where(joins, seam, origin)
         flat = content(_held(self, "_flat", device))
-        place = origin + begin
+        length, last = self.length_of(sound), start + (size if used is None else used)
+        origin = seam = content(_held(self, "_starts", device))[sound]
+        end = length + _CHUNK  # behind which chunks come from the seam
+        if smooth:
+            end = torch.where(last > length, length - self._width_of_seam(length), end)
+            seam = content(_held(self, "_seams", device))[sound]
+        if pieces.can_move(flat, start, length, origin, seam, end):
+            return self._values(pieces.loop(flat, size, _CHUNK, start, length, origin, seam, end))
+        chunk = torch.arange(0, size, _CHUNK, device=device)
+        length, origin, seam, end = (one[..., None] for one in (length, origin, seam, end))
+        begin = (start[..., None] + chunk) % length
+        place = (
+            torch.where(begin + _CHUNK > end, seam, origin) + begin if smooth else origin + begin
+        )
         # Copy whole rows: on a CPU this takes less than half the time of indexing.
         taken = flat.unfold(0, _CHUNK, 1).index_select(0, place.flatten())
         return self._values(taken).view(*place.shape, _CHUNK).flatten(-2)[..., :size]

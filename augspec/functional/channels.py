@@ -7,6 +7,8 @@ from torch import Tensor
 
 from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.shapes import like
+from augspec.native import samples
+from augspec.native.samples import Part
 
 __all__ = ["channel_drop", "channel_shuffle", "stereo_width", "to_mono"]
 
@@ -30,6 +32,10 @@ def channel_shuffle(waveform: Tensor, order: Tensor) -> Tensor:
     unchanged = (source.diff(dim=-1) > 0).all(-1, keepdim=True)
     source = torch.where(unchanged, source.roll(1, -1), source)
     example = torch.arange(len(waveform), device=waveform.device)
+    if samples.can_compute(waveform, source):
+        rows = waveform.reshape(-1, 1, waveform.shape[-1])
+        index = example[:, None] * waveform.shape[1] + source
+        return samples.take(rows, index.flatten()).view(waveform.shape)
     return waveform[example[:, None], source]
 
 
@@ -50,6 +56,10 @@ def channel_drop(waveform: Tensor, order: Tensor, count: Tensor) -> Tensor:
     check_parameter("count", count, waveform, "batch", kind="int64")
     rank = order.argsort(dim=-1, stable=True).argsort(dim=-1)
     dropped = rank < count.clamp(max=waveform.shape[1] - 1)[:, None]
+    if samples.can_compute(waveform, rank):
+        rows = waveform.reshape(-1, 1, waveform.shape[-1])
+        ends = torch.where(dropped, 0, waveform.shape[-1]).flatten()
+        return samples.mix(rows.shape, Part(rows, end=ends)).view(waveform.shape)
     return torch.where(like(dropped, waveform), 0.0, waveform)
 
 
@@ -62,6 +72,11 @@ def to_mono(waveform: Tensor) -> Tensor:
     Shape:
         ``(batch, channel, time)`` to ``(batch, 1, time)``.
     """
+    if waveform.ndim == 3 and samples.can_compute(waveform):
+        batch, channels, time = waveform.shape
+        weight = waveform.new_full((batch,), 1.0 / channels)
+        parts = [Part(channel, weight) for channel in waveform.split(1, dim=1)]
+        return samples.mix((batch, 1, time), *parts)
     return waveform.mean(1, keepdim=True)
 
 
@@ -83,7 +98,13 @@ def stereo_width(waveform: Tensor, width: Tensor) -> Tensor:
     channels = waveform.shape[1]
     if channels > 2:
         raise ValueError(f"`waveform` must have one or two channels, got {channels}")
-    middle = waveform.mean(1, keepdim=True)
     if channels == 1:
         return waveform
-    return middle + like(width.to(waveform.dtype), waveform) * (waveform - middle)
+    width = width.to(waveform.dtype)
+    if samples.can_compute(waveform, width):
+        near, far = 0.5 + 0.5 * width, 0.5 - 0.5 * width
+        left, right = (one.expand_as(waveform) for one in waveform.split(1, dim=1))
+        of_left, of_right = torch.stack([near, far], 1), torch.stack([far, near], 1)
+        return samples.mix(waveform.shape, Part(left, of_left), Part(right, of_right))
+    middle = waveform.mean(1, keepdim=True)
+    return middle + like(width, waveform) * (waveform - middle)

@@ -11,8 +11,9 @@ from augspec import native
 from augspec._chunks import by_examples
 from augspec._compile import compiled
 from augspec.functional.checks import check_parameters
-from augspec.functional.level import amplitude, rms
-from augspec.functional.shapes import like, pooled_dims, silence_after
+from augspec.functional.level import amplitude, peak, rms
+from augspec.functional.shapes import like, silence_after
+from augspec.native import samples
 
 __all__ = [
     "a_law",
@@ -49,8 +50,7 @@ def clip(
     check_parameters(waveform, lengths, threshold_db=threshold_db)
     threshold = like(amplitude(threshold_db.to(waveform.dtype)), waveform)
     if relative:
-        heard = silence_after(waveform, lengths)
-        threshold = threshold * heard.abs().amax(pooled_dims(threshold_db), keepdim=True)
+        threshold = threshold * peak(waveform, threshold_db, lengths)
     return _clip(waveform, threshold)
 
 
@@ -73,6 +73,8 @@ def clipping_distortion(
 
 
 def _clip(waveform: Tensor, threshold: Tensor) -> Tensor:
+    if samples.can_compute(waveform, threshold):
+        return samples.apply("clip", waveform, threshold)
     return torch.minimum(torch.maximum(waveform, -threshold), threshold)
 
 
@@ -93,20 +95,23 @@ def tanh_distortion(waveform: Tensor, distortion: Tensor, lengths: Tensor | None
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, lengths, distortion=distortion)
-    dims = pooled_dims(distortion)
     heard = silence_after(waveform, lengths)
     usual = _magnitude_quantile(heard, 1.0 - 0.99 * distortion, lengths)
-    out = torch.tanh(heard * (0.5 / (usual + 1e-6)))
-    after = rms(out, dims, lengths)
+    drive = 0.5 / (usual + 1e-6)
+    is_plain = samples.can_compute(heard, drive)
+    out = samples.apply("tanh", heard, drive) if is_plain else torch.tanh(heard * drive)
+    after = rms(out, distortion, lengths)
     silent = after == 0
-    gain = rms(heard, dims, lengths) / torch.where(silent, 1.0, after)
-    return out * torch.where(silent, 1.0, gain)
+    gain = rms(heard, distortion, lengths) / torch.where(silent, 1.0, after)
+    gain = torch.where(silent, 1.0, gain)
+    return samples.apply("scale", out, gain, in_place=True) if is_plain else out * gain
 
 
 def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | None) -> Tensor:
     """Return a quantile of the absolute samples, interpolated linearly."""
     count = waveform.new_full(waveform.shape[:1], waveform.shape[-1], dtype=torch.int64)
-    rows = waveform.abs()
+    # The kernel takes magnitudes itself.
+    rows = waveform if native.applies(waveform) else waveform.abs()
     if lengths is not None:
         count = lengths
         outside = torch.arange(waveform.shape[-1], device=waveform.device) >= lengths[:, None, None]
@@ -127,17 +132,22 @@ def _magnitude_quantile(waveform: Tensor, fraction: Tensor, lengths: Tensor | No
     return torch.lerp(values[..., :1], values[..., 1:], (place - below)[..., None])
 
 
-def _of_rank(magnitudes: Tensor, ranks: Tensor) -> Tensor:
-    """Return the values of some ranks in each row: ``(batch, channel, time)``, ``(.., rank)``."""
-    if native.applies(magnitudes, ranks):
-        values = magnitudes.new_zeros(ranks.shape)
-        if magnitudes.numel():
+def _of_rank(rows: Tensor, ranks: Tensor) -> Tensor:
+    """Return the magnitudes of some ranks in each row of ``(batch, channel, time)``.
+
+    Args:
+        rows: Magnitudes, or, where the kernel is used, samples.
+        ranks: From 0, the smallest, int64, ``(batch, channel, rank)``.
+    """
+    if native.applies(rows, ranks):
+        values = rows.new_zeros(ranks.shape)
+        if rows.numel():
             native.call(
-                "augspec_rank", magnitudes, ranks.shape[:-1].numel(), magnitudes.shape[-1], ranks,
+                "augspec_rank", rows, ranks.shape[:-1].numel(), rows.shape[-1], ranks,
                 ranks.shape[-1], native.threads(), out=values,
             )  # fmt: skip
         return values
-    return magnitudes.sort(dim=-1).values.gather(-1, ranks)
+    return rows.sort(dim=-1).values.gather(-1, ranks)
 
 
 def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:
@@ -156,6 +166,8 @@ def bit_crush(waveform: Tensor, bit_depth: Tensor) -> Tensor:
     """
     check_parameters(waveform, None, "int64", bit_depth=bit_depth)
     steps = like((torch.ones_like(bit_depth) << (bit_depth - 1)).to(waveform.dtype), waveform)
+    if samples.can_compute(waveform, steps):
+        return samples.apply("crush", waveform, steps)
     codes = (waveform * steps).round()
     return torch.minimum(torch.maximum(codes, -steps), steps - 1.0) / steps
 
@@ -213,6 +225,8 @@ def a_law(waveform: Tensor) -> Tensor:
         tensor([[[0.0000, 0.0100, 0.5156]]])
     """
     check_parameters(waveform)
+    if samples.can_compute(waveform):
+        return samples.apply("a_law", waveform)
     return _a_law(waveform)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from augspec import native
 from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.shapes import ends_of, fit, like, silence_after
-from augspec.native import pieces
+from augspec.native import pieces, samples
 
 __all__ = ["mute", "pad_to", "shift", "time_reverse"]
 
@@ -174,11 +174,11 @@ def time_reverse(waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         ``(batch, channel, time)`` in and out.
     """
     check_waveform(waveform, lengths)
+    if samples.can_compute(waveform, lengths):
+        return samples.reverse(waveform, ends_of(waveform, lengths))
     if lengths is None:
         return waveform.flip(-1)
     size = waveform.shape[-1]
-    if pieces.can_move(waveform, lengths):
-        return pieces.move(waveform.flip(-1), (size - lengths)[:, None])
     time = torch.arange(size, device=waveform.device)
     return take(waveform, like(lengths, waveform) - 1 - time, lengths)
 
@@ -200,7 +200,7 @@ def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor
         out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
         native.call(
             "augspec_mute", waveform, waveform.shape[:2].numel(), waveform.shape[-1],
-            start.numel(), start, width, fade, native.threads(), out=out,
+            start.numel(), start, width, fade, native.threads(out.numel()), out=out,
         )  # fmt: skip
         return out
     # int32, because int64 would take twice the memory of the signal.

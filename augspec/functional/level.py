@@ -9,6 +9,7 @@ from augspec import native
 from augspec._constants import add_scaled
 from augspec.functional.checks import check_parameters
 from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
+from augspec.native import samples
 
 __all__ = ["gain", "gain_transition", "peak_normalize", "polarity_inversion", "rms_normalize"]
 
@@ -24,7 +25,14 @@ def gain(waveform: Tensor, gain_db: Tensor) -> Tensor:
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, gain_db=gain_db)
-    return waveform * like(amplitude(gain_db.to(waveform.dtype)), waveform)
+    return scaled(waveform, amplitude(gain_db.to(waveform.dtype)))
+
+
+def scaled(waveform: Tensor, factor: Tensor) -> Tensor:
+    """Multiply each example, or each channel, by its factor."""
+    if samples.can_compute(waveform, factor):
+        return samples.apply("scale", waveform, factor)
+    return waveform * like(factor, waveform)
 
 
 def amplitude(gain_db: Tensor) -> Tensor:
@@ -44,7 +52,7 @@ def polarity_inversion(waveform: Tensor, inverted: Tensor) -> Tensor:
     """
     check_parameters(waveform, None, "bool", inverted=inverted)
     sign = add_scaled(1.0, inverted.to(waveform.dtype), -2.0)
-    return waveform * like(sign, waveform)
+    return scaled(waveform, sign)
 
 
 def gain_transition(
@@ -106,8 +114,14 @@ def peak_normalize(waveform: Tensor, peak_db: Tensor, lengths: Tensor | None = N
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, lengths, peak_db=peak_db)
-    peak = silence_after(waveform, lengths).abs().amax(pooled_dims(peak_db), keepdim=True)
-    return scale_to(waveform, peak_db, peak)
+    return scale_to(waveform, peak_db, peak(waveform, peak_db, lengths))
+
+
+def peak(waveform: Tensor, parameter: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Take the largest absolute valid sample, with the rank of ``parameter``, as for `rms`."""
+    if samples.can_compute(waveform, lengths):
+        return like(samples.measure("peak", waveform, parameter, lengths), waveform)
+    return silence_after(waveform, lengths).abs().amax(pooled_dims(parameter), keepdim=True)
 
 
 def rms_normalize(waveform: Tensor, rms_db: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -123,12 +137,26 @@ def rms_normalize(waveform: Tensor, rms_db: Tensor, lengths: Tensor | None = Non
         ``(batch, channel, time)`` in and out.
     """
     check_parameters(waveform, lengths, rms_db=rms_db)
-    return scale_to(waveform, rms_db, rms(waveform, pooled_dims(rms_db), lengths))
+    return scale_to(waveform, rms_db, rms(waveform, rms_db, lengths))
 
 
-def rms(waveform: Tensor, dims: tuple[int, ...], lengths: Tensor | None = None) -> Tensor:
-    """Take the root mean square of the valid samples over ``dims``, which are kept as 1."""
-    power = silence_after(waveform, lengths).square().mean(dims, keepdim=True)
+def rms(waveform: Tensor, parameter: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Take the root mean square of the valid samples.
+
+    Args:
+        waveform: The batch.
+        parameter: Its rank selects one level for each example or for each channel.
+        lengths: Valid samples per example, ``(batch,)``; None means all.
+
+    Returns:
+        ``(batch, 1, 1)``, or ``(batch, channel, 1)`` for a parameter of each channel.
+    """
+    dims = pooled_dims(parameter)
+    if samples.can_compute(waveform, lengths):
+        count = waveform.shape[dims[0] :].numel()
+        power = like(samples.measure("energy", waveform, parameter, lengths) / count, waveform)
+    else:
+        power = silence_after(waveform, lengths).square().mean(dims, keepdim=True)
     # The root of zero has no gradient, so it is computed for 1 and replaced by zero.
     heard = power > 0
     root = torch.where(heard, power, 1.0).sqrt()
@@ -142,5 +170,8 @@ def scale_to(waveform: Tensor, level_db: Tensor, level: Tensor) -> Tensor:
     # The inverse of a denormal level is infinite, so it counts as silence too.
     heard = level >= torch.finfo(level.dtype).tiny
     wanted = like(amplitude(level_db.to(waveform.dtype)), waveform)
+    level, wanted = torch.where(heard, level, 1.0), torch.where(heard, wanted, 1.0)
+    if samples.can_compute(waveform, level, wanted):
+        return samples.apply("level", waveform, level, wanted)
     # Divide first: the gain of a faint sound times its gradient would overflow.
-    return waveform / torch.where(heard, level, 1.0) * torch.where(heard, wanted, 1.0)
+    return waveform / level * wanted

@@ -8,6 +8,8 @@ from torch import Tensor
 from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.level import amplitude
 from augspec.functional.shapes import ends_of, like, silence_after, span_start
+from augspec.native import samples
+from augspec.native.samples import Part
 
 __all__ = ["cutmix", "mix_background", "mixup"]
 
@@ -107,15 +109,25 @@ def mixup(
         https://arxiv.org/abs/1710.09412.
     """
     _check(waveform, lengths, partner, lam=lam)
+    if share is not None:
+        check_parameter("share", share, partner, "...")
+    lam = lam.to(waveform.dtype)
+    if samples.can_compute(waveform, partner, lam, lengths, share):
+        rest = (1.0 - lam)[:, None] if share is None else (1.0 - lam)[:, None] * share
+        columns = partner.reshape(rest.shape).unbind(1)
+        parts = [
+            Part(waveform, weight, index, end=None if lengths is None else lengths[index])
+            for weight, index in zip(rest.unbind(1), columns, strict=True)
+        ]
+        return samples.mix(waveform.shape, *parts, Part(waveform, lam, end=lengths))
     sounding = silence_after(waveform, lengths)
     if share is None:
         others = sounding[partner]
     else:
-        check_parameter("share", share, partner, "...")
         others = torch.zeros_like(sounding)
         for part, index in zip(share.unbind(1), partner.unbind(1), strict=True):
             others = torch.addcmul(others, like(part.to(others.dtype), others), sounding[index])
-    return torch.lerp(others, sounding, like(lam.to(waveform.dtype), waveform))
+    return torch.lerp(others, sounding, like(lam, waveform))
 
 
 def cut_segment(lam: Tensor, start: Tensor, ends: Tensor, partner: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,6 +177,10 @@ def cutmix(
     time = waveform.shape[-1]
     ends = ends_of(waveform, lengths)
     first, width = cut_segment(lam, start, ends, partner)
+    if samples.can_compute(waveform, partner, first, width):
+        segment = Part(waveform, index=partner, begin=first, end=first + width)
+        rest = Part(waveform, end=first), Part(waveform, begin=first + width)
+        return samples.mix(waveform.shape, rest[0], segment, rest[1])
     # On a CPU the comparison of int64 costs as much as the mixing.
     place = torch.arange(time, device=waveform.device, dtype=torch.int32)
     first, last = first[:, None].int(), (first + width)[:, None].int()
@@ -190,22 +206,46 @@ def mix_background(
     """
     _check(waveform, lengths, partner)
     check_parameter("snr_db", snr_db, partner, *_PARTNERS)
-    sounding = silence_after(waveform, lengths)
     ends = ends_of(waveform, lengths)
-    signal = _energy(sounding) / ends.clamp(min=1)
-    own = torch.arange(len(waveform), device=waveform.device)
     count = 1 if partner.ndim == 1 else partner.shape[1]
     indices, levels = (one.reshape(-1, count).unbind(1) for one in (partner, snr_db))
-    mixed = waveform
-    for index, level in zip(indices, levels, strict=True):
+    each = list(zip(indices, levels, strict=True))
+    if samples.can_compute(waveform, partner, snr_db, lengths):
+        signal, parts = samples.measure("energy", waveform, ends, lengths), [Part(waveform)]
+        for index, level in each:
+            both = torch.minimum(ends, ends[index])
+            noise = samples.measure("energy", waveform, ends, both, index)
+            scale = _background_scale(signal / ends.clamp(min=1), noise, both, index, level)
+            parts.append(Part(waveform, scale, index, end=both))
+        return samples.mix(waveform.shape, *parts)
+    sounding = silence_after(waveform, lengths)
+    power, mixed = _energy(sounding) / ends.clamp(min=1), waveform
+    for index, level in each:
         background = silence_after(sounding[index], lengths)
-        noise = _energy(background) / torch.minimum(ends, ends[index]).clamp(min=1)
-        heard = (signal > 0.0) & (noise > 0.0) & (index != own)
-        # The root has an infinite slope at zero.
-        ratio = torch.where(heard, signal, 1.0) / torch.where(heard, noise, 1.0)
-        scale = torch.sqrt(ratio) * amplitude(-level.to(waveform.dtype))
-        mixed = torch.addcmul(mixed, like(torch.where(heard, scale, 0.0), waveform), background)
+        noise, both = _energy(background), torch.minimum(ends, ends[index])
+        scale = _background_scale(power, noise, both, index, level.to(waveform.dtype))
+        mixed = torch.addcmul(mixed, like(scale, waveform), background)
     return mixed
+
+
+def _background_scale(
+    power: Tensor, energy: Tensor, count: Tensor, index: Tensor, snr_db: Tensor
+) -> Tensor:
+    """Return the factor on a partner; 0 where nothing is added.
+
+    Args:
+        power: Mean power of each example.
+        energy: Energy of the part of its partner that is added.
+        count: Samples of that part.
+        index: Index of the partner.
+        snr_db: Level of the example above its partner's.
+    """
+    noise = energy / count.clamp(min=1)
+    own = torch.arange(len(index), device=index.device)
+    heard = (power > 0.0) & (noise > 0.0) & (index != own)
+    # The root has an infinite slope at zero.
+    ratio = torch.where(heard, power, 1.0) / torch.where(heard, noise, 1.0)
+    return torch.where(heard, torch.sqrt(ratio) * amplitude(-snr_db), 0.0)
 
 
 def _check(waveform: Tensor, lengths: Tensor | None, partner: Tensor, **values: Tensor) -> None:

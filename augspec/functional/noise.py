@@ -7,14 +7,17 @@ import math
 import torch
 from torch import Tensor
 
+from augspec import native
 from augspec._compile import compiled, launches_cost
 from augspec._constants import where_else
 from augspec.functional import coefficients
 from augspec.functional.checks import check_parameter, check_waveform
 from augspec.functional.filter import sosfilt
 from augspec.functional.level import amplitude
-from augspec.functional.reference import energy, noise_energy
+from augspec.functional.reference import energy, noise_energy, norm
 from augspec.functional.shapes import ends_of, like, silence_after
+from augspec.native import samples
+from augspec.native.samples import Part
 from augspec.random import bits
 
 __all__ = ["add_noise", "colored_noise", "short_noises", "white_noise"]
@@ -141,6 +144,8 @@ def add_noise(
     )
     scale = safe_ratio(signal, added)
     scale = scale * amplitude(-snr_db.to(scale.dtype))
+    if samples.can_compute(waveform, noise, scale):
+        return samples.mix(waveform.shape, Part(waveform), Part(noise, scale))
     return torch.addcmul(waveform, like(scale, noise).to(noise.dtype), noise)
 
 
@@ -189,24 +194,52 @@ def short_noises(
         check_parameter(name, places, waveform, each_burst, kind="int64")
     check_parameter("snr_db", snr_db, waveform, each_burst)
     ends = ends_of(waveform, lengths)
-    sample = torch.arange(noise.shape[-1], device=waveform.device)
-    since = sample.to(noise.dtype)
-    edge = torch.minimum(since + 1, width[..., None] - since)  # to the nearer end
-    window = (1 - torch.cos(math.pi * (edge / (fade + 1)).clamp(0, 1))) / 2
-    window = torch.where(sample < (ends[:, None] - start)[..., None], window, 0.0)
-    bursts = window[:, :, None] * noise
+    room = ends[:, None] - start
+    bursts, gains = _fade_bursts(noise, width, room, fade)
     sound = silence_after(waveform, lengths)
     level = energy(sound, ends, lengths, reference=reference, sample_rate=sample_rate)
     level = level / ends.clamp(min=1).to(level.dtype).sqrt()
-    wanted = torch.linalg.vector_norm(window, dim=-1) * level[:, None]
-    scale = safe_ratio(wanted, torch.linalg.vector_norm(bursts, dim=(2, 3)))
+    scale = safe_ratio(gains * level[:, None], norm(bursts.flatten(0, 1), ends).view_as(gains))
     scale = scale * amplitude(-snr_db.to(scale.dtype))
+    if samples.can_compute(waveform, bursts, start, scale):
+        each = zip(bursts.unbind(1), scale.unbind(1), start.unbind(1), strict=True)
+        added = [Part(burst, factor, place=place) for burst, factor, place in each]
+        return samples.mix(waveform.shape, Part(waveform), *added)
     bursts = (scale[..., None, None] * bursts).to(waveform.dtype)
+    sample = torch.arange(noise.shape[-1], device=waveform.device)
     place = (start[..., None] + sample).clamp(max=time - 1)[:, :, None].expand(bursts.shape)
     out = waveform.clone()
     for i in range(start.shape[1]):  # a loop, so that sums have a fixed order
         out.scatter_add_(-1, place[:, i], bursts[:, i])
     return out
+
+
+def _fade_bursts(noise: Tensor, width: Tensor, room: Tensor, fade: int) -> tuple[Tensor, Tensor]:
+    """Fade bursts of noise in and out.
+
+    Args:
+        noise: ``(batch, burst, channel, time)``.
+        width: Samples of each burst, ``(batch, burst)`` int64; silence follows.
+        room: Samples of each burst that are heard, ``(batch, burst)`` int64.
+        fade: Samples of each fade.
+
+    Returns:
+        The bursts, and the root of the energy of the gains of each.
+    """
+    if samples.can_compute(noise, width, room):
+        out = torch.empty_like(noise, memory_format=torch.contiguous_format)
+        energies = noise.new_empty(width.shape)
+        native.call(
+            "augspec_fade_bursts", noise, width.numel(), *noise.shape[2:], width, room, fade,
+            native.threads(), out=(out, energies),
+        )  # fmt: skip
+        return out, energies.sqrt()
+    sample = torch.arange(noise.shape[-1], device=noise.device)
+    since = sample.to(noise.dtype)
+    edge = torch.minimum(since + 1, width[..., None] - since)  # to the nearer end
+    window = (1 - torch.cos(math.pi * (edge / (fade + 1)).clamp(0, 1))) / 2
+    window = torch.where(sample < room[..., None], window, 0.0)
+    return window[:, :, None] * noise, torch.linalg.vector_norm(window, dim=-1)
 
 
 def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:

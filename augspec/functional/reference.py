@@ -17,6 +17,7 @@ from augspec._torch import unfold
 from augspec.functional.checks import compute_dtype
 from augspec.functional.loudness import gated_power
 from augspec.functional.shapes import ends_of, like, pooled_dims, silence_after
+from augspec.native import samples
 
 __all__ = ["REFERENCES", "active_blocks", "block_size", "energy", "norm", "noise_energy"]
 
@@ -79,6 +80,8 @@ def noise_energy(
 
 def norm(waveform: Tensor, parameter: Tensor) -> Tensor:
     """Return the root of the energy of each example, or of each channel."""
+    if samples.can_compute(waveform):
+        return samples.measure("energy", waveform, parameter, None).sqrt()
     dims, dtype = pooled_dims(parameter), compute_dtype(waveform)
     norms: Tensor = torch.linalg.vector_norm(waveform, dim=dims, dtype=dtype)
     return norms

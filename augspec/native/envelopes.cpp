@@ -56,3 +56,29 @@ AUGSPEC_EXPORT void augspec_gain_transition(const float* waveform, int64_t rows,
         }
     });
 }
+
+// Fade rows of noise, (burst, channel, size), in and out, each over `fade` samples at most.
+//
+// widths, ends: (burst): the fades lie within a width, and from an end on there is silence. Writes
+// the sum of the squares of the gains of each burst too.
+AUGSPEC_EXPORT void augspec_fade_bursts(const float* noise, int64_t bursts, int64_t channels,
+                                        int64_t size, const int64_t* widths, const int64_t* ends,
+                                        int64_t fade, int64_t threads, float* out, float* energies) {
+    parallel_for(bursts, int(threads), [&](int64_t b) {
+        const int64_t width = widths[b], end = std::clamp<int64_t>(std::min(width, ends[b]), 0, size);
+        double energy = 0.0;
+        for (int64_t t = 0; t < end; t++) {
+            const int64_t edge = std::min(t + 1, width - t);  // 1 at the first and the last
+            const float place = std::min(float(edge) / float(fade + 1), 1.0f);
+            const float gain = edge > fade ? 1.0f : (1.0f - std::cos(kPi * place)) / 2.0f;
+            energy += double(gain * gain);
+            for (int64_t c = 0; c < channels; c++) {
+                const int64_t i = (b * channels + c) * size + t;
+                out[i] = gain * noise[i];
+            }
+        }
+        for (int64_t c = 0; c < channels; c++)
+            std::fill(out + (b * channels + c) * size + end, out + (b * channels + c + 1) * size, 0.0f);
+        energies[b] = float(energy);
+    });
+}

@@ -38,6 +38,27 @@ AUGSPEC_EXPORT void augspec_move(const float* waveform, int64_t rows, int64_t ti
     });
 }
 
+// Read rows of `size` samples out of looped sounds, in chunks.
+//
+// starts, lengths, origins, seams, ends: (row). A row begins at a sample of its sound, which begins
+// at `origin` of `sounds`, has `length` samples, and is followed by its own beginning. A chunk that
+// reaches behind `end` is read from `seam` instead, where the sound has another end.
+AUGSPEC_EXPORT void augspec_loop(const float* sounds, int64_t rows, int64_t size, int64_t chunk,
+                                 const int64_t* starts, const int64_t* lengths,
+                                 const int64_t* origins, const int64_t* seams, const int64_t* ends,
+                                 int64_t threads, float* out) {
+    parallel_for(rows, int(threads), [&](int64_t r) {
+        const int64_t length = lengths[r];
+        int64_t place = starts[r] % length;
+        if (place < 0) place += length;
+        for (int64_t t = 0; t < size; t += chunk) {
+            const float* from = sounds + (place + chunk > ends[r] ? seams[r] : origins[r]) + place;
+            std::copy(from, from + std::min(chunk, size - t), out + r * size + t);
+            place = (place + chunk) % length;
+        }
+    });
+}
+
 // Shorten rows of audio, (row, time), at several places, one after the other.
 //
 // starts, widths: (group, place); the rows of a group follow one another. At a start, `width`

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from augspec import native
 
-__all__ = ["can_move", "move", "splice"]
+__all__ = ["can_move", "loop", "move", "splice"]
 
 
 def can_move(waveform: Tensor, *numbers: Tensor | None) -> bool:
@@ -49,7 +49,31 @@ def move(
         groups = source.shape[:-1].numel(), source.shape[-1]
         native.call(
             "augspec_move", waveform, batch * channels, time, *groups, source, until, target, size,
-            native.threads(), out=out,
+            native.threads(out.numel()), out=out,
+        )  # fmt: skip
+    return out
+
+
+def loop(sounds: Tensor, size: int, chunk: int, *places: Tensor) -> Tensor:
+    """Read rows of samples out of looped sounds.
+
+    Args:
+        sounds: Sounds one after the other, each followed by ``chunk`` samples of its beginning.
+        size: Samples of a row.
+        chunk: Samples that are read at a time.
+        *places: Numbers of each row, int64, of one shape: the first sample within the sound; the
+            samples of the sound; where it begins in ``sounds``; where it begins when counted from
+            its seam; and the sample of the sound behind which a chunk is read from the seam.
+
+    Returns:
+        The shape of ``places`` with one more dimension, ``size``.
+    """
+    shape = places[0].shape
+    out = sounds.new_empty(*shape, size)
+    if out.numel():
+        native.call(
+            "augspec_loop", sounds, shape.numel(), size, chunk, *places,
+            native.threads(out.numel()), out=out,
         )  # fmt: skip
     return out
 

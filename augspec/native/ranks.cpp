@@ -17,17 +17,17 @@ uint32_t bits_of(float value) {
 
 }  // namespace
 
-// For each row of magnitudes, (row, time), give the values of `wanted` ranks: 0 is the smallest.
+// For the magnitudes of each row, (row, time), give the values of `wanted` ranks: 0 is the smallest.
 // ranks: (row, wanted), from 0 to time - 1, to which others are cut. NaN comes after infinity, as in torch.sort.
 //
 // Magnitudes are in the order of their bits. The exponent and the first three bits of the fraction
 // part a row in classes, an eighth of an octave wide; only the class of a rank is searched further.
-AUGSPEC_EXPORT void augspec_rank(const float* magnitudes, int64_t rows, int64_t time,
+AUGSPEC_EXPORT void augspec_rank(const float* samples, int64_t rows, int64_t time,
                                  const int64_t* ranks, int64_t wanted, int64_t threads,
                                  float* out) {
     constexpr int kShift = 20, kClasses = 1 << (31 - kShift);
     parallel_for(rows, int(threads), [&](int64_t r) {
-        const float* row = magnitudes + r * time;
+        const float* row = samples + r * time;
         int64_t counts[kClasses] = {};
         for (int64_t i = 0; i < time; i++) counts[bits_of(row[i]) >> kShift]++;
         uint32_t* members = reinterpret_cast<uint32_t*>(scratch(size_t(time)));

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import is_launched
-from augspec.functional.shapes import fit, like
+from augspec.functional.shapes import fit, join_examples, like, take_examples
 from augspec.params import Labels, select
 from augspec.transforms.base import Batch, RandomTransform
 
@@ -70,12 +70,11 @@ class Options:
             part = _take(batch, group)
             outs.append(part.carry(signal=fit(part.sound, size)))
             groups.append(group)
-        place_of = torch.argsort(torch.cat(groups))
-        signal = torch.cat([out.sound for out in outs])[place_of]
+        signal = join_examples([out.sound for out in outs], groups)
         ends = None
         if any(out.lengths is not None for out in outs):
             pairs = zip(outs, groups, strict=True)
-            ends = torch.cat([_ends(out, group) for out, group in pairs])[place_of]
+            ends = join_examples([_ends(out, group) for out, group in pairs], groups)
         return batch.carry(signal=signal, time=size, lengths=ends)
 
     def _run_all(self, batch: Batch) -> Batch:
@@ -185,7 +184,7 @@ class Options:
 def _take(batch: Batch, group: Tensor) -> Batch:
     """Take some examples out of a batch of sound."""
     lengths = None if batch.lengths is None else batch.lengths[group]
-    return batch.carry(signal=batch.sound[group], lengths=lengths)
+    return batch.carry(signal=take_examples(batch.sound, group), lengths=lengths)
 
 
 def _ends(batch: Batch, choice: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from augspec.functional.frames import (
     take_frames,
     weak_label,
 )
-from augspec.functional.shapes import blend, fit, like
+from augspec.functional.shapes import blend, choose, like
 from augspec.params import Labels, Values
 from augspec.random import Draw
 from augspec.transforms.declare import Declared, setting
@@ -251,7 +251,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
         out = self._transform(signal, params, lengths)
         if self.sets_shape or self.neutral_is_exact or _all_picked(params["applied"], out):
             return out
-        return torch.where(like(params["applied"], out), out, fit(signal, out.shape[-1]))
+        return choose(params["applied"], out, signal)
 
     def _move_labels(self, batch: Batch, params: Values) -> Labels:
         targets = self._targets(batch.targets, params, batch.lengths)

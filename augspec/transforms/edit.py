@@ -10,7 +10,7 @@ from torch import Tensor
 from augspec.functional import edit, repeat
 from augspec.functional.checks import check_flag, check_range
 from augspec.functional.repeat import RepeatMode
-from augspec.functional.shapes import ends_of, like, span_start
+from augspec.functional.shapes import choose, ends_of, span_start
 from augspec.params import Values
 from augspec.transforms.base import WaveformTransform
 from augspec.transforms.declare import (
@@ -90,7 +90,7 @@ class Shift(RateTransform):
         fade = round(self.fade * self._effective_rate())
         out = edit.shift(signal, samples, rollover=self.rollover, fade=fade, lengths=lengths)
         # A shift of 0 is not the identity: it silences the padding.
-        return out if lengths is None else torch.where(like(params["applied"], out), out, signal)
+        return out if lengths is None else choose(params["applied"], out, signal)
 
     def _source(self, position: Tensor, time: int, params: Values, lengths: Tensor) -> Tensor:
         if params["shift"].ndim == 2:

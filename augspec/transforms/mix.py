@@ -18,7 +18,7 @@ from torch import Tensor
 
 from augspec.functional import mix
 from augspec.functional.frames import has_weak_label, in_parts, weak_label
-from augspec.functional.shapes import like
+from augspec.functional.shapes import choose, like
 from augspec.params import Labels, Values
 from augspec.random import Draw
 from augspec.transforms.base import Batch, WaveformTransform
@@ -217,7 +217,7 @@ class Mixup(_MixingTransform):
         mixed = mix.mixup(signal, params["partner"], lam, lengths, share)
         if lengths is None:
             return mixed
-        return torch.where(like(params["applied"], mixed), mixed, signal)
+        return choose(params["applied"], mixed, signal)
 
     def _lengths(self, time: int, params: Values, lengths: Tensor | None) -> Tensor | None:
         if lengths is None:
