@@ -100,6 +100,8 @@ def swing_offset(
     Returns:
         ``(batch, place)``, in samples.
     """
+    if place.numel() and dtype == torch.float32 and native.applies(place, ends, *swings.values()):
+        return _swing_natively(place, ends, swings, sample_rate)
     share = place.to(dtype) / ends.clamp(min=1)[:, None].to(dtype)
     slow, fast = (
         _bend(
@@ -116,6 +118,42 @@ def swing_offset(
     return slow + fast
 
 
+def _swing_natively(
+    place: Tensor, ends: Tensor, swings: dict[str, Tensor], sample_rate: int
+) -> Tensor:
+    """Do what `_bend` does for both variations in one pass."""
+    both = [
+        _bend_numbers(
+            ends, swings[name], swings[f"{name}_freq"], swings[f"{name}_phase"], sample_rate
+        )
+        for name in ("wow", "flutter")
+    ]
+    numbers = [torch.stack(pair) for pair in zip(*both, strict=True)]
+    out = torch.empty(len(ends), place.shape[-1], dtype=torch.float32, device=place.device)
+    native.call(
+        "augspec_swing", place, place.shape[-1], ends, len(ends), len(both), *numbers,
+        native.threads(), out=out,
+    )  # fmt: skip
+    return out
+
+
+def _bend_numbers(
+    ends: Tensor, depth: Tensor, freq: Tensor, phase: Tensor, sample_rate: int
+) -> tuple[Tensor, ...]:
+    """Return what `_bend` needs of each example: reach, step, start, and cosines.
+
+    Returns:
+        The amplitude in samples; turns in fixed point, of a sample and at the start (overflow of
+        int64 is a whole number of turns, so any length is exact); the cosine at the start, and how
+        much smaller it is at the end.
+    """
+    reach = depth * sample_rate / (2.0 * math.pi * freq.to(depth.dtype))
+    step = floor_divide((freq * _TURN).to(torch.int64), torch.full_like(ends, sample_rate))
+    start = (phase * _TURN).to(torch.int64)
+    at_start = _cosine(start, depth.dtype)
+    return reach, step, start, at_start, at_start - _cosine(start + ends * step, depth.dtype)
+
+
 @compiled
 def _bend(
     place: Tensor,
@@ -127,12 +165,7 @@ def _bend(
     sample_rate: int,
 ) -> Tensor:
     """Integrate one variation, and subtract the straight line with the same end."""
-    reach = depth * sample_rate / (2.0 * math.pi * freq.to(depth.dtype))
-    # Fixed-point turns: overflow of int64 is a whole number of turns, so any length is exact.
-    step = floor_divide((freq * _TURN).to(torch.int64), torch.full_like(ends, sample_rate))
-    start = (phase * _TURN).to(torch.int64)
-    at_start = _cosine(start, depth.dtype)
-    until_end = at_start - _cosine(start + ends * step, depth.dtype)
+    reach, step, start, at_start, until_end = _bend_numbers(ends, depth, freq, phase, sample_rate)
     return reach * (at_start - _cosine(start + place * step, depth.dtype) - share * until_end)
 
 

@@ -18,7 +18,7 @@ from augspec.functional.reference import energy, noise_energy, norm
 from augspec.functional.shapes import ends_of, like, silence_after
 from augspec.native import samples
 from augspec.native.samples import Part
-from augspec.random import bits
+from augspec.random import bits, stream
 
 __all__ = ["add_noise", "colored_noise", "short_noises", "white_noise"]
 
@@ -56,6 +56,13 @@ def white_noise(
     key = key if key.dim() == 2 else key[:, None].expand(-1, channels)
     channel = torch.arange(channels, device=key.device) << _CHANNEL_BIT
     first = (channel + start // 2).expand_as(key)
+    if time and native.applies(key):
+        made = torch.empty(batch, channels, time, dtype=torch.float32, device=key.device)
+        native.call(
+            "augspec_normal", key, first, key.numel(), time, stream("noise", "pair"),
+            native.threads(), out=made,
+        )  # fmt: skip
+        return made.to(dtype)
     pair = torch.arange(-(-time // 2), device=key.device)
     noise = _normal_pairs(key.flatten(), first.flatten(), pair)
     return noise.view(batch, channels, -1)[..., :time].to(dtype)

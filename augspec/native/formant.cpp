@@ -9,6 +9,7 @@
 #include "frames.h"
 #include "pool.h"
 #include "powers.h"
+#include "trig.h"
 
 using namespace augspec;
 
@@ -23,17 +24,7 @@ Vec most(Vec a, Vec b) { return a > b ? a : b; }
 
 // sin(pi x) / (pi x) for x from 0 to 1.
 Vec sinc_of(Vec x) {
-    const Vec beyond = x > 0.5f ? 1.0f - x : x;  // the sine is the same on both sides of one half
-    const Vec s = beyond * beyond;
-    const Vec sine =
-        beyond *
-        (3.14159265358979f +
-         s * (-5.16771278004997f +
-              s * (2.55016403987735f +
-                   s * (-0.599264529320792f +
-                        s * (0.0821458866111282f +
-                             s * (-0.00737043094571435f + s * 0.000466302805767612f))))));
-    return x == 0.0f ? fill(1.0f) : sine / (3.14159265358979f * x);
+    return x == 0.0f ? fill(1.0f) : sine(x) / (3.14159265358979f * x);
 }
 
 struct Room {

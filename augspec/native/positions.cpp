@@ -6,6 +6,7 @@
 #include "export.h"
 #include "lanes.h"
 #include "pool.h"
+#include "trig.h"
 
 using namespace augspec;
 
@@ -83,6 +84,40 @@ AUGSPEC_EXPORT void augspec_interpolate(const float* waveform, int64_t batch, in
                 for (int v = 0; v < VECTORS; v++) sum += load(heard + v * LANES) * filter[v];
                 out[row + t] = sum_of(sum);
             }
+        }
+    });
+}
+
+// How far the source of each output sample lies from it, (batch, count), for variations of speed
+// that return to 0 at the end: the sum of `swings` of them, `_bend` of augspec/functional/flutter.py.
+//
+// places: (count); ends: (batch). The others are (swing, batch): amplitudes in samples; turns of a
+// sample and at the start in 52 bits; the cosine at the start, and how much smaller it is at the end.
+AUGSPEC_EXPORT void augspec_swing(const int64_t* places, int64_t count, const int64_t* ends,
+                                  int64_t batch, int64_t swings, const float* reaches,
+                                  const int64_t* steps, const int64_t* starts,
+                                  const float* at_starts, const float* until_ends, int64_t threads,
+                                  float* out) {
+    constexpr int64_t PIECE = 1 << 14;
+    const int64_t pieces = (count + PIECE - 1) / PIECE;
+    parallel_for(batch * pieces, int(threads), [&](int64_t item) {
+        const int64_t example = item / pieces, first = item % pieces * PIECE;
+        const int64_t last = std::min(count, first + PIECE);
+        const float end = float(std::max<int64_t>(ends[example], 1));
+        for (int64_t t = first; t < last; t += LANES) {
+            const int64_t some = std::min<int64_t>(LANES, last - t);
+            float share[LANES] = {}, turn[LANES] = {}, sum[LANES];
+            for (int64_t i = 0; i < some; i++) share[i] = float(places[t + i]) / end;
+            Vec total{};
+            for (int64_t s = example; s < swings * batch; s += batch) {
+                for (int64_t i = 0; i < some; i++) {
+                    const uint64_t turns = uint64_t(starts[s]) + uint64_t(places[t + i]) * uint64_t(steps[s]);
+                    turn[i] = float(uint32_t(turns >> 20)) * 0x1p-31f;  // in half turns
+                }
+                total += reaches[s] * (at_starts[s] - cosine(load(turn)) - load(share) * until_ends[s]);
+            }
+            store(sum, total);
+            std::copy_n(sum, some, out + example * count + t);
         }
     });
 }
