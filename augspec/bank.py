@@ -30,6 +30,7 @@ __all__ = ["Bank"]
 # A config refers to the synthetic device responses by this name, as it cannot hold waveforms.
 MADE_DEVICES = "made:devices"
 _SEAM = 0.005  # seconds
+_NEVER = 2**62  # samples
 _CHUNK = 64  # samples read at a time
 _MOST_PLACES = 2048  # positions at which a cut of a sound is tested
 
@@ -263,9 +264,9 @@ class Bank(nn.Module):
         flat = content(_held(self, "_flat", device))
         length, last = self.length_of(sound), start + (size if used is None else used)
         origin = seam = content(_held(self, "_starts", device))[sound]
-        end = length + _CHUNK  # behind which chunks come from the seam
+        end = length  # behind which chunks come from the seam, which is the origin if not `smooth`
         if smooth:
-            end = torch.where(last > length, length - self._width_of_seam(length), end)
+            end = (length - self._width_of_seam(length)).masked_fill(last <= length, _NEVER)
             seam = content(_held(self, "_seams", device))[sound]
         if pieces.can_move(flat, start, length, origin, seam, end):
             return self._values(pieces.loop(flat, size, _CHUNK, start, length, origin, seam, end))

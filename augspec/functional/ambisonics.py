@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from augspec.functional.checks import check_parameter, check_waveform
+from augspec.native import samples
+from augspec.native.samples import Part
 
 __all__ = ["ambisonics_rotation", "rotate_directions"]
 
@@ -66,8 +68,23 @@ def ambisonics_rotation(
     entries = _matrix(yaw, pitch, roll, mirror_y, mirror_z, waveform.dtype)
     axes = _AXES[channel_order]
     matrix = torch.stack([entries[to + of] for to in axes for of in axes], -1)
-    turned = matrix.unflatten(-1, (3, 3)) @ waveform[:, 1:]
+    matrix = matrix.unflatten(-1, (3, 3))
+    if samples.can_compute(waveform, matrix):
+        return _rotate_natively(waveform, matrix)
+    turned = matrix @ waveform[:, 1:]
     return torch.cat([waveform[:, :1], turned], dim=1)
+
+
+def _rotate_natively(waveform: Tensor, matrix: Tensor) -> Tensor:
+    """Mix the channels of each example by the matrix of its directions in one pass."""
+    batch, channels, _ = waveform.shape
+    whole = torch.eye(channels).repeat(batch, 1, 1)  # (batch, to, from)
+    whole[:, 1:, 1:] = matrix
+    parts = [
+        Part(one.expand_as(waveform), weights.squeeze(-1))
+        for one, weights in zip(waveform.split(1, 1), whole.split(1, 2), strict=True)
+    ]
+    return samples.mix(waveform.shape, *parts)
 
 
 def rotate_directions(

@@ -191,7 +191,10 @@ def mu_law(waveform: Tensor, quantization_channels: Tensor) -> Tensor:
         ITU-T G.711, "Pulse code modulation (PCM) of voice frequencies", 1988.
     """
     check_parameters(waveform, None, "int64", quantization_channels=quantization_channels)
-    return _mu_law(waveform, like((quantization_channels - 1).to(waveform.dtype), waveform))
+    mu = (quantization_channels - 1).to(waveform.dtype)
+    if samples.can_compute(waveform, mu):
+        return samples.apply("mu_law", waveform, mu, 0.5 * mu / torch.log1p(mu))
+    return _mu_law(waveform, like(mu, waveform))
 
 
 @compiled

@@ -20,6 +20,7 @@ from augspec.functional.checks import check_parameters, check_waveform
 from augspec.functional.filter import sosfilt
 from augspec.functional.level import scale_to
 from augspec.functional.shapes import ends_of, fit, like, working_dtype
+from augspec.native import samples
 
 __all__ = ["loudness", "loudness_normalize"]
 
@@ -118,41 +119,57 @@ def gated_power(waveform: Tensor, sample_rate: int, lengths: Tensor | None) -> T
     device = waveform.device
     sos = constant(_k_filters, sample_rate, dtype=widest(device), device=device)
     gains = constant(tensor_of, _CHANNEL_WEIGHTS, dtype=waveform.dtype, device=device)
-    weighted = sosfilt(waveform, sos, lengths).square()
-    # A sum over one channel takes longer than the rest.
-    channels = waveform.shape[1]
-    power = weighted[:, 0] if channels == 1 else (weighted * gains[:channels, None]).sum(1)
-    blocks, whole = _block_powers(power, sample_rate, ends_of(waveform, lengths))
+    weighted = sosfilt(waveform, sos, lengths)
+    gains = gains[: waveform.shape[1], None]
+    blocks, whole = _block_powers(weighted, gains, sample_rate, ends_of(waveform, lengths))
 
     loud = whole & (_OFFSET + 10.0 * torch.log10(blocks.detach().clamp(min=1e-30)) > _ABSOLUTE_GATE)
     gate = _mean_where(loud, blocks.detach()) * 10.0 ** (_RELATIVE_GATE / 10.0)
     return _mean_where(loud & (blocks > gate[:, None]), blocks)
 
 
-def _block_powers(power: Tensor, sample_rate: int, ends: Tensor) -> tuple[Tensor, Tensor]:
+def _block_powers(
+    weighted: Tensor, gains: Tensor, sample_rate: int, ends: Tensor
+) -> tuple[Tensor, Tensor]:
     """Average the power in blocks of 400 ms every 100 ms.
+
+    Args:
+        weighted: The batch through the filters.
+        gains: Weights of the channels, ``(channel, 1)``.
+        sample_rate: Sample rate in Hz.
+        ends: Where examples end, ``(batch,)``.
 
     Returns:
         The averages and whether each counts, ``(batch, block)``.
     """
-    time = power.shape[-1]
+    time = weighted.shape[-1]
     count = max(1, (10 * time - 4 * sample_rate) // sample_rate + 1)
-    steps = torch.arange(count + 4, device=power.device) * sample_rate // 10
+    steps = torch.arange(count + 4, device=weighted.device) * sample_rate // 10
     size = -(-sample_rate // 10)
     if sample_rate % 10 == 0:
-        parts = fit(power, (count + 3) * size).unflatten(1, (-1, size)).sum(-1)
+        parts = fit(weighted, (count + 3) * size).unflatten(-1, (-1, size))
     else:
-        index = steps[:-1, None] + torch.arange(size, device=power.device)
+        index = steps[:-1, None] + torch.arange(size, device=weighted.device)
         inside = (index < steps[1:, None]) & (index < time)
         index = index.clamp(max=time - 1).flatten()
-        parts = torch.where(inside, power[:, index].unflatten(1, (-1, size)), 0.0).sum(-1)
-    sums = unfold(parts, 1, 4, 1).sum(-1)
+        parts = torch.where(inside, weighted[..., index].unflatten(-1, (-1, size)), 0.0)
+    energies = (_energies(parts) * gains).sum(1)
+    sums = unfold(energies, 1, 4, 1).sum(-1)
 
     # An example shorter than a block is one block, because only zeros follow it.
-    first = torch.arange(count, device=power.device) == 0
-    block = (steps[4:] - steps[:-4]).expand(len(power), -1)
-    samples = torch.where(first, torch.minimum(block, ends.clamp(min=1)[:, None]), block)
-    return sums / samples, first | (steps[4:] <= ends[:, None])
+    first = torch.arange(count, device=weighted.device) == 0
+    block = (steps[4:] - steps[:-4]).expand(len(weighted), -1)
+    counted = torch.where(first, torch.minimum(block, ends.clamp(min=1)[:, None]), block)
+    return sums / counted, first | (steps[4:] <= ends[:, None])
+
+
+def _energies(parts: Tensor) -> Tensor:
+    """Sum squares over the last dimension of ``(batch, channel, part, sample)``."""
+    rows = parts.flatten(1, 2)
+    if samples.can_compute(rows):
+        each = rows.new_empty(0, 0)  # of its rank: a level for each row
+        return samples.measure("energy", rows, each, None).view(parts.shape[:3])
+    return parts.square().sum(-1)
 
 
 def _mean_where(where: Tensor, values: Tensor) -> Tensor:

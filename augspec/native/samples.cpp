@@ -9,6 +9,7 @@
 #include "export.h"
 #include "lanes.h"
 #include "pool.h"
+#include "powers.h"
 
 using namespace augspec;
 
@@ -106,6 +107,15 @@ Vec a_law(Vec x) {
     return size > 0.0f ? with_sign_of((code + 0.5f) * step, x) : x;
 }
 
+// The mu-law codec there, of mu + 1 values: `steps` of the code for a unit of the logarithm.
+Vec mu_law(Vec x, Vec mu, Vec steps) {
+    const Vec size = smaller(magnitude(x), fill(1.0f));
+    const Vec code = with_sign_of(log_of_one_plus(mu * size) * steps, x) + (0.5f * mu + 0.5f);
+    const Vec down = __builtin_convertvector(__builtin_convertvector(code, IntVec), Vec) - 0.5f * mu;
+    const Vec loud = exponential(magnitude(down) / steps, true) / mu;
+    return x == 0.0f ? x : x == x ? with_sign_of(loud, down) : x;
+}
+
 double sum(Vec values) {
     double total = 0.0;
     for (int lane = 0; lane < LANES; lane++) total += double(values[lane]);
@@ -180,6 +190,8 @@ AUGSPEC_EXPORT void augspec_map(int64_t kind, const float* waveform, int64_t row
                 return map_lanes(from, count, to, [=](Vec x) { return tanh_of(x * a); });
             case 5:
                 return map_lanes(from, count, to, [=](Vec x) { return a_law(x); });
+            case 6:
+                return map_lanes(from, count, to, [=](Vec x) { return mu_law(x, a, b); });
         }
     });
 }

@@ -29,9 +29,9 @@ __all__ = [
     "take",
 ]
 
-Function = Literal["scale", "level", "clip", "crush", "tanh", "a_law"]
+Function = Literal["scale", "level", "clip", "crush", "tanh", "a_law", "mu_law"]
 _ALONE = 32_768  # torch copies so many numbers on one thread, faster than a kernel is called
-_FUNCTIONS: Sequence[Function] = ("scale", "level", "clip", "crush", "tanh", "a_law")
+_FUNCTIONS: Sequence[Function] = ("scale", "level", "clip", "crush", "tanh", "a_law", "mu_law")
 
 
 def can_compute(waveform: Tensor, *numbers: Tensor | None) -> bool:
@@ -67,7 +67,8 @@ def apply(
     Args:
         function: ``"scale"``: ``x * a``. ``"level"``: ``x / a * b``. ``"clip"``: at ``-a`` and
             ``a``. ``"crush"``: rounded to steps of ``1 / a``, from -1 up to 1, excluded.
-            ``"tanh"``: ``tanh(x * a)``. ``"a_law"``: through an A-law codec.
+            ``"tanh"``: ``tanh(x * a)``. ``"a_law"``: through an A-law codec. ``"mu_law"``: through
+            a mu-law codec of ``a + 1`` values, with ``b`` steps for a unit of the logarithm.
         waveform: The batch.
         first: ``a``, float32, one for each example or each channel.
         second: ``b``, as many.
