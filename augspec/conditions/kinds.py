@@ -222,6 +222,7 @@ CONDITIONS: Mapping[str, Condition] = {
             "LowShelf",
             "HighShelf",
             "FilterAugment",
+            "BandStop",
             "ImpulseResponse",
             "FreqMixStyle",
         ),
@@ -230,16 +231,26 @@ CONDITIONS: Mapping[str, Condition] = {
         "nothing above {:g} Hz",
         (6000.0, 4000.0, 3000.0, 2000.0, 1000.0),
         low_pass,
-        ("LowPass", "BandPass", "Resample", "AirAbsorption"),
+        ("LowPass", "BandPass", "Resample", "AirAbsorption", "Telephone"),
     ),
     "high-pass": Condition(
         "nothing below {:g} Hz",
         (100.0, 200.0, 300.0, 600.0, 1200.0),
         high_pass,
-        ("HighPass", "BandPass"),
+        ("HighPass", "BandPass", "Telephone"),
     ),
     "quiet": Condition(
-        "{:g} dB", (-10.0, -20.0, -30.0, -40.0, -50.0), quiet, ("Gain", "GainTransition")
+        "{:g} dB",
+        (-10.0, -20.0, -30.0, -40.0, -50.0),
+        quiet,
+        (
+            "Gain",
+            "GainTransition",
+            "LinearFade",
+            "LoudnessNormalize",
+            "PeakNormalize",
+            "RMSNormalize",
+        ),
     ),
     "clipped": Condition(
         "clipped at {:g} dB of the peak",
@@ -247,22 +258,43 @@ CONDITIONS: Mapping[str, Condition] = {
         clipped,
         ("Clip", "ClippingDistortion", "TanhDistortion"),
     ),
-    "bits": Condition("{:g} bits", (8, 7, 6, 5, 4), bits, ("BitCrush", "MuLaw")),
+    "bits": Condition(
+        "{:g} bits", (8, 7, 6, 5, 4), bits, ("BitCrush", "MuLaw", "ALaw", "Telephone")
+    ),
     "codec": Condition("MP3, level {:g}", (0.6, 0.8, 0.9, 0.95, 1.0), codec, ("Codec",)),
     "phone": Condition(
-        "a telephone of {:g} levels", (256, 128, 64, 32, 16), phone, ("BandPass", "MuLaw")
+        "a telephone of {:g} levels",
+        (256, 128, 64, 32, 16),
+        phone,
+        ("BandPass", "MuLaw", "ALaw", "Telephone"),
     ),
     "detuned": Condition(
         "{:g} semitones up or down",
         (0.25, 0.5, 0.75, 1.0, 1.5),
         detuned,
-        ("PitchShift", "PitchAndTempo", "Speed"),
+        (
+            "PitchShift",
+            "PitchAndTempo",
+            "Speed",
+            "WowFlutter",
+            "MelRange",
+            "FrequencyShift",
+            "RandomResizeCrop",
+        ),
     ),
     "tempo": Condition(
         "{:g} times faster or slower",
         (1.05, 1.1, 1.2, 1.35, 1.5),
         tempo,
-        ("TimeStretch", "PitchAndTempo", "Speed"),
+        (
+            "TimeStretch",
+            "PitchAndTempo",
+            "Speed",
+            "TempoCurve",
+            "TimeWarp",
+            "SpecAugment",
+            "RandomResizeCrop",
+        ),
     ),
 }
 

@@ -21,7 +21,8 @@ class LinearFade(SpecgramTransform, kernel=fade.linear_fade):
             is a constant.
         end_gain_db: Range of the gain of the last frame in dB.
         stype: What the spectrogram holds: ``"db"``, to which gains are added, ``"power"`` or
-            ``"magnitude"``, which are multiplied.
+            ``"magnitude"``, which are multiplied. After `augspec.features.Normalize`
+            divided decibels by a ``std``, gains must be divided by it too: with 37, 0.3 is 11 dB.
         p: Probability that an example is changed.
         per_channel: Draw gains for each channel.
 

@@ -31,7 +31,8 @@ class FilterAugment(SpecgramTransform):
         min_width: Smallest width of a band in bins; it is reduced if the bands do not fit.
         mode: ``"linear"`` for lines in dB from edge to edge, ``"step"`` for one gain in a band.
         stype: What the spectrogram holds: ``"db"``, to which gains are added, ``"power"`` or
-            ``"magnitude"``, which are multiplied.
+            ``"magnitude"``, which are multiplied. After `augspec.features.Normalize`
+            divided decibels by a ``std``, gains must be divided by it too: with 37, 0.3 is 11 dB.
         p: Probability that an example is filtered.
 
     Shape:

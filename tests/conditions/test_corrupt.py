@@ -1,6 +1,7 @@
 """Conditions: what each does to a sound, how much, and that it is always the same."""
 
 import hashlib
+import inspect
 import itertools
 import math
 import subprocess
@@ -258,8 +259,35 @@ def test_what_an_arm_has_trained_with():
     assert conditions.trained_with(arm) == ["room", "quiet"]
     assert conditions.trained_with({"waveform": [], "specgram": []}) == []
     assert conditions.trained_with("images") == []
-    named = {name for one in CONDITIONS.values() for name in one.seen_by}
-    assert named <= set(augspec.transforms.__all__)
+
+
+# Transforms that train for none of the conditions: they choose others, move, cut or mask the sound,
+# change its channels, dynamics or formants, or replace parts of it.
+FOR_NO_CONDITION = """
+    Chain Repeat OneOf RandomOrder SomeOf RandAugment TrivialAugment Schedule PolarityInversion
+    Compressor Limiter Aliasing PacketLoss CenterCrop RandomCrop PadTo Mute RepeatPart Shift
+    TimeReverse FormantShift VTLP ChannelDrop ChannelShuffle StereoWidth ToMono AmbisonicsRotation
+    CutMix FrequencyMask TimeMask Cutout
+"""
+
+
+def test_every_transform_is_counted_or_trains_for_no_condition():
+    """A new transform must be put on one side, or a trained condition would count as unseen."""
+    every = {
+        name
+        for name in augspec.transforms.__all__
+        if isinstance(kind := getattr(augspec.transforms, name), type)
+        and not inspect.isabstract(kind)
+    }
+    counted = {name for one in CONDITIONS.values() for name in one.seen_by}
+    others = set(FOR_NO_CONDITION.split())
+    assert counted.isdisjoint(others)
+    assert counted | others == every
+
+
+def test_a_telephone_trains_for_all_that_a_telephone_line_does():
+    arm = {"waveform": [{"Telephone": {}}]}
+    assert conditions.trained_with(arm) == ["low-pass", "high-pass", "bits", "phone"]
 
 
 def test_keys_of_names_are_those_of_their_bytes():
