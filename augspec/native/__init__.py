@@ -40,6 +40,8 @@ __all__ = ["answers", "applies", "call", "describes", "in_torch", "instruction_s
 _log = logging.getLogger("augspec")
 
 _COPIED_BY_ONE = 2**22
+_READ = (torch.float32, torch.int64)
+_READS_DOUBLES = ("augspec_filter",)
 
 
 _in_torch = contextvars.ContextVar("in_torch", default=False)
@@ -83,6 +85,9 @@ def call(
     library = _library()
     if library is None:
         raise RuntimeError("there are no native kernels: check `applies` first")
+    for one in arguments:
+        if isinstance(one, Tensor) and one.dtype not in _READ and name not in _READS_DOUBLES:
+            raise TypeError(f"{name} reads float32 and int64, got a tensor of {one.dtype}")
     # A copy must live as long as the call.
     given = [one.contiguous() if isinstance(one, Tensor) else one for one in arguments]
     written = (out,) if isinstance(out, Tensor) else out

@@ -68,7 +68,7 @@ TOPICS = {
     "samples.cpp": "samples",
 }
 #: Files that serve the others: a line in one of them belongs to the line that it was inlined into.
-HELPERS = ("simd.h", "lanes.h", "rows.h", "pool.h", "export.h")
+HELPERS = ("simd.h", "lanes.h", "rows.h", "trig.h", "pool.h", "export.h")
 
 MEMORY, WAITING, LAUNCHES = "memory", "waiting", "launches"
 PRODUCTS, LOOPS, GENERATED = "products", "element-wise", "generated code"
