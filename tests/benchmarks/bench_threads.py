@@ -3,16 +3,26 @@
 Run ``python tests/benchmarks/bench_threads.py``; name classes to run only those. Each row is one
 class on 64 examples of 4 s at 16 kHz (a feature of them for transforms of features), with rounds of
 one and of two threads in turn, in one process. A ratio above 1 is a loss: the threads wait for each
-other for longer than they save.
+other for longer than they save. Short calls have more rounds, because beside other work one of them
+may take many times as long as the others.
 """
 
 from typing import Any
 
 import torch
 from bench_catalogue import call, classes, inputs, ms, suited
-from common import BESIDE, CLOCKS, Timing, compare_twice, environment, parse_rows, quotient
+from common import (
+    BESIDE,
+    CLOCKS,
+    compare,
+    compare_twice,
+    environment,
+    parse_rows,
+    quotient,
+)
 
-Row = dict[int, Timing]
+SECONDS = 2.0  # that the rounds of a class take, roughly
+MOST = 101  # rounds
 
 
 def main() -> None:
@@ -29,9 +39,11 @@ def main() -> None:
             continue
         transform = cls.example()
         function = call(transform, suited(transform, data, "mono"))
-        timings = compare_twice(
-            {few: function, many: function}, prepare=torch.set_num_threads, **settings
-        )
+        both = {few: function, many: function}
+        first = compare(both, 3, prepare=torch.set_num_threads, clock=settings["clock"])
+        a_round = sum(timing.median for timing in first.values())
+        settings["rounds"] = min(MOST, max(arguments.rounds, int(SECONDS / a_round)))
+        timings = compare_twice(both, prepare=torch.set_num_threads, **settings)
         one, two = timings[few], timings[many]
         rest, beside = quotient(two.median, one.median), quotient(two.beside, one.beside)
         print(f"| {name} | {ms(one)} | {ms(two)} | {rest} | {beside} |", flush=True)
