@@ -39,7 +39,7 @@ __all__ = ["answers", "applies", "call", "describes", "in_torch", "instruction_s
 
 _log = logging.getLogger("augspec")
 
-_COPIED_BY_ONE = 2**22
+_COPIED_BY_ONE = 2**22  # numbers that one thread copies before a second one is worth it
 _READ = (torch.float32, torch.int64)
 _READS_DOUBLES = ("augspec_filter",)
 

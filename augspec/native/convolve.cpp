@@ -14,7 +14,7 @@
 #include "fft.h"
 #include "frames.h"
 #include "lanes.h"
-#include "pool.h"
+#include "rows.h"
 
 using namespace augspec;
 
@@ -29,21 +29,19 @@ struct Sizes {
     int64_t n() const { return 2 * block; }
 };
 
-int64_t whole(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
-
 struct Room {
     float *sound, *response, *made, *heard, *filter;
     Vec *data, *spectrum;
 
     Room(Arena& arena, const Sizes& sizes) {
-        const int64_t n = sizes.n(), windows = whole(sizes.windows()) + LANES;
+        const int64_t n = sizes.n(), windows = whole_vectors(sizes.windows()) + LANES;
         data = arena.take<Vec>(size_t(n));
         spectrum = arena.take<Vec>(size_t(n + 2));
         sound = arena.take<float>(size_t((windows + 1) * sizes.block));
-        response = arena.take<float>(size_t(n * (whole(sizes.parts) + 1)));
-        made = arena.take<float>(size_t(whole(sizes.blocks) * sizes.block));
+        response = arena.take<float>(size_t(n * (whole_vectors(sizes.parts) + 1)));
+        made = arena.take<float>(size_t(whole_vectors(sizes.blocks) * sizes.block));
         heard = arena.take<float>(size_t((n + 2) * windows));
-        filter = arena.take<float>(size_t((n + 2) * whole(sizes.parts)));
+        filter = arena.take<float>(size_t((n + 2) * whole_vectors(sizes.parts)));
     }
 };
 
@@ -85,7 +83,7 @@ AUGSPEC_EXPORT void augspec_convolve(const float* waveform, int64_t rows, int64_
         if (first >= last) return;
         Arena arena(scratch(needed.used()));
         Room room(arena, sizes);
-        const int64_t windows = last - first + parts - 1, width = whole(sizes.windows()) + LANES;
+        const int64_t windows = last - first + parts - 1, width = whole_vectors(sizes.windows()) + LANES;
 
         std::fill_n(room.sound, (width + 1) * block, 0.0f);
         const int64_t start = (first - parts) * block;  // sample that the first window begins with
@@ -95,17 +93,17 @@ AUGSPEC_EXPORT void augspec_convolve(const float* waveform, int64_t rows, int64_
 
         // Each part of the response, and as much silence behind it.
         const float* response = responses + row / (rows / groups) * taps;
-        std::fill_n(room.response, n * whole(parts), 0.0f);
+        std::fill_n(room.response, n * whole_vectors(parts), 0.0f);
         for (int64_t p = 0; p < parts; p++)
             std::copy_n(response + p * block, std::min(block, taps - p * block), room.response + p * n);
-        transform(*sizes.plan, room.response, parts, n, room, whole(parts), room.filter);
+        transform(*sizes.plan, room.response, parts, n, room, whole_vectors(parts), room.filter);
 
         for (int64_t s = 0; s < last - first; s += LANES) {
             for (int64_t k = 0; k < n + 2; k += 2) {
                 const float* real = room.heard + k * width + s + parts - 1;
                 const float* imaginary = real + width;
-                const float* c = room.filter + k * whole(parts);
-                const float* d = c + whole(parts);
+                const float* c = room.filter + k * whole_vectors(parts);
+                const float* d = c + whole_vectors(parts);
                 Complex sum{Vec{}, Vec{}};
                 for (int64_t p = 0; p < parts; p++) {
                     const Vec a = load(real - p), b = load(imaginary - p);

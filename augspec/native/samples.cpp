@@ -72,19 +72,6 @@ Vec whole(Vec x) {
     return size < 8388608.0f ? with_sign_of(rounded, x) : x;
 }
 
-// exp(x) for x from -87 to 0, within 2e-7 of it (Cephes).
-Vec exp_of(Vec x) {
-    const Vec n = nearest(x * 1.44269504f);
-    const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    Vec y = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    y = y * r + 8.3334519073e-3f;
-    y = y * r + 4.1665795894e-2f;
-    y = y * r + 1.6666665459e-1f;
-    y = y * r + 5.0000001201e-1f;
-    y = y * r * r + r + 1.0f;
-    return from_bits(bits(y) + (__builtin_convertvector(n, IntVec) << 23));
-}
-
 // tanh(x), within 2e-7 of it (Cephes); NaN stays.
 Vec tanh_of(Vec x) {
     const Vec size = magnitude(x), square = x * x;
@@ -93,7 +80,7 @@ Vec tanh_of(Vec x) {
     y = y * square + 1.33314422036e-1f;
     y = y * square - 3.33332819422e-1f;
     const Vec near = y * square * x + x;
-    const Vec e = exp_of(size < 20.0f ? size * -2.0f : fill(-40.0f));
+    const Vec e = exponential(size < 20.0f ? size * -2.0f : fill(-40.0f), false);
     const Vec far = with_sign_of((1.0f - e) / (1.0f + e), x);
     return x == x ? (size < 0.625f ? near : far) : x;
 }
