@@ -3,7 +3,8 @@
 Inside, nothing is computed in half precision. Autocast is off, because it would run matrix products
 in half precision, where the power of a sound overflows and the sum of squares of a quiet sound
 underflows. Half and bfloat16 signals become float32, and only the final result is rounded to their
-dtype again: a chain or a front end enters once, and nothing is rounded between its parts.
+dtype again: a chain or a front end enters once, and nothing is rounded between its parts. Where the
+kernels apply, torch computes on one thread.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import constant_in_graphs, reporting_compilation
+from augspec.native.alone import alone
 
 __all__ = ["as_entrance", "enter", "without_autocast"]
 
@@ -50,11 +52,10 @@ def enter(
         >>> enter(lambda signal: (signal @ signal.T, None), torch.ones(1, 2).half())
         (tensor([[2.]], dtype=torch.float16), None)
     """
-    with reporting_compilation(), without_autocast(signal.device.type):
-        if signal.dtype not in _HALVES:
-            return run(signal, *args, **kwargs)
-        out, rest = run(signal.float(), *args, **kwargs)
-        return out.to(signal.dtype), rest
+    full = signal.float() if signal.dtype in _HALVES else signal
+    with reporting_compilation(), without_autocast(signal.device.type), alone(full):
+        out, rest = run(full, *args, **kwargs)
+        return (out.to(signal.dtype) if full is not signal else out), rest
 
 
 def without_autocast(device_type: str) -> AbstractContextManager[object]:
@@ -83,11 +84,14 @@ def as_entrance(function: F) -> F:
         signal = args[0] if args else kwargs.get(first)
         if not isinstance(signal, Tensor):
             return function(*args, **kwargs)
-        with reporting_compilation(), without_autocast(signal.device.type):
-            if first not in _SIGNALS or signal.dtype not in _HALVES:
-                return function(*args, **kwargs)
-            named = {name: _widen(arg) for name, arg in kwargs.items()}
-            return _round(function(*map(_widen, args), **named), signal)
+        is_half = first in _SIGNALS and signal.dtype in _HALVES
+        if is_half:
+            args = tuple(map(_widen, args))
+            kwargs = {name: _widen(arg) for name, arg in kwargs.items()}
+        full = args[0] if args else kwargs[first]
+        with reporting_compilation(), without_autocast(signal.device.type), alone(full):
+            out = function(*args, **kwargs)
+            return _round(out, signal) if is_half else out
 
     call.__module__ = "augspec.functional"  # needed for unpickling
     return cast(F, call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from augspec.fusion import (
     fused_features,
     split_chain,
 )
+from augspec.native.alone import alone, as_set, is_foreign
 from augspec.params import Params
 from augspec.random import Draw, example_keys
 from augspec.transforms.base import Batch, RandomTransform, Result, resolve_keys
@@ -135,10 +137,11 @@ class Frontend(nn.Module):
         if is_launched(keys):
             places = self.waveform.places_drawn(draw.path), self.specgram.places_drawn(below)
             draw = draw.all_together(chain(*places))
-        return {
-            "waveform": self.waveform.draw_params(draw),
-            "specgram": self.specgram.draw_params(replace(draw, path=below, channels=channels)),
-        }
+        with alone(keys):
+            return {
+                "waveform": self.waveform.draw_params(draw),
+                "specgram": self.specgram.draw_params(replace(draw, path=below, channels=channels)),
+            }
 
     def transform(self, waveform: Tensor, params: Params, lengths: Tensor | None = None) -> Result:
         """Compute the features with ``params``: deterministic, in ``train()`` and ``eval()``.
@@ -314,15 +317,10 @@ class Frontend(nn.Module):
         frames: Tensor | None = None
         if fused and isinstance(first, MagnitudeFeature):
             specgram, frames = fused_features(waveform, ends, fused, first, ragged=ragged)
-        elif ragged:
-            specgram, frames = first(waveform, ends)
         else:
-            specgram = first(waveform)
+            specgram, frames = _run_stage(first, waveform, ends, ragged=ragged)
         for stage in others:
-            if ragged:
-                specgram, frames = stage(specgram, frames)
-            else:
-                specgram = stage(specgram)
+            specgram, frames = _run_stage(stage, specgram, frames, ragged=ragged)
         return specgram, frames if ragged else None
 
 
@@ -339,6 +337,14 @@ def _augment(
 
 
 _augment_whole = one_graph(_augment)
+
+
+def _run_stage(
+    stage: nn.Module, signal: Tensor, ends: Tensor | None, *, ragged: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Call a part of the features; that of another library has torch's threads."""
+    with as_set() if is_foreign(type(stage)) else nullcontext():
+        return stage(signal, ends) if ragged else (stage(signal), None)
 
 
 def _out_channels(stage: nn.Module, channels: int) -> int:

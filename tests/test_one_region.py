@@ -1,11 +1,18 @@
 """On a CPU a batch is one region of threads: none of torch's operations is shared among them.
 
-torch splits an operation on 32,768 numbers or more among its threads, which wait for each other at
-its end. Beside other work such a wait takes longer than what is shared. So each class runs here on
-a batch, and what torch computed on so many numbers is listed.
+torch and MKL split some operations among the threads of OpenMP, which wait for each other at the
+end. Beside other work such a wait takes longer than what is shared. Afterwards the threads wait for
+more, without sleeping, on the processors that the kernels need. So each class runs here on a batch,
+and the regions of OpenMP are counted. What torch computes on 32,768 numbers or more is listed as
+well: it takes one thread, where a kernel would take several.
 """
 
+import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +22,7 @@ from torch.profiler import ProfilerActivity, profile
 from augspec import features as F
 from augspec import native
 from augspec import transforms as T
+from augspec.native import _build
 
 GRAIN = 32_768  # of torch's loops
 BATCH, TIME = 8, 64_000
@@ -65,11 +73,11 @@ def test_an_operation_of_torch_is_noticed():
     assert operations(gain, torch.randn(BATCH, 1, TIME)) == {}
 
 
-def signal_for(module: torch.nn.Module) -> torch.Tensor:
+def signal_for(module: torch.nn.Module, batch: int = BATCH, time: int = TIME) -> torch.Tensor:
     """Give a batch of the kind that a class takes."""
-    sound = torch.randn(BATCH, getattr(module, "in_channels", 1), TIME)
+    sound = torch.randn(batch, getattr(module, "in_channels", 1), time)
     if isinstance(module, T.AmbisonicsRotation):
-        sound = torch.randn(BATCH, 4, TIME)
+        sound = torch.randn(batch, 4, time)
     if isinstance(module, T.WaveformTransform) or hasattr(module, "n_fft"):
         return sound
     try:
@@ -96,3 +104,34 @@ def test_what_torch_computes_in_part_is_known():
 def test_a_chain_of_light_transforms_is_no_operation_of_torch():
     chain = T.Chain([T.Gain(p=0.5), T.PolarityInversion(), T.Shift(p=0.7), T.BitCrush(p=0.2)])
     assert operations(chain, torch.randn(BATCH, 2, TIME)) == {}
+
+
+@pytest.fixture(scope="module")
+def regions(tmp_path_factory) -> dict[str, list[int]]:
+    """How many regions of OpenMP a call of each class opens, for two shapes of a batch."""
+    libraries = list((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
+    if not libraries or not _build.compiler():
+        pytest.skip("needs a torch with GNU's OpenMP, and a compiler")
+    library = tmp_path_factory.mktemp("regions") / "regions.so"
+    here = Path(__file__).parent
+    subprocess.run(
+        [
+            "gcc", "-shared", "-fPIC", f'-DOPENMP="{libraries[0]}"', here / "openmp_regions.c",
+            "-o", library,
+        ],
+        check=True,
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, here / "count_regions.py"],
+        env=os.environ | {"LD_PRELOAD": str(library)},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(native.instruction_set() == "no", reason="needs the native kernels")
+def test_no_class_opens_a_region_of_openmp(regions):
+    assert regions.pop("torch")[0] > 0  # an operation of torch's is counted
+    assert regions.keys() == {kind.__name__ for kind in classes(T) + classes(F)}
+    assert {name: counts for name, counts in regions.items() if any(counts)} == {}

@@ -27,6 +27,7 @@ from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import spectrum as stft
 from augspec.functional.windows import check_window
 from augspec.functional.windows import window as window_of
+from augspec.native.alone import as_set
 from augspec.native.features import Bins, Level, Stft
 from augspec.native.features import specgram as native_specgram
 
@@ -164,12 +165,13 @@ class MagnitudeFeature(nn.Module, ABC):
             return self.project(frames, windowed=source.windowed, filters=filters)
 
         batch, device = source.waveform.shape[0], source.waveform.device
-        return self.finish(
-            in_chunks(project, batch, source.values, device),
-            source.waveform.dtype,
-            frame_lengths=source.frame_lengths,
-            gain=source.gain,
-        )
+        with as_set():
+            return self.finish(
+                in_chunks(project, batch, source.values, device),
+                source.waveform.dtype,
+                frame_lengths=source.frame_lengths,
+                gain=source.gain,
+            )
 
     def _from_kernel(self, source: FrameSource) -> Tensor | None:
         """Compute the feature in the native kernel if it supports all steps of the feature."""

@@ -24,6 +24,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from augspec import native
 from augspec._compile import outside_graphs
 from augspec.functional.checks import check_parameter, check_waveform
 
@@ -143,7 +144,7 @@ def codec(
             part = sound[first : first + step]
             part[:] = _round_trip(part.T / scale, formats[place], level, sample_rate).T * scale
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(native.threads()) as pool:
         jobs = samples, format.tolist(), compression_level.tolist(), ends
         for _ in pool.map(degrade, *jobs):
             pass

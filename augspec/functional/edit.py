@@ -200,7 +200,7 @@ def mute(waveform: Tensor, start: Tensor, width: Tensor, fade: Tensor) -> Tensor
         out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
         native.call(
             "augspec_mute", waveform, waveform.shape[:2].numel(), waveform.shape[-1],
-            start.numel(), start, width, fade, native.threads(out.numel()), out=out,
+            start.numel(), start, width, fade, native.threads(), out=out,
         )  # fmt: skip
         return out
     # int32, because int64 would take twice the memory of the signal.

@@ -28,6 +28,7 @@ import numbers
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,16 +36,36 @@ from torch import Tensor
 from augspec._compile import nobody_watches
 from augspec.native import _build
 
-__all__ = ["answers", "applies", "call", "describes", "in_torch", "instruction_set", "threads"]
+__all__ = [
+    "Threads",
+    "answers",
+    "applies",
+    "call",
+    "describes",
+    "in_torch",
+    "instruction_set",
+    "outside",
+    "threads",
+]
 
 _log = logging.getLogger("augspec")
 
-_COPIED_BY_ONE = 2**22  # numbers that one thread copies before a second one is worth it
 _READ = (torch.float32, torch.int64)
 _READS_DOUBLES = ("augspec_filter",)
 
 
 _in_torch = contextvars.ContextVar("in_torch", default=False)
+
+
+class Threads(NamedTuple):
+    """How many threads torch uses."""
+
+    openmp: int
+    mkl: int
+
+
+#: What the user has set, inside of `augspec.native.alone.alone`; None outside.
+outside: contextvars.ContextVar[Threads | None] = contextvars.ContextVar("outside", default=None)
 
 
 @contextlib.contextmanager
@@ -113,16 +134,10 @@ def describes(cls: type, step: str, description: str) -> bool:
     return description in vars(owner)
 
 
-def threads(copied: int | None = None) -> int:
-    """The number of threads of a kernel: at most that of ``torch.set_num_threads``.
-
-    Args:
-        copied: Numbers that a kernel writes, if it does little more than copy them. A second thread
-            is only worth it if there are many: if another process interrupts it, the kernel waits
-            for several milliseconds, and copying 64 examples of 4 s at 16 kHz takes less than one.
-    """
-    most = torch.get_num_threads()
-    return most if copied is None else max(1, min(most, copied // _COPIED_BY_ONE))
+def threads() -> int:
+    """The number of threads of a kernel: at most that of ``torch.set_num_threads``."""
+    numbers = outside.get()
+    return torch.get_num_threads() if numbers is None else numbers.openmp
 
 
 def instruction_set() -> str:

@@ -49,7 +49,7 @@ def move(
         groups = source.shape[:-1].numel(), source.shape[-1]
         native.call(
             "augspec_move", waveform, batch * channels, time, *groups, source, until, target, size,
-            native.threads(out.numel()), out=out,
+            native.threads(), out=out,
         )  # fmt: skip
     return out
 
@@ -73,7 +73,7 @@ def loop(sounds: Tensor, size: int, chunk: int, *places: Tensor) -> Tensor:
     if out.numel():
         native.call(
             "augspec_loop", sounds, shape.numel(), size, chunk, *places,
-            native.threads(out.numel()), out=out,
+            native.threads(), out=out,
         )  # fmt: skip
     return out
 

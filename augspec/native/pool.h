@@ -6,7 +6,8 @@
 // `threads - 1` others, and returns when all are done. Items are claimed one at a time: a thread
 // that other processes hold up holds up one item, and one that wakes late is not waited for. Give
 // every example, or a few dozen frames, an item. The function must not throw, and must not call
-// `parallel_for` itself.
+// `parallel_for` itself. Each loop of the program has a `Balance`, which keeps it on the calling
+// thread for a while if others have cost more than they saved.
 //
 //     float* room = scratch(count);
 //
@@ -18,6 +19,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -30,6 +32,52 @@
 #include <thread>
 
 namespace augspec {
+
+// Whether a loop is worth more than one thread, from what its runs have shown.
+//
+// On a busy machine a thread that was woken may lose its processor for milliseconds, with an item
+// that it has claimed, and the caller waits for it. So a run saves what the other threads compute,
+// and costs what the caller waits for them, and for waking them. Half of the savings count: memory
+// may be what limits the loop. When the costs are higher the loop runs alone, each time twice as
+// often, and is then tried again.
+class Balance {
+  public:
+    static constexpr int64_t CREDIT = 1'000'000, MOST_CREDIT = 10'000'000;  // nanoseconds
+    static constexpr int64_t ALONE = 16, MOST_ALONE = 256;                  // runs
+
+    // Whether the next run may have several threads.
+    bool shares() {
+        const int64_t alone = alone_.load(std::memory_order_relaxed);
+        if (alone > 0) alone_.store(alone - 1, std::memory_order_relaxed);
+        return alone == 0;
+    }
+
+    // Note what a run of several threads saved and cost, in nanoseconds.
+    void add(int64_t saved, int64_t cost) {
+        int64_t credit = credit_.load(std::memory_order_relaxed) + saved / 2 - cost;
+        int64_t pause = pause_.load(std::memory_order_relaxed);
+        if (credit < 0) {
+            alone_.store(pause, std::memory_order_relaxed);
+            pause = std::min(2 * pause, MOST_ALONE);
+            credit = CREDIT;
+        } else if (credit > MOST_CREDIT) {
+            pause = ALONE;
+            credit = MOST_CREDIT;
+        }
+        credit_.store(credit, std::memory_order_relaxed);
+        pause_.store(pause, std::memory_order_relaxed);
+    }
+
+  private:
+    // Calls of several threads of the program at once may lose a note, which does no harm.
+    std::atomic<int64_t> credit_{CREDIT}, alone_{0}, pause_{ALONE};
+};
+
+inline int64_t nanoseconds(clockid_t clock) {
+    timespec now;
+    clock_gettime(clock, &now);
+    return int64_t(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
 
 class Pool {
   public:
@@ -45,13 +93,15 @@ class Pool {
         return *current().load();
     }
 
-    void run(int64_t items, int threads, void (*call)(void*, int64_t), void* context) {
+    void run(int64_t items, int threads, Balance& balance, void (*call)(void*, int64_t),
+             void* context) {
         Job job{call, context, items};
         job.room = int(std::min<int64_t>(threads, items)) - 1;
-        if (job.room <= 0) {
+        if (job.room <= 0 || !balance.shares()) {
             job.work();
             return;
         }
+        const int64_t start = nanoseconds(CLOCK_MONOTONIC);
         {
             std::lock_guard<std::mutex> lock(mutex_);
             grow(job.room);
@@ -59,12 +109,15 @@ class Pool {
             jobs_ = &job;
         }
         for (int i = std::min(job.room, workers_.load()); i > 0; i--) wake_.notify_one();
+        const int64_t woken = nanoseconds(CLOCK_MONOTONIC);
         job.work();
+        const int64_t done = nanoseconds(CLOCK_MONOTONIC);
         std::unique_lock<std::mutex> lock(mutex_);
         Job** link = &jobs_;
         while (*link != &job) link = &(*link)->next_job;
         *link = job.next_job;  // nobody joins any more
         done_.wait(lock, [&] { return job.helpers == 0; });
+        balance.add(job.helped, woken - start + nanoseconds(CLOCK_MONOTONIC) - done);
     }
 
   private:
@@ -75,6 +128,7 @@ class Pool {
         std::atomic<int64_t> next{0};
         int room = 0;     // how many more threads may join
         int helpers = 0;  // threads of the pool at work on it
+        int64_t helped = 0;  // nanoseconds that they have computed
         Job* next_job = nullptr;
 
         Job(void (*call)(void*, int64_t), void* context, int64_t items)
@@ -110,8 +164,11 @@ class Pool {
             job->room--;
             job->helpers++;
             lock.unlock();
+            const int64_t before = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
             job->work();
+            const int64_t helped = nanoseconds(CLOCK_THREAD_CPUTIME_ID) - before;
             lock.lock();
+            job->helped += helped;
             if (--job->helpers == 0) done_.notify_all();
         }
     }
@@ -133,7 +190,9 @@ void parallel_for(int64_t items, int threads, Work&& work) {
     auto call = [](void* context, int64_t item) {
         (*static_cast<std::remove_reference_t<Work>*>(context))(item);
     };
-    Pool::instance().run(items, threads, call, const_cast<void*>(static_cast<const void*>(&work)));
+    static Balance balance;  // of this loop: `Work` is a type of its own
+    Pool::instance().run(items, threads, balance, call,
+                         const_cast<void*>(static_cast<const void*>(&work)));
 }
 
 inline float* scratch(size_t count) {

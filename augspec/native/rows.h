@@ -8,12 +8,10 @@
 
 namespace augspec {
 
-// How many threads share work of as much time as a copy of `cells` takes.
-//
-// On a busy machine a thread that was woken may lose its processor for some milliseconds, with an
-// item that it has claimed. So each has about a millisecond to do, and short work wakes none.
+// How many threads share work of as much time as a copy of `cells` takes: to wake one takes as long
+// as a copy of some ten thousand.
 inline int threads_for(int64_t cells, int64_t threads) {
-    return int(std::clamp<int64_t>(cells >> 21, 1, std::max<int64_t>(threads, 1)));
+    return int(std::clamp<int64_t>(cells >> 17, 1, std::max<int64_t>(threads, 1)));
 }
 
 // Call `work(row)` for each row, which takes as much time as a copy of `cells`. Some rows are an item

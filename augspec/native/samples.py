@@ -82,7 +82,7 @@ def apply(
     out = waveform if in_place else torch.empty_like(waveform, memory_format=contiguous)
     native.call(
         "augspec_map", _FUNCTIONS.index(function), waveform, waveform.shape[:2].numel(),
-        waveform.shape[-1], first.numel(), first, second, _threads(out), out=out,
+        waveform.shape[-1], first.numel(), first, second, native.threads(), out=out,
     )  # fmt: skip
     return out
 
@@ -113,7 +113,7 @@ def measure(
     levels = waveform.new_empty(batch if together else (batch, channels))
     native.call(
         "augspec_measure", int(what == "energy"), _table([waveform]), batch, channels, time,
-        together, index, lengths, _threads(waveform), out=levels,
+        together, index, lengths, native.threads(), out=levels,
     )  # fmt: skip
     return levels
 
@@ -186,7 +186,7 @@ def mix(shape: Sequence[int], *parts: Part) -> Tensor:
     out = sounds[0].new_empty(batch, channels, time)
     native.call(
         "augspec_mix", _table(sounds), len(parts), batch, channels, time, indices, begins, ends,
-        places, _stack(weights, out.new_ones(batch, channels)), _threads(out), out=out,
+        places, _stack(weights, out.new_ones(batch, channels)), native.threads(), out=out,
     )  # fmt: skip
     return out
 
@@ -237,12 +237,8 @@ def reverse(waveform: Tensor, ends: Tensor) -> Tensor:
         ends: Valid samples per example, ``(batch,)``.
     """
     out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
-    native.call("augspec_reverse", waveform, *waveform.shape, ends, _threads(out), out=out)
+    native.call("augspec_reverse", waveform, *waveform.shape, ends, native.threads(), out=out)
     return out
-
-
-def _threads(audio: Tensor) -> int:
-    return native.threads(audio.numel())
 
 
 def _as_rows(values: Tensor) -> Tensor:

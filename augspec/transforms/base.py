@@ -6,6 +6,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -22,6 +23,7 @@ from augspec.functional.frames import (
     weak_label,
 )
 from augspec.functional.shapes import blend, choose, like
+from augspec.native.alone import as_set, is_foreign
 from augspec.params import Labels, Values
 from augspec.random import Draw
 from augspec.transforms.declare import Declared, setting
@@ -91,6 +93,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
     _mixes_in: ClassVar[bool] = False
     _moves_ends: ClassVar[bool] = False
     _moves_sound: ClassVar[bool] = False
+    _is_foreign: ClassVar[bool] = False
 
     def __init_subclass__(cls, kernel: Kernel | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -102,6 +105,7 @@ class LeafTransform(RandomTransform, Declared, ABC):
             cls.neutral = {**cls.neutral, **said}
         if kernel is not None:
             cls._name_kernel(kernel)
+        cls._is_foreign = is_foreign(cls._transform if kernel is None else kernel)
 
     @classmethod
     def _name_kernel(cls, kernel: Kernel) -> None:
@@ -248,7 +252,8 @@ class LeafTransform(RandomTransform, Declared, ABC):
             raise
 
     def _transform_picked(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
-        out = self._transform(signal, params, lengths)
+        with as_set() if self._is_foreign else nullcontext():
+            out = self._transform(signal, params, lengths)
         if self.sets_shape or self.neutral_is_exact or _all_picked(params["applied"], out):
             return out
         return choose(params["applied"], out, signal)

@@ -13,6 +13,7 @@ from augspec import random
 from augspec._compile import is_launched
 from augspec._door import enter
 from augspec.functional.checks import is_finite
+from augspec.native.alone import alone
 from augspec.params import Labels, Params
 from augspec.random import Draw
 
@@ -251,7 +252,8 @@ class RandomTransform(nn.Module, ABC):
         draw = Draw(keys, type(self).__name__, waveform.shape[1], label=label)
         if is_launched(keys):
             draw = draw.all_together(self.places_drawn(draw.path))
-        return self.draw_params(draw)
+        with alone(keys):
+            return self.draw_params(draw)
 
     def _call(
         self, waveform: Tensor, params: Params, lengths: Tensor | None, *, by_mode: bool

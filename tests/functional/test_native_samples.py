@@ -270,8 +270,7 @@ def test_a_kernel_is_used_for_float32_without_a_gradient_only(name, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_audio_that_is_not_contiguous_and_any_number_of_threads(name, monkeypatch):
-    monkeypatch.setattr(native, "_COPIED_BY_ONE", 1)  # so that several threads share the work
+def test_audio_that_is_not_contiguous_and_any_number_of_threads(name):
     waveform = torch.randn(COPIED, 2, 2, generator=torch.Generator().manual_seed(0)).permute(
         1, 2, 0
     )
@@ -295,13 +294,6 @@ def test_cuts_of_a_bank(smooth, size):
     used = torch.randint(0, size + 1, (40, 2), generator=generator)
     for given in (None, used):
         assert_same_bits(lambda used=given: bank.take(sound, start, size, smooth=smooth, used=used))
-
-
-@pytest.mark.parametrize("copied", [0, 10, 2**22, 2**30])
-def test_copies_take_a_second_thread_only_for_many_samples(copied, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
-    assert native.threads() == 16
-    assert native.threads(copied) == (16 if copied == 2**30 else 1)
 
 
 def test_examples_that_are_not_picked_come_out_bit_for_bit():
