@@ -237,9 +237,11 @@ def _without_version(config: Any) -> Any:
     if "version" not in config or not any(str(name)[:1].isupper() for name in config):
         return config
     version = config.pop("version")
-    while version in _TRANSLATIONS and isinstance(version, int) and version < VERSION:
+    # A file may have anything there, even a mapping, which no table can be asked for.
+    is_number = isinstance(version, int | float) and not isinstance(version, bool)
+    while is_number and version in _TRANSLATIONS and version < VERSION:
         config, version = _TRANSLATIONS[version](config), version + 1
-    if version != VERSION or isinstance(version, bool):
+    if not is_number or version != VERSION:
         raise ValueError(
             f"`version` must be at most {VERSION}, the format of this release, "
             f"got {version!r:.60}: install the release that wrote the config, or a later one"

@@ -1,5 +1,6 @@
 """Configs: data that a reader can edit, and errors that say what to mend."""
 
+import contextlib
 import inspect
 import json
 
@@ -121,10 +122,22 @@ def test_a_config_without_a_version_is_read():
     assert [part.p for part in parts] == [0.5, 1.0]
 
 
-@pytest.mark.parametrize("version", [2, 99, "2", True, None, 1.5])
+@pytest.mark.parametrize("version", [2, 99, "2", True, None, 1.5, [], [[1]], {}, {"a": 1}])
 def test_another_version_is_refused(version):
     with pytest.raises(ValueError, match="`version` must be at most 1, the format of this release"):
         augspec.from_config({"version": version, "Gain": {}})
+
+
+@pytest.mark.filterwarnings("ignore:.*has no:UserWarning", "ignore:.*empty:UserWarning")
+@pytest.mark.parametrize("kind", classes(T) + classes(F), ids=lambda kind: kind.__name__)
+def test_lists_and_mappings_in_the_place_of_any_argument(kind):
+    """No table can be asked for them: they are taken, or refused by name."""
+    described = config.describe(kind.example())[kind.__name__]
+    own = described if isinstance(described, dict) else {}  # that of a chain is its list
+    for name in [*inspect.signature(kind).parameters, "version"]:
+        for value in ([], [[1]], [{}], {}, {"a": [1]}):
+            with contextlib.suppress(ValueError):
+                augspec.from_config({kind.__name__: {**own, name: value}})
 
 
 def test_an_earlier_version_is_translated(monkeypatch):

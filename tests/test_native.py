@@ -1,6 +1,7 @@
 """The native kernels give what torch gives, and step aside where they have to."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -605,3 +606,22 @@ def test_whole_numbers_of_numpy_are_no_floats() -> None:
     assert native._as_c(np.int64(1 << 40)).value == 1 << 40
     assert native._as_c(np.int32(7)).value == native._as_c(7).value == 7
     assert native._as_c(np.float32(0.5)).value == native._as_c(0.5).value == 0.5
+
+
+@pytest.mark.skipif(native.instruction_set() == "no", reason="needs the native kernels")
+def test_a_large_result_has_large_pages():
+    """New memory of small pages takes longer than most kernels."""
+    made = T.Gain()(torch.randn(64, 1, 64_000))
+    assert _flags_of(made) >= {"hg"} or not Path("/sys/kernel/mm/transparent_hugepage").exists()
+
+
+def _flags_of(tensor):
+    """The flags that the system keeps of the memory of a tensor's middle."""
+    address, inside = tensor.data_ptr() + tensor.nbytes // 2, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            first, last = (int(number, 16) for number in found.groups())
+            inside = first <= address < last
+        if inside and line.startswith("VmFlags:"):
+            return set(line.split()[1:])
+    return set()

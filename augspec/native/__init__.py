@@ -50,6 +50,7 @@ __all__ = [
 
 _log = logging.getLogger("augspec")
 
+_LARGE = 2**22  # bytes of a result: there are large pages of 2 MB
 _READ = (torch.float32, torch.int64)
 _READS_DOUBLES = ("augspec_filter",)
 
@@ -112,6 +113,9 @@ def call(
     # A copy must live as long as the call.
     given = [one.contiguous() if isinstance(one, Tensor) else one for one in arguments]
     written = (out,) if isinstance(out, Tensor) else out
+    for one in written:
+        if one.nbytes >= _LARGE:
+            library.augspec_large_pages(_as_c(one), ctypes.c_int64(one.nbytes))
     getattr(library, name)(*map(_as_c, (*given, *written)))
 
 
