@@ -1,4 +1,4 @@
-"""Print as JSON how many regions of OpenMP each class opens, beside ``openmp_regions.c``."""
+"""Print as JSON how many regions of OpenMP each class opens, beside ``openmp_regions.cpp``."""
 
 import ctypes
 import json
@@ -20,18 +20,18 @@ def main() -> None:
     torch.set_num_threads(2)
     regions = ctypes.c_long.in_dll(ctypes.CDLL(None), "openmp_regions")
 
-    def opened(function: Callable[[], object]) -> int:
-        function()  # constants are computed once
+    def opened(function: Callable[..., object], *given: torch.Tensor) -> int:
+        function(*given)  # constants are computed once
         before = regions.value
-        function()
+        function(*given)
         return regions.value - before
 
     numbers = torch.rand(1000, dtype=torch.float64)
-    counts = {"torch": [opened(numbers.sqrt)]}
+    counts = {"torch": [opened(torch.sqrt, numbers)]}
     for kind in classes(T) + classes(F):
         module = kind.example()
         signals = [signal_for(module, *shape) for shape in SHAPES]
-        counts[kind.__name__] = [opened(lambda signal=signal: module(signal)) for signal in signals]
+        counts[kind.__name__] = [opened(module, signal) for signal in signals]
     json.dump(counts, sys.stdout)
 
 

@@ -110,13 +110,15 @@ def test_a_chain_of_light_transforms_is_no_operation_of_torch():
 def regions(tmp_path_factory) -> dict[str, list[int]]:
     """How many regions of OpenMP a call of each class opens, for two shapes of a batch."""
     libraries = list((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
-    if not libraries or not _build.compiler():
+    compiler = _build.compiler()
+    if not libraries or compiler is None:
         pytest.skip("needs a torch with GNU's OpenMP, and a compiler")
     library = tmp_path_factory.mktemp("regions") / "regions.so"
     here = Path(__file__).parent
     subprocess.run(
         [
-            "gcc", "-shared", "-fPIC", f'-DOPENMP="{libraries[0]}"', here / "openmp_regions.c",
+            compiler, "-shared", "-fPIC", f'-DOPENMP="{libraries[0]}"',
+            here / "openmp_regions.cpp",
             "-o", library,
         ],
         check=True,
