@@ -79,9 +79,11 @@ def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, I
     pattern = re.compile(rf"(?:\./)?nsynth-{split}/(?:audio/([^/\\]+)\.wav|examples\.json)")
     with gzip.open(raw) as stream:
         bounded = _Bounded(stream)
-        with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r:", errorlevel=2) as tar:
+        with _of_headers():  # it reads the first one
+            tar = tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r:", errorlevel=2)
+        with tar:
             total = 0
-            while (member := tar.next()) is not None:
+            while (member := _next(tar)) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # or it would keep 300,000
                 match = pattern.fullmatch(member.name)
                 limit = _MAX_NOTE if match and match[1] else _MAX_EXAMPLES
@@ -94,6 +96,20 @@ def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, I
         # The checksum of the gzip stream is at its end, after the padding.
         if len(stream.read(_MAX_END)) == _MAX_END:
             raise ValueError(f"{archive} has data after its end and is not safe; download it again")
+
+
+def _next(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+    with _of_headers():
+        return tar.next()
+
+
+@contextmanager
+def _of_headers() -> Iterator[None]:
+    """Turn what Python says of the numbers and names in a forged header into tarfile's error."""
+    try:
+        yield
+    except (ValueError, ArithmeticError, LookupError) as error:
+        raise tarfile.ReadError(f"a header that is none: {error}") from error
 
 
 @contextmanager

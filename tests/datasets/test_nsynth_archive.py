@@ -236,6 +236,22 @@ def test_headers_about_headers_without_end_are_refused(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("length", ["9" * 23, "9" * 5000, "0"])
+def test_a_number_in_a_header_that_is_none_is_refused(tmp_path, length):
+    """Python's own errors of such numbers do not name the file."""
+    record = f"{length} comment=a\n".encode()
+    info = tarfile.TarInfo("././@PaxHeader")
+    info.type, info.size = tarfile.XHDTYPE, len(record)
+    padding = bytes(-len(record) % 512)
+    path = make_archive(tmp_path)
+    forged = info.tobuf(tarfile.USTAR_FORMAT) + record + padding
+    # At the start as well, which tarfile reads when it opens the archive.
+    for whole in (forged, forged + gzip.decompress(path.read_bytes())):
+        path.write_bytes(gzip.compress(whole))
+        with pytest.raises(ValueError, match=f"{path.name} .*(damaged or cut|must hold)"):
+            read(tmp_path)
+
+
 def test_too_much_in_all_is_refused(tmp_path, monkeypatch):
     make_archive(tmp_path)
     monkeypatch.setattr(archive_module, "_MAX_ALL", 300_000)
