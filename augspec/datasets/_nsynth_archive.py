@@ -79,9 +79,7 @@ def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, I
     pattern = re.compile(rf"(?:\./)?nsynth-{split}/(?:audio/([^/\\]+)\.wav|examples\.json)")
     with gzip.open(raw) as stream:
         bounded = _Bounded(stream)
-        with _of_headers():  # it reads the first one
-            tar = tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r:", errorlevel=2)
-        with tar:
+        with _open(bounded) as tar:
             total = 0
             while (member := _next(tar)) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # or it would keep 300,000
@@ -96,6 +94,11 @@ def _members(archive: Path, raw: IO[bytes], split: str) -> Iterator[tuple[str, I
         # The checksum of the gzip stream is at its end, after the padding.
         if len(stream.read(_MAX_END)) == _MAX_END:
             raise ValueError(f"{archive} has data after its end and is not safe; download it again")
+
+
+def _open(stream: _Bounded) -> tarfile.TarFile:
+    with _of_headers():  # it reads the first one
+        return tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:", errorlevel=2)
 
 
 def _next(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
