@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from augspec import native
 from augspec._chunks import by_examples
 from augspec.functional import coefficients
 from augspec.functional.checks import check_parameter, check_parameters, check_waveform
 from augspec.functional.distortion import a_law, mu_law
 from augspec.functional.filter import sosfilt
 from augspec.functional.resample import resample_rate
-from augspec.functional.shapes import fit, like, silence_after
-from augspec.random import uniform
+from augspec.functional.shapes import ends_of, fit, like, silence_after
+from augspec.native import samples
+from augspec.random import stream, uniform
 
 __all__ = ["packet_loss", "telephone"]
 
@@ -24,6 +26,7 @@ Concealment = Literal["zero", "repeat"]
 _LINE_RATE = 8000  # Hz, sample rate of every digital telephone line
 _ORDER = 4  # order of the band's filters: 24 dB per octave
 _MU_LAW_CODES = 256
+_STREAM = ("packet_loss", "packet")  # of the draws that lose packets
 _CONCEALED = 0.06  # seconds for which a lost packet is replaced, as in G.711's Appendix I
 
 
@@ -69,12 +72,20 @@ def telephone(
     ]
     band = sosfilt(waveform, torch.cat(edges, dim=-2), lengths)
     line = resample_rate(band, sample_rate, _LINE_RATE, lengths=lengths)
-    codes, law = torch.full_like(law, _MU_LAW_CODES), like(law, line)
-    line = torch.where(law == 0, mu_law(line, codes), torch.where(law == 1, a_law(line), line))
+    line = _coded(line, law)
     # Silence the end of the example here, so that the filters do not ring into the padding.
     ends = None if lengths is None else -(-lengths * _LINE_RATE // sample_rate)
     out = resample_rate(line, _LINE_RATE, sample_rate, lengths=ends)
     return silence_after(fit(out, waveform.shape[-1]), lengths)
+
+
+def _coded(line: Tensor, law: Tensor) -> Tensor:
+    """Send each example through the codec of its law."""
+    if samples.can_compute(line, law):
+        mu = torch.full_like(law, _MU_LAW_CODES - 1, dtype=line.dtype)
+        return samples.apply("law", line, law.to(line.dtype), 0.5 * mu / torch.log1p(mu))
+    codes, law = torch.full_like(law, _MU_LAW_CODES), like(law, line)
+    return torch.where(law == 0, mu_law(line, codes), torch.where(law == 1, a_law(line), line))
 
 
 @by_examples(7)
@@ -129,6 +140,17 @@ def packet_loss(
     if size < 1:
         raise ValueError(f"`packet_duration` must be at least a sample, got {packet_duration}")
     time = waveform.shape[-1]
+    fall = size / sample_rate / _CONCEALED  # of a repeated packet's level, in a packet
+    is_plain = samples.can_compute(waveform, loss, burst, key, lengths)
+    if is_plain and loss.dtype == burst.dtype == torch.float32:
+        (stays, begins), ends = _chances(loss, burst), ends_of(waveform, lengths)
+        out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
+        native.call(
+            "augspec_packet_loss", waveform, waveform.shape[:2].numel(), time, size, key.numel(),
+            key, stream(*_STREAM), loss, begins, stays, len(ends), ends,
+            fall if concealment == "repeat" else -1.0, native.threads(out.numel()), out=out,
+        )  # fmt: skip
+        return out
     count = -(-time // size)
     packets = nnf.pad(silence_after(waveform, lengths), (0, count * size - time))
     packets = packets.unflatten(-1, (count, size))
@@ -136,7 +158,7 @@ def packet_loss(
     lost = lost if lost.dim() == 3 else lost[:, None]  # (batch, 1 or channel, packet)
     filled = torch.zeros_like(packets)
     if concealment == "repeat":
-        filled = _last_received(packets, lost, size / sample_rate)
+        filled = _last_received(packets, lost, fall)
     out = torch.where(lost[..., None], filled, packets).flatten(-2)[..., :time]
     return silence_after(out, lengths)
 
@@ -150,10 +172,9 @@ def lost_packets(loss: Tensor, burst: Tensor, key: Tensor, count: int) -> Tensor
     the last decided one.
     """
     packet = torch.arange(count, device=key.device)
-    unit = uniform(key[..., None], "packet_loss", "packet", counter=packet)
-    share, length = loss[..., None], burst[..., None]
-    stays = torch.maximum(1.0 - 1.0 / length.clamp(min=1.0), share)
-    begins = share * (1.0 - stays) / (1.0 - share).clamp(min=2.0**-24)
+    unit = uniform(key[..., None], *_STREAM, counter=packet)
+    share = loss[..., None]
+    stays, begins = _chances(share, burst[..., None])
     is_lost = unit < torch.where(packet == 0, share, begins)
     is_decided = is_lost | (unit >= stays) | (packet == 0)
     last = torch.where(is_decided, packet, 0).cummax(-1).values
@@ -161,13 +182,19 @@ def lost_packets(loss: Tensor, burst: Tensor, key: Tensor, count: int) -> Tensor
     return is_lost.gather(-1, last) | (share >= 1.0)
 
 
-def _last_received(packets: Tensor, lost: Tensor, duration: float) -> Tensor:
+def _chances(loss: Tensor, burst: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the probability of a loss after a lost packet, and after a received one."""
+    stays = torch.maximum(1.0 - 1.0 / burst.clamp(min=1.0), loss)
+    return stays, loss * (1.0 - stays) / (1.0 - loss).clamp(min=2.0**-24)
+
+
+def _last_received(packets: Tensor, lost: Tensor, fall: float) -> Tensor:
     """Return for each packet the last received one, and a level that falls with time."""
     number = torch.arange(lost.shape[-1], device=lost.device)
     last = torch.where(lost, -1, number).cummax(-1).values
     index = last.clamp(min=0)[..., None].expand(packets.shape)
     place = torch.arange(packets.shape[-1], device=lost.device) / packets.shape[-1]
     age = (number - last - 1)[..., None] + place  # number of packets since the loss began
-    gain = (1.0 - age * (duration / _CONCEALED)).clamp(min=0.0).to(packets.dtype)
+    gain = (1.0 - age * fall).clamp(min=0.0).to(packets.dtype)
     gain = torch.where((last < 0)[..., None], 0.0, gain)
     return packets.gather(-2, index) * gain

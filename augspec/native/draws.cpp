@@ -6,6 +6,7 @@
 
 #include "decibel.h"
 #include "export.h"
+#include "hash.h"
 #include "pool.h"
 #include "trig.h"
 
@@ -13,23 +14,13 @@ using namespace augspec;
 
 namespace {
 
-constexpr uint64_t GOLDEN = 0x9E3779B97F4A7C15u;
-
-// The finaliser of SplitMix64.
-uint64_t mix(uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
-
 // Call `take(place, hash)` for each key, or, with channels, for each channel of each key.
 template <class Take>
 void hash(const int64_t* keys, int64_t count, int64_t stream, int64_t channels, Take take) {
     for (int64_t i = 0; i < count; i++) {
-        const uint64_t mixed = mix(uint64_t(keys[i]) ^ uint64_t(stream));
+        const uint64_t mixed = scramble(uint64_t(keys[i]) ^ uint64_t(stream));
         if (channels == 0) take(i, mixed);
-        for (int64_t c = 0; c < channels; c++)
-            take(i * channels + c, mix(mixed + uint64_t(c) * GOLDEN));
+        for (int64_t c = 0; c < channels; c++) take(i * channels + c, bits_of(mixed, c));
     }
 }
 
@@ -45,9 +36,8 @@ AUGSPEC_EXPORT void augspec_bits(const int64_t* keys, int64_t count, int64_t str
 // Likewise multiples of 2**-24 in [0, 1), from the top bits.
 AUGSPEC_EXPORT void augspec_unit(const int64_t* keys, int64_t count, int64_t stream,
                                  int64_t channels, float* out) {
-    hash(keys, count, stream, channels, [&](int64_t place, uint64_t bits) {
-        out[place] = float(bits >> 40) * 0x1p-24f;
-    });
+    hash(keys, count, stream, channels,
+         [&](int64_t place, uint64_t bits) { out[place] = unit_of(bits); });
 }
 
 // Normal values, (row, time): `_normal_pairs` of augspec/functional/noise.py. Each hash of a row's key
@@ -59,14 +49,13 @@ AUGSPEC_EXPORT void augspec_normal(const int64_t* keys, const int64_t* firsts, i
     parallel_for(rows * pieces, int(threads), [&](int64_t item) {
         const int64_t row = item / pieces, begin = item % pieces * PIECE;
         const int64_t end = std::min(pairs, begin + PIECE);
-        const uint64_t mixed = mix(uint64_t(keys[row]) ^ uint64_t(stream));
+        const uint64_t mixed = scramble(uint64_t(keys[row]) ^ uint64_t(stream));
         float* to = out + row * time;
         for (int64_t first = begin; first < end; first += LANES) {
             float unit[LANES], turn[LANES], both[2][LANES];
             for (int lane = 0; lane < LANES; lane++) {
-                const uint64_t counter = uint64_t(firsts[row] + first + lane);
-                const uint64_t bits = mix(mixed + counter * GOLDEN);
-                unit[lane] = float(int32_t(bits >> 40)) * 0x1p-24f;
+                const uint64_t bits = bits_of(mixed, firsts[row] + first + lane);
+                unit[lane] = unit_of(bits);
                 turn[lane] = float(int32_t(bits & 0xFFFFFF)) * 0x1p-23f;  // in half turns
             }
             const Vec power = -2.0f * log_of(1.0f - load(unit));

@@ -49,12 +49,27 @@ void map_lanes(const float* from, int64_t count, float* to, Map&& map) {
     }
 }
 
-// The output may be the first input.
-void add_up(const float* x, float of_x, const float* y, float of_y, int64_t count, float* to) {
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        store(to + i, load(x + i) * of_x + load(y + i) * of_y);
-    for (; i < count; i++) to[i] = x[i] * of_x + y[i] * of_y;
+// A part of a mixture: its samples, counted from the first of the output, and where it is heard.
+struct Span {
+    const float* from;
+    float weight;
+    int64_t begin, end;
+};
+
+// The output may be the first part.
+template <int PARTS>
+void add_up(const Span* parts, int64_t first, int64_t last, float* to) {
+    int64_t t = first;
+    for (; t + LANES <= last; t += LANES) {
+        Vec sum = load(parts[0].from + t) * parts[0].weight;
+        for (int k = 1; k < PARTS; k++) sum += load(parts[k].from + t) * parts[k].weight;
+        store(to + t, sum);
+    }
+    for (; t < last; t++) {
+        float sum = parts[0].from[t] * parts[0].weight;
+        for (int k = 1; k < PARTS; k++) sum += parts[k].from[t] * parts[k].weight;
+        to[t] = sum;
+    }
 }
 
 // The larger and the smaller of two; NaN if one is NaN, as in torch.
@@ -95,12 +110,23 @@ Vec a_law(Vec x) {
 }
 
 // The mu-law codec there, of mu + 1 values: `steps` of the code for a unit of the logarithm.
-Vec mu_law(Vec x, Vec mu, Vec steps) {
-    const Vec size = smaller(magnitude(x), fill(1.0f));
-    const Vec code = with_sign_of(log_of_one_plus(mu * size) * steps, x) + (0.5f * mu + 0.5f);
-    const Vec down = __builtin_convertvector(__builtin_convertvector(code, IntVec), Vec) - 0.5f * mu;
-    const Vec loud = exponential(magnitude(down) / steps, true) / mu;
-    return x == 0.0f ? x : x == x ? with_sign_of(loud, down) : x;
+//
+// Codes are made and read in two loops over a block: one loop would wait for each result of a chain of
+// operations that is twice as long. The output may be the input.
+void mu_law(const float* from, int64_t count, Vec mu, Vec steps, float* to) {
+    const Vec half = 0.5f * mu, step = 1.0f / steps, share = 1.0f / mu;
+    for (int64_t first = 0; first < count; first += BLOCK) {
+        const int64_t size = std::min(BLOCK, count - first);
+        map_lanes(from + first, size, to + first, [=](Vec x) {
+            const Vec loud = smaller(magnitude(x), fill(1.0f)) * mu;
+            const Vec code = with_sign_of(log_of_one_plus(loud) * steps, x) + (half + 0.5f);
+            const Vec down = __builtin_convertvector(__builtin_convertvector(code, IntVec), Vec) - half;
+            return x == x && x != 0.0f ? down : x;
+        });
+        map_lanes(to + first, size, to + first, [=](Vec down) {
+            return with_sign_of(exponential(magnitude(down) * step, true) * share, down);
+        });
+    }
 }
 
 double sum(Vec values) {
@@ -178,7 +204,15 @@ AUGSPEC_EXPORT void augspec_map(int64_t kind, const float* waveform, int64_t row
             case 5:
                 return map_lanes(from, count, to, [=](Vec x) { return a_law(x); });
             case 6:
-                return map_lanes(from, count, to, [=](Vec x) { return mu_law(x, a, b); });
+                return mu_law(from, count, a, b, to);
+            case 7:  // the law of a telephone line
+                if (firsts[group] == 0.0f)
+                    mu_law(from, count, fill(255.0f), b, to);
+                else if (firsts[group] == 1.0f)
+                    map_lanes(from, count, to, [=](Vec x) { return a_law(x); });
+                else
+                    std::copy(from, from + count, to);
+                return;
         }
     });
 }
@@ -227,11 +261,7 @@ AUGSPEC_EXPORT void augspec_mix(const int64_t* table, int64_t parts, int64_t bat
                                 int64_t channels, int64_t time, const int64_t* indices,
                                 const int64_t* begins, const int64_t* ends, const int64_t* places,
                                 const float* weights, int64_t threads, float* out) {
-    struct Span {
-        const float* from;
-        float weight;
-        int64_t begin, end;
-    };
+    constexpr int AT_ONCE = 4;
     for_pieces(batch * channels, time, threads, [&](int64_t row, int64_t first, int64_t last) {
         const int64_t example = row / channels, channel = row % channels;
         float* to = out + row * time;
@@ -251,24 +281,35 @@ AUGSPEC_EXPORT void augspec_mix(const int64_t* table, int64_t parts, int64_t bat
         }
         for (int64_t low = first; low < last; low += BLOCK) {
             const int64_t high = std::min(low + BLOCK, last);
-            if (parts == 2) {  // in one pass
-                const Span x = find(0, low, high), y = find(1, low, high);
-                const bool are_whole = std::max(x.begin, y.begin) == low &&
-                                       std::min(x.end, y.end) == high;
-                if (are_whole && x.weight != 0.0f && y.weight != 0.0f) {
-                    add_up(x.from + low, x.weight, y.from + low, y.weight, high - low, to + low);
-                    continue;
+            Span heard[AT_ONCE];
+            int64_t count = 0;
+            bool are_whole = true;
+            for (int64_t k = 0; k < parts && count <= AT_ONCE; k++) {
+                const Span span = find(k, low, high);
+                if (span.begin >= span.end || span.weight == 0.0f) continue;
+                are_whole = are_whole && span.begin == low && span.end == high;
+                if (count < AT_ONCE) heard[count] = span;
+                count++;
+            }
+            if (are_whole && count > 0 && count <= AT_ONCE) {  // in one pass
+                switch (count) {
+                    case 1: add_up<1>(heard, low, high, to); break;
+                    case 2: add_up<2>(heard, low, high, to); break;
+                    case 3: add_up<3>(heard, low, high, to); break;
+                    case 4: add_up<4>(heard, low, high, to); break;
                 }
+                continue;
             }
             int64_t done = low;  // the samples of the block before it are written
             for (int64_t k = 0; k < parts; k++) {
-                const auto [from, weight, begin, end] = find(k, low, high);
-                if (begin >= end || weight == 0.0f) continue;
-                if (begin > done) std::fill(to + done, to + begin, 0.0f);
-                const int64_t both = std::min(end, std::max(begin, done));
-                add_up(to + begin, 1.0f, from + begin, weight, both - begin, to + begin);
-                map_lanes(from + both, end - both, to + both, [w = weight](Vec x) { return x * w; });
-                done = std::max(done, end);
+                const Span span = find(k, low, high);
+                if (span.begin >= span.end || span.weight == 0.0f) continue;
+                if (span.begin > done) std::fill(to + done, to + span.begin, 0.0f);
+                const int64_t both = std::min(span.end, std::max(span.begin, done));
+                const Span added[2] = {{to, 1.0f, 0, 0}, span};
+                add_up<2>(added, span.begin, both, to);
+                add_up<1>(added + 1, both, span.end, to);
+                done = std::max(done, span.end);
             }
             std::fill(to + done, to + high, 0.0f);
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -29,9 +29,9 @@ __all__ = [
     "take",
 ]
 
-Function = Literal["scale", "level", "clip", "crush", "tanh", "a_law", "mu_law"]
+Function = Literal["scale", "level", "clip", "crush", "tanh", "a_law", "mu_law", "law"]
 _ALONE = 32_768  # torch copies so many numbers on one thread, faster than a kernel is called
-_FUNCTIONS: Sequence[Function] = ("scale", "level", "clip", "crush", "tanh", "a_law", "mu_law")
+_FUNCTIONS: Sequence[Function] = get_args(Function)  # their numbers are their places
 
 
 def can_compute(waveform: Tensor, *numbers: Tensor | None) -> bool:
@@ -69,6 +69,8 @@ def apply(
             ``a``. ``"crush"``: rounded to steps of ``1 / a``, from -1 up to 1, excluded.
             ``"tanh"``: ``tanh(x * a)``. ``"a_law"``: through an A-law codec. ``"mu_law"``: through
             a mu-law codec of ``a + 1`` values, with ``b`` steps for a unit of the logarithm.
+            ``"law"``: with ``a`` of 0 through a mu-law codec of 256 values and ``b``, with 1
+            through an A-law codec.
         waveform: The batch.
         first: ``a``, float32, one for each example or each channel.
         second: ``b``, as many.
