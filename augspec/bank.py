@@ -358,22 +358,47 @@ class Bank(nn.Module):
         first = max(0, length - width - _CHUNK)
         return joined.repeat(2 + _CHUNK // length)[first : length + _CHUNK], first
 
-    def whole(self, sound: Tensor) -> Tensor:
+    def whole(
+        self, sound: Tensor, *, start: Tensor | None = None, fade: Tensor | None = None
+    ) -> Tensor:
         """Return sounds from their beginning, padded with zeros to ``max_length``.
 
         Args:
-            sound: Index of the sound in the bank, int64, any shape.
+            sound: Row of the bank, int64, any shape: the sound's index, or see ``rows_of``.
+            start: Sample from which on a sound fades out, int64, of that shape; None is never.
+            fade: Gains from ``start`` on, ``(sample,)``; silence follows.
 
         Shape:
             That of ``sound`` with one more dimension, ``max_length``; float32, or float64 after
             ``.double()``.
         """
         device = sound.device
+        flat, length = content(_held(self, "_flat", device)), self.length_of(sound)
+        begin = content(_held(self, "_starts", device))[sound]
+        if pieces.can_move(flat, begin, length, start, fade):
+            return self._values(pieces.whole(flat, self.max_length, begin, length, start, fade))
         sample = torch.arange(self.max_length, device=device)
-        inside = sample < self.length_of(sound)[..., None]
-        begin = content(_held(self, "_starts", device))[sound][..., None]
-        values = content(_held(self, "_flat", device))[begin + torch.where(inside, sample, 0)]
-        return torch.where(inside, self._values(values), 0.0)
+        inside = sample < length[..., None]
+        values = flat[begin[..., None] + torch.where(inside, sample, 0)]
+        values = torch.where(inside, self._values(values), 0.0)
+        if start is None or fade is None:
+            return values
+        gains = nnf.pad(nnf.pad(fade, (1, 0), value=1.0), (0, 1)).to(values.dtype)
+        return values * gains[(sample - start[..., None] + 1).clamp(0, len(fade) + 1)]
+
+    def peak_of(self, sound: Tensor, *, per_channel: bool = False) -> Tensor:
+        """Return the place of the largest absolute sample of sounds, the first if there are more.
+
+        Args:
+            sound: Index of the sound in the bank, int64, any shape: the largest sample over all of
+                its channels.
+            per_channel: Whether ``sound`` is a row of the bank: see ``rows_of``.
+
+        Returns:
+            Sample within the sound, int64, in that shape.
+        """
+        kept = _held(self, "_peaks_of_rows" if per_channel else "_peaks", sound.device)
+        return content(kept)[sound]
 
     def length_of(self, sound: Tensor) -> Tensor:
         """Return the lengths of sounds in samples, int64, in the shape of ``sound``."""
@@ -453,6 +478,11 @@ class Bank(nn.Module):
         # Where the beginning of each sound is, counted from the seam as its end.
         self._seams = Kept(held.sum() + sizes.cumsum(0) - sizes - torch.tensor(firsts))
         self._lengths = Kept(lengths)
+        sizes_of = [sound.to(self._flat.tensor.dtype).float().abs() for sound in waveforms]
+        self._peaks_of_rows = Kept(torch.stack([size.argmax() for size in sizes_of]))
+        each = range(0, len(sizes_of), self.channels)
+        together = [torch.stack(sizes_of[i : i + self.channels]).amax(0) for i in each]
+        self._peaks = Kept(torch.stack([size.argmax() for size in together]))
         sounding = [self._sounding_blocks(sound) for sound in waveforms]
         self._steady = all(bool(one.all()) for one in sounding)
         most = max(map(len, sounding))

@@ -28,10 +28,16 @@ def gain(waveform: Tensor, gain_db: Tensor) -> Tensor:
     return scaled(waveform, amplitude(gain_db.to(waveform.dtype)))
 
 
-def scaled(waveform: Tensor, factor: Tensor) -> Tensor:
-    """Multiply each example, or each channel, by its factor."""
+def scaled(waveform: Tensor, factor: Tensor, *, in_place: bool = False) -> Tensor:
+    """Multiply each example, or each channel, by its factor.
+
+    Args:
+        waveform: The batch.
+        factor: ``(batch,)`` or ``(batch, channel)``, of the dtype of ``waveform``.
+        in_place: Whether the result may replace ``waveform``, which must be contiguous.
+    """
     if samples.can_compute(waveform, factor):
-        return samples.apply("scale", waveform, factor)
+        return samples.apply("scale", waveform, factor, in_place=in_place)
     return waveform * like(factor, waveform)
 
 

@@ -78,10 +78,11 @@ def noise_energy(
     return energy(noise, parameter, lengths, reference=reference, sample_rate=sample_rate)
 
 
-def norm(waveform: Tensor, parameter: Tensor) -> Tensor:
-    """Return the root of the energy of each example, or of each channel."""
-    if samples.can_compute(waveform):
-        return samples.measure("energy", waveform, parameter, None).sqrt()
+def norm(waveform: Tensor, parameter: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Return the root of the energy of each example, or of each channel, up to its end."""
+    if samples.can_compute(waveform, lengths):
+        return samples.measure("energy", waveform, parameter, lengths).sqrt()
+    waveform = silence_after(waveform, lengths)
     dims, dtype = pooled_dims(parameter), compute_dtype(waveform)
     norms: Tensor = torch.linalg.vector_norm(waveform, dim=dims, dtype=dtype)
     return norms

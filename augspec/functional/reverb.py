@@ -17,6 +17,7 @@ from augspec.functional.checks import (
     compute_dtype,
 )
 from augspec.functional.coefficients import wide
+from augspec.functional.level import scaled
 from augspec.functional.reference import norm
 from augspec.functional.shapes import like, silence_after
 
@@ -108,6 +109,7 @@ def match_power(
     lengths: Tensor | None = None,
     *,
     response: Tensor | None = None,
+    in_place: bool = False,
 ) -> Tensor:
     """Scale each example to the power of ``reference`` over its valid samples.
 
@@ -118,6 +120,7 @@ def match_power(
         response: Impulse responses, if ``waveform`` is `convolve` of them and ``reference``. A
             result below the rounding error of the FFT then becomes silent: a sound that ends before
             its response begins has no power to scale.
+        in_place: Whether the result may replace ``waveform``, which must be contiguous.
 
     Shape:
         ``waveform``, ``reference``: (batch, channel, time), also the output; ``response``:
@@ -128,13 +131,12 @@ def match_power(
     if response is not None:
         check_parameter("response", response, waveform, "batch tap", "batch channel tap")
     whole = waveform.new_zeros(1)  # one level for all channels
-    wanted = norm(silence_after(reference, lengths), whole)
-    present = norm(silence_after(waveform, lengths), whole)
+    wanted, present = norm(reference, whole, lengths), norm(waveform, whole, lengths)
     if response is not None:
         heard = norm(response.flatten(1).unsqueeze(1), whole)
         floor = _ROUNDING * torch.finfo(wanted.dtype).eps * wanted * heard
         present = torch.where(present > floor, present, 0.0)
-    return waveform * like(noise.safe_ratio(wanted, present), waveform).to(waveform.dtype)
+    return scaled(waveform, noise.safe_ratio(wanted, present).to(waveform.dtype), in_place=in_place)
 
 
 def room_response(
@@ -163,6 +165,12 @@ def room_response(
     check_parameter("drr_db", drr_db, key, "...")
     channels = key.shape[1] if key.dim() == 2 else 1
     tail = noise.white_noise(key, channels, size).view(*key.shape, size)
+    if native.applies(tail, rt60, drr_db) and rt60.dtype == drr_db.dtype == torch.float32:
+        decay, ratio = -_DECAY_60_DB / sample_rate / rt60, torch.pow(10.0, drr_db / 10.0)
+        native.call(
+            "augspec_room", tail, key.numel(), size, decay, ratio, native.threads(), out=tail
+        )
+        return tail
     sample = torch.arange(size, device=key.device)
     tail = tail * torch.exp(sample * (-_DECAY_60_DB / sample_rate / rt60[..., None]))
     tail = torch.where(sample > 0, tail, 0.0)
@@ -251,7 +259,9 @@ def air_absorption(
     freq = wide(bins) * (sample_rate / _AIR_TAPS)
     loss = air_attenuation(freq, wide(temperature)[..., None], wide(humidity)[..., None])
     loss = loss * wide(distance)[..., None]
-    response = torch.fft.irfft(torch.pow(10.0, -loss / 20)).roll(_AIR_TAPS // 2, -1)
+    # The signs move the middle of the response from its first sample to half of its length.
+    gain = torch.pow(10.0, -loss / 20).to(compute_dtype(waveform)) * (1 - bins % 2 * 2)
+    response = torch.fft.irfft(gain)
     return convolve(waveform, response, delay=_AIR_TAPS // 2, lengths=lengths)
 
 

@@ -69,9 +69,9 @@ AUGSPEC_EXPORT void augspec_convolve(const float* waveform, int64_t rows, int64_
     sizes.block = 512;
     while (8 * sizes.block < taps && sizes.block < 4096) sizes.block *= 2;
     sizes.parts = (taps + sizes.block - 1) / sizes.block;
-    const int64_t block = sizes.block, parts = sizes.parts, n = sizes.n();
+    const int64_t block = sizes.block, n = sizes.n();
     const int64_t most = (time + block - 1) / block + 1;  // blocks of an output that begins within one
-    sizes.blocks = std::min(most, std::max(PIECE, 4 * parts));
+    sizes.blocks = std::min(most, std::max(PIECE, 4 * sizes.parts));
     sizes.plan = plan_of(int(n));
     const int64_t pieces = (most + sizes.blocks - 1) / sizes.blocks;
     Arena needed(nullptr);
@@ -81,6 +81,10 @@ AUGSPEC_EXPORT void augspec_convolve(const float* waveform, int64_t rows, int64_
         const int64_t first = delay / block + item % pieces * sizes.blocks;  // block of the output
         const int64_t last = std::min(first + sizes.blocks, (delay + time - 1) / block + 1);
         if (first >= last) return;
+        const float* response = responses + row / (rows / groups) * taps;
+        int64_t length = taps;  // without the silence that fills it up
+        while (length > 0 && response[length - 1] == 0.0f) length--;
+        const int64_t parts = std::max<int64_t>(1, (length + block - 1) / block);
         Arena arena(scratch(needed.used()));
         Room room(arena, sizes);
         const int64_t windows = last - first + parts - 1, width = whole_vectors(sizes.windows()) + LANES;
@@ -92,10 +96,9 @@ AUGSPEC_EXPORT void augspec_convolve(const float* waveform, int64_t rows, int64_
         transform(*sizes.plan, room.sound, windows, block, room, width, room.heard);
 
         // Each part of the response, and as much silence behind it.
-        const float* response = responses + row / (rows / groups) * taps;
         std::fill_n(room.response, n * whole_vectors(parts), 0.0f);
         for (int64_t p = 0; p < parts; p++)
-            std::copy_n(response + p * block, std::min(block, taps - p * block), room.response + p * n);
+            std::copy_n(response + p * block, std::min(block, length - p * block), room.response + p * n);
         transform(*sizes.plan, room.response, parts, n, room, whole_vectors(parts), room.filter);
 
         for (int64_t s = 0; s < last - first; s += LANES) {

@@ -84,10 +84,10 @@ class ImpulseResponse(WaveformTransform):
 
     def _transform(self, signal: Tensor, params: Values, lengths: Tensor | None) -> Tensor:
         response = self._response(params, signal.shape[1])
-        delay = self._delay(response) if self.align else 0
+        delay = self._delay(params, signal.shape[1]) if self.align else 0
         wet = reverb.convolve(signal, response, delay=delay, lengths=lengths)
         if self.keep_level:
-            wet = reverb.match_power(wet, signal, lengths, response=response)
+            wet = reverb.match_power(wet, signal, lengths, response=response, in_place=True)
         return blend(signal, wet, params["mix"])
 
     def _source(
@@ -101,25 +101,28 @@ class ImpulseResponse(WaveformTransform):
                 "`targets` has `frames` of examples, but the delays of `per_channel` responses "
                 "differ: pass `align=True`"
             )
-        delay = self._delay(self._response(params, self.bank.channels))
+        delay = self._delay(params, self.bank.channels)
         return position - torch.where(params["mix"] > 0.5, delay, 0)[:, None]
 
     def _response(self, params: Values, channels: int) -> Tensor:
         rows = self.bank.rows_of(params["sound"], channels, per_channel=self.per_channel)
-        response = self.bank.whole(rows)
         if self.early is None:
-            return response
-        after = torch.arange(response.shape[-1], device=response.device)
-        after = after - like(self._delay(response), response)
+            return self.bank.whole(rows)
         rate = self.bank.sample_rate
+        first = math.floor(self.early * rate)
+        count = math.ceil(_EARLY_FADE * rate) + 2
+        after = torch.arange(first, first + count, device=rows.device)  # the direct sound
         faded = ((after - self.early * rate) / (_EARLY_FADE * rate)).clamp(0.0, 1.0)
-        return response * (0.5 + 0.5 * torch.cos(math.pi * faded)).to(response.dtype)
+        fade = 0.5 + 0.5 * torch.cos(math.pi * faded)
+        start = like(self._delay(params, channels), rows).expand_as(rows) + first
+        return self.bank.whole(rows, start=start, fade=fade)
 
-    def _delay(self, response: Tensor) -> Tensor:
+    def _delay(self, params: Values, channels: int) -> Tensor:
         """Return the sample of the direct sound: the largest over all channels of a response."""
-        size = response.abs()
-        together = size.dim() == 3 and not self.per_channel
-        return (size.amax(1) if together else size).argmax(-1)
+        if not self.per_channel:
+            return self.bank.peak_of(params["sound"])
+        rows = self.bank.rows_of(params["sound"], channels, per_channel=True)
+        return self.bank.peak_of(rows, per_channel=True)
 
 
 class RoomReverb(WaveformTransform):
@@ -180,5 +183,5 @@ class RoomReverb(WaveformTransform):
         )
         wet = reverb.convolve(signal, response, lengths=lengths)
         if self.keep_level:
-            wet = reverb.match_power(wet, signal, lengths)
+            wet = reverb.match_power(wet, signal, lengths, in_place=True)
         return blend(signal, wet, params["mix"])
