@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor, nn
 
 from augspec._door import enter
 from augspec.features.protocol import show_settings
 from augspec.functional.checks import as_whole, check_count, check_finite, check_specgram
+from augspec.native import pieces
 
 _MOST = 4_096  # bins or frames: a larger value would be a mistake
 
@@ -118,6 +120,14 @@ def pad_to(specgram: Tensor, size: tuple[int, int], value: float = 0.0) -> Tenso
     freq, frames = specgram.shape[-2:]
     if (freq, frames) == size:
         return specgram
+    if specgram.numel() and pieces.can_move(specgram):
+        rows = torch.arange(freq)[None]  # each bin is a piece
+        begin = rows * frames
+        sound = specgram.reshape(-1, 1, freq * frames)
+        padded = pieces.move(
+            sound, begin, begin + frames, rows * size[1], size[0] * size[1], value=value
+        )
+        return padded.reshape(*specgram.shape[:-2], *size)
     return nn.functional.pad(specgram, (0, size[1] - frames, 0, size[0] - freq), value=value)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from augspec import native
 
-__all__ = ["can_move", "loop", "move", "splice"]
+__all__ = ["can_move", "loop", "move", "splice", "whole"]
 
 
 def can_move(waveform: Tensor, *numbers: Tensor | None) -> bool:
@@ -25,10 +25,11 @@ def move(
     until: Tensor | None = None,
     target: Tensor | None = None,
     size: int | None = None,
+    value: float = 0.0,
 ) -> Tensor:
     """Copy pieces of each example to new places.
 
-    What no piece reaches is silent. A piece is cut to the input and to the output.
+    What no piece reaches has one value. A piece is cut to the input and to the output.
 
     Args:
         waveform: The batch.
@@ -38,6 +39,7 @@ def move(
         target: First sample of each piece in the output, of that shape; None is 0. Along the last
             dimension the pieces follow one another without overlap.
         size: Samples of the output; None is the waveform's.
+        value: Value where there is no piece.
 
     Shape:
         ``(batch, channel, time)`` to ``(batch, channel, size)``.
@@ -49,7 +51,7 @@ def move(
         groups = source.shape[:-1].numel(), source.shape[-1]
         native.call(
             "augspec_move", waveform, batch * channels, time, *groups, source, until, target, size,
-            native.threads(), out=out,
+            float(value), native.threads(), out=out,
         )  # fmt: skip
     return out
 
@@ -74,6 +76,36 @@ def loop(sounds: Tensor, size: int, chunk: int, *places: Tensor) -> Tensor:
         native.call(
             "augspec_loop", sounds, shape.numel(), size, chunk, *places,
             native.threads(), out=out,
+        )  # fmt: skip
+    return out
+
+
+def whole(
+    sounds: Tensor,
+    size: int,
+    origin: Tensor,
+    length: Tensor,
+    start: Tensor | None = None,
+    fade: Tensor | None = None,
+) -> Tensor:
+    """Read rows that begin with a sound of their own; silence follows.
+
+    Args:
+        sounds: Sounds one after the other.
+        size: Samples of a row.
+        origin: Where the sound of a row begins in ``sounds``, int64, any shape.
+        length: Its samples, int64, of that shape.
+        start: Sample of the row from which on it fades out, int64, of that shape; None is never.
+        fade: Gains from ``start`` on, ``(sample,)``; later samples are silent.
+
+    Returns:
+        The shape of ``origin`` with one more dimension, ``size``.
+    """
+    out = sounds.new_empty(*origin.shape, size)
+    if out.numel():
+        native.call(
+            "augspec_whole", sounds, origin.numel(), size, origin, length, start, fade,
+            0 if fade is None else len(fade), native.threads(), out=out,
         )  # fmt: skip
     return out
 

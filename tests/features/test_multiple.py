@@ -13,8 +13,9 @@ from augspec import transforms as T
 
 @pytest.mark.parametrize("shape", [(64, 251), (80, 256), (1, 1), (33, 7)])
 @pytest.mark.parametrize("multiple", [32, (1, 14), (16, 1), 7])
-def test_padding_is_numpys(shape, multiple):
-    specgram = torch.randn(2, 3, *shape, dtype=torch.float64)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_padding_is_numpys(shape, multiple, dtype):
+    specgram = torch.randn(3, 2, *shape, dtype=dtype).transpose(0, 1)  # not contiguous
     by = (multiple, multiple) if isinstance(multiple, int) else multiple
     behind = [-size % own for size, own in zip(shape, by, strict=True)]
     expected = np.pad(

@@ -125,8 +125,8 @@ def test_pieces_are_slices():
     target = torch.tensor([[2, 10, 20], [0, 8, 9], [-2, 6, 14]])
     if not HAS_KERNELS:
         return
-    out = pieces.move(waveform, source, until, target, 16)
-    expected = torch.zeros(3, 2, 16)
+    out = pieces.move(waveform, source, until, target, 16, value=-2.5)
+    expected = torch.full((3, 2, 16), -2.5)
     for row, (sources, untils, targets) in enumerate(zip(source, until, target, strict=True)):
         for first, end, at in zip(sources.tolist(), untils.tolist(), targets.tolist(), strict=True):
             for place in range(max(0, -at, -first), min(20, end) - first):
@@ -158,7 +158,7 @@ def test_whole_pieces_are_copied(name, monkeypatch):
         lambda kernel, *args, **out: (called.append(kernel), call(kernel, *args, **out)),
     )
     MOVES[name](torch.randn(2, 1, 100), torch.tensor([30, 40]))
-    assert called == ["augspec_reverse" if name == "reverse" else "augspec_move"]
+    assert called == [f"augspec_{name}" if name in ("reverse", "repeat") else "augspec_move"]
 
 
 @pytest.mark.parametrize("name", MOVES)
