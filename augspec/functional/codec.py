@@ -129,10 +129,12 @@ def codec(
     check_parameter("format", format, waveform, "batch", kind="int64")
     check_parameter("compression_level", compression_level, waveform, "batch")
     formats = check_formats(formats, sample_rate)
-    samples = waveform.detach().to("cpu", copy=True, memory_format=torch.contiguous_format).numpy()
-    ends = [waveform.shape[-1]] * len(samples) if lengths is None else lengths.tolist()
+    given = waveform.detach().cpu()
+    made = torch.empty_like(given, memory_format=torch.contiguous_format)
+    ends = [waveform.shape[-1]] * len(given) if lengths is None else lengths.tolist()
 
-    def degrade(example: _Samples, place: int, level: float, end: int) -> None:
+    def degrade(source: _Samples, example: _Samples, place: int, level: float, end: int) -> None:
+        example[:] = source
         sound = example[:, :end]
         if place < 0 or end == 0 or not np.isfinite(sound).all():
             return
@@ -145,10 +147,10 @@ def codec(
             part[:] = _round_trip(part.T / scale, formats[place], level, sample_rate).T * scale
 
     with ThreadPoolExecutor(native.threads()) as pool:
-        jobs = samples, format.tolist(), compression_level.tolist(), ends
+        jobs = given.numpy(), made.numpy(), format.tolist(), compression_level.tolist(), ends
         for _ in pool.map(degrade, *jobs):
             pass
-    return torch.from_numpy(samples).to(waveform.device)
+    return made.to(waveform.device)
 
 
 def _round_trip(samples: _Samples, name: str, level: float, sample_rate: int) -> _Samples:
