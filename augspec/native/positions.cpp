@@ -33,14 +33,6 @@ namespace {
 
 constexpr int TAPS = 32, POWERS = 8;  // as in augspec/functional/flutter.py
 
-float sum_of(Vec values) {
-    float parts[LANES];
-    store(parts, values);
-    for (int count = LANES / 2; count > 0; count /= 2)
-        for (int i = 0; i < count; i++) parts[i] += parts[i + count];
-    return parts[0];
-}
-
 }  // namespace
 
 // Interpolate examples, (batch, channel, time): sample t of the output is the sound at t +
@@ -56,33 +48,42 @@ AUGSPEC_EXPORT void augspec_interpolate(const float* waveform, int64_t batch, in
     parallel_for(batch * pieces, int(threads), [&](int64_t item) {
         const int64_t example = item / pieces, first = item % pieces * PIECE;
         const int64_t last = std::min(time, first + PIECE);
-        for (int64_t t = first; t < last; t++) {
-            const float offset = offsets[example * time + t], down = std::floor(offset);
-            const Vec fraction = fill(offset - down);
-            // Beyond this everything is silent; a position that is not a number counts as such.
-            const float bound = float(time + TAPS);
-            const bool is_near = down >= -bound && down <= bound;
-            const int64_t begin = (is_near ? t + int64_t(down) : -TAPS) - (TAPS / 2 - 1);
-            Vec filter[VECTORS];
-            for (int v = 0; v < VECTORS; v++)
-                filter[v] = load(filters + (POWERS - 1) * TAPS + v * LANES);
-            for (int p = POWERS - 2; p >= 0; p--)
+        const float bound = float(time + TAPS);
+        Vec filter[LANES][VECTORS];
+        for (int64_t t = first; t < last; t += LANES) {
+            const int64_t count = std::min<int64_t>(LANES, last - t);
+            int64_t begin[LANES];
+            for (int64_t i = 0; i < count; i++) {
+                const float offset = offsets[example * time + t + i], down = std::floor(offset);
+                // Beyond this everything is silent; a position that is not a number counts as such.
+                const bool is_near = down >= -bound && down <= bound;
+                begin[i] = (is_near ? t + i + int64_t(down) : -TAPS) - (TAPS / 2 - 1);
+                const Vec fraction = fill(offset - down);
                 for (int v = 0; v < VECTORS; v++)
-                    filter[v] = filter[v] * fraction + load(filters + p * TAPS + v * LANES);
+                    filter[i][v] = load(filters + (POWERS - 1) * TAPS + v * LANES);
+                for (int p = POWERS - 2; p >= 0; p--)
+                    for (int v = 0; v < VECTORS; v++)
+                        filter[i][v] = filter[i][v] * fraction + load(filters + p * TAPS + v * LANES);
+            }
             for (int64_t c = 0; c < channels; c++) {
-                const int64_t row = (example * channels + c) * time;
-                const float* heard = waveform + row + begin;
-                float around[TAPS];
-                if (begin < 0 || begin + TAPS > time) {
-                    for (int64_t i = 0; i < TAPS; i++) {
-                        const int64_t place = begin + i;
-                        around[i] = place >= 0 && place < time ? waveform[row + place] : 0.0f;
+                const float* row = waveform + (example * channels + c) * time;
+                Vec sums[LANES] = {};
+                for (int64_t i = 0; i < count; i++) {
+                    float around[TAPS];
+                    const float* heard = row + begin[i];
+                    if (begin[i] < 0 || begin[i] + TAPS > time) {
+                        for (int64_t k = 0; k < TAPS; k++) {
+                            const int64_t place = begin[i] + k;
+                            around[k] = place >= 0 && place < time ? row[place] : 0.0f;
+                        }
+                        heard = around;
                     }
-                    heard = around;
+                    for (int v = 0; v < VECTORS; v++) sums[i] += load(heard + v * LANES) * filter[i][v];
                 }
-                Vec sum{};
-                for (int v = 0; v < VECTORS; v++) sum += load(heard + v * LANES) * filter[v];
-                out[row + t] = sum_of(sum);
+                transpose(sums);  // the lanes of each sum, to be added
+                for (int half = LANES / 2; half > 0; half /= 2)
+                    for (int k = 0; k < half; k++) sums[k] += sums[k + half];
+                store_some(out + (example * channels + c) * time + t, sums[0], count);
             }
         }
     });
