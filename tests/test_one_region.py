@@ -25,7 +25,7 @@ from augspec import transforms as T
 from augspec.native import _build
 
 GRAIN = 32_768  # of torch's loops
-BATCH, TIME = 8, 64_000
+BATCH, TIME = 64, 64_000
 
 # They make a view, or memory that is not written to.
 _VIEWS = """
@@ -42,12 +42,6 @@ FREE = frozenset(f"aten::{name}" for name in f"{_VIEWS} {_INDEXED}".split())
 #: Classes that torch computes in part, and what of it.
 IN_TORCH = {
     "CQT": "its Fourier transforms of whole sounds, and products with long filters",
-    "Codec": "it copies the sound into a program's memory",
-    "ImpulseResponse": "the responses' delays; their sizes are those of the responses",
-    "PacketLoss": "packets that are lost",
-    "RoomReverb": "the responses, made of noise; their sizes are those of the responses",
-    "Telephone": "the choice of a law",
-    "ToMultiple": "padding",
 }
 
 
