@@ -148,7 +148,7 @@ def packet_loss(
         native.call(
             "augspec_packet_loss", waveform, waveform.shape[:2].numel(), time, size, key.numel(),
             key, stream(*_STREAM), loss, begins, stays, len(ends), ends,
-            fall if concealment == "repeat" else -1.0, native.threads(out.numel()), out=out,
+            fall if concealment == "repeat" else -1.0, native.threads(), out=out,
         )  # fmt: skip
         return out
     count = -(-time // size)
