@@ -17,13 +17,13 @@ from augspec._constants import constant
 from augspec._torch import is_exporting
 from augspec.functional.windows import window as window_of
 
-__all__ = ["constant_q_filters", "decimate"]
+__all__ = ["REACH", "constant_q_filters", "decimate", "decimation_filter", "quality"]
 
 # The measured low-pass filter of soxr_hq: half of the amplitude is left at 0.957 of the new band,
 # and the slope follows the integral of a normal distribution.
 _EDGE = 0.957
 _SLOPE = 0.0117
-_TAIL = 160  # samples at the new rate after which the filter's response has decayed
+REACH = 160  # samples at the new rate after which the low-pass filter's response has decayed
 
 
 def constant_q_filters(
@@ -109,8 +109,8 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
 
 def _filter_and_keep(waveform: Tensor, factor: int) -> Tensor:
     """Do as `decimate` by a convolution, which works on any device and for any size."""
-    time, reach = waveform.shape[-1], _TAIL * factor
-    taps = constant(_low_pass, factor, dtype=waveform.dtype, device=waveform.device)
+    time, reach = waveform.shape[-1], REACH * factor
+    taps = constant(decimation_filter, factor, dtype=waveform.dtype, device=waveform.device)
     padded = torch.nn.functional.pad(waveform, (reach, reach + factor))
     rows = padded.reshape(-1, 1, time + 2 * reach + factor)
     slower: Tensor = torch.nn.functional.conv1d(rows, taps[None, None], stride=factor)
@@ -118,9 +118,9 @@ def _filter_and_keep(waveform: Tensor, factor: int) -> Tensor:
     return slower[..., :count].reshape(*waveform.shape[:-1], count)
 
 
-def _low_pass(factor: int, *, dtype: torch.dtype) -> Tensor:
+def decimation_filter(factor: int, *, dtype: torch.dtype) -> Tensor:
     """Return the taps of the filter of `decimate`, centred on the middle one."""
-    size, reach = 64 * _TAIL * factor, _TAIL * factor
+    size, reach = 64 * REACH * factor, REACH * factor
     lowest = size // factor // 2
     frequency = torch.arange(lowest, dtype=torch.float64) / lowest
     response = torch.zeros(size // 2 + 1, dtype=torch.float64)
@@ -133,7 +133,7 @@ def _low_pass(factor: int, *, dtype: torch.dtype) -> Tensor:
 def _fast_size(time: int, factor: int) -> int:
     """Return a size with a fast FFT that holds the audio and the filter's response."""
     step = 2 * factor
-    steps = -(-(time + _TAIL * factor) // step)
+    steps = -(-(time + REACH * factor) // step)
     while True:
         rest = steps
         for prime in (2, 3, 5):
