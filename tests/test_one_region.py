@@ -33,7 +33,6 @@ FREE = frozenset(f"aten::{name}" for name in f"{_VIEWS} {_INDEXED}".split())
 
 #: Classes that torch computes in part, and what of it.
 IN_TORCH = {
-    "CQT": "its Fourier transforms of whole sounds, and products with long filters",
     "Codec": "it copies the sound into a program's memory",
     "ImpulseResponse": "the responses' delays; their sizes are those of the responses",
     "PacketLoss": "packets that are lost",

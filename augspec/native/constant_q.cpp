@@ -211,7 +211,7 @@ int64_t cells_of(const Layout& how) {
     int64_t products = 0;
     for (const Step& step : how.steps)
         products += how.products * step.octave.tiles() * TILE * step.octave.half();
-    return 8 * how.time + how.frames * products / 16;
+    return 4 * how.time + how.frames * products / 32;
 }
 
 // Transform a row of which `size` samples are heard; frames from `count` on are silent.

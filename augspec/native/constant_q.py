@@ -74,7 +74,7 @@ def constant_q(
     products = weights.numel() // sum(_size(octave) for octave in octaves)
     native.call(
         "augspec_constant_q", waveform, batch * channels, waveform.shape[-1], lengths, channels,
-        torch.tensor(rows), len(rows), responses, weights, products, hop_length, bins, frames,
+        torch.tensor(rows, device=_CPU), len(rows), responses, weights, products, hop_length, bins, frames,
         power, native.threads(), out=out,
     )  # fmt: skip
     return out

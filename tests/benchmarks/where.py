@@ -65,6 +65,7 @@ TOPICS = {
     "formant.cpp": "envelopes",
     "positions.cpp": "positions",
     "convolve.cpp": "convolution",
+    "constant_q.cpp": "filters",
     "samples.cpp": "samples",
 }
 #: Files that serve the others: a line in one of them belongs to the line that it was inlined into.
