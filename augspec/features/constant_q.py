@@ -153,7 +153,7 @@ class CQT(nn.Module):
 
     def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         counts = None if lengths is None else self.frame_lengths(lengths)
-        if kernel.can_compute(waveform, lengths, self._kernel):
+        if kernel.can_compute(waveform, lengths):
             weights = constant(
                 _kernel_weights, *self._scale, *self._octaves, dtype=torch.float32, device=_CPU
             )

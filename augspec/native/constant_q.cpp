@@ -1,9 +1,9 @@
 // The magnitude of the constant-Q transform: each row of audio on one thread, from its decimation to
 // its magnitudes. augspec/features/constant_q.py is the reference.
 //
-// Decimation: overlap-save, LANES blocks of the row side by side. Bins of a block's spectrum that the
-// slower rate cannot tell apart are summed, each times the low-pass filter's response, and the inverse
-// transform is as much shorter.
+// Decimation: the spectrum of the whole row, of which the slower rate's bins are kept, each times the
+// low-pass filter's response, and a shorter inverse transform. In blocks it would not be the same: the
+// response has a step at its end, so that a tone there is heard for as long as the row.
 //
 // Filters: LANES frames side by side. But for its first sample, a frame is a pair of samples for each
 // distance from its middle. A filter, turned so that its middle is real, weighs the sum of a pair with
@@ -18,13 +18,13 @@
 #include "fft.h"
 #include "frames.h"
 #include "lanes.h"
+#include "long_fft.h"
 #include "rows.h"
 
 using namespace augspec;
 
 namespace {
 
-constexpr int64_t REACH = 160;  // samples at the new rate on each side that the low-pass filter hears
 constexpr int64_t TILE = 6;     // filters whose sums are in registers
 constexpr int64_t GROUPS = 2;   // vectors of frames that share what is read of a filter
 constexpr int64_t CHUNK = 64;   // pairs of samples that are in the first cache
@@ -33,7 +33,7 @@ constexpr int64_t CHUNK = 64;   // pairs of samples that are in the first cache
 struct Octave {
     int64_t bins;
     int64_t factor;  // by which the rate is divided first; 1 is not at all
-    int64_t block;   // samples of a transform for it; 0 if there is none
+    int64_t period;  // samples of the transform for it
     int64_t n_fft;   // samples of a filter
 
     int64_t tiles() const { return (bins + TILE - 1) / TILE; }
@@ -43,9 +43,9 @@ struct Octave {
 // What an octave needs that is the same for all rows.
 struct Step {
     Octave octave;
-    const Plan *plan, *short_plan;  // of a block before and after its decimation
-    const float* response;          // over the factor
-    const float* weights;           // (product, tile, pair, filter)
+    const LongPlan *plan, *short_plan;  // of the row before and after its decimation; null if it has none
+    const float* response;
+    const float* weights;  // (product, tile, pair, filter)
     int64_t hop_length;
     int64_t first;  // of the bins of the output
 };
@@ -57,75 +57,116 @@ struct Layout {
     float power;
 };
 
-// Around the audio: what blocks and frames read beyond its ends.
+// Zeros around the audio: what frames and vectors read beyond its ends.
 int64_t margin_of(const Layout& how) {
     int64_t margin = 0;
-    for (const Step& step : how.steps)
-        margin = std::max({margin, step.octave.block, step.octave.half() + 1});
-    return whole_vectors(margin);
+    for (const Step& step : how.steps) margin = std::max(margin, step.octave.half());
+    return whole_vectors(margin + 1) + 2 * LANES;
 }
 
 struct Room {
     int64_t margin;
     float *sound, *slower;
-    Vec *data, *spectrum, *folded, *sums, *differences, *parts;
+    Apart numbers, kept, middle;
+    Vec *data, *sums, *differences, *parts;
 
     Room(Arena& arena, const Layout& how) : margin(margin_of(how)) {
-        int64_t block = 0, tiles = 0, time = how.time;
+        size_t size = 0, between = 0, room = 2 * CHUNK;
+        int64_t tiles = 0;
         for (const Step& step : how.steps) {
             tiles = std::max(tiles, step.octave.tiles());
-            block = std::max(block, step.octave.block);
+            for (const LongPlan* plan : {step.plan, step.short_plan}) {
+                if (!plan) continue;
+                size = std::max(size, size_t(plan->size));
+                between = std::max(between, plan->between());
+                room = std::max(room, plan->room());
+            }
         }
-        sound = arena.take<float>(size_t(time + 2 * margin));
-        slower = arena.take<float>(size_t((block ? time / 2 + 1 : 0) + 2 * margin));
-        data = arena.take<Vec>(size_t(std::max(block, 2 * CHUNK)));
-        spectrum = arena.take<Vec>(size_t(block + 2));
-        folded = arena.take<Vec>(size_t(block / 2 + 2));
+        sound = arena.take<float>(size_t(how.time + 2 * margin));
+        slower = arena.take<float>(size_t((size ? how.time / 2 + 1 : 0) + 2 * margin));
+        numbers = take(arena, size + 2 * LANES);
+        kept = take(arena, size / 2 + 2 * LANES);
+        middle = take(arena, between);
+        data = arena.take<Vec>(room);
         sums = arena.take<Vec>(CHUNK * GROUPS);
         differences = arena.take<Vec>(CHUNK * GROUPS);
         parts = arena.take<Vec>(size_t(2 * tiles * TILE * GROUPS));
     }
+
+    static Apart take(Arena& arena, size_t count) {
+        float* re = arena.take<float>(count);
+        return {re, arena.take<float>(count)};
+    }
 };
 
-// Bins [0, M / 2] of a signal at 1 / factor of the rate, M = n / factor: the sum of the bins of which
-// they are the aliases, each times its response.
-void fold(const Complex* bins, const float* response, int64_t n, int64_t factor, Complex* folded) {
-    const int64_t whole = n / factor;
-    for (int64_t k = 0; 2 * k <= whole; k++) {
-        Complex sum{Vec{}, Vec{}};
-        for (int64_t j = 0; j < factor / 2; j++) {
-            const Complex above = bins[j * whole + k], below = bins[(j + 1) * whole - k];
-            const float one = response[j * whole + k], other = response[(j + 1) * whole - k];
-            sum.re += one * above.re + other * below.re;
-            sum.im += one * above.im - other * below.im;
-        }
-        folded[k] = sum;
+// Vectors `first` and `second` in turn, `PART` 0 or 1 of each pair of their numbers.
+template <int PART, size_t... I>
+Vec every_second(Vec first, Vec second, std::index_sequence<I...>) {
+    return __builtin_shufflevector(first, second, int(2 * I + PART)...);
+}
+template <size_t... I>
+Vec zip(Vec first, Vec second, int64_t half, std::index_sequence<I...>) {
+    return half ? __builtin_shufflevector(first, second, int((I + LANES) / 2 + I % 2 * LANES)...)
+                : __builtin_shufflevector(first, second, int(I / 2 + I % 2 * LANES)...);
+}
+template <size_t... I>
+Vec backwards(Vec value, std::index_sequence<I...>) {
+    return __builtin_shufflevector(value, value, int(LANES - 1 - I)...);
+}
+constexpr auto IN_ORDER = std::make_index_sequence<LANES>();
+
+// Numbers at `at`, at - 1 and so on.
+Complex load_down(Apart from, int64_t at) {
+    const Complex up = load(from, at - LANES + 1);
+    return {backwards(up.re, IN_ORDER), backwards(up.im, IN_ORDER)};
+}
+
+// From the transform of pairs of samples as complex numbers, twice the bins of the samples that are
+// kept, times their response. See `for_each_pair` of fft.h.
+void keep(const LongPlan& plan, const float* response, int64_t count, Apart numbers, Apart kept) {
+    numbers.re[plan.size] = numbers.re[0];
+    numbers.im[plan.size] = numbers.im[0];
+    for (int64_t k = 0; k < count; k += LANES) {
+        const Complex p = load(numbers, k), q = load_down(numbers, plan.size - k);
+        const Complex even{p.re + q.re, p.im - q.im}, odd{p.im + q.im, q.re - p.re};
+        const Complex bins = even + odd * plan.of_reals.at(k / LANES, 0);
+        const Vec factor = load_some(response + k, count - k);
+        store(kept, k, {factor * bins.re, factor * bins.im});
+    }
+    kept.re[count] = kept.im[count] = 0.0f;
+}
+
+// From bins of samples to the transform of pairs of them. See `real_inverse` of fft.h.
+void spread(const LongPlan& plan, float scale, Apart kept, Apart numbers) {
+    for (int64_t k = 0; k < plan.size; k += LANES) {
+        const Complex a = load(kept, k), b = load_down(kept, plan.size - k);
+        const Complex turn = plan.of_reals.at(k / LANES, 0);
+        const Complex odd = Complex{a.re - b.re, a.im + b.im} * Complex{turn.re, -turn.im};
+        store(numbers, k, scale * Complex{a.re + b.re - odd.im, a.im - b.im + odd.re});
     }
 }
 
 // Decimate `size` samples with silence around them; returns how many there are then.
 int64_t decimate(const Step& step, int64_t size, Room& room) {
-    const int64_t factor = step.octave.factor, n = step.octave.block;
-    const int64_t made = n / factor - 2 * REACH;  // of a block
-    const int64_t count = (size + factor - 1) / factor, blocks = (count + made - 1) / made;
+    const LongPlan &plan = *step.plan, &short_plan = *step.short_plan;
+    const int64_t count = (size + step.octave.factor - 1) / step.octave.factor;
     const float* sound = room.sound + room.margin;
     float* slower = room.slower + room.margin;
-    for (int64_t first = 0; first < blocks; first += LANES) {
-        const float* windows[LANES];
-        for (int64_t lane = 0; lane < LANES; lane++)
-            windows[lane] = sound + (std::min(first + lane, blocks - 1) * made - REACH) * factor;
-        load_frames(windows, nullptr, n, room.data);
-        real_forward(*step.plan, room.data, room.spectrum);
-        fold(reinterpret_cast<Complex*>(room.spectrum), step.response, n, factor,
-             reinterpret_cast<Complex*>(room.folded));
-        real_inverse(*step.short_plan, room.folded, room.data);
-        for (int64_t i = 0; i < made; i += LANES) {
-            Vec square[LANES];
-            for (int64_t k = 0; k < LANES; k++) square[k] = room.data[REACH + i + k];
-            transpose(square);
-            for (int64_t lane = 0; lane < std::min<int64_t>(LANES, blocks - first); lane++)
-                store(slower + (first + lane) * made + i, square[lane]);
-        }
+    int64_t i = 0;
+    for (; 2 * i < size; i += LANES) {
+        const Vec first = load(sound + 2 * i), second = load(sound + 2 * i + LANES);
+        store(room.numbers, i, {every_second<0>(first, second, IN_ORDER), every_second<1>(first, second, IN_ORDER)});
+    }
+    for (; i < plan.size; i += LANES) store(room.numbers, i, Complex{});
+    long_forward(plan, room.numbers, room.middle, room.numbers, room.data);
+    keep(plan, step.response, short_plan.size, room.numbers, room.kept);
+    spread(short_plan, 0.25f / float(plan.size), room.kept, room.numbers);
+    const Apart exchanged{room.numbers.im, room.numbers.re}, middle = room.middle;
+    long_forward(short_plan, exchanged, middle, exchanged, room.data);
+    for (i = 0; 2 * i < count; i += LANES) {
+        const Complex pair = load(room.numbers, i);
+        store(slower + 2 * i, zip(pair.re, pair.im, 0, IN_ORDER));
+        store(slower + 2 * i + LANES, zip(pair.re, pair.im, 1, IN_ORDER));
     }
     std::fill(room.slower, slower, 0.0f);
     std::fill(slower + count, slower + count + room.margin, 0.0f);
@@ -239,7 +280,7 @@ void transform(const Layout& how, const float* waveform, int64_t size, int64_t c
 //
 // lengths: samples of each example that are heard, of which `channels` rows share one; null is all.
 // octaves: (octave, 4), see `Octave`, the highest first.
-// responses: of the octaves that are decimated, (octave: (bin)), over their factors.
+// responses: of the octaves that are decimated, (octave: (bin)).
 AUGSPEC_EXPORT void augspec_constant_q(const float* waveform, int64_t rows, int64_t time,
                                        const int64_t* lengths, int64_t channels,
                                        const int64_t* octaves, int64_t count, const float* responses,
@@ -251,12 +292,12 @@ AUGSPEC_EXPORT void augspec_constant_q(const float* waveform, int64_t rows, int6
     for (int64_t o = 0; o < count; o++) {
         const Octave& octave = reinterpret_cast<const Octave*>(octaves)[o];
         const bool divides = octave.factor > 1;
+        const int64_t half = octave.period / 2, made = half / octave.factor;
         hop /= octave.factor;
         last -= octave.bins;
-        how.steps.push_back({octave, divides ? plan_of(int(octave.block)) : nullptr,
-                             divides ? plan_of(int(octave.block / octave.factor)) : nullptr, responses,
-                             weights, hop, last});
-        if (divides) responses += octave.block / 2 + 1;
+        how.steps.push_back({octave, divides ? long_plan_of(half) : nullptr,
+                             divides ? long_plan_of(made) : nullptr, responses, weights, hop, last});
+        if (divides) responses += made;
         weights += products * octave.tiles() * octave.half() * TILE;
     }
     for_rows(rows, cells_of(how), threads, [&](int64_t row) {

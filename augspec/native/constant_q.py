@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,16 +14,13 @@ from torch import Tensor
 
 from augspec import native
 from augspec._constants import constant
-from augspec.functional.constant_q import REACH, decimation_filter
+from augspec.functional.constant_q import low_pass_response, period_of
 
 __all__ = ["Octave", "can_compute", "constant_q", "fold"]
 
 _CPU = torch.device("cpu")
 _TILE = 6  # filters that the kernel multiplies at a time
-_LANES = 16  # blocks that it transforms at a time, at most
-_SIZES = (512, 1024, 2048)  # samples of a block after its decimation
-_LARGEST = 4096  # samples of a block before it, except for a large factor
-_MOST = 2**16 // _SIZES[0]  # factor of which a block can be transformed
+_LONGEST = 2**26  # samples of a row, for which there are transforms
 _ROUNDING = 1e-9  # beside the largest weight of filters in float64
 
 
@@ -62,15 +58,14 @@ def constant_q(
     out = waveform.new_empty(batch, channels, bins, frames)
     if out.numel() == 0:
         return out
-    rows, decimations = [], []
+    rows, sizes = [], []
     for octave, factor in zip(octaves, _factors(octaves), strict=True):
-        block = 0
+        period = period_of(time, factor)
         if factor > 1:
-            block = _block(time, factor)
-            decimations.append((factor, block))
+            sizes.append(period // factor // 2)
             time = -(-time // factor)
-        rows.append((octave.bins, factor, block, octave.n_fft))
-    responses = constant(_responses, tuple(decimations), dtype=torch.float32, device=_CPU)
+        rows.append((octave.bins, factor, period, octave.n_fft))
+    responses = constant(_responses, tuple(sizes), dtype=torch.float32, device=_CPU)
     products = weights.numel() // sum(_size(octave) for octave in octaves)
     native.call(
         "augspec_constant_q", waveform, batch * channels, waveform.shape[-1], lengths, channels,
@@ -80,12 +75,12 @@ def constant_q(
     return out
 
 
-def can_compute(waveform: Tensor, lengths: Tensor | None, octaves: Sequence[Octave]) -> bool:
+def can_compute(waveform: Tensor, lengths: Tensor | None) -> bool:
     """Whether the kernel can compute the transform of a batch."""
     return (
         waveform.dtype == torch.float32
+        and waveform.shape[-1] <= _LONGEST
         and native.applies(waveform, lengths)
-        and all(factor <= _MOST for factor in _factors(octaves))
     )
 
 
@@ -136,22 +131,7 @@ def _factors(octaves: Sequence[Octave]) -> list[int]:
     return [1 << after - before for before, after in pairwise(halvings)]
 
 
-def _block(time: int, factor: int) -> int:
-    """Choose the samples of a transform, so that the blocks of a sound take the least time."""
-
-    def cost(size: int) -> float:
-        blocks = -(-time // factor) / (size - 2 * REACH)
-        return math.ceil(math.ceil(blocks) / _LANES) * size * math.log2(size)
-
-    sizes = [size for size in _SIZES if size * factor <= _LARGEST] or [_SIZES[0]]
-    return factor * min(sizes, key=cost)
-
-
-def _responses(decimations: tuple[tuple[int, int], ...], *, dtype: torch.dtype) -> Tensor:
-    """Return the responses of the low-pass filters of ``(factor, block)``, over their factors."""
-    parts = [torch.zeros(0, dtype=torch.float64)]
-    for factor, block in decimations:
-        taps = decimation_filter(factor, dtype=torch.float64)
-        centred = torch.nn.functional.pad(taps, (0, block - len(taps))).roll(-REACH * factor)
-        parts.append(torch.fft.rfft(centred).real / factor)
-    return torch.cat(parts).to(dtype)
+def _responses(sizes: tuple[int, ...], *, dtype: torch.dtype) -> Tensor:
+    """Return the responses of low-pass filters at ``sizes`` bins of the new band each."""
+    bands = [torch.arange(size, dtype=torch.float64) / size for size in sizes]
+    return torch.cat([torch.zeros(0), *map(low_pass_response, bands)]).to(dtype)
