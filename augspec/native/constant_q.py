@@ -69,8 +69,8 @@ def constant_q(
     products = weights.numel() // sum(_size(octave) for octave in octaves)
     native.call(
         "augspec_constant_q", waveform, batch * channels, waveform.shape[-1], lengths, channels,
-        torch.tensor(rows, device=_CPU), len(rows), responses, weights, products, hop_length, bins, frames,
-        power, native.threads(), out=out,
+        torch.tensor(rows, device=_CPU), len(rows), responses, weights, products, hop_length,
+        bins, frames, power, native.threads(), out=out,
     )  # fmt: skip
     return out
 

@@ -41,6 +41,7 @@ _NEEDED = ("perf", "addr2line", "objcopy")
 #: What the files of `augspec/native` are about.
 TOPICS = {
     "fft.h": "FFT",
+    "long_fft.h": "FFT",
     "frames.h": "frames and window",
     "specgram.h": "power and filters",
     "features.cpp": "power and filters",
