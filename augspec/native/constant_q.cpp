@@ -99,7 +99,7 @@ struct Room {
     }
 };
 
-// Vectors `first` and `second` in turn, `PART` 0 or 1 of each pair of their numbers.
+// The even or odd numbers of two vectors that follow one another, and the opposite.
 template <int PART, size_t... I>
 Vec every_second(Vec first, Vec second, std::index_sequence<I...>) {
     return __builtin_shufflevector(first, second, int(2 * I + PART)...);

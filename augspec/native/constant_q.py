@@ -117,7 +117,8 @@ def _pairs(taps: Tensor) -> Tensor:
 
 def _tiles(weights: Tensor) -> Tensor:
     padded = torch.nn.functional.pad(weights, (0, -weights.shape[-1] % _TILE))
-    return padded.unflatten(-1, (-1, _TILE)).transpose(1, 2)
+    tiles: Tensor = padded.unflatten(-1, (-1, _TILE)).transpose(1, 2)
+    return tiles
 
 
 def _size(octave: Octave) -> int:
