@@ -22,6 +22,7 @@ from augspec.functional.spectrum import frame as cut_frames
 from augspec.functional.spectrum import magnitude as stft_magnitude
 from augspec.functional.spectrum import valid_frames
 from augspec.functional.windows import check_window
+from augspec.native import constant_q as kernel
 
 # Bandwidth of a window in bins, as in librosa.
 _BANDWIDTHS = {
@@ -37,6 +38,7 @@ _BANDWIDTHS = {
 # A larger value would be a mistake and fill the memory.
 _MOST_BINS = 2**12
 _MOST_TAPS = 2**25
+_CPU = torch.device("cpu")
 
 
 class CQT(nn.Module):
@@ -108,6 +110,10 @@ class CQT(nn.Module):
         self._octaves = self._plan()
         taps = self._filters(torch.float32, torch.device("cpu"))
         self._longest = max(len(own) for own in taps)
+        self._kernel = [
+            kernel.Octave(last - first, halvings, len(own))
+            for (first, last, halvings), own in zip(self._octaves, taps, strict=True)
+        ]
 
     @classmethod
     def example(cls) -> Self:
@@ -146,6 +152,13 @@ class CQT(nn.Module):
         return specgram if counts is None else (specgram, counts)
 
     def _compute(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        counts = None if lengths is None else self.frame_lengths(lengths)
+        if kernel.can_compute(waveform, lengths):
+            weights = constant(
+                _kernel_weights, *self._scale, *self._octaves, dtype=torch.float32, device=_CPU
+            )
+            settings = (self._kernel, weights, self.hop_length, self.power)
+            return kernel.constant_q(waveform, lengths, *settings), counts
         signal = silence_after(waveform, lengths)
         batch, channel, time = signal.shape
         values = channel * max(2 * time, (1 + time // self.hop_length) * self._longest)
@@ -154,9 +167,8 @@ class CQT(nn.Module):
             return self._transform(signal[some], None if lengths is None else lengths[some])
 
         specgram = in_chunks(transform, batch, values, signal.device)
-        if lengths is None:
+        if counts is None:
             return specgram, None
-        counts = self.frame_lengths(lengths)
         return specgram.where(valid_frames(specgram, counts), 0.0), counts
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
@@ -195,10 +207,19 @@ class CQT(nn.Module):
             octaves.append((max(0, last - self.bins_per_octave), last, halvings))
         return octaves
 
+    @property
+    def _scale(self) -> tuple[float, int, float, int, str]:
+        return (
+            self.f_min,
+            self.bins_per_octave,
+            self.filter_scale,
+            self.sample_rate,
+            self.window,
+        )
+
     def _filters(self, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-        scale = (self.f_min, self.bins_per_octave, self.filter_scale, self.sample_rate, self.window)
         return [
-            constant(_octave_filters, *scale, *octave, dtype=dtype, device=device)
+            constant(_octave_filters, *self._scale, *octave, dtype=dtype, device=device)
             for octave in self._octaves
         ]
 
@@ -245,6 +266,21 @@ def _octave_filters(
     periods = quality(bins_per_octave, filter_scale)
     scale = (periods * sample_rate / frequencies).sqrt().repeat_interleave(2)
     return (taps * scale).to(dtype)
+
+
+def _kernel_weights(
+    f_min: float,
+    bins_per_octave: int,
+    filter_scale: float,
+    sample_rate: int,
+    window: str,
+    *octaves: tuple[int, int, int],
+    dtype: torch.dtype,
+) -> Tensor:
+    """Make the filters of all octaves for the native kernel."""
+    scale = (f_min, bins_per_octave, filter_scale, sample_rate, window)
+    taps = [_octave_filters(*scale, *octave, dtype=torch.float64) for octave in octaves]
+    return kernel.fold(taps).to(dtype)
 
 
 def _filter(frames: Tensor, taps: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from augspec._constants import constant
 from augspec._torch import is_exporting
 from augspec.functional.windows import window as window_of
 
-__all__ = ["constant_q_filters", "decimate"]
+__all__ = ["constant_q_filters", "decimate", "low_pass_response", "period_of", "quality"]
 
 # The measured low-pass filter of soxr_hq: half of the amplitude is left at 0.957 of the new band,
 # and the slope follows the integral of a normal distribution.
@@ -98,7 +98,7 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
     if is_exporting():
         return _filter_and_keep(waveform, factor)
     time = waveform.shape[-1]
-    periodic = torch.nn.functional.pad(waveform, (0, _fast_size(time, factor) - time))
+    periodic = torch.nn.functional.pad(waveform, (0, period_of(time, factor) - time))
     # Inductor does not support complex numbers, so a custom operator hides them.
     if torch.compiler.is_compiling():
         slower: Tensor = _decimate(periodic, factor)
@@ -124,13 +124,18 @@ def _low_pass(factor: int, *, dtype: torch.dtype) -> Tensor:
     lowest = size // factor // 2
     frequency = torch.arange(lowest, dtype=torch.float64) / lowest
     response = torch.zeros(size // 2 + 1, dtype=torch.float64)
-    response[:lowest] = 0.5 * torch.erfc((frequency - _EDGE) / (_SLOPE * math.sqrt(2.0)))
+    response[:lowest] = low_pass_response(frequency)
     taps = torch.fft.irfft(response, n=size).roll(reach)
     kept: Tensor = taps[: 2 * reach + 1].to(dtype)
     return kept
 
 
-def _fast_size(time: int, factor: int) -> int:
+def low_pass_response(frequency: Tensor) -> Tensor:
+    """Return the response of the filter of `decimate` at parts of the new band, below 1."""
+    return 0.5 * torch.erfc((frequency - _EDGE) / (_SLOPE * math.sqrt(2.0)))
+
+
+def period_of(time: int, factor: int) -> int:
     """Return a size with a fast FFT that holds the audio and the filter's response."""
     step = 2 * factor
     steps = -(-(time + _TAIL * factor) // step)
@@ -150,8 +155,7 @@ def _resize(signal: Tensor, size: int, factor: float) -> Tensor:
         return torch.nn.functional.pad(signal, (0, size - signal.shape[-1]))
     lowest = min(signal.shape[-1], size) // 2
     frequency = torch.arange(lowest, dtype=signal.dtype, device=signal.device) / lowest
-    response = (0.5 * factor) * torch.erfc((frequency - _EDGE) / (_SLOPE * math.sqrt(2.0)))
-    bins = torch.fft.rfft(signal)[..., :lowest] * response
+    bins = torch.fft.rfft(signal)[..., :lowest] * (factor * low_pass_response(frequency))
     resized: Tensor = torch.fft.irfft(bins, n=size)
     return resized
 

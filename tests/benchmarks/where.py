@@ -41,6 +41,7 @@ _NEEDED = ("perf", "addr2line", "objcopy")
 #: What the files of `augspec/native` are about.
 TOPICS = {
     "fft.h": "FFT",
+    "long_fft.h": "FFT",
     "frames.h": "frames and window",
     "specgram.h": "power and filters",
     "features.cpp": "power and filters",
@@ -65,6 +66,7 @@ TOPICS = {
     "formant.cpp": "envelopes",
     "positions.cpp": "positions",
     "convolve.cpp": "convolution",
+    "constant_q.cpp": "filters",
     "samples.cpp": "samples",
 }
 #: Files that serve the others: a line in one of them belongs to the line that it was inlined into.
