@@ -1,5 +1,6 @@
 """Inside a transform torch computes on one thread, and what the user has set stays."""
 
+import os
 import threading
 
 import pytest
@@ -128,6 +129,28 @@ def test_a_feature_that_torch_computes_has_the_threads_that_are_set(monkeypatch)
     )
     spectrogram(torch.randn(2, 1, 1000))
     assert seen == [3]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
+def test_a_thread_leaves_the_processor_of_the_caller():
+    allowed = os.sched_getaffinity(0)
+    moved, places = torch.empty(3, dtype=torch.int64), []
+    for _ in range(20):
+        native.call("augspec_leave", out=moved)
+        before, after, could = moved.tolist()
+        assert could == (len(allowed) > 1)
+        assert before in allowed
+        assert after in allowed
+        places.append(after != before)
+        assert os.sched_getaffinity(0) == allowed
+    # The system may move it back at any moment.
+    assert sum(places) > 15 if len(allowed) > 1 else not any(places)
+    os.sched_setaffinity(0, {before})
+    try:
+        native.call("augspec_leave", out=moved)
+        assert moved.tolist() == [before, before, 0]
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def balance(saved, costs):

@@ -1,4 +1,4 @@
-// Decisions of the pool, for tests.
+// What the pool decides and does, for tests.
 
 #include "export.h"
 #include "pool.h"
@@ -12,4 +12,11 @@ AUGSPEC_EXPORT void augspec_balance(const int64_t* saved, const int64_t* costs, 
         shared[r] = balance.shares();
         if (shared[r]) balance.add(saved[r], costs[r]);
     }
+}
+
+// The processor before and after the calling thread leaves it, and whether it could.
+AUGSPEC_EXPORT void augspec_leave(int64_t* processors) {
+    processors[0] = augspec::processor();
+    processors[2] = augspec::leave(int(processors[0]));
+    processors[1] = augspec::processor();
 }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 
@@ -79,6 +80,30 @@ inline int64_t nanoseconds(clockid_t clock) {
     return int64_t(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
+// The processor that the calling thread runs on; -1 where the system does not say.
+inline int processor() {
+#ifdef __linux__
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+// Move the calling thread away from a processor, if it runs there; false if there is no other.
+inline bool leave(int from) {
+#ifdef __linux__
+    if (from < 0 || sched_getcpu() != from) return true;
+    cpu_set_t all, others;
+    if (sched_getaffinity(0, sizeof all, &all) != 0) return true;
+    others = all;
+    CPU_CLR(from, &others);
+    if (CPU_COUNT(&others) == 0) return false;
+    sched_setaffinity(0, sizeof others, &others);
+    sched_setaffinity(0, sizeof all, &all);
+#endif
+    return true;
+}
+
 class Pool {
   public:
     // The one pool of the process. Never destroyed: its threads sleep until the process ends.
@@ -102,6 +127,7 @@ class Pool {
             return;
         }
         const int64_t start = nanoseconds(CLOCK_MONOTONIC);
+        job.processor = processor();
         {
             std::lock_guard<std::mutex> lock(mutex_);
             grow(job.room);
@@ -129,6 +155,7 @@ class Pool {
         int room = 0;     // how many more threads may join
         int helpers = 0;  // threads of the pool at work on it
         int64_t helped = 0;  // nanoseconds that they have computed
+        int processor = 0;   // of the caller
         Job* next_job = nullptr;
 
         Job(void (*call)(void*, int64_t), void* context, int64_t items)
@@ -162,6 +189,7 @@ class Pool {
             Job* job = nullptr;
             wake_.wait(lock, [&] { return (job = open_job()) != nullptr; });
             job->room--;
+            if (!leave(job->processor)) continue;
             job->helpers++;
             lock.unlock();
             const int64_t before = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
