@@ -463,6 +463,11 @@ class Bank(nn.Module):
                 )
         return [row for waveform in waveforms for row in waveform]
 
+    def _peak(self, *channels: Tensor) -> Tensor:
+        """Return the place of the largest absolute sample, as it is kept."""
+        kept = torch.stack(channels).to(getattr(torch, self.dtype))
+        return kept.float().abs().amax(0).argmax()
+
     def _fill(self, waveforms: list[Tensor]) -> None:
         lengths = torch.tensor([len(waveform) for waveform in waveforms])
         self.max_length = int(lengths.max())
@@ -478,11 +483,11 @@ class Bank(nn.Module):
         # Where the beginning of each sound is, counted from the seam as its end.
         self._seams = Kept(held.sum() + sizes.cumsum(0) - sizes - torch.tensor(firsts))
         self._lengths = Kept(lengths)
-        sizes_of = [sound.to(self._flat.tensor.dtype).float().abs() for sound in waveforms]
-        self._peaks_of_rows = Kept(torch.stack([size.argmax() for size in sizes_of]))
-        each = range(0, len(sizes_of), self.channels)
-        together = [torch.stack(sizes_of[i : i + self.channels]).amax(0) for i in each]
-        self._peaks = Kept(torch.stack([size.argmax() for size in together]))
+        each = range(0, len(waveforms), self.channels)
+        self._peaks_of_rows = Kept(torch.stack([self._peak(sound) for sound in waveforms]))
+        self._peaks = Kept(
+            torch.stack([self._peak(*waveforms[i : i + self.channels]) for i in each])
+        )
         sounding = [self._sounding_blocks(sound) for sound in waveforms]
         self._steady = all(bool(one.all()) for one in sounding)
         most = max(map(len, sounding))
