@@ -1,6 +1,7 @@
 """Every long check, at a hundredth."""
 
 import importlib
+import json
 
 import pytest
 from own_process import in_own_process
@@ -42,6 +43,25 @@ def test_memory_does_not_grow_and_nothing_is_compiled_again(fuse):
     assert result["compiled_again"] == 0
     assert result["graphs"] > 0
     assert result["growth"] < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eager_kernels")
+def test_kernels_of_another_instruction_set_without_torch(tmp_path):
+    """`replay.py` compiles for the plainest set, and finds the numbers of the best one."""
+    import replay
+
+    in_own_process(replay.record, tmp_path / "calls")
+    found = replay.replay(tmp_path / "calls", replay.load_library(None))
+    assert len(found) > 35
+    assert all(count and difference < 3e-6 for count, difference in found.values()), found
+    # A number that was written otherwise is noticed.
+    calls = json.loads((tmp_path / "calls" / "calls.json").read_text())
+    calls[0]["after"] = calls[-1]["after"]
+    calls[0]["after"][0][2] = calls[0]["before"][0][2]
+    (tmp_path / "calls" / "calls.json").write_text(json.dumps(calls[:1]))
+    ((_, difference),) = replay.replay(tmp_path / "calls", replay.load_library(None)).values()
+    assert difference > 0.01
 
 
 @pytest.mark.slow
