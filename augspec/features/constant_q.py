@@ -16,7 +16,7 @@ from augspec.functional.checks import (
     check_sample_rate,
     check_waveform,
 )
-from augspec.functional.constant_q import constant_q_filters, decimate, quality
+from augspec.functional.constant_q import constant_q_filters, decimate, filter_size, quality
 from augspec.functional.shapes import silence_after
 from augspec.functional.spectrum import frame as cut_frames
 from augspec.functional.spectrum import magnitude as stft_magnitude
@@ -108,12 +108,11 @@ class CQT(nn.Module):
         self.filter_scale = float(filter_scale)
         self.power = float(power)
         self._octaves = self._plan()
-        taps = self._filters(torch.float32, torch.device("cpu"))
-        self._longest = max(len(own) for own in taps)
         self._kernel = [
-            kernel.Octave(last - first, halvings, len(own))
-            for (first, last, halvings), own in zip(self._octaves, taps, strict=True)
+            kernel.Octave(last - first, halvings, self._filter_size(first, last, halvings))
+            for first, last, halvings in self._octaves
         ]
+        self._longest = max(octave.n_fft for octave in self._kernel)
 
     @classmethod
     def example(cls) -> Self:
@@ -206,6 +205,11 @@ class CQT(nn.Module):
             halvings = min(max(0, early) + octave, twos)
             octaves.append((max(0, last - self.bins_per_octave), last, halvings))
         return octaves
+
+    def _filter_size(self, first: int, last: int, halvings: int) -> int:
+        frequencies = _frequencies(self.f_min, self.bins_per_octave, first, last)
+        rate = self.sample_rate / 2**halvings
+        return filter_size(frequencies, rate, self.bins_per_octave, self.filter_scale)
 
     @property
     def _scale(self) -> tuple[float, int, float, int, str]:

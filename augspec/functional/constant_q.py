@@ -17,7 +17,14 @@ from augspec._constants import constant
 from augspec._torch import is_exporting
 from augspec.functional.windows import window as window_of
 
-__all__ = ["constant_q_filters", "decimate", "low_pass_response", "period_of", "quality"]
+__all__ = [
+    "constant_q_filters",
+    "decimate",
+    "filter_size",
+    "low_pass_response",
+    "period_of",
+    "quality",
+]
 
 # The measured low-pass filter of soxr_hq: half of the amplitude is left at 0.957 of the new band,
 # and the slope follows the integral of a normal distribution.
@@ -58,9 +65,8 @@ def constant_q_filters(
         Schörkhuber and Klapuri, "Constant-Q transform toolbox for music processing", SMC
         2010.
     """
-    periods = quality(bins_per_octave, filter_scale)
-    lengths = [periods * sample_rate / frequency for frequency in frequencies.tolist()]
-    n_fft = 1 << math.ceil(math.log2(max(lengths)))
+    lengths = _lengths(frequencies, sample_rate, bins_per_octave, filter_scale)
+    n_fft = _size(lengths)
     filters = torch.zeros(len(lengths), n_fft, dtype=torch.complex128)
     for row, length, frequency in zip(filters, lengths, frequencies.tolist(), strict=True):
         first, last = math.floor(-length / 2), math.floor(length / 2)
@@ -74,6 +80,24 @@ def constant_q_filters(
     # The sum of a frame's spectrum times this spectrum equals the sum of the frame times:
     taps = torch.view_as_real(torch.fft.fft(spectrum) / n_fft)
     return taps.permute(1, 0, 2).flatten(1).to(device, dtype)
+
+
+def filter_size(
+    frequencies: Tensor, sample_rate: float, bins_per_octave: int, filter_scale: float = 1.0
+) -> int:
+    """Return the ``n_fft`` of `constant_q_filters`."""
+    return _size(_lengths(frequencies, sample_rate, bins_per_octave, filter_scale))
+
+
+def _lengths(
+    frequencies: Tensor, sample_rate: float, bins_per_octave: int, filter_scale: float
+) -> list[float]:
+    periods = quality(bins_per_octave, filter_scale)
+    return [periods * sample_rate / frequency for frequency in frequencies.tolist()]
+
+
+def _size(lengths: list[float]) -> int:
+    return 1 << math.ceil(math.log2(max(lengths)))
 
 
 def quality(bins_per_octave: int, filter_scale: float = 1.0) -> float:
@@ -130,9 +154,9 @@ def _low_pass(factor: int, *, dtype: torch.dtype) -> Tensor:
     return kept
 
 
-def low_pass_response(frequency: Tensor) -> Tensor:
+def low_pass_response(frequency: Tensor, gain: float = 1.0) -> Tensor:
     """Return the response of the filter of `decimate` at parts of the new band, below 1."""
-    return 0.5 * torch.erfc((frequency - _EDGE) / (_SLOPE * math.sqrt(2.0)))
+    return (0.5 * gain) * torch.erfc((frequency - _EDGE) / (_SLOPE * math.sqrt(2.0)))
 
 
 def period_of(time: int, factor: int) -> int:
@@ -155,7 +179,7 @@ def _resize(signal: Tensor, size: int, factor: float) -> Tensor:
         return torch.nn.functional.pad(signal, (0, size - signal.shape[-1]))
     lowest = min(signal.shape[-1], size) // 2
     frequency = torch.arange(lowest, dtype=signal.dtype, device=signal.device) / lowest
-    bins = torch.fft.rfft(signal)[..., :lowest] * (factor * low_pass_response(frequency))
+    bins = torch.fft.rfft(signal)[..., :lowest] * low_pass_response(frequency, factor)
     resized: Tensor = torch.fft.irfft(bins, n=size)
     return resized
 

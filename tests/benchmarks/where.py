@@ -68,9 +68,13 @@ TOPICS = {
     "convolve.cpp": "convolution",
     "constant_q.cpp": "filters",
     "samples.cpp": "samples",
+    "packets.cpp": "packets",
+    "rooms.cpp": "rooms",
 }
 #: Files that serve the others: a line in one of them belongs to the line that it was inlined into.
-HELPERS = ("simd.h", "lanes.h", "rows.h", "trig.h", "pool.h", "export.h")
+HELPERS = (
+    "simd.h", "lanes.h", "rows.h", "trig.h", "hash.h", "pool.h", "pool.cpp", "pages.cpp", "export.h"
+)  # fmt: skip
 
 MEMORY, WAITING, LAUNCHES = "memory", "waiting", "launches"
 PRODUCTS, LOOPS, GENERATED = "products", "element-wise", "generated code"
