@@ -153,10 +153,14 @@ def test_a_thread_leaves_the_processor_of_the_caller():
         os.sched_setaffinity(0, allowed)
 
 
+ALONE = 2000  # microseconds that a run takes on one thread
+
+
 def balance(saved, costs):
     """Which of the runs of a loop are shared, given what each saves and costs in microseconds."""
-    shared = torch.empty(len(saved), dtype=torch.int64)
-    native.call("augspec_balance", 1000 * saved, 1000 * costs, len(saved), out=shared)
+    shared, alone_us = torch.empty(len(saved), dtype=torch.int64), torch.full_like(saved, ALONE)
+    given = (1000 * saved, 1000 * costs, 1000 * alone_us, len(saved))
+    native.call("augspec_balance", *given, out=shared)
     return shared.bool()
 
 
@@ -169,26 +173,25 @@ def test_a_loop_that_loses_runs_alone():
     saved, costs = torch.full((5000,), 500), torch.full((5000,), 4000)
     shared = balance(saved, costs)
     assert shared[0]
-    assert shared.sum() < 50
+    assert shared.float().mean() < 0.02
     # It is tried again.
-    assert shared[-300:].any()
+    assert shared[-100:].any()
 
 
 def test_a_loop_costs_hardly_more_than_it_saves():
-    """Whatever the costs are, sharing costs at most a tenth of the runs' time alone."""
+    """Whatever the costs are, sharing costs at most a twentieth of the runs' time alone."""
     generator = torch.Generator().manual_seed(0)
-    alone_us = 2000  # of a run on one thread
     for share in torch.linspace(0.05, 0.95, 10):
         waits = torch.rand(20_000, generator=generator) < share
-        saved, costs = torch.full((20_000,), alone_us // 2), torch.where(waits, 4000, 20)
+        saved, costs = torch.full((20_000,), ALONE // 2), torch.where(waits, 4000, 20)
         shared = balance(saved, costs)
         lost = (costs - saved)[shared].sum()
-        assert lost < 0.1 * alone_us * len(saved), share
+        assert lost < 0.05 * ALONE * len(saved), share
 
 
-def test_a_loop_is_shared_again_when_the_other_work_ends():
+def test_a_loop_is_shared_again_soon_after_the_other_work_ends():
     saved = torch.full((3000,), 500)
     costs = torch.where(torch.arange(3000) < 1000, 4000, 20)
     shared = balance(saved, costs)
-    assert not shared[:1000].float().mean() > 0.1
-    assert shared[1600:].all()
+    assert shared[:1000].float().mean() < 0.02
+    assert shared[1100:].all()

@@ -34,26 +34,32 @@
 
 namespace augspec {
 
+inline int64_t nanoseconds(clockid_t clock) {
+    timespec now;
+    clock_gettime(clock, &now);
+    return int64_t(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
 // Whether a loop is worth more than one thread, from what its runs have shown.
 //
 // On a busy machine a thread that was woken may lose its processor for milliseconds, with an item
 // that it has claimed, and the caller waits for it. So a run saves what the other threads compute,
 // and costs what the caller waits for them, and for waking them. Half of the savings count: memory
-// may be what limits the loop. When the costs are higher the loop runs alone, each time twice as
-// often, and is then tried again.
+// may be what limits the loop. When the costs are higher the loop runs alone, for twice as long each
+// time, and is then tried again.
 class Balance {
   public:
-    static constexpr int64_t CREDIT = 1'000'000, MOST_CREDIT = 10'000'000;  // nanoseconds
-    static constexpr int64_t ALONE = 16, MOST_ALONE = 256;                  // runs
+    // Nanoseconds: of saved time, and of the loop's own time alone.
+    static constexpr int64_t CREDIT = 1'000'000, MOST_CREDIT = 10'000'000;
+    static constexpr int64_t ALONE = 10'000'000, MOST_ALONE = 160'000'000;
 
     // Whether the next run may have several threads.
-    bool shares() {
-        const int64_t alone = alone_.load(std::memory_order_relaxed);
-        if (alone > 0) alone_.store(alone - 1, std::memory_order_relaxed);
-        return alone == 0;
-    }
+    bool shares() const { return alone_.load(std::memory_order_relaxed) <= 0; }
 
-    // Note what a run of several threads saved and cost, in nanoseconds.
+    // Note how long a run took that was not shared.
+    void add_alone(int64_t took) { alone_.fetch_sub(took, std::memory_order_relaxed); }
+
+    // Note what a run of several threads saved and cost.
     void add(int64_t saved, int64_t cost) {
         int64_t credit = credit_.load(std::memory_order_relaxed) + saved / 2 - cost;
         int64_t pause = pause_.load(std::memory_order_relaxed);
@@ -73,12 +79,6 @@ class Balance {
     // Calls of several threads of the program at once may lose a note, which does no harm.
     std::atomic<int64_t> credit_{CREDIT}, alone_{0}, pause_{ALONE};
 };
-
-inline int64_t nanoseconds(clockid_t clock) {
-    timespec now;
-    clock_gettime(clock, &now);
-    return int64_t(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
-}
 
 // The processor that the calling thread runs on; -1 where the system does not say.
 inline int processor() {
@@ -122,11 +122,16 @@ class Pool {
              void* context) {
         Job job{call, context, items};
         job.room = int(std::min<int64_t>(threads, items)) - 1;
-        if (job.room <= 0 || !balance.shares()) {
+        if (job.room <= 0) {
             job.work();
             return;
         }
         const int64_t start = nanoseconds(CLOCK_MONOTONIC);
+        if (!balance.shares()) {
+            job.work();
+            balance.add_alone(nanoseconds(CLOCK_MONOTONIC) - start);
+            return;
+        }
         job.processor = processor();
         {
             std::lock_guard<std::mutex> lock(mutex_);
@@ -214,13 +219,18 @@ class Pool {
 };
 
 template <class Work>
-void parallel_for(int64_t items, int threads, Work&& work) {
+void parallel_for(int64_t items, int threads, Balance& balance, Work&& work) {
     auto call = [](void* context, int64_t item) {
         (*static_cast<std::remove_reference_t<Work>*>(context))(item);
     };
-    static Balance balance;  // of this loop: `Work` is a type of its own
     Pool::instance().run(items, threads, balance, call,
                          const_cast<void*>(static_cast<const void*>(&work)));
+}
+
+template <class Work>
+void parallel_for(int64_t items, int threads, Work&& work) {
+    static Balance balance;  // of this loop: `Work` is a type of its own
+    parallel_for(items, threads, balance, work);
 }
 
 inline float* scratch(size_t count) {

@@ -22,11 +22,11 @@ int64_t pieces_of(int64_t time) { return (time + PIECE - 1) / PIECE; }
 
 // Call work(row, first, last) for pieces of all rows; short rows share one item.
 template <class Work>
-void for_pieces(int64_t rows, int64_t time, int64_t threads, Work&& work) {
+void for_pieces(int64_t rows, int64_t time, int64_t threads, Balance& balance, Work&& work) {
     const int64_t pieces = pieces_of(time);
     const int64_t together = std::max<int64_t>(1, PIECE / std::max<int64_t>(time, 1));
     const int64_t items = pieces > 1 ? rows * pieces : (rows + together - 1) / together;
-    parallel_for(items, int(threads), [&](int64_t item) {
+    parallel_for(items, int(threads), balance, [&](int64_t item) {
         if (pieces > 1) {
             const int64_t first = item % pieces * PIECE;
             work(item / pieces, first, std::min(first + PIECE, time));
@@ -35,6 +35,12 @@ void for_pieces(int64_t rows, int64_t time, int64_t threads, Work&& work) {
         const int64_t end = std::min(rows, (item + 1) * together);
         for (int64_t row = item * together; row < end; row++) work(row, int64_t(0), time);
     });
+}
+
+template <class Work>
+void for_pieces(int64_t rows, int64_t time, int64_t threads, Work&& work) {
+    static Balance balance;
+    for_pieces(rows, time, threads, balance, work);
 }
 
 template <class Map>
@@ -183,7 +189,8 @@ double peak(const float* from, int64_t count) {
 AUGSPEC_EXPORT void augspec_map(int64_t kind, const float* waveform, int64_t rows, int64_t time,
                                 int64_t groups, const float* firsts, const float* seconds,
                                 int64_t threads, float* out) {
-    for_pieces(rows, time, threads, [&](int64_t row, int64_t first, int64_t last) {
+    static Balance balances[8];  // some take as long as a copy, others ten times as long
+    for_pieces(rows, time, threads, balances[kind], [&](int64_t row, int64_t first, int64_t last) {
         const int64_t group = row / (rows / groups), count = last - first;
         const float* from = waveform + row * time + first;
         float* to = out + row * time + first;

@@ -21,8 +21,8 @@ from common import (
     quotient,
 )
 
-SECONDS = 1.0  # that the rounds of a class take, roughly
-MOST = 51  # rounds
+SECONDS = 2.0  # that the rounds of a class take, roughly
+MOST = 151  # rounds
 
 
 def main() -> None:
