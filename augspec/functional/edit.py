@@ -81,7 +81,8 @@ def shift(
         rollover: Move the part that leaves at one end to the other end. With False it is lost, and
             silence fills the gap.
         fade: Samples of the raised-cosine fade on each side of that place, at most half of the
-            time. 0 is a hard cut; 5 ms avoid the click. An example that is not moved has no fade.
+            example. 0 is a hard cut; 5 ms avoid the click. An example that is not moved has no
+            fade.
         lengths: Valid samples per example, ``(batch,)``; None means all. Padding becomes silent.
 
     Shape:
@@ -102,7 +103,7 @@ def shift(
     # Compute only the samples around the seam again, in place. Computing all, or copying the batch,
     # would take about as long as the shift itself.
     seam = torch.remainder(samples, end.clamp(min=1))
-    near, gains = _fades_around(seam, size, fade, waveform.dtype)
+    near, gains = _fades_around(seam, end, size, fade, waveform.dtype)
     sound = take(waveform, shifted_places(near, samples, end, rollover), lengths)
     faded = torch.where(near < end, sound * gains, 0.0)
     return out.scatter_(-1, near.expand_as(faded), faded)
@@ -140,21 +141,25 @@ def _shifted_pieces(samples: Tensor, end: Tensor, rollover: bool) -> tuple[Tenso
     return source, until, target
 
 
-def _fades_around(seam: Tensor, size: int, fade: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _fades_around(
+    seam: Tensor, end: Tensor, size: int, fade: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
     """Return the samples around each seam, and gains that fall before it and rise after it.
 
     Args:
         seam: First sample after the seam, int64, from 0; at 0 there is none.
+        end: Where the example ends: half of that is the longest fall and rise.
         size: Samples of the signal.
         fade: Samples of the fall, and of the rise, at most half of ``size``.
         dtype: dtype of the gains.
     """
-    place = torch.arange(1, fade + 1, dtype=dtype, device=seam.device) / (fade + 1)
-    rise = 0.5 - 0.5 * torch.cos(math.pi * place)
+    steps = torch.arange(1, fade + 1, device=seam.device)
+    distance = torch.cat([steps.flip(0), steps])
+    own = torch.div(end, 2, rounding_mode="floor").clamp(max=fade)
+    gains = 0.5 - 0.5 * torch.cos(math.pi * (distance.to(dtype) / (own + 1)))
     near = seam + torch.arange(-fade, fade, device=seam.device)
-    inside = (near >= 0) & (near < size) & (seam > 0)
-    gains = torch.where(inside, torch.cat([rise.flip(0), rise]), 1.0)
-    return torch.remainder(near, size), gains
+    inside = (near >= 0) & (near < size) & (seam > 0) & (distance <= own)
+    return torch.remainder(near, size), torch.where(inside, gains, 1.0)
 
 
 def shifted_places(position: Tensor, samples: Tensor, end: Tensor, rollover: bool) -> Tensor:

@@ -356,3 +356,14 @@ def test_the_frame_that_a_warning_names_leaves_no_filter_empty(sample_rate, n_me
         features.MelSpectrogram(sample_rate, n_fft=64, **settings)
     enough = int(str(told[0].message).split("`n_fft` to ")[1].split()[0])
     features.MelSpectrogram(sample_rate, n_fft=enough, **settings)
+
+
+@pytest.mark.parametrize(
+    ("f_min", "f_max"), [(0.0, 1e-178), (4000.0, 4000.0000000000005), (4000.0, 4000.0 + 1e-11)]
+)
+def test_corners_that_are_one_are_refused(f_min, f_max):
+    """Filters between equal corners would be NaN."""
+    with pytest.raises(
+        ValueError, match=r"`f_max` must be farther above f_min = .* for 16 filters"
+    ):
+        features.MelSpectrogram(f_min=f_min, f_max=f_max, n_mels=16)

@@ -257,3 +257,18 @@ def test_the_gradient_of_a_shift_takes_no_more_than_some_copies_of_the_audio():
     still = torch.arange(1000.0).expand(2, 1, -1).clone().requires_grad_()
     assert torch.equal(functional.shift(still, torch.tensor([100, -300]))[:, 0], places)
     assert torch.equal(functional.shift(still.detach(), torch.tensor([100, -300]))[:, 0], places)
+
+
+@pytest.mark.parametrize("rollover", [True, False])
+@pytest.mark.parametrize("time", [26, 27, 60, 200])
+def test_a_fade_is_at_most_half_of_the_example(time, rollover):
+    """What surrounds a short example has no influence on its fade."""
+    sound = torch.randn(3, 2, 26, dtype=torch.float64)
+    samples, ends = torch.tensor([-9, 3, 20]), torch.tensor([26, 25, 8])
+    padded = torch.nn.functional.pad(sound, (0, time - 26))
+    made = functional.shift(padded, samples, rollover=rollover, fade=80, lengths=ends)
+    for i, end in enumerate(ends):
+        own = sound[i : i + 1, :, :end]
+        alone = functional.shift(own, samples[i : i + 1], rollover=rollover, fade=80)
+        torch.testing.assert_close(made[i : i + 1, :, :end], alone)
+        assert not made[i, :, end:].any()
