@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from augspec._compile import constant_in_graphs, is_launched
+from augspec._compile import constant_in_graphs, eager_kernels, is_launched
 from augspec._torch import is_exporting
 
 __all__ = [
@@ -114,7 +114,8 @@ def _made(
 ) -> Kept:
     def make() -> Tensor:
         # Copy, because an exported program would store the whole storage of a view.
-        made = function(*arguments, dtype=dtype).clone(memory_format=torch.contiguous_format)
+        with eager_kernels():  # compiling for one call takes seconds
+            made = function(*arguments, dtype=dtype).clone(memory_format=torch.contiguous_format)
         return made.to(device)  # waits for the copy, so that any stream may use it
 
     return Kept(outside_modes(make))

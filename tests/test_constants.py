@@ -8,8 +8,8 @@ import releases
 import torch
 from torch._subclasses import FakeTensorMode
 
+from augspec import _compile, functional
 from augspec import features as F
-from augspec import functional
 from augspec import transforms as T
 from augspec._constants import _made, constant, count_up
 
@@ -182,3 +182,12 @@ def test_loudness_and_tilt_make_nothing_at_the_second_call():
     assert count > 0
     chain(waveform)
     assert made() == count
+
+
+def test_making_a_constant_compiles_nothing():
+    """A graph for one call takes seconds, and the threads that make constants cannot trace."""
+    count = _compile._watch.graphs
+    for new_rate in (8000, 11_025, 44_100):
+        functional.resample_rate(torch.randn(1, 1, 500), 16_000, new_rate)
+    T.Telephone()(torch.randn(2, 1, 4000))
+    assert _compile._watch.graphs == count
