@@ -35,8 +35,9 @@ COMPILES_WHOLE = _RELEASE >= (2, 11)
 # Before 2.11 fake CUDA tensors need a driver, so `augspec.testing.device_work` does not work.
 COUNTS_LAUNCHES = _RELEASE >= (2, 11)
 
-# Before 2.11 a function that is called while a graph is traced cannot take a module.
-MODULES_ARE_CONSTANTS = _RELEASE >= (2, 11)
+# Up to 2.11 a function that is called while a graph is traced cannot take a module; 2.14 can, and
+# those between were not tried.
+MODULES_ARE_CONSTANTS = _RELEASE >= (2, 14)
 
 # Before 2.12 compilers clear the gradient of resampling after summing it, inside a larger graph.
 GRADIENT_COMPILES = _RELEASE >= (2, 12)

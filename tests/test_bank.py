@@ -108,6 +108,7 @@ def test_a_bank_that_is_first_used_in_inference_serves_training():
 
 
 @releases.counts_launches
+@releases.modules_are_constants
 def test_a_bank_is_a_constant_of_a_graph():
     transform = T.BackgroundNoise(augspec.Bank([torch.randn(50)], 8000))
     waveform, keys = torch.randn(2, 1, 90), augspec.example_keys(0, 0, range(2))

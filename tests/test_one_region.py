@@ -24,6 +24,8 @@ from augspec import native
 from augspec import transforms as T
 from augspec.native import _build
 
+# Of torch 2.11: there is one cycle.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Profiler clears events:UserWarning")
 GRAIN = 32_768  # of torch's loops
 BATCH, TIME = 64, 64_000
 
