@@ -49,7 +49,7 @@ COMMANDS = {
     ),
     "cpu": "bench_cpu.py",
     "threads": "bench_threads.py",
-    "cpu-busy": "bench_cpu.py --busy 2 --cold 0",
+    "cpu-busy": "bench_cpu.py --busy 2 --cold 0 --rounds 51",
     "epoch": "bench_epoch.py --workers 2 --busy 2",
     "epoch-rest": "bench_epoch.py",
     "epoch-rest-256": "bench_epoch.py --hop 256",
