@@ -9,8 +9,9 @@ from torch import nn
 
 import augspec
 from augspec import features as F
-from augspec import functional, native
+from augspec import functional, interop, native
 from augspec import transforms as T
+from augspec.compat import torch_audiomentations as compat
 from augspec.native.alone import _setters, alone, as_set
 
 pytestmark = pytest.mark.skipif(
@@ -116,6 +117,33 @@ def test_transforms_and_features_of_the_user_have_the_threads_that_are_set():
     transform(waveform.half())
     assert transform.threads == [3, 3, 3]
     assert feature.threads == [3]
+
+
+def test_what_other_libraries_compute_has_the_threads_that_are_set():
+    seen = []
+
+    def codec(audio):
+        seen.append(torch.get_num_threads())
+        return audio
+
+    class Peer(nn.Module):
+        def forward(self, audio):
+            return codec(audio)
+
+    class DropIn(compat.BaseWaveformTransform):
+        requires_sample_rate = False
+
+        def apply_transform(self, samples=None, sample_rate=None, targets=None, target_rate=None):
+            return compat.ObjectDict(
+                samples=codec(samples), sample_rate=sample_rate, targets=targets, target_rate=None
+            )
+
+    waveform = torch.randn(2, 1, 1000)
+    interop.NeuralCodec(codec, 16_000, 16_000)(waveform)
+    interop.from_torchaudio(Peer())(waveform)
+    DropIn(p=1.0, output_type="dict")(waveform)
+    assert set(seen) == {3}
+    assert len(seen) >= 3
 
 
 def test_a_feature_that_torch_computes_has_the_threads_that_are_set(monkeypatch):

@@ -42,8 +42,9 @@ def alone(*tensors: Tensor) -> AbstractContextManager[object]:
 
 
 def is_foreign(code: object) -> bool:
-    """Whether a function, or the class of a module, is not augspec's: torch may compute it."""
-    return not (code.__module__ or "").startswith("augspec.")
+    """Whether a function, or the class of a module, is not augspec's, or calls what is not."""
+    name = code.__module__ or ""
+    return not name.startswith("augspec.") or name.startswith("augspec.interop.")
 
 
 def as_set() -> AbstractContextManager[object]:

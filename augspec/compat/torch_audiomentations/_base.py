@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from augspec._door import enter
+from augspec.native.alone import as_set, is_foreign
 from augspec.random import Draw, fresh_keys
 from augspec.transforms.base import check_probability
 
@@ -148,7 +150,8 @@ class BaseWaveformTransform(nn.Module):
         plain.target_rate = self._rate_of_targets(samples, rate, targets, target_rate)
 
         def run(samples: Tensor) -> tuple[Tensor, ObjectDict]:
-            made = self._run(ObjectDict(plain, samples=samples))
+            with as_set() if is_foreign(type(self)) else nullcontext():
+                made = self._run(ObjectDict(plain, samples=samples))
             return made.samples, made
 
         samples, made = enter(run, samples)
