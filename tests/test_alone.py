@@ -119,6 +119,30 @@ def test_transforms_and_features_of_the_user_have_the_threads_that_are_set():
     assert feature.threads == [3]
 
 
+def test_a_kernel_of_the_user_has_the_threads_that_are_set():
+    seen = []
+
+    def kernel(waveform):
+        seen.append(torch.get_num_threads())
+        return waveform
+
+    class Named(T.WaveformTransform, kernel=kernel):
+        pass
+
+    class Derived(Named):
+        pass
+
+    class Louder(T.Gain):
+        pass
+
+    for transform in (Named(), Derived()):
+        transform(torch.randn(2, 1, 1000))
+    assert seen == [3, 3]
+    assert Derived._is_foreign
+    assert not Louder._is_foreign  # its kernel is augspec's
+    assert not T.Gain._is_foreign
+
+
 def test_what_other_libraries_compute_has_the_threads_that_are_set():
     seen = []
 

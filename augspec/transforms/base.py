@@ -105,7 +105,8 @@ class LeafTransform(RandomTransform, Declared, ABC):
             cls.neutral = {**cls.neutral, **said}
         if kernel is not None:
             cls._name_kernel(kernel)
-        cls._is_foreign = is_foreign(cls._transform if kernel is None else kernel)
+        has_kernel = cls._transform is cls._run_kernel
+        cls._is_foreign = is_foreign(cls._kernel if has_kernel else cls._transform)
 
     @classmethod
     def _name_kernel(cls, kernel: Kernel) -> None:
