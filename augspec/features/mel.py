@@ -113,14 +113,14 @@ class MelFeature(MagnitudeFeature):
         each_twice = 2 if power == 2.0 else 1
         self._bands = _cover(spans, _BAND, each_twice)
         self._whole = _cover(spans, n_mels, each_twice)
-        self._warn_of_empty_filters([row for row, (low, high) in enumerate(spans) if low == high])
+        empty = [row for row, (low, high) in enumerate(spans) if low == high]
+        self._warn_of_empty_filters(empty, corners)
 
-    def _warn_of_empty_filters(self, empty: list[int]) -> None:
+    def _warn_of_empty_filters(self, empty: list[int], corners: Tensor) -> None:
         """Warn which rows are constant, as librosa and torchaudio do, and what to set."""
         if not empty:
             return
         rows = ", ".join(map(str, empty[:8])) + (", ..." if len(empty) > 8 else "")
-        corners = mel_corners(self.sample_rate, self.n_mels, self.f_min, self.f_max, self.mel_scale)
         # A filter wider than the distance of two bins has a bin inside.
         narrowest = float((corners[2:] - corners[:-2]).min())
         enough = math.floor(self.sample_rate / narrowest) + 1

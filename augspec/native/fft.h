@@ -258,8 +258,9 @@ inline std::vector<int> radices_of(int size) {
     return radices;
 }
 
-inline std::unique_ptr<Plan> make_plan(int n) {
-    if (n < 4 || n % 2 || n > (1 << 16)) return nullptr;
+inline std::unique_ptr<Plan> make_plan(int64_t samples) {
+    if (samples < 4 || samples % 2 || samples > (1 << 16)) return nullptr;
+    const int n = int(samples);
     auto plan = std::make_unique<Plan>();
     plan->n = n;
     const double turn = -6.283185307179586476925;
@@ -288,20 +289,24 @@ inline std::unique_ptr<Plan> make_plan(int n) {
     return plan;
 }
 
-// Plans are kept in a list that only grows and needs no lock, which a fork could leave locked.
-inline const Plan* plan_of(int n) {
+// What `make` gives for a size, made once. It is kept in a list that only grows and needs no lock, which
+// a fork could leave locked.
+template <auto make>
+inline auto kept_of(int64_t size) {
     struct Kept {
-        int n;
-        std::unique_ptr<Plan> plan;
+        int64_t size;
+        decltype(make(0)) made;
         Kept* next;
     };
     static std::atomic<Kept*> first{nullptr};
     for (Kept* kept = first.load(); kept; kept = kept->next)
-        if (kept->n == n) return kept->plan.get();
-    Kept* made = new Kept{n, make_plan(n), first.load()};
-    while (!first.compare_exchange_weak(made->next, made)) {
+        if (kept->size == size) return kept->made.get();
+    Kept* kept = new Kept{size, make(size), first.load()};
+    while (!first.compare_exchange_weak(kept->next, kept)) {
     }
-    return made->plan.get();
+    return kept->made.get();
 }
+
+inline const Plan* plan_of(int n) { return kept_of<make_plan>(n); }
 
 }  // namespace augspec

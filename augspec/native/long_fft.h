@@ -14,7 +14,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -139,20 +138,6 @@ inline std::unique_ptr<LongPlan> make_long_plan(int64_t size) {
     return plan;
 }
 
-// Kept as those of `plan_of` are.
-inline const LongPlan* long_plan_of(int64_t size) {
-    struct Kept {
-        int64_t size;
-        std::unique_ptr<LongPlan> plan;
-        Kept* next;
-    };
-    static std::atomic<Kept*> first{nullptr};
-    for (Kept* kept = first.load(); kept; kept = kept->next)
-        if (kept->size == size) return kept->plan.get();
-    Kept* made = new Kept{size, make_long_plan(size), first.load()};
-    while (!first.compare_exchange_weak(made->next, made)) {
-    }
-    return made->plan.get();
-}
+inline const LongPlan* long_plan_of(int64_t size) { return kept_of<make_long_plan>(size); }
 
 }  // namespace augspec

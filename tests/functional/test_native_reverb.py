@@ -4,24 +4,16 @@ import itertools
 
 import pytest
 import torch
+from beside_torch import both, needs_kernels
 
 import augspec
-from augspec import functional, native
+from augspec import functional
 from augspec import transforms as T
 from augspec.functional import reverb
 
-pytestmark = pytest.mark.skipif(
-    native.instruction_set() == "no", reason="there is no C++ compiler here"
-)
+pytestmark = needs_kernels
 
 KEYS = augspec.example_keys(0, 0, range(6))
-
-
-def both(function):
-    """Compute with the kernels and in torch."""
-    ours = function()
-    with native.in_torch():
-        return ours, function()
 
 
 def bank_of(lengths, channels, seed=0, **settings):

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from beside_torch import batch_of, both, needs_kernels
 
 import augspec
 from augspec import functional, native
@@ -12,26 +13,10 @@ from augspec.functional import level, reference, shapes
 from augspec.native import samples
 from augspec.native.samples import Part
 
-pytestmark = pytest.mark.skipif(
-    native.instruction_set() == "no", reason="there is no C++ compiler here"
-)
+pytestmark = needs_kernels
 
 SHAPES = [(5, 1, 400), (3, 2, 777), (2, 3, 5), (1, 1, 1), (2, 2, 70_001), (0, 2, 30)]
 COPIED = 40_000  # samples of a batch that is large enough for copies by the kernel
-
-
-def batch_of(shape, seed=0):
-    """Give a batch, lengths from 0 to the whole time, and the generator."""
-    generator = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(0, shape[-1] + 1, shape[:1], generator=generator)
-    return torch.randn(shape, generator=generator), lengths, generator
-
-
-def both(function):
-    """Compute with the kernels and in torch."""
-    ours = function()
-    with native.in_torch():
-        return ours, function()
 
 
 def assert_near(function, **tolerance):

@@ -2,30 +2,15 @@
 
 import pytest
 import torch
+from beside_torch import batch_of, both, needs_kernels
 
 import augspec
-from augspec import functional, native
+from augspec import functional
 from augspec.functional.telephone import lost_packets
 
-pytestmark = pytest.mark.skipif(
-    native.instruction_set() == "no", reason="there is no C++ compiler here"
-)
+pytestmark = needs_kernels
 
 SHAPES = [(6, 1, 4000), (4, 2, 777), (2, 3, 5), (1, 1, 1), (0, 2, 30), (2, 2, 70_001)]
-
-
-def batch_of(shape):
-    """Give a batch with channels that differ, lengths from 0 to all, and the generator."""
-    generator = torch.Generator().manual_seed(0)
-    lengths = torch.randint(0, shape[-1] + 1, shape[:1], generator=generator)
-    return torch.randn(shape, generator=generator), lengths, generator
-
-
-def both(function):
-    """Compute with the kernels and in torch."""
-    ours = function()
-    with native.in_torch():
-        return ours, function()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
