@@ -58,12 +58,16 @@ def _signed(value: int) -> int:
 _MULTIPLIER_1, _MULTIPLIER_2 = map(_signed, _MULTIPLIERS)
 
 
-def _mix(x: Tensor, *, top: bool = False) -> Tensor:
+def _mix(x: Tensor, counter: Tensor | None = None, *, top: bool = False) -> Tensor:
     """Hash each ``int64`` with SplitMix64's finaliser, a bijection that mixes all bits.
 
     ``>>`` keeps the sign in torch; the mask makes it a logical shift. The last step does not change
-    the top 31 bits: with ``top`` it is left out.
+    the top 31 bits: with ``top`` it is left out. A counter is added here and not by the caller:
+    while another thread is in a compiled function, Python keeps arguments until a call ends, and
+    the sum may be as large as the audio.
     """
+    if counter is not None:
+        x = x + counter * _signed(_GOLDEN)
     x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _MULTIPLIER_1
     x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _MULTIPLIER_2
     return x if top else _finish(x)
@@ -123,7 +127,7 @@ def _hash(
     """Hash keys; ``top`` leaves the low 33 bits unfinished, which `_unit` does not use."""
     if counter is None:
         return _mix(keys ^ streams, top=top)
-    return _mix(_mix(keys ^ streams) + counter * _signed(_GOLDEN), top=top)
+    return _mix(_mix(keys ^ streams), counter, top=top)
 
 
 def _unit(random_bits: Tensor) -> Tensor:

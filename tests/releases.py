@@ -19,6 +19,12 @@ counts_launches = pytest.mark.skipif(
 modern_torchaudio = pytest.mark.skipif(
     RELEASE < (2, 9), reason="torchaudio before 2.9 has what later ones have not"
 )
+lowers_for_a_gpu_that_is_not_there = pytest.mark.skipif(
+    RELEASE < (2, 12), reason="the compiler of torch 2.11 asks the GPU for its properties"
+)
+leaves_a_group_of_processes = pytest.mark.skipif(
+    RELEASE < (2, 7), reason="torch 2.6 may hang where a group of gloo ends"
+)
 exports_open_sizes = pytest.mark.skipif(
     RELEASE < (2, 8), reason="before torch 2.8 exports of an open size fail inside of torch"
 )

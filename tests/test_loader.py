@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+import releases
 import soundfile
 import torch
 from torch import distributed
@@ -139,6 +140,7 @@ def read_one_rank(rank, folder):
     distributed.destroy_process_group()
 
 
+@releases.leaves_a_group_of_processes
 def test_examples_do_not_depend_on_the_number_of_processes(frontend, tmp_path):
     torch.multiprocessing.spawn(read_one_rank, args=(str(tmp_path),), nprocs=2)
     alone = augspec.DeviceLoader(DataLoader(Notes(), batch_size=10), frontend, "cpu", seed=4)

@@ -5,6 +5,7 @@ import weakref
 
 import numpy as np
 import pytest
+import releases
 import torch
 from torch import distributed
 from torch.utils.data import (
@@ -204,6 +205,7 @@ def read(tmp_path_factory):
     return folder
 
 
+@releases.leaves_a_group_of_processes
 def test_the_group_of_processes_ends_with_them(tmp_path):
     """One that is left at the end of the program aborted it now and then."""
     for number in range(2):
@@ -217,6 +219,7 @@ def test_the_group_of_processes_ends_with_them(tmp_path):
         assert group() is None
 
 
+@releases.leaves_a_group_of_processes
 @pytest.mark.parametrize("kind", SAMPLED)
 def test_processes_that_draw_one_example_get_its_views_between_them(kind, read):
     ranks = torch.load(read / f"{kind}.pt")

@@ -13,7 +13,7 @@ needs_triton = pytest.mark.skipif(
     releases.RELEASE < (2, 7), reason="the Triton of torch 2.6 has no `gather`"
 )
 needs_interpreter = pytest.mark.skipif(
-    releases.RELEASE < (2, 11), reason="the interpreter of older Tritons takes no numpy of today"
+    releases.RELEASE < (2, 12), reason="the interpreter of older Tritons takes no numpy of today"
 )
 
 

@@ -92,15 +92,12 @@ class MelFeature(MagnitudeFeature):
             check_finite("f_min", f_min),
             None if f_max is None else check_finite("f_max", f_max),
         )
-        highest = sample_rate / 2 if f_max is None else f_max
-        if not 0.0 <= f_min < highest:
-            raise ValueError(f"`f_min` must be in [0, f_max = {highest}), got {f_min}")
-        if not highest <= sample_rate / 2:
+        if f_max is not None and not f_max <= sample_rate / 2:
             raise ValueError(f"`f_max` must be at most sample_rate / 2, got {f_max}")
         corners = mel_corners(sample_rate, n_mels, f_min, f_max, mel_scale, device="cpu")
         if not (corners.diff() > 0.0).all():  # equal ones would give NaN
             raise ValueError(
-                f"`f_max` must be farther above f_min = {f_min} for {n_mels} filters, got {highest}"
+                f"`f_max` must be farther above f_min = {f_min} for {n_mels} filters, got {f_max}"
             )
         self.sample_rate = sample_rate
         self.f_min = f_min

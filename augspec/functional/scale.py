@@ -92,6 +92,9 @@ def mel_filterbank(
     Shape:
         ``(n_fft // 2 + 1, n_mels)``: ``power @ mel_filterbank(...)`` for ``(..., frame, freq)``.
 
+    Raises:
+        ValueError: If ``f_min`` is negative or not below ``f_max``.
+
     References:
         Young et al., *The HTK Book*, 2006. Slaney, *Auditory Toolbox*, 1998.
     """
@@ -156,6 +159,8 @@ def mel_corners(
 ) -> Tensor:
     """Return the corners of mel filters in Hz, ``(n_mels + 2,)`` float64; see `mel_filterbank`."""
     highest = sample_rate / 2 if f_max is None else f_max
+    if not 0.0 <= f_min < highest:
+        raise ValueError(f"`f_min` must be in [0, f_max = {highest}), got {f_min}")
     ends = torch.tensor([f_min, highest], dtype=torch.float64, device=device)
     return _corners_between(ends, n_mels, mel_scale)
 

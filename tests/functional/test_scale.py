@@ -109,3 +109,9 @@ def test_dct_matrix_is_scipys_transform(norm):
     torch.testing.assert_close(
         values @ matrix.T, torch.from_numpy(expected), rtol=1e-11, atol=1e-12
     )
+
+
+@pytest.mark.parametrize(("f_min", "f_max"), [(4000.0, 4000.0), (5000.0, 4000.0), (-1.0, None)])
+def test_corners_in_the_wrong_order_are_refused(f_min, f_max):
+    with pytest.raises(ValueError, match=r"`f_min` must be in \[0, f_max = "):
+        functional.mel_filterbank(16_000, 512, 16, f_min, f_max)

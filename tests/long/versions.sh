@@ -7,9 +7,9 @@
 #     tests/long/versions.sh [2.6|2.8|2.11|newest|wheel]...
 #
 # For each release it prints two rows of the table in docs/reliability.md: with eager kernels, and
-# what is about compiled ones. PYTHON=python3.13 takes another Python, WHOLE=1 runs the whole suite
-# with all that a contributor installs (torch 2.11 and later), and PYTEST_ADDOPTS reaches pytest. An
-# environment takes 7 GB.
+# what is about compiled ones. PYTHON=python3.13 takes another Python, WHOLE=1 runs the whole quick
+# suite with all that a contributor installs, and PYTEST_ADDOPTS reaches pytest. An environment
+# takes 7 GB.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 (($#)) || set -- 2.6 2.8 2.11 newest wheel
@@ -57,7 +57,7 @@ row() {  # the kernels' mode, then what pytest is given
 release() {  # what pip is given
     if [[ ${WHOLE:-} ]]; then
         environment env -e '.[dev]' "$@"
-        row "whole suite"
+        row "whole quick suite" -m "not slow"
         return
     fi
     environment env -e . "${PEERS[@]}" "$@"
@@ -95,7 +95,8 @@ quickstart() {
 
 echo "== $1 =="
 case $1 in
-    2.6 | 2.8 | 2.11) release "torch==$1.*" "torchaudio==$1.*" torchvision ;;
+    2.6 | 2.8) release "torch==$1.*" "torchaudio==$1.*" torchvision ;;
+    2.11) release torch==2.11.0 torchaudio==2.11.0 torchvision ;;  # 2.11.1 is for a later torch
     newest) release --upgrade torch torchaudio torchvision ;;
     wheel) wheel ;;
     *) echo "no such release: $1" >&2 && exit 2 ;;

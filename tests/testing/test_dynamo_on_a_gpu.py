@@ -25,6 +25,11 @@ SUBJECTS = {
     for name, module in count_gpu.subjects().items()
     if getattr(module, "compilable", True)
 }
+READ_A_BANK = [
+    name
+    for name, module in SUBJECTS.items()
+    if any(isinstance(part, bank.Bank) for part in module.modules())
+]
 QUICK = ["stretch, pitch, crop and gain, fused", "TimeStretch", "Mixup", "BackgroundNoise"]
 
 
@@ -56,10 +61,13 @@ def shape(name):
     return count_gpu.batch(copy.deepcopy(SUBJECTS[name]), 4, 8_000).shape
 
 
+def marks(name):
+    some = [] if name in QUICK else [pytest.mark.slow]
+    return [*some, releases.modules_are_constants] if name in READ_A_BANK else some
+
+
 @releases.compiles_whole
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in SUBJECTS]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in SUBJECTS])
 def test_on_a_gpu_it_is_one_graph(name, shape, mode):
     module = copy.deepcopy(SUBJECTS[name])
     draws = "keys" in inspect.signature(module.forward).parameters

@@ -1,6 +1,7 @@
 """What the library gives a GPU to do stays within bounds, counted without one."""
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,30 @@ def test_launches_and_copies(name):
     assert work.launches <= LAUNCHES.get(name, max_launches(SUBJECTS[name]))
 
 
+@pytest.fixture(scope="module", params=["no", "another"])
+def compiled_thread(request):
+    """Whether another thread is in a compiled function: Python then keeps arguments for longer."""
+    if request.param == "no":
+        yield
+        return
+    inside, leave = threading.Event(), threading.Event()
+
+    @torch.compile(backend="eager")
+    def wait(x):
+        inside.set()
+        leave.wait()
+        return x + 1
+
+    thread = threading.Thread(target=wait, args=(torch.zeros(1),))
+    thread.start()
+    inside.wait()
+    yield
+    leave.set()
+    thread.join()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_thread")
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_memory_is_at_most_six_times_the_audio(name):
     """256 examples of 10 s at 44.1 kHz."""

@@ -25,6 +25,7 @@ from augspec.testing import _inductor  # noqa: E402
 
 pytestmark = [
     releases.counts_launches,
+    releases.lowers_for_a_gpu_that_is_not_there,
     pytest.mark.usefixtures("eager_kernels"),
     pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex"),
 ]
