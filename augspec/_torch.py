@@ -63,11 +63,11 @@ def _is_exporting() -> bool:
     return traces is not None and bool(traces.export)
 
 
-# Traced code calls it during tracing and stores the result. In graphs of torch 2.8 torch's own
-# function returns True for every compiled graph.
+# Traced code calls it during tracing and stores the result. In graphs of torch 2.8 and 2.11 torch's
+# own function returns True for every compiled graph; 2.12 and 2.13 were not tried.
 _is_exporting._dynamo_marked_constant = True  # type: ignore[attr-defined]
 is_exporting: Callable[[], bool] = (
-    torch.compiler.is_exporting if _RELEASE >= (2, 11) else _is_exporting
+    torch.compiler.is_exporting if _RELEASE >= (2, 14) else _is_exporting
 )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from augspec import _compile
 from augspec._compile import compiled, constant_in_graphs, eager_kernels, outside_graphs
+from augspec._torch import is_exporting
 
 
 @compiled
@@ -232,3 +233,19 @@ def test_it_stays_eager_where_no_compiler_is(tmp_path):
         [sys.executable, "-c", NO_COMPILER], check=True, env=environment, stderr=subprocess.PIPE
     )
     assert done.stderr.count(b"augspec cannot compile its kernels") == 1
+
+
+class Exported(torch.nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 1 if is_exporting() else x
+
+
+def test_a_compiled_graph_is_no_export():
+    """Exports have code for any size, which is slower and rounds otherwise."""
+    ones = torch.ones(2)
+    for fullgraph in (False, True):
+        graph = torch.compile(Exported(), fullgraph=fullgraph, backend="eager")
+        assert torch.equal(graph(ones), ones)
+    for strict in (False, True):
+        exported = torch.export.export(Exported(), (ones,), strict=strict)
+        assert torch.equal(exported.module()(ones), 2 * ones)
