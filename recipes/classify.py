@@ -13,7 +13,6 @@ that cannot be read are listed at the end; the others are classified.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import sys
@@ -28,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 
 import augspec
 from augspec import transforms as T
+from augspec.ablation.files import csv_text
 from augspec.ablation.plan import TAGS, make_frontend
 from augspec.datasets import AudioTable
 
@@ -138,9 +138,8 @@ def write(found: Found, path: Path) -> None:
             }
             json.dump({"files": rows, "failed": found.failed}, file, indent=1)
         else:
-            writer = csv.writer(file)
-            writer.writerow(["file", *found.classes])
-            writer.writerows([name, *shares] for name, shares in found.scores.items())
+            lines = [[name, *shares] for name, shares in found.scores.items()]
+            file.write(csv_text([["file", *found.classes], *lines]))
 
 
 def main() -> int:

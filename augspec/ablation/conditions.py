@@ -39,9 +39,27 @@ def name_of(condition: str, severity: int) -> str:
 
 
 def read_scores(folder: Path) -> dict[str, Run]:
-    """Read the scores of a run under conditions so far."""
+    """Read the scores of a run under conditions so far.
+
+    Raises:
+        ValueError: If the file is damaged; the message names it.
+    """
     path = folder / "conditions.json"
-    return dict(read_json(path)) if path.exists() else {}
+    scores = read_json(path) if path.exists() else {}
+    for name, score in scores.items():
+        if not _is_score(score):
+            raise ValueError(
+                f"{path} is damaged (`{name}` holds no scores); remove it to score the run again"
+            )
+    return scores
+
+
+def _is_score(value: Any) -> bool:
+    """Whether a value has the scores of a run: shares, and the answer for each note."""
+    if not isinstance(value, dict) or not isinstance(value.get("predictions"), list):
+        return False
+    shares = [value[name] for name in SCORES if name in value]
+    return bool(shares) and all(isinstance(one, float) and 0.0 <= one <= 1.0 for one in shares)
 
 
 def missing_of(folder: Path, wanted: Wanted) -> list[tuple[str, int]]:

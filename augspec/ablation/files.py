@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
+
+_BEGIN_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -33,6 +38,27 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes atomically."""
     write_whole(path, lambda part: part.write_bytes(content))
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Format rows as CSV that a spreadsheet opens without computing anything.
+
+    A spreadsheet runs text that begins like a formula, such as the name of a file or of an arm. A
+    quote before it makes it text (OWASP, "CSV Injection"). Numbers are not changed.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([_inert(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _inert(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.startswith(_BEGIN_FORMULAS):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def _sync(path: Path) -> None:

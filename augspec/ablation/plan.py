@@ -257,16 +257,19 @@ def title(config: Config, row: str | None = None) -> str:
     return f"{row or config['arm']}, seed {config['seed']}{part}"
 
 
-def read_json(path: Path) -> Any:
-    """Read a record.
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a record, which is a mapping.
 
     Raises:
         ValueError: If it is damaged; the message names the file.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError(f"it must hold a mapping, got {record!r:.60}")
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}); remove it to repeat its run") from error
+    return record
 
 
 def run_name(config: Config) -> str:

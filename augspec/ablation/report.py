@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import json
 from collections import Counter
@@ -20,7 +19,7 @@ from augspec import plot
 from augspec.ablation import figures
 from augspec.ablation.analyse import WORTH_SEEING, Row, Run
 from augspec.ablation.data import Notes
-from augspec.ablation.files import write_bytes, write_text
+from augspec.ablation.files import csv_text, write_bytes, write_text
 from augspec.ablation.optional import optional
 from augspec.ablation.tags import MAP, MICRO
 from augspec.ablation.words import NAMES, count, sentences, things
@@ -41,14 +40,12 @@ PLAYERS = 6  # worst confusions with picture and player
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """Write one line per arm, as fractions of one."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
     columns = COLUMNS + _more_columns(rows)
-    writer.writerow(columns)
+    lines = [columns]
     for row in map(_flat, rows):
         numbers = [f"{row[name]:.6f}" for name in columns[2:]]
-        writer.writerow([row["arm"], row["seeds"], *numbers])
-    write_text(path, text.getvalue())
+        lines.append([row["arm"], row["seeds"], *numbers])
+    write_text(path, csv_text(lines))
 
 
 def _more_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -72,14 +69,12 @@ class Robustness(NamedTuple):
 
 def write_conditions(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write one line per arm, condition and severity, as fractions of one."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
     columns = CONDITION_COLUMNS + _more_columns(rows)
-    writer.writerow(columns)
+    lines = [columns]
     for row in map(_flat, rows):
         named = [row[name] for name in columns[:4]]
-        writer.writerow([*named, *(f"{row[name]:.6f}" for name in columns[4:])])
-    write_text(path, text.getvalue())
+        lines.append([*named, *(f"{row[name]:.6f}" for name in columns[4:])])
+    write_text(path, csv_text(lines))
 
 
 def condition_table(robustness: Robustness) -> list[list[str]]:

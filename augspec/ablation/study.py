@@ -9,7 +9,7 @@ in `augspec.ablation.preflight`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -268,7 +268,9 @@ class Study:
             problems.append("--data folder needs --root DIR, a folder of sounds")
         if self.data == "gm-notes" and self.root is not None:
             problems.append("--root is for --data nsynth; the gm-notes are inside augspec")
-        tasks = {self.task, *(self.axes or {}).get("task", ())}
+        faults = [*self._faults("chains", "all_features", "all_axes")]
+        axes = {} if faults else self.all_axes  # as it was read, and not as it was given
+        tasks = {self.task, *axes.get("task", ())}
         if self.data in ("folder", "table") and not tasks <= {"family", TAGS}:
             problems.append(f"--task: sounds of a {self.data} have labels (family, tags) alone")
         if self.data not in ("folder", "table") and TAGS in tasks:
@@ -278,7 +280,7 @@ class Study:
             )
         if (self.data == "table") != (self.table is not None):
             problems.append("--data table and --table FILE go together")
-        samplings = {self.sampling, *(self.axes or {}).get("sampling", ())}
+        samplings = {self.sampling, *axes.get("sampling", ())}
         if "balanced" in samplings and not tasks <= {"family", TAGS}:
             problems.append("--sampling balanced needs labels: --task must be family or tags")
         if self.until is not None and self.seeds < 3 and not self.smoke:
@@ -292,12 +294,15 @@ class Study:
             problems.append("--fold and --folds: give one of them")
         if self.preset == "imagenet" and self.pretrained is None:
             problems.append("--preset imagenet needs --pretrained FILE, weights of its backbone")
-        for name in ("chains", "all_features", "all_axes"):
+        return problems + faults
+
+    def _faults(self, *names: str) -> Iterator[str]:
+        """Say what is wrong with properties that are read from several settings."""
+        for name in names:
             try:
                 getattr(self, name)
             except ValueError as error:
-                problems.append(str(error))
-        return problems
+                yield str(error)
 
     @functools.cached_property
     def chains(self) -> dict[str, Any]:

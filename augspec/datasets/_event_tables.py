@@ -69,12 +69,12 @@ def _read(path: Path, label: str | None) -> list[Event]:
         if label is None and not there:
             raise ValueError(
                 f"`label` must be given: {path} has none of the columns {', '.join(_RAVEN_LABELS)}"
-                f", but {', '.join(rows.columns)}"
+                f", but {rows.listed}"
             )
         return _raven(rows, path, there[0] if label is None else label)
     raise ValueError(
         f"{path} must have the columns of DESED ({', '.join(_DESED)}) or of Raven "
-        f"({', '.join(_RAVEN)}), got {', '.join(rows.columns)}; of another table give "
+        f"({', '.join(_RAVEN)}), got {rows.listed}; of another table give "
         "augspec.datasets.Events a list of tuples (file, onset, offset, label)"
     )
 

@@ -24,7 +24,7 @@ def paths_of(rows: Table, root: Path, path: Column) -> list[Path]:
         except (IndexError, KeyError) as error:
             raise ValueError(
                 f"`path` must name columns of {rows.name} in braces, got {path!r}; "
-                f"{rows.said(place)} has {', '.join(rows.columns)}"
+                f"{rows.said(place)} has {rows.listed}"
             ) from error
     return files
 

@@ -11,6 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+#: A spreadsheet has no more. A file that has is none of sounds and labels, and would fill the
+#: memory with cells.
+MOST_COLUMNS = 16_384
+_LISTED, _WIDTH = 20, 60  # columns that an error lists, and characters of each
+
 Row: TypeAlias = Mapping[str, Any]
 Column: TypeAlias = str | Callable[[Row], Any]
 
@@ -33,12 +38,20 @@ class Table(NamedTuple):
         """What a row is called in errors."""
         return "row" if self.folder is None else "line"
 
+    @property
+    def listed(self) -> str:
+        """The names of the columns for an error, cut if they are many or long."""
+        some = map(str, self.columns[:_LISTED])
+        names = [name if len(name) <= _WIDTH else f"{name[:_WIDTH]}..." for name in some]
+        more = len(self.columns) - len(names)
+        return ", ".join(names) + (f" and {more} more" if more else "")
+
     def check_column(self, argument: str, column: object, hint: str = "") -> None:
         """Raise unless ``column`` is a function or the name of a column."""
         if not callable(column) and column not in self.columns:
             raise ValueError(
                 f"`{argument}` must be a column of {self.name}, got {column!r}; it has "
-                f"{', '.join(self.columns)}{hint}"
+                f"{self.listed}{hint}"
             )
 
     def value(self, place: int, column: Column) -> Any:
@@ -67,8 +80,8 @@ def read_table(table: Any) -> Table:
     Raises:
         FileNotFoundError: If the file is missing.
         TypeError: If ``table`` has another type.
-        ValueError: If the file is not UTF-8, has no header or no row, or a row has more cells than
-            the header.
+        ValueError: If the file is not UTF-8, has no header, no row or too many columns, or a row
+            has more cells than the header.
     """
     if isinstance(table, str | os.PathLike):
         read = _read_file(Path(table))
@@ -102,6 +115,10 @@ def _read_file(path: Path) -> Table:
             delimiter = max("\t,;", key=header.count)
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)
             columns = list(reader.fieldnames or [])
+            if len(columns) > MOST_COLUMNS:
+                raise ValueError(
+                    f"{path} must have at most {MOST_COLUMNS:,} columns, got {len(columns):,}"
+                )
             for row in reader:
                 if None in row:
                     raise ValueError(

@@ -144,7 +144,8 @@ class Events(Described, Dataset[dict[str, Any]]):
                 # In frames; an event of length 0 sounds in one frame.
                 begin = (onset - start) / seconds * count
                 end = (offset - start) / seconds * count
-                first, last = math.floor(begin + _EPS), math.ceil(max(end, begin) - _EPS)
+                begin, end = (min(max(-1.0, x), count + 1.0) for x in (begin, max(end, begin)))
+                first, last = math.floor(begin + _EPS), math.ceil(end - _EPS)
                 frames[number, max(0, first) : max(0, last, first + 1)] = 1.0
         return frames
 

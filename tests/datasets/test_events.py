@@ -210,3 +210,10 @@ def test_the_weak_label_of_a_crop_is_that_of_what_is_left(tmp_path):
     clear = (batch["frames"].sum(-1) > 1) | (left == 0)
     assert torch.equal(batch["label"][clear], left[clear])
     assert 10 < (batch["label"] == 0.0).sum() < 40
+
+
+def test_times_near_the_largest_number_are_outside_of_an_item(root):
+    far = [("x/one.wav", 1.0, 1.7e308, "a"), ("x/one.wav", 1.6e308, 1.7e308, "b")]
+    item = next(item for item in Events(AudioFolder(root), far) if "one" in item["path"])
+    assert item["frames"][0].sum() == 0.75 * item["frames"].shape[1]
+    assert not item["frames"][1].any()

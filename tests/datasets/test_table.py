@@ -1,6 +1,7 @@
 """Tables of any kind; the layouts of public data sets are read by the guide, in test_docs.py."""
 
 import json
+import os
 
 import lookalikes
 import numpy as np
@@ -221,3 +222,28 @@ def test_other_tables_are_refused(root):
     for table in (3, [3], "ab"):
         with pytest.raises((TypeError, FileNotFoundError), match="`table` must be"):
             AudioTable(table)
+
+
+def test_a_file_of_a_million_columns_is_refused_in_few_words(root):
+    header = ",".join(["path", "label", *map(str, range(1_000_000))])
+    with pytest.raises(ValueError, match=r"t\.csv must have at most 16,384 columns, got 1,000,002"):
+        AudioTable(as_csv(root, f"{header}\na.wav,oboe\n"))
+
+
+def test_an_error_lists_twenty_columns(root):
+    columns = ["x" * 1000, *map(str, range(999))]
+    with pytest.raises(ValueError, match=r"it has x{60}\.\.\., 0, 1, .* 18 and 980 more;") as told:
+        AudioTable(as_csv(root, ",".join(columns) + "\na.wav\n"))
+    assert len(str(told.value)) < 500
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe", ".", "..", "../gone.wav", "/etc/passwd"])
+def test_rows_that_lead_elsewhere_are_read_as_audio_or_named(root, path):
+    """Paths may be absolute, or leave the root, as users have them; nothing else is opened."""
+    os.mkfifo(root / "pipe")
+    table = as_csv(root, f"path,label\na.wav,oboe\n{path},viola\n")
+    with pytest.raises(ValueError, match=rf"line 3 of {table}: .* is not "):
+        AudioTable(table)
+    assert len(AudioTable(table, on_error="skip")) == 1
+    inside = as_csv(root, f"path,label\n{root}/a.wav,oboe\n../{root.name}/b.wav,viola\n")
+    assert AudioTable(inside).classes == ["oboe", "viola"]

@@ -30,6 +30,7 @@ if "--guided" in sys.argv:  # atheris has to see the readers' modules before any
     kernels = Path(__file__).parents[2].glob("augspec/functional/*.py")
     unseen = [f"augspec.functional.{path.stem}" for path in kernels if path.stem != "checks"]
     with atheris.instrument_imports(include=["augspec", "tarfile", "yaml"], exclude=unseen):
+        import augspec.ablation.study
         import augspec.config
         import augspec.datasets
         import augspec.params  # noqa: F401

@@ -28,7 +28,7 @@ from recipe_runs import (
     write_notes,
 )
 
-STUDY = ("--arms", "gain", "--seeds", "2", "--epochs", "3")
+STUDY = ("--arms", "gain", "--seeds", "2", "--epochs", "3", "--conditions", "noise-3,room-2")
 
 
 def start(root, out):
@@ -51,6 +51,12 @@ def moment(process, out, seconds, rng):
 def finished(out):
     """Give the bytes of each finished run."""
     return {path.name: path.read_bytes() for path in out.glob("runs/*.json")}
+
+
+def under_conditions(out):
+    """Give the table of conditions, and the scores of each run by its name."""
+    scores = {path.parent.name: path.read_text() for path in out.glob("runs/*/conditions.json")}
+    return (out / "conditions.csv").read_text(), scores
 
 
 def kills(folder, count, seed=0, tell=lambda: None):
@@ -90,6 +96,8 @@ def kills(folder, count, seed=0, tell=lambda: None):
         found = {key: numbers(value) for key, value in records(out).items()}
         if found != expected or tables(out) != tables(whole):
             raise AssertionError(f"{out} differs from the undisturbed study")
+        if under_conditions(out) != under_conditions(whole):
+            raise AssertionError(f"{out} has other scores under conditions")
         studies += 1
     return {"kills": killed, "studies": studies, "finished runs found again": kept}
 

@@ -6,7 +6,16 @@ import json
 import pytest
 from own_process import in_own_process
 
-FUZZERS = ["fuzz_config", "fuzz_params", "fuzz_packed", "fuzz_archive", "fuzz_audio"]
+FUZZERS = [
+    "fuzz_config",
+    "fuzz_params",
+    "fuzz_packed",
+    "fuzz_archive",
+    "fuzz_audio",
+    "fuzz_table",
+    "fuzz_events",
+    "fuzz_study",
+]
 
 
 @pytest.mark.slow
