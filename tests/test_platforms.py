@@ -1,6 +1,7 @@
 """What Windows and macOS lack or do otherwise, as far as Linux can tell: no test runs there."""
 
 import ast
+import io
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import types
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
+import soundfile
 import torch
 from packaging.requirements import Requirement
 
@@ -158,6 +160,7 @@ def test_processes_end_with_their_study_on_windows(tmp_path, monkeypatch):
     def interrupted(seconds):
         sleep(seconds)
         if begun.exists():
+            begun.unlink()  # once: the end of a process may sleep too
             raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "Popen", start)
@@ -228,3 +231,43 @@ def test_shards_on_a_drive_are_read(tmp_path, monkeypatch):
     write_shards(notes, folder, shards=1, sample_rate=16_000, progress=False)
     found = list(Shards([f"{folder}/shard-000000.tar"]))
     assert [item["index"] for item in found] == [0, 1]
+
+
+def write_sounds(folder, names):
+    """Write short sounds under names of any bytes."""
+    file = io.BytesIO()
+    soundfile.write(file, torch.rand(800).numpy() - 0.5, 16_000, format="WAV")
+    for name in names:
+        path = folder / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.getvalue())
+
+
+def test_names_that_are_not_utf_8_are_groups_and_get_copies(tmp_path):
+    from augspec.conditions.folder import write_copies
+    from augspec.datasets import AudioFolder, split_by_group
+
+    write_sounds(tmp_path / "in", [b"a/caf\xe9.wav", b"a/b.wav", b"a/c.wav"])
+    sounds = AudioFolder(tmp_path / "in")
+    train, valid = split_by_group(sounds.paths)
+    assert sorted([*train, *valid]) == [0, 1, 2]
+    written = [path for path, *_ in write_copies(tmp_path / "in", tmp_path / "out", [("noise", 1)])]
+    names = [os.fsencode(path.relative_to(tmp_path / "out" / "noise-1")) for path in written]
+    assert names == [b"a/b.wav", b"a/c.wav", b"a/caf\xe9.wav"]
+    assert all(soundfile.info(os.fsencode(path)).frames == 800 for path in written)
+
+
+def test_where_a_folder_lies_does_not_change_the_split_of_a_table(tmp_path):
+    from augspec.ablation.table import TableNotes
+
+    names = [f"part {number % 3}/{number}.wav" for number in range(15)]
+    rows = "".join(f"{name},{number % 2}\n" for number, name in enumerate(names))
+    found = []
+    for place in ("here", "elsewhere/and deeper"):
+        write_sounds(tmp_path / place, names)
+        table = tmp_path / place / "table.csv"
+        table.write_text(f"path,label\n{rows}", encoding="utf-8")
+        notes = TableNotes(str(table), None, "valid", seconds=0.05)
+        found.append((notes.chosen.tolist(), notes.instruments.tolist()))
+    assert found[0] == found[1]
+    assert all("part" in name and "\\" not in name for name in found[0][1])
