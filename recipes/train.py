@@ -106,5 +106,6 @@ print(f"macro recall {100 * float((right / count).mean()):.1f} % on instruments 
 options.out.mkdir(parents=True, exist_ok=True)
 weights = {name: value.contiguous() for name, value in model.state_dict().items()}
 save_file(weights, options.out / "model.safetensors")
-(options.out / "frontend.yaml").write_text(yaml.safe_dump(augspec.to_config(frontend)))
+config = yaml.safe_dump(augspec.to_config(frontend))
+(options.out / "frontend.yaml").write_text(config, encoding="utf-8")
 print(f"Weights: {options.out / 'model.safetensors'}")

@@ -97,7 +97,7 @@ def do_all(configs: Sequence[Config], place: Place, study: Study) -> Counter[str
             name = plan.title(config)
             if state == "failed":
                 kept = place.folder(config) / "failed.txt"
-                last = kept.read_text().strip().splitlines()[-1]
+                last = kept.read_text(encoding="utf-8").strip().splitlines()[-1]
                 progress.console.print(f"{name}: failed: {last} ({kept})", markup=False)
             elif state == "running":
                 progress.console.print(f"{name}: another process is at it", markup=False)

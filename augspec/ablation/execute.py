@@ -89,7 +89,7 @@ def commit() -> str | None:
 
     def ask(*words: str) -> str | None:
         done = subprocess.run(
-            [git, "-C", str(clone), *words], capture_output=True, text=True, check=False
+            [git, "-C", str(clone), *words], capture_output=True, encoding="utf-8", check=False
         )
         return done.stdout.strip() if done.returncode == 0 else None
 

@@ -31,8 +31,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text atomically."""
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    """Write a text atomically, as UTF-8 and with the line ends that it has."""
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8", newline=""))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

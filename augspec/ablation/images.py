@@ -46,7 +46,7 @@ class Images(Described, Dataset[dict[str, Any]]):
         self.notes, self.folder = notes, folder
         # Stored with the pictures, so that a resumed run also counts the time of writing them.
         paid = folder / "seconds.txt"
-        self.seconds = float(paid.read_text()) if paid.exists() else 0.0
+        self.seconds = float(paid.read_text(encoding="utf-8")) if paid.exists() else 0.0
         started = time.perf_counter()
         for place in range(len(notes)):
             if not self._path(place).exists():

@@ -30,7 +30,10 @@ def side_by_side(
     """
     waiting = list(configs)
     running: list[tuple[Config, Process]] = []
-    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)),
+        "PYTHONIOENCODING": "utf-8",  # of the log
+    }
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -59,7 +62,7 @@ def side_by_side(
 def _ended(config: Config, place: Place, status: int) -> State:
     state = state_of(config, place)
     if state == "waiting":  # it died without a message
-        log = (place.folder(config) / "log.txt").read_text(errors="replace")
+        log = (place.folder(config) / "log.txt").read_text(encoding="utf-8", errors="replace")
         text = f"The process ended with status {status}.\n{log[-10_000:]}"
         write_text(place.folder(config) / "failed.txt", text)
         return "failed"
@@ -69,19 +72,23 @@ def _ended(config: Config, place: Place, status: int) -> State:
 def _end(processes: Sequence[Process]) -> None:
     """Terminate processes with their groups, and kill those that do not end."""
     for process in processes:
-        _signal(process, signal.SIGTERM)
+        _stop(process)
     end = time.monotonic() + GRACE
     for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, end - time.monotonic()))
-        _signal(process, signal.SIGKILL)  # the rest of the process's group
+        _stop(process, kill=True)  # the rest of the process's group
         process.wait()
         _close(process)
 
 
-def _signal(process: Process, number: int) -> None:
+def _stop(process: Process, *, kill: bool = False) -> None:
+    """Ask a process and its group to end, or kill them; Windows has no groups and only kills."""
+    if sys.platform == "win32":
+        process.kill()
+        return
     with contextlib.suppress(ProcessLookupError):  # none of the group is left
-        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
 
 
 def _close(process: Process) -> None:
@@ -96,6 +103,8 @@ def end_with_parent() -> None:
         # Do not use `sys.stdin`: its lock would be held when the interpreter ends.
         while os.read(pipe, 1024):
             pass
+        if sys.platform == "win32":  # workers of a loader end by themselves
+            os._exit(1)
         if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)

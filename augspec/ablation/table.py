@@ -6,6 +6,7 @@ of the groups is scored: of each label, or of all groups if sounds have several 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,9 @@ class TableNotes(Sounds):
     ) -> None:
         columns: dict[str, Any] = {"path": path, "label": label, "fold": folds, "group": group}
         sounds = AudioTable(table, root, separator=separator, **columns, **reading(seconds))
-        groups = np.array(sounds.paths) if sounds.groups is None else sounds.groups
+        groups = sounds.groups
+        if groups is None:  # neither the folder's place nor the system may change the split
+            groups = np.array([_below(Path(path), sounds.root) for path in sounds.paths])
         if sounds.folds is None:
             labels: Any = sounds.labels
             sides = split_by_group(groups, labels if labels.ndim == 1 else None)
@@ -61,6 +64,10 @@ class TableNotes(Sounds):
             is_scored = np.isin(sounds.folds, _scored(sounds.folds.tolist(), scored))
             chosen = np.flatnonzero(~is_scored if split == "train" else is_scored)
         super().__init__(sounds, chosen, groups, seconds)
+
+
+def _below(file: Path, root: Path) -> str:
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
 def _scored(folds: list[str], wanted: tuple[str, ...] | None) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import resource
 import sys
 import time
 import zipfile
@@ -360,8 +359,15 @@ def save_weights(model: nn.Module, config: Config, classes: list[str], path: Pat
 
 
 def _peak_memory(device: torch.device) -> float:
-    """Return the peak memory of this process so far, in MB: the GPU's if there is one."""
+    """Return the peak memory of this process so far, in MB: the GPU's if there is one.
+
+    On Windows, where Python does not know that of the process, it is 0.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if sys.platform == "win32":
+        return 0.0
+    import resource  # here, because Windows has no such module
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -59,7 +59,10 @@ def keys_of_names(names: Sequence[str]) -> Tensor:
     Returns:
         ``(name,)`` int64.
     """
-    hashes = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names]
+    hashes = [
+        hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for name in names
+    ]
     values = [int.from_bytes(one, "big", signed=True) for one in hashes]
     return torch.tensor(values, dtype=torch.int64)
 

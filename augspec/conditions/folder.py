@@ -49,6 +49,8 @@ def write_copies(
                 found = corrupt(waveform, keys, condition, severity, sample_rate=rate)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 part = target.with_name(target.name + ".part")
-                soundfile.write(part, found[0].T.numpy(), rate, format="WAV", subtype="PCM_16")
+                samples = found[0].T.numpy()
+                with part.open("wb") as file:  # soundfile takes no name that is not UTF-8
+                    soundfile.write(file, samples, rate, format="WAV", subtype="PCM_16")
                 part.replace(target)
             yield target, number * len(wanted) + place, total

@@ -113,7 +113,7 @@ class _Transfer:
     def _connect(self) -> bool:
         """Request the missing bytes, append them, and return whether the file is complete."""
         have = self.part.stat().st_size
-        version = self.tag.read_text() if self.tag.is_file() else ""
+        version = self.tag.read_text(encoding="utf-8") if self.tag.is_file() else ""
         request = urllib.request.Request(self.url)  # noqa: S310 (the scheme is checked)
         if have and version:
             request.add_header("Range", f"bytes={have}-")
@@ -139,7 +139,8 @@ class _Transfer:
                 etag = answer.headers.get("ETag", "")
                 # A weak tag does not guarantee the same bytes, so it cannot be used to resume.
                 strong = "" if etag.startswith("W/") else etag
-                self.tag.write_text(strong or answer.headers.get("Last-Modified", ""))
+                version = strong or answer.headers.get("Last-Modified", "")
+                self.tag.write_text(version, encoding="utf-8")
             length = answer.headers.get("Content-Length")
             total = None if length is None else have + int(length)
             self._receive(answer, have, total)

@@ -113,7 +113,7 @@ def _parse(path: Path, name: str, record: Any, codes: dict[str, int]) -> tuple[i
             f"{path}: {name!r} must be of a family of NSynth ({', '.join(FAMILIES)}) and a source "
             f"({', '.join(SOURCES)}), got {family!r} and {source!r}"
         )
-    if "/" in name or "\\" in name:
+    if "/" in name or "\\" in name or name[1:2] == ":":  # a drive of Windows
         raise ValueError(f"{path}: {name!r} must be a plain file name")
     return (
         FAMILIES.index(family),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import NamedTuple, TypeVar
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 class Skipped(NamedTuple):
@@ -41,7 +44,16 @@ def audio_files(root: Path, suffixes: frozenset[str], on_error: str = "raise") -
     walk.enter(root, _real(root))
     while walk.links:
         walk.follow(walk.links.pop(min(range(len(walk.links)), key=walk.links.__getitem__)))
-    return Found(sorted(walk.files), walk.skipped)
+    return Found(in_order(walk.files), walk.skipped)
+
+
+def in_order(files: Iterable[AnyPath]) -> list[AnyPath]:
+    """Sort paths by the text of their parts, on every system alike.
+
+    Windows compares paths without regard to case. The index of an item, and with it its draws,
+    would then depend on the system.
+    """
+    return sorted(files, key=lambda file: file.parts)
 
 
 class _Walk:

@@ -6,11 +6,13 @@ import io
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import soundfile
@@ -22,6 +24,8 @@ from augspec.datasets._audio import check_finite
 from augspec.datasets._items import restore
 
 INDEX = "shards.json"
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+_IN_PATHS = ":/\\"
 
 
 class Shards(Described, IterableDataset[dict[str, Any]]):
@@ -231,8 +235,13 @@ def _read_index(urls: list[str]) -> dict[str, Any]:
 def _open(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     wds = webdataset()
     for shard in shards:
-        with closing(wds.gopen(shard["url"])) as stream:
+        with closing(wds.gopen(_address(shard["url"]))) as stream:
             yield {**shard, "stream": stream}
+
+
+def _address(url: str) -> str:
+    """Return an address that is no path on a drive: WebDataset takes ``C:`` for a protocol."""
+    return f"file:{quote(url, safe=_IN_PATHS)}" if _DRIVE.match(url) else url
 
 
 def _item(sample: dict[str, Any]) -> dict[str, Any]:

@@ -107,4 +107,6 @@ def _groups_of_labels(
 
 
 def _hash(name: str, seed: int) -> bytes:
-    return hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
+    # The name of a file need not be UTF-8.
+    text = f"{seed}/{name}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=8).digest()

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import re
 import socket
+import sys
 import warnings
 from collections import OrderedDict
 from typing import Any
@@ -151,7 +152,8 @@ def listen(port: int) -> socket.socket:
         port: Its number; 0 takes any that is free.
     """
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform != "win32":  # there it would share the port with other programs
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind(("127.0.0.1", port))
     except (OSError, OverflowError) as error:

@@ -221,13 +221,13 @@ def _cached(name: str) -> Path:
             return path
         if failed.exists():  # do not try again in each process
             raise _build.BuildError(
-                f"{failed.read_text()} ({failed} says so: delete it to try again)"
+                f"{failed.read_text(encoding='utf-8')} ({failed} says so: delete it to try again)"
             )
         _log.warning("augspec compiles its native kernels, once for this machine")
         try:
             return _build.build(name, folder)
         except _build.BuildError as error:
-            failed.write_text(str(error))
+            failed.write_text(str(error), encoding="utf-8")
             raise
 
 

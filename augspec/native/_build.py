@@ -96,7 +96,8 @@ def build(name: str, folder: Path) -> Path:
                 [command, *_FLAGS, *SETS[name], *units, "-o", str(made)],
                 check=True,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",  # a compiler may speak another one
                 timeout=_LONGEST,
             )
             made.replace(target)

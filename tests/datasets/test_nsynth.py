@@ -210,6 +210,11 @@ def test_file_at_another_rate_is_named(tmp_path):
             '"instrument_source_str": "acoustic", "instrument_str": "b", "velocity": 1}}',
             "must be a plain file name",
         ),
+        (
+            '{"C:bass_acoustic_000-060-100": {"instrument_family_str": "bass", "pitch": 1, '
+            '"instrument_source_str": "acoustic", "instrument_str": "b", "velocity": 1}}',
+            "must be a plain file name",
+        ),
         ('{"bass_acoustic_000-060-100": {"sample_rate": 0}}', "a number of Hz, got 0"),
         ('{"bass_acoustic_000-060-100": {"sample_rate": 2147483648}}', "Hz, got 2147483648"),
         (
