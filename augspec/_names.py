@@ -1,12 +1,15 @@
-"""Errors for unknown names of a module, with our name for a peer's and the nearest names."""
+"""Names in errors: of those that are there some, of unknown ones the nearest and a peer's."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import itertools
+from collections.abc import Collection, Iterable
 from types import ModuleType
 
-__all__ = ["PEERS", "nearest", "no_attribute"]
+__all__ = ["PEERS", "listing", "nearest", "no_attribute"]
+
+_LISTED, _WIDTH = 20, 60  # names that an error lists, and characters of each
 
 #: Our names for classes of audiomentations, torch-audiomentations and torchaudio;
 #: `docs/migration.md` has details.
@@ -62,6 +65,19 @@ PEERS = {
     "TimeMasking": "T.TimeMask(max_width)",
     "Vol": "T.Gain(gain_db)",
 }
+
+
+def listing(names: Collection[str]) -> str:
+    """List the first names for an error; files of others may have millions, and long ones.
+
+    Example:
+        >>> listing([str(number) for number in range(30)])
+        '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 and 10 more'
+    """
+    first = itertools.islice(names, _LISTED)
+    some = [name if len(name) <= _WIDTH else f"{name[:_WIDTH]}..." for name in first]
+    more = len(names) - len(some)
+    return ", ".join(some) + (f" and {more:,} more" if more else "")
 
 
 def no_attribute(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from augspec._names import listing
 from augspec.ablation import readers
 from augspec.ablation.arms import ALL, ARMS, FEATURES, ONLY_BY_NAME, PLANS, PRESETS
 from augspec.ablation.plan import BASELINE, TAGS, TASKS, cells, complete_features, make_arm
@@ -325,7 +326,7 @@ class Study:
         unknown = [name for name in self.chosen if name not in known]
         if unknown:
             raise ValueError(
-                f"--arms: no arm named {', '.join(unknown)}; there are {', '.join(known)}"
+                f"--arms: no arm named {', '.join(unknown)}; there are {listing(known)}"
             )
         return {name: known[name] for name in dict.fromkeys([BASELINE, *self.chosen])}
 

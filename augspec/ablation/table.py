@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from augspec._names import listing
 from augspec.ablation.sounds import Sounds, reading
 from augspec.datasets import AudioTable, split_by_group
 
@@ -79,7 +80,7 @@ def _scored(folds: list[str], wanted: tuple[str, ...] | None) -> list[str]:
         found = [name for name in wanted if name in there]
     if not found or (wanted is not None and len(found) < len(wanted)):
         raise ValueError(
-            f"--scored must name folds of the table, which are {', '.join(there)}, got "
+            f"--scored must name folds of the table, which are {listing(there)}, got "
             f"{'nothing' if wanted is None else ', '.join(wanted)}"
         )
     return found

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from augspec._names import listing
+
 
 def class_numbers(
     names: Sequence[str], classes: Iterable[str] | None, said: Callable[[int], str]
@@ -29,7 +31,7 @@ def class_numbers(
         if name not in number:
             raise ValueError(
                 f"`classes` must contain the label of every item, but {said(place)} has {name!r}; "
-                f"it has {', '.join(map(repr, order))}"
+                f"it has {listing([*map(repr, order)])}"
             )
     return order, np.array([number[name] for name in names], np.int64)
 

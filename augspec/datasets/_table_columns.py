@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from augspec._names import listing
 from augspec.datasets._labels import split_names
 from augspec.datasets._tables import Column, Table, is_missing, text_of, texts_of
 
@@ -51,7 +52,7 @@ def rows_of_folds(
     wanted = texts_of(folds)
     unknown = sorted(wanted - set(names))
     if unknown or not wanted:
-        raise ValueError(f"`folds` must be some of {', '.join(sorted(set(names)))}, got {folds!r}")
+        raise ValueError(f"`folds` must be some of {listing(sorted(set(names)))}, got {folds!r}")
     return [place for place, name in enumerate(names) if name in wanted], names
 
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from augspec._names import listing
+
 #: A spreadsheet has no more. A file that has is none of sounds and labels, and would fill the
 #: memory with cells.
 MOST_COLUMNS = 16_384
-_LISTED, _WIDTH = 20, 60  # columns that an error lists, and characters of each
 
 Row: TypeAlias = Mapping[str, Any]
 Column: TypeAlias = str | Callable[[Row], Any]
@@ -40,11 +41,8 @@ class Table(NamedTuple):
 
     @property
     def listed(self) -> str:
-        """The names of the columns for an error, cut if they are many or long."""
-        some = map(str, self.columns[:_LISTED])
-        names = [name if len(name) <= _WIDTH else f"{name[:_WIDTH]}..." for name in some]
-        more = len(self.columns) - len(names)
-        return ", ".join(names) + (f" and {more} more" if more else "")
+        """The names of the columns for an error."""
+        return listing([str(name) for name in self.columns])
 
     def check_column(self, argument: str, column: object, hint: str = "") -> None:
         """Raise unless ``column`` is a function or the name of a column."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from augspec._described import Described
+from augspec._names import listing
 from augspec.datasets._class_names import check_classes
 from augspec.datasets._event_tables import Event, checked, read_events
 from augspec.datasets._items import attribute_of, fingerprint_of
@@ -94,7 +95,7 @@ class Events(Described, Dataset[dict[str, Any]]):
             if event.label not in number:
                 raise ValueError(
                     f"`classes` must contain the label of every event, but {event} has another; it "
-                    f"has {', '.join(map(repr, self.classes))}"
+                    f"has {listing([*map(repr, self.classes)])}"
                 )
             own = (float(event.onset), float(event.offset), number[event.label])
             self._events.setdefault(PurePath(event.file).as_posix(), []).append(own)

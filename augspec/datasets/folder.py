@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from augspec._names import listing
 from augspec.datasets._audio import ALL_SUFFIXES, SUFFIXES
 from augspec.datasets._files import AudioFiles
 from augspec.datasets._folder_names import LabelFrom, NameFrom, labeller, splitter
@@ -162,5 +163,5 @@ def _of_split(
     split_of = splitter(root, split_from)
     names = [split_of(file) for file in files]
     if split not in names:
-        raise ValueError(f"`split` must be one of {', '.join(sorted(set(names)))}, got {split!r}")
+        raise ValueError(f"`split` must be one of {listing(sorted(set(names)))}, got {split!r}")
     return [i for i, name in enumerate(names) if name == split]

@@ -237,6 +237,17 @@ def test_an_error_lists_twenty_columns(root):
     assert len(str(told.value)) < 500
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"classes": ["x"] + [f"class {i}" for i in range(9999)]}, {"fold": "fold", "folds": "gone"}],
+)
+def test_an_error_lists_twenty_names_of_many(root, options):
+    rows = [{"path": f"{i}.wav", "label": f"{i}" * 99, "fold": i} for i in range(10_000)]
+    with pytest.raises(ValueError, match=r" and 9,980 more") as told:
+        AudioTable(rows, root, **options)
+    assert len(str(told.value)) < 1000
+
+
 @pytest.mark.parametrize("path", ["/dev/zero", "pipe", ".", "..", "../gone.wav", "/etc/passwd"])
 def test_rows_that_lead_elsewhere_are_read_as_audio_or_named(root, path):
     """Paths may be absolute, or leave the root, as users have them; nothing else is opened."""
