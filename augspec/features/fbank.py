@@ -16,6 +16,8 @@ from augspec.features.frames import Framing
 from augspec.features.mel import filters_as_bins
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.checks import (
+    LARGEST,
+    LONGEST_FRAME,
     check_count,
     check_finite,
     check_flag,
@@ -154,10 +156,14 @@ class Fbank(MagnitudeFeature):
         sample_rate = check_sample_rate(sample_rate)
         frame_length = check_positive("frame_length", frame_length)
         frame_shift = check_positive("frame_shift", frame_shift)
+        for name, ms, least, most in (
+            ("frame_length", frame_length, 2, LONGEST_FRAME),
+            ("frame_shift", frame_shift, 1, LARGEST),
+        ):
+            samples = sample_rate * ms * 0.001
+            if not least <= samples < most + 1:
+                raise ValueError(f"`{name}` must be {least} to {most} samples, got {samples:g}")
         size, hop = (int(sample_rate * ms * 0.001) for ms in (frame_length, frame_shift))
-        for name, samples, least in (("frame_length", size, 2), ("frame_shift", hop, 1)):
-            if samples < least:
-                raise ValueError(f"`{name}` must be at least {least} samples, got {samples}")
         super().__init__(size, size, hop, power, False, "constant", window)
         self.sample_rate = sample_rate
         self.frame_length, self.frame_shift = frame_length, frame_shift

@@ -169,7 +169,8 @@ def _made(call):
     with contextlib.suppress(TypeError, ValueError):
         made = kind(**arguments)
         if is_affordable(made):
-            return made
+            # What a feature draws in training (dither) differs from call to call.
+            return made if isinstance(made, T.RandomTransform) else made.eval()
     return EXAMPLES[kind.__name__]
 
 

@@ -80,6 +80,14 @@ def test_a_long_burst_costs_no_more_than_the_example():
     assert (noisy != 1.0).any()
 
 
+@pytest.mark.parametrize("argument", ["frame_length", "frame_shift"])
+@pytest.mark.parametrize("value", [1e-3, 2e8, 1e308])
+def test_a_frame_of_kaldi_is_refused_by_its_own_name(argument, value):
+    """What its milliseconds make, `n_fft` samples, is no argument of the class."""
+    with pytest.raises(ValueError, match=f"`{argument}` must be [12] to .* samples, got"):
+        F.Fbank(**{argument: value})
+
+
 def test_a_faint_example_is_normalised():
     """Of 1e-30 the gain is 1e30, whose square no float32 holds; the gradient is of the gain."""
     faint = torch.full((1, 1, 4), 1e-30).requires_grad_()
