@@ -106,6 +106,5 @@ print(f"macro recall {100 * float((right / count).mean()):.1f} % on instruments 
 options.out.mkdir(parents=True, exist_ok=True)
 weights = {name: value.contiguous() for name, value in model.state_dict().items()}
 save_file(weights, options.out / "model.safetensors")
-config = yaml.safe_dump(augspec.to_config(frontend))
-(options.out / "frontend.yaml").write_text(config, encoding="utf-8")
+(options.out / "frontend.yaml").write_bytes(yaml.safe_dump(augspec.to_config(frontend)).encode())
 print(f"Weights: {options.out / 'model.safetensors'}")
