@@ -1,4 +1,4 @@
-"""Names in errors: of those that are there some, of unknown ones the nearest and a peer's."""
+"""Names in errors: the first of many, the nearest to an unknown one, ours for a peer's."""
 
 from __future__ import annotations
 
