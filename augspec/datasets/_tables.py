@@ -15,7 +15,7 @@ from augspec._names import listing
 
 #: A spreadsheet has no more. A file that has is none of sounds and labels, and would fill the
 #: memory with cells.
-MOST_COLUMNS = 16_384
+_MOST_COLUMNS = 16_384
 
 Row: TypeAlias = Mapping[str, Any]
 Column: TypeAlias = str | Callable[[Row], Any]
@@ -113,9 +113,9 @@ def _read_file(path: Path) -> Table:
             delimiter = max("\t,;", key=header.count)
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)
             columns = list(reader.fieldnames or [])
-            if len(columns) > MOST_COLUMNS:
+            if len(columns) > _MOST_COLUMNS:
                 raise ValueError(
-                    f"{path} must have at most {MOST_COLUMNS:,} columns, got {len(columns):,}"
+                    f"{path} must have at most {_MOST_COLUMNS:,} columns, got {len(columns):,}"
                 )
             for row in reader:
                 if None in row:

@@ -78,6 +78,13 @@ class KaldiFraming(Framing):
         return (size + self.hop_length // 2) // self.hop_length
 
 
+def _whole_samples(name: str, samples: float, least: int, most: int) -> int:
+    """Check the samples that an argument in milliseconds makes, and return them as Kaldi does."""
+    if not least <= samples < most + 1:
+        raise ValueError(f"`{name}` must be {least} to {most} samples, got {samples:g}")
+    return int(samples)
+
+
 class Fbank(MagnitudeFeature):
     """Compute Kaldi's filter banks: log mel energies as used by ESPnet, AST, BEATs and others.
 
@@ -156,14 +163,8 @@ class Fbank(MagnitudeFeature):
         sample_rate = check_sample_rate(sample_rate)
         frame_length = check_positive("frame_length", frame_length)
         frame_shift = check_positive("frame_shift", frame_shift)
-        for name, ms, least, most in (
-            ("frame_length", frame_length, 2, LONGEST_FRAME),
-            ("frame_shift", frame_shift, 1, LARGEST),
-        ):
-            samples = sample_rate * ms * 0.001
-            if not least <= samples < most + 1:
-                raise ValueError(f"`{name}` must be {least} to {most} samples, got {samples:g}")
-        size, hop = (int(sample_rate * ms * 0.001) for ms in (frame_length, frame_shift))
+        size = _whole_samples("frame_length", sample_rate * frame_length * 0.001, 2, LONGEST_FRAME)
+        hop = _whole_samples("frame_shift", sample_rate * frame_shift * 0.001, 1, LARGEST)
         super().__init__(size, size, hop, power, False, "constant", window)
         self.sample_rate = sample_rate
         self.frame_length, self.frame_shift = frame_length, frame_shift

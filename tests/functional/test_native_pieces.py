@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from beside_torch import batch_of, both
 
 from augspec import functional, native
 from augspec import transforms as T
@@ -15,18 +16,10 @@ SHAPES = [(5, 1, 400), (3, 2, 777), (4, 3, 5), (1, 1, 1), (0, 2, 30)]
 HAS_KERNELS = native.instruction_set() != "no"
 
 
-def batch_of(shape, seed=0):
-    """A batch and lengths from 0 to the whole time."""
-    generator = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(0, shape[-1] + 1, shape[:1], generator=generator)
-    return torch.randn(shape, generator=generator), lengths, generator
-
-
 def assert_same_bits(function):
     """Compare a function with the kernels and in torch alone."""
-    ours = function()
-    with native.in_torch():
-        assert torch.equal(ours, function())
+    ours, expected = both(function)
+    assert torch.equal(ours, expected)
     return ours
 
 
