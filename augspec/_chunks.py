@@ -17,6 +17,8 @@ from typing import Any, ParamSpec
 import torch
 from torch import Tensor
 
+from augspec._torch import is_compiling
+
 __all__ = ["by_examples", "chunks", "in_chunks"]
 
 P = ParamSpec("P")
@@ -44,7 +46,7 @@ def chunks(count: int, values: int, device: torch.device) -> list[slice]:
         >>> chunks(20, 4 * 64_000, torch.device("cpu"))
         [slice(0, 8, None), slice(8, 16, None), slice(16, 20, None)]
     """
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return [slice(None)]
     budget = _CPU_VALUES if device.type == "cpu" else _DEVICE_VALUES
     size = max(1, budget // max(1, values))
@@ -115,7 +117,7 @@ def by_examples(times: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tenso
 def _some_examples(signal: Tensor, times: int) -> list[slice]:
     """Split a batch so that ``times`` tensors of a part are as large as a few of the whole."""
     fits = times * signal.numel() <= _EXAMPLES_VALUES
-    if fits or torch.compiler.is_compiling() or not _is_bounded(signal.device):
+    if fits or is_compiling() or not _is_bounded(signal.device):
         return [slice(None)]
     count = len(signal)
     enough = _DEVICE_VALUES * count // (times * signal.numel())

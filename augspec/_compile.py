@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 import torch
 from torch import Tensor
 
-from augspec._torch import HAS_TRITON, MODULES_ARE_CONSTANTS, compile_kernel
+from augspec._torch import HAS_TRITON, MODULES_ARE_CONSTANTS, compile_kernel, is_compiling
 
 if TYPE_CHECKING:
     from torch._library.custom_ops import CustomOpDef
@@ -130,7 +130,7 @@ class _Reporting:
 
 def reporting_compilation() -> contextlib.AbstractContextManager[None]:
     """Log at the end of the outermost such block how long kernels were compiled in it."""
-    return contextlib.nullcontext() if torch.compiler.is_compiling() else _Reporting()
+    return contextlib.nullcontext() if is_compiling() else _Reporting()
 
 
 def _backend(graph: Any, inputs: list[Tensor]) -> Callable[..., Any]:
@@ -147,12 +147,27 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     return error is not None
 
 
+def needs_gradient(*tensors: Tensor) -> bool:
+    """Whether a gradient with respect to these tensors is computed, in reverse or forward mode."""
+    grad = torch.is_grad_enabled()
+    return any((grad and tensor.requires_grad) or _has_tangent(tensor) for tensor in tensors)
+
+
+def _has_tangent(tensor: Tensor) -> bool:
+    """Whether a tensor has a tangent, outside graphs; graphs have no dual numbers."""
+    # The level is one for the process: that it is set says nothing of this thread's tensors.
+    forward_ad = torch.autograd.forward_ad
+    if forward_ad._current_level < 0 or is_compiling() or not tensor.is_floating_point():
+        return False
+    return forward_ad.unpack_dual(tensor).tangent is not None
+
+
 def _may_compile(args: tuple[object, ...]) -> bool:
     """Whether a kernel may be compiled for these arguments."""
     if _eager.get() or os.environ.get("AUGSPEC_COMPILE", "1") == "0":
         return False
     tensors = [arg for arg in args if isinstance(arg, Tensor)]
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    if needs_gradient(*tensors):
         return False
     # vmap, grad, fake and other wrapped tensors use eager mode.
     return all(type(t) is Tensor or type(t) is torch.nn.Parameter for t in tensors) and (
@@ -175,7 +190,7 @@ def few_launches() -> Iterator[None]:
 
 def is_launched(tensor: Tensor) -> bool:
     """Whether each operation on a tensor costs a launch: on a device, outside of graphs."""
-    if torch.compiler.is_compiling():  # tested first, because torch 2.6 cannot trace the setting
+    if is_compiling():  # tested first, because torch 2.6 cannot trace the setting
         return False
     return tensor.device.type != "cpu" or _as_on_gpu.get()
 
@@ -197,7 +212,7 @@ def nobody_watches() -> bool:
     Only then may a value be read or a pointer be passed on; under ``vmap`` there is none.
     """
     return (
-        not torch.compiler.is_compiling()
+        not is_compiling()
         and _nothing_transforms()
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
@@ -206,11 +221,8 @@ def nobody_watches() -> bool:
 
 
 def _nothing_transforms() -> bool:
-    """Whether no ``torch.func`` transform and no gradient in forward mode is at work."""
-    return (
-        torch._C._functorch.peek_interpreter_stack() is None
-        and torch.autograd.forward_ad._current_level < 0
-    )
+    """Whether no ``torch.func`` transform is at work."""
+    return torch._C._functorch.peek_interpreter_stack() is None
 
 
 def runs_triton(*tensors: Tensor) -> bool:
@@ -221,9 +233,9 @@ def runs_triton(*tensors: Tensor) -> bool:
     """
     if not (HAS_TRITON and all(tensor.device.type == "cuda" for tensor in tensors)):
         return False
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    if needs_gradient(*tensors):
         return False
-    return torch.compiler.is_compiling() or _nothing_transforms()
+    return is_compiling() or _nothing_transforms()
 
 
 def triton_op(name: str, schema: str) -> Callable[[Callable[..., Any]], "CustomOpDef"]:
@@ -250,7 +262,7 @@ class _CompiledKernel(Generic[P, R]):
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if _forked or torch.compiler.is_compiling() or not self._can_compile(args):
+        if _forked or is_compiling() or not self._can_compile(args):
             return self.eager(*args, **kwargs)
         try:
             return self._run_graph(args, kwargs)
@@ -337,7 +349,7 @@ def one_graph(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if torch.compiler.is_compiling() or not _any_runs_whole(args):
+        if is_compiling() or not _any_runs_whole(args):
             return function(*args, **kwargs)
         owner = cast(torch.nn.Module, args[0])
         graph = _whole.get(owner)
@@ -368,7 +380,7 @@ def outside_graphs(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not torch.compiler.is_compiling():
+        if not is_compiling():
             return function(*args, **kwargs)
         disabled: Callable[P, R] = torch.compiler.disable(function)
         return disabled(*args, **kwargs)

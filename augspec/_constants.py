@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import constant_in_graphs, eager_kernels, is_launched
-from augspec._torch import is_exporting
+from augspec._torch import is_compiling, is_exporting
 
 __all__ = [
     "Kept",
@@ -179,7 +179,7 @@ def count_up(first: int, last: int, device: torch.device) -> Tensor:
 
     In a graph this costs nothing, and the numbers may change between calls.
     """
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return torch.arange(first, last, device=device)
     return constant(_counted, first, last, dtype=torch.int64, device=device)
 

@@ -22,6 +22,7 @@ __all__ = [
     "MODULES_ARE_CONSTANTS",
     "compile_kernel",
     "graph_break",
+    "is_compiling",
     "is_exporting",
     "unfold",
     "views_overlap",
@@ -52,23 +53,37 @@ HAS_TRITON = _RELEASE >= (2, 7) and importlib.util.find_spec("triton") is not No
 _VARIANTS = 64
 
 
-def _is_exporting() -> bool:
-    """Return whether an export is running, as the newest `torch.compiler.is_exporting`."""
+def is_compiling() -> bool:
+    """Return whether this thread compiles or exports the code that calls it.
+
+    Torch's own flag is one for the process: since 2.14 it is set while any thread compiles, and two
+    that compile can leave it set. Here the thread's own state of tracing is asked.
+    """
+    # The first is true in traced code alone; the rest is not traced.
+    return torch.compiler.is_dynamo_compiling() or _is_traced()
+
+
+def _is_traced() -> bool:
+    compiles, traces = torch._guards.CompileContext, torch._guards.TracingContext
+    return compiles.try_get() is not None or traces.try_get() is not None
+
+
+def is_exporting() -> bool:
+    """Return whether this thread exports the code that calls it.
+
+    It is not torch's own function, which returns True for every graph of torch 2.8 and 2.11.
+    """
     # The function is new in torch 2.7. Torch 2.6 sets the other flag only for exports.
     flag = "_is_exporting_flag" if hasattr(torch.compiler, "is_exporting") else "_is_compiling_flag"
-    if getattr(torch.compiler, flag):
+    if getattr(torch.compiler, flag) and _is_traced():
         return True
     tracer = sys.modules.get("torch._dynamo.symbolic_convert")  # missing: nothing is traced
     traces = getattr(tracer and tracer.tls, "current_tx", None)
     return traces is not None and bool(traces.export)
 
 
-# Traced code calls it during tracing and stores the result. In graphs of torch 2.8 and 2.11 torch's
-# own function returns True for every compiled graph; 2.12 and 2.13 were not tried.
-_is_exporting._dynamo_marked_constant = True  # type: ignore[attr-defined]
-is_exporting: Callable[[], bool] = (
-    torch.compiler.is_exporting if _RELEASE >= (2, 14) else _is_exporting
-)
+# Traced code calls it during tracing and stores the result.
+is_exporting._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def graph_break(reason: str) -> None:
@@ -81,7 +96,7 @@ def graph_break(reason: str) -> None:
 
 def views_overlap(tensor: Tensor) -> bool:
     """Whether the gradient of an overlapping view is correct, compiled or not."""
-    return _UNFOLD_COMPILES or not (torch.compiler.is_compiling() and tensor.requires_grad)
+    return _UNFOLD_COMPILES or not (is_compiling() and tensor.requires_grad)
 
 
 def unfold(tensor: Tensor, dimension: int, size: int, step: int) -> Tensor:

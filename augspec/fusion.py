@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from augspec import native
-from augspec._compile import floor_divide
+from augspec._compile import floor_divide, needs_gradient
 from augspec._constants import count_up, where_else
+from augspec._torch import is_compiling
 from augspec.features.frames import CroppedFrames, FrameSource, Framing, PlainFrames
 from augspec.features.spectrogram import MagnitudeFeature
 from augspec.functional.onset import find_onsets, has_kernel, kernel_arguments, resample_onsets
@@ -394,7 +395,7 @@ class Edges:
         longer = take_frames(rows, start.gather(1, self.frame) - 1, frames.shape[-1] + 1)
         padded = where_else(self.sounds, longer.gather(-1, self.place), 0.0) * window
         row = torch.arange(len(frames), device=frames.device)[:, None]
-        if frames.requires_grad or torch.compiler.is_compiling():
+        if needs_gradient(frames) or is_compiling():
             whole: Tensor = frames.index_put((row, self.frame), padded)
             return whole
         frames[row, self.frame] = padded

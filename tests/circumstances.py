@@ -55,8 +55,19 @@ AXES = {
         "autocast float16",
         "autocast bfloat16",
     ),
-    # Eager in torch, with native kernels, in a forked process, under `torch.func`, for inference.
-    "way": ("torch", "native", "forked", "vmap", "vjp", "inference"),
+    # Eager in torch, with native kernels, in a forked process, under `torch.func`, with dual
+    # numbers, for inference, while another thread compiles.
+    "way": (
+        "torch",
+        "native",
+        "forked",
+        "vmap",
+        "vjp",
+        "jvp",
+        "dual",
+        "inference",
+        "beside a compilation",
+    ),
     "shape": ("even", "ragged", "empty", "one sample"),
     "level": ("usual", "quiet", "loud"),
     "visits": ("once", "repeated"),  # whether an example comes again in its epoch
@@ -138,6 +149,16 @@ FOUND_BY = [
         23,
         "stretches and pitch shifts had their frames elsewhere under another default dtype",
         {"default": "bfloat16", "rate": 44_100},
+    ),
+    (
+        23,
+        "while another thread compiled, a batch was computed as in a graph: without kernels",
+        {"way": "beside a compilation"},
+    ),
+    (
+        23,
+        "compiled kernels gave dual numbers a gradient of 0",
+        {"way": "dual"},
     ),
 ]
 

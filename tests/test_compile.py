@@ -5,13 +5,23 @@ import subprocess
 import sys
 import types
 
+import elsewhere
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from augspec import _compile
-from augspec._compile import compiled, constant_in_graphs, eager_kernels, outside_graphs
-from augspec._torch import is_exporting
+from augspec import _compile, native
+from augspec._compile import (
+    _may_compile,
+    compiled,
+    constant_in_graphs,
+    eager_kernels,
+    needs_gradient,
+    nobody_watches,
+    outside_graphs,
+)
+from augspec._torch import is_compiling, is_exporting
 
 
 @compiled
@@ -124,7 +134,7 @@ def test_what_stays_outside_breaks_the_graph_and_runs_as_it_is():
 
     @outside_graphs
     def outside(x):
-        traced.append(torch.compiler.is_compiling())
+        traced.append(is_compiling())
         return x + 1
 
     assert torch.equal(outside(torch.ones(3)), torch.full((3,), 2.0))
@@ -235,9 +245,67 @@ def test_it_stays_eager_where_no_compiler_is(tmp_path):
     assert done.stderr.count(b"augspec cannot compile its kernels") == 1
 
 
+ELSEWHERE = [
+    elsewhere.another_thread_compiles,
+    elsewhere.another_thread_exports,
+    elsewhere.another_thread_runs_compiled_code,
+    elsewhere.another_thread_has_dual_numbers,
+]
+
+
+@pytest.mark.parametrize("beside", ELSEWHERE)
+def test_what_another_thread_does_is_not_ours(beside):
+    with beside():
+        assert not is_compiling()
+        assert not is_exporting()
+        assert nobody_watches()
+        assert not needs_gradient(torch.zeros(1))
+        assert _may_compile((torch.zeros(1),))
+
+
+def test_a_compiling_thread_knows_it():
+    seen = []
+
+    def look(x):
+        seen.append((is_compiling(), is_exporting()))
+        return x + 1
+
+    # Within a compiler's backend the code is not traced.
+    function = torch.compile(lambda x: x + 1, backend=lambda graph, _: look(0) and graph)
+    function(torch.ones(1))
+    assert seen == [(True, False)]
+    assert not is_compiling()
+
+
+def test_a_flag_that_two_threads_left_set_is_ignored(monkeypatch):
+    for flag in ("_is_compiling_flag", "_is_exporting_flag"):
+        monkeypatch.setattr(torch.compiler, flag, True, raising=False)
+    assert not is_compiling()
+    assert not is_exporting()
+    assert nobody_watches()
+
+
+def test_gradients_of_both_modes_are_noticed():
+    leaf, plain, whole = torch.ones(2, requires_grad=True), torch.ones(2), torch.arange(2)
+    assert needs_gradient(plain, leaf)
+    assert not needs_gradient(plain, whole)
+    with torch.no_grad():
+        assert not needs_gradient(leaf)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(plain, plain)
+        assert needs_gradient(whole, dual)
+        assert not needs_gradient(plain, whole)
+        assert not native.applies(dual)
+        assert not _may_compile((dual,))
+    seen = []
+    torch.func.jvp(lambda x: seen.append(needs_gradient(x)) or x, (plain,), (plain,))
+    torch.func.jacfwd(lambda x: seen.append(needs_gradient(x)) or x)(plain)
+    assert seen == [True, True]
+
+
 class Exported(torch.nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return x + 1 if is_exporting() else x
+        return x + (1 if is_exporting() else 2)
 
 
 def test_a_compiled_graph_is_no_export():
@@ -245,7 +313,7 @@ def test_a_compiled_graph_is_no_export():
     ones = torch.ones(2)
     for fullgraph in (False, True):
         graph = torch.compile(Exported(), fullgraph=fullgraph, backend="eager")
-        assert torch.equal(graph(ones), ones)
+        assert torch.equal(graph(ones), 3 * ones)
     for strict in (False, True):
         exported = torch.export.export(Exported(), (ones,), strict=strict)
         assert torch.equal(exported.module()(ones), 2 * ones)

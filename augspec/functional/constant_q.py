@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from augspec._constants import constant
-from augspec._torch import is_exporting
+from augspec._torch import is_compiling, is_exporting
 from augspec.functional.windows import window as window_of
 
 __all__ = [
@@ -124,7 +124,7 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
     time = waveform.shape[-1]
     periodic = torch.nn.functional.pad(waveform, (0, period_of(time, factor) - time))
     # Inductor does not support complex numbers, so a custom operator hides them.
-    if torch.compiler.is_compiling():
+    if is_compiling():
         slower: Tensor = _decimate(periodic, factor)
     else:
         slower = _resize(periodic, periodic.shape[-1] // factor, 1.0 / factor)

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec import native
-from augspec._compile import is_launched
+from augspec._compile import is_launched, needs_gradient
 from augspec._constants import constant, tensor_of
 from augspec._precision import widest
 from augspec._torch import unfold
@@ -209,7 +209,7 @@ def _filter_blocks(
     batch, channel, time = waveform.shape
     groups, states = enter.shape[:2]
     system = transition, enter, leave, direct
-    if native.applies(waveform) and not any(map(_needs_gradient, system)):
+    if native.applies(waveform) and not any(map(needs_gradient, system)):
         out = torch.empty_like(waveform, memory_format=torch.contiguous_format)
         native.call(
             "augspec_filter", waveform, batch * channel, time, groups, states,
@@ -234,10 +234,6 @@ def _filter_blocks(
         state = state.reshape(groups, -1, states)
         out = out.baddbmm_(state, observe.transpose(1, 2).to(x.dtype))
     return out.view(batch, channel, -1)[..., :time].contiguous()
-
-
-def _needs_gradient(tensor: Tensor) -> bool:
-    return tensor.requires_grad and torch.is_grad_enabled()
 
 
 def _toeplitz(response: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from augspec._compile import needs_gradient
+from augspec._torch import is_compiling
 from augspec.functional.checks import check_parameter, check_specgram
 from augspec.native import bins
 
@@ -92,7 +94,7 @@ def mask_span(
 def _blank(specgram: Tensor, masked: Tensor) -> Tensor:
     """Set masked cells to zero by a bitwise "and", in half the time of ``torch.where``."""
     bits = _BITS.get(specgram.dtype)
-    if bits is None or specgram.requires_grad or torch.compiler.is_compiling():
+    if bits is None or needs_gradient(specgram) or is_compiling():
         return torch.where(masked, 0.0, specgram)
     return (specgram.view(bits) & (masked.to(bits) - 1)).view(specgram.dtype)
 

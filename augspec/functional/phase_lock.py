@@ -10,6 +10,7 @@ from torch.nn import functional as nnf
 
 from augspec._compile import compiled, launches_cost
 from augspec._constants import constant, tensor_of
+from augspec._torch import is_compiling
 from augspec.functional.linked import sum_channels
 from augspec.functional.phase_lock_few import find_peaks, phasor_of, turned
 from augspec.functional.turns import accumulate_turns, less_whole
@@ -261,7 +262,7 @@ def _accumulate(gain: Tensor, kept: Tensor | None, origin: Tensor) -> Tensor:
     """
     if kept is None:
         return accumulate_turns(gain, origin)
-    if gain.device.type != "cpu" or torch.compiler.is_compiling():
+    if gain.device.type != "cpu" or is_compiling():
         return accumulate_turns(gain, torch.where(kept > 0, origin, -1))
     turns = torch.zeros_like(gain[:, 0])
     collected = [turns]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augspec._compile import runs_triton, triton_op
+from augspec._compile import needs_gradient, runs_triton, triton_op
 from augspec.functional.phase_lock import HEARD, STRUCK_RATIO, lock_phases
 from augspec.functional.turns import accumulate_turns
 
@@ -34,7 +34,7 @@ def turn_frames(specgram: Tensor, advance: Tensor, attacks: Tensor) -> Tensor:
         return turned
     phasor = lock_phases(specgram, advance, attacks).unsqueeze(1)
     heard = specgram[:, :, HEARD]
-    in_place = specgram.shape[1] == 1 and not phasor.requires_grad
+    in_place = specgram.shape[1] == 1 and not needs_gradient(phasor)
     return phasor.mul_(heard) if in_place else phasor * heard
 
 

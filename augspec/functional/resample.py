@@ -24,11 +24,12 @@ from augspec._compile import (
     floor_divide,
     is_launched,
     launches_cost,
+    needs_gradient,
     runs_triton,
     triton_op,
 )
 from augspec._constants import constant, count_up, where_else
-from augspec._torch import GRADIENT_COMPILES, graph_break
+from augspec._torch import GRADIENT_COMPILES, graph_break, is_compiling
 from augspec.functional.checks import check_parameter, check_waveform, compute_dtype, output_size
 from augspec.functional.rates import LONGEST_PERIOD, by_period
 from augspec.functional.sinc import BETA, ONE, ORDERS, TAPS, interpolation_matrix, windowed_sinc
@@ -264,7 +265,7 @@ def _resample_rows(rows: Tensor, step: Tensor, ends: Tensor, size: int, max_rati
 
     values = blocks * (width + _DELAY_TAPS)
     out = in_chunks(convolve, len(rows), values, rows.device)
-    if out.device.type != "cpu" or is_launched(out) or torch.compiler.is_compiling():
+    if out.device.type != "cpu" or is_launched(out) or is_compiling():
         return where_else(
             torch.arange(size, device=out.device) < valid[:, None], out[:, :size], 0.0
         )
@@ -305,7 +306,7 @@ def _delay_weights(position: Tensor, table: Tensor) -> Tensor:
 def _delay(source: Tensor, start: Tensor, weights: Tensor, width: int) -> Tensor:
     """Filter ``width`` samples from each ``start`` (row,) by its own ``weights`` (row, tap)."""
     outer = width + _DELAY_TAPS - 1
-    if torch.is_grad_enabled() and source.requires_grad:
+    if needs_gradient(source):
         if torch.compiler.is_dynamo_compiling() and not GRADIENT_COMPILES:
             graph_break("before torch 2.12 the gradient of resampling is compiled wrongly")
         # The gradient of the strided view would store every window of the source.

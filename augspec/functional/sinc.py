@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from augspec._compile import compiled, launches_cost
+from augspec._compile import compiled, launches_cost, needs_gradient
 from augspec._constants import count_up, where_else
 
 # Taps and Kaiser beta, at the lower of the two rates; two more taps would not fit whole vectors.
@@ -46,7 +46,7 @@ def _bessel(square: Tensor) -> Tensor:
 
 def _has_bessel(values: Tensor) -> bool:
     """Whether to use one operation instead of the series; its root has no gradient at 0."""
-    return launches_cost(values) and values.device.type != "mps" and not values.requires_grad
+    return launches_cost(values) and values.device.type != "mps" and not needs_gradient(values)
 
 
 @compiled

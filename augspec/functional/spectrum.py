@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from augspec._torch import is_exporting, unfold
+from augspec._torch import is_compiling, is_exporting, unfold
 
 PAD_MODES = ("reflect", "constant", "replicate")
 
@@ -149,7 +149,7 @@ def spectrum(frames: Tensor, window: Tensor | None) -> Tensor:
     if is_exporting():
         return torch.view_as_real(torch.fft.rfft(windowed))
     # Inductor does not support complex numbers, so a custom operator hides them.
-    if torch.compiler.is_compiling():
+    if is_compiling():
         parts: Tensor = _rfft(windowed)
         return parts
     return _transform(windowed)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from augspec._compile import compiled, floor_divide, runs_triton, triton_op
+from augspec._compile import compiled, floor_divide, needs_gradient, runs_triton, triton_op
 from augspec._constants import constant, count_up, scaled
+from augspec._torch import is_compiling
 from augspec.functional.onset import Grid
 from augspec.functional.sinc import ONE
 
@@ -151,11 +152,11 @@ def take_frames(
         before = constant(_counted_down, n_fft, dtype=torch.int64, device=rows.device)
         mirrored = padded.gather(1, ends.unsqueeze(-1) + before)
         # The gradient of the gather needs the padded rows unchanged.
-        scatter = padded.scatter if padded.requires_grad else padded.scatter_
+        scatter = padded.scatter if needs_gradient(padded) else padded.scatter_
         padded = scatter(1, behind, mirrored)
     time = padded.shape[-1]
     start = (start + n_fft).clamp(0, time - n_fft)
-    if rows.requires_grad or torch.compiler.is_compiling():
+    if needs_gradient(rows) or is_compiling():
         index = start.unsqueeze(-1) + torch.arange(n_fft, device=rows.device)
         frames: Tensor = padded.gather(1, index.flatten(1)).reshape(index.shape)
         return frames if window is None else frames * window

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from augspec._compile import is_launched
+from augspec._torch import is_compiling
 
 
 def keep_unchanged(out: Tensor, sound: Tensor, unchanged: Tensor) -> Tensor:
@@ -21,7 +22,7 @@ def keep_unchanged(out: Tensor, sound: Tensor, unchanged: Tensor) -> Tensor:
         ``out``: (example, ..., size); ``sound``: (example, ..., time); ``unchanged``: (example,).
     """
     size = out.shape[-1]
-    if not (is_launched(out) or torch.compiler.is_compiling()):
+    if not (is_launched(out) or is_compiling()):
         # Most batches have no such example, and on a CPU `torch.where` would cost a tenth of a
         # resampling. On a GPU testing for them would stall it, and `torch.where` is cheap.
         which = unchanged.nonzero().squeeze(1)

@@ -8,6 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from augspec._compile import needs_gradient
 from augspec.functional.checks import check_sample_rate
 from augspec.functional.resample import resample_rate
 from augspec.functional.shapes import fit, silence_after
@@ -89,7 +90,7 @@ class NeuralCodec(WaveformTransform):
             out = resample_rate(coded, self.codec_rate, self.sample_rate)
             out = fit(out, signal.shape[-1]).reshape(signal.shape).to(signal.dtype)
             out = silence_after(out, lengths)
-        return signal + (out - signal).detach() if signal.requires_grad else out
+        return signal + (out - signal).detach() if needs_gradient(signal) else out
 
     def _checked(self, coded: Any, rows: Tensor) -> Tensor:
         if not isinstance(coded, Tensor):

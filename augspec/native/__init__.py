@@ -33,7 +33,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from augspec._compile import nobody_watches
+from augspec._compile import needs_gradient, nobody_watches
 from augspec.native import _build
 
 __all__ = [
@@ -160,7 +160,7 @@ def _is_plain(tensor: Tensor) -> bool:
         and tensor.is_cpu
         and tensor.layout is torch.strided
         and not tensor.is_neg()
-        and not (tensor.requires_grad and torch.is_grad_enabled())
+        and not needs_gradient(tensor)
     )
 
 

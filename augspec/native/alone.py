@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from augspec import native
+from augspec._torch import is_compiling
 
 __all__ = ["alone", "as_set", "is_foreign"]
 
@@ -49,7 +50,7 @@ def is_foreign(code: object) -> bool:
 
 def as_set() -> AbstractContextManager[object]:
     """Return a block in `alone` in which torch has its threads back, for long work of torch's."""
-    numbers = None if torch.compiler.is_compiling() else native.outside.get()
+    numbers = None if is_compiling() else native.outside.get()
     setters = None if numbers is None else _setters()
     if numbers is None or setters is None:
         return nullcontext()

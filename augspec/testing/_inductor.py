@@ -18,6 +18,7 @@ import torch._dynamo.device_interface as interfaces
 import torch.utils._triton
 import triton
 from torch import Tensor
+from torch._guards import CompileContext, compile_context
 from torch._inductor.codegen.common import init_backend_registration
 from torch._inductor.debug import DebugContext
 from torch._inductor.decomposition import select_decomp_table
@@ -142,8 +143,7 @@ def trace(function: Callable[..., Any], tensors: list[Tensor]) -> torch.fx.Graph
         function: Takes the tensors.
         tensors: Fake tensors on the device.
     """
-    compiling = mock.patch("torch.compiler.is_compiling", return_value=True)
-    with compiling, torch.no_grad():
+    with compile_context(CompileContext(None)), torch.no_grad():
         graph = make_fx(function)(*tensors)
         # The compiler lowers only operations that change no tensor. This is a separate step,
         # because constants are made during the first one.

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from augspec._compile import is_launched
+from augspec._torch import is_compiling
 from augspec.functional.shapes import fit, join_examples, like, take_examples
 from augspec.params import Labels, select
 from augspec.transforms.base import Batch, RandomTransform
@@ -47,7 +48,7 @@ class Options:
 
     def walk(self, batch: Batch) -> Batch:
         """Apply to each example the transform of its choice."""
-        eager = not (is_launched(self.choice) or torch.compiler.is_compiling())
+        eager = not (is_launched(self.choice) or is_compiling())
         # A transform that mixes examples needs the whole batch. Labels alone are cheap for all.
         alone = batch.signal is not None and not batch.targets
         if alone and eager and not any(each.mixes_examples for each in self.transforms):

@@ -81,6 +81,8 @@ def test_a_gradient_and_transforms_of_functions_are_left_to_torch():
             torch.func.vmap(torch.func.vmap(look))(values[None])
         assert seen == [False, False, False]
         with torch.autograd.forward_ad.dual_level():
-            assert not runs_triton(values[0])
+            assert runs_triton(values[0])  # its gradient is not asked
+            dual = torch.autograd.forward_ad.make_dual(values[0], values[0])
+            assert not runs_triton(dual)
         assert runs_triton(values[0])
         assert not runs_triton(values[0], torch.zeros(1))

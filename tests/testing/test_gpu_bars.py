@@ -1,9 +1,10 @@
 """What the library gives a GPU to do stays within bounds, counted without one."""
 
+import contextlib
 import sys
-import threading
 from pathlib import Path
 
+import elsewhere
 import pytest
 import releases
 import torch
@@ -53,35 +54,21 @@ def test_launches_and_copies(name):
     assert work.launches <= LAUNCHES.get(name, max_launches(SUBJECTS[name]))
 
 
-@pytest.fixture(scope="module", params=["no", "another"])
-def compiled_thread(request):
-    """Whether another thread is in a compiled function: Python then keeps arguments for longer."""
-    if request.param == "no":
-        yield
-        return
-    inside, leave = threading.Event(), threading.Event()
-
-    @torch.compile(backend="eager")
-    def wait(x):
-        inside.set()
-        leave.wait()
-        return x + 1
-
-    thread = threading.Thread(target=wait, args=(torch.zeros(1),))
-    thread.start()
-    inside.wait()
-    yield
-    leave.set()
-    thread.join()
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_thread")
+@pytest.mark.parametrize(
+    "beside",
+    [
+        contextlib.nullcontext,
+        elsewhere.another_thread_compiles,
+        elsewhere.another_thread_runs_compiled_code,
+    ],
+)
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_memory_is_at_most_six_times_the_audio(name):
+def test_memory_is_at_most_six_times_the_audio(name, beside):
     """256 examples of 10 s at 44.1 kHz."""
     module = SUBJECTS[name]
-    work = count_gpu.count(module, 256, 441_000)
+    with beside():
+        work = count_gpu.count(module, 256, 441_000)
     audio = 4 * count_gpu.batch(module, 256, 441_000).numel()
     assert work.peak_bytes <= 6.05 * audio
 
