@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -259,6 +260,9 @@ class _CompiledKernel(Generic[P, R]):
         self.eager = function
         self.failure: Exception | None = None
         self._graph: Callable[..., R] | None = None
+        # Torch compiles a variant once for each thread that asks for it before it is there, and at
+        # times then finds none of them, which is an error.
+        self._lock = threading.Lock()
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -282,10 +286,10 @@ class _CompiledKernel(Generic[P, R]):
         return self.failure is None and _may_compile(args)
 
     def _run_graph(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
-        if self._graph is None:
-            self._graph = compile_kernel(self.eager, _backend)
         # Use one grad mode, so that training and evaluation share a graph.
-        with torch.no_grad(), _watch.timed():
+        with self._lock, torch.no_grad(), _watch.timed():
+            if self._graph is None:
+                self._graph = compile_kernel(self.eager, _backend)
             return self._graph(*map(_with_dynamic_batch, args), **kwargs)
 
 

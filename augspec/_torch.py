@@ -46,6 +46,10 @@ GRADIENT_COMPILES = _RELEASE >= (2, 12)
 # Torch 2.6 compiles the gradient of overlapping frames incorrectly; 2.7 was not tested.
 _UNFOLD_COMPILES = _RELEASE >= (2, 8)
 
+# Torch 2.6 keeps no state of a thread that exports, but its flag and fake tensors; 2.7 to 2.10 were
+# not all tested.
+_EXPORTS_WITHOUT_STATE = _RELEASE < (2, 11)
+
 # Whether our Triton kernels can run: Triton 3.3, of torch 2.7, is the first with `gather`.
 HAS_TRITON = _RELEASE >= (2, 7) and importlib.util.find_spec("triton") is not None
 
@@ -65,7 +69,11 @@ def is_compiling() -> bool:
 
 def _is_traced() -> bool:
     compiles, traces = torch._guards.CompileContext, torch._guards.TracingContext
-    return compiles.try_get() is not None or traces.try_get() is not None
+    if compiles.try_get() is not None or traces.try_get() is not None:
+        return True
+    return _EXPORTS_WITHOUT_STATE and (
+        torch.compiler._is_compiling_flag and torch._C._len_torch_dispatch_stack() > 0
+    )
 
 
 def is_exporting() -> bool:

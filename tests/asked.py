@@ -3,7 +3,9 @@
 import contextlib
 import multiprocessing
 import os
+import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from unittest import mock
 
@@ -64,7 +66,7 @@ class Asked(Case):
     def _called(self, lengths):
         row = self.row
         own = contextlib.nullcontext() if row.way in _NATIVE else native.in_torch()
-        with table.defaults(row), table.autocast(row), own:
+        with table.defaults(row), own:
             return _WAYS.get(row.way, Asked._call)(self, self.batch, lengths)
 
     def _mapped(self, batch, lengths):
@@ -158,6 +160,22 @@ class Asked(Case):
         equal(out, alone, "a thread that compiles changes the result")
         return out, ends
 
+    def _in_threads(self, batch, lengths):
+        """Give a result of several threads that call the module at once."""
+        alone, _ = self._call(batch, lengths)
+        together = threading.Barrier(3)
+
+        def call(_):
+            together.wait()
+            with table.of_thread(self.row):
+                return self._call(batch, lengths)
+
+        with ThreadPoolExecutor(3) as pool:
+            outs = list(pool.map(call, range(3)))
+        for out, _ in outs:
+            equal(out, alone, "threads that call at once change the result")
+        return outs[0]
+
     def _in_inference(self, batch, lengths):
         with torch.inference_mode():
             return self._call(batch.clone(), lengths)
@@ -184,11 +202,12 @@ _WAYS = {
     "jvp": Asked._pushed_forward,
     "dual": Asked._of_dual_numbers,
     "beside a compilation": Asked._beside_a_compilation,
+    "threads": Asked._in_threads,
     "inference": Asked._in_inference,
     "graph": Asked._in_graph,
     "compiled": Asked._compiled,
 }
-_NATIVE = ("native", "dual", "beside a compilation", "beside two busy processes")
+_NATIVE = ("native", "dual", "beside a compilation", "threads", "beside two busy processes")
 _GRADIENT = ("vjp", "jvp", "dual")
 #: Ways that follow operations, which is more than what encoders do.
 _FOLLOW = ("vmap", *_GRADIENT, "graph", "compiled")

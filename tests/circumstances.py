@@ -56,7 +56,7 @@ AXES = {
         "autocast bfloat16",
     ),
     # Eager in torch, with native kernels, in a forked process, under `torch.func`, with dual
-    # numbers, for inference, while another thread compiles.
+    # numbers, for inference, while another thread compiles, in several threads at once.
     "way": (
         "torch",
         "native",
@@ -67,6 +67,7 @@ AXES = {
         "dual",
         "inference",
         "beside a compilation",
+        "threads",
     ),
     "shape": ("even", "ragged", "empty", "one sample"),
     "level": ("usual", "quiet", "loud"),
@@ -284,10 +285,17 @@ def defaults(row):
     try:
         if row.default in ("float64", "bfloat16"):
             torch.set_default_dtype(getattr(torch, row.default))
-        with torch.device("meta") if row.default == "meta" else contextlib.nullcontext():
+        with of_thread(row):
             yield
     finally:
         torch.set_default_dtype(before)
+
+
+@contextlib.contextmanager
+def of_thread(row):
+    """Set what is each thread's own: the default device, and autocast."""
+    with torch.device("meta") if row.default == "meta" else contextlib.nullcontext(), autocast(row):
+        yield
 
 
 def autocast(row):

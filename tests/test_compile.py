@@ -3,7 +3,9 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import elsewhere
 import pytest
@@ -243,6 +245,21 @@ def test_it_stays_eager_where_no_compiler_is(tmp_path):
         [sys.executable, "-c", NO_COMPILER], check=True, env=environment, stderr=subprocess.PIPE
     )
     assert done.stderr.count(b"augspec cannot compile its kernels") == 1
+
+
+def test_threads_that_begin_together_compile_once(fresh_kernel):
+    together = threading.Barrier(4)
+
+    def call(_):
+        together.wait()
+        return fresh_kernel(torch.ones(3, 4), torch.ones(3, 4))
+
+    before = graphs()
+    with ThreadPoolExecutor(4) as pool:
+        for out in pool.map(call, range(4)):
+            assert torch.equal(out, torch.full((3, 4), 2.0))
+    assert graphs() == before + 1
+    assert fresh_kernel.failure is None
 
 
 ELSEWHERE = [
