@@ -119,7 +119,7 @@ class Asked(Case):
         return self._forward(push, batch, lengths)
 
     def _forward(self, push, batch, lengths):
-        """Require of a tangent along autograd's gradient what that gradient says."""
+        """Give the result of `push`, whose tangent along autograd's gradient must agree with it."""
         if not len(batch):  # without a number there is no gradient
             return self._call(batch, lengths)
         leaf = batch.clone().requires_grad_()
