@@ -20,7 +20,13 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from augspec._torch import HAS_TRITON, MODULES_ARE_CONSTANTS, compile_kernel, is_compiling
+from augspec._torch import (
+    HAS_TRITON,
+    MODULES_ARE_CONSTANTS,
+    compile_kernel,
+    is_compiling,
+    is_exporting,
+)
 
 if TYPE_CHECKING:
     from torch._library.custom_ops import CustomOpDef
@@ -149,13 +155,38 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     return error is not None
 
 
+def constant_in_graphs(function: Callable[P, R]) -> Callable[P, R]:
+    """Let ``torch.compile`` call a function of Python numbers while it traces, and keep the result.
+
+    It works like `torch.compiler.assume_constant_result`, which imports the compiler and so takes
+    as long as importing torch. Here only its mark is set.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@constant_in_graphs
+def in_forward_mode() -> bool:
+    """Whether a gradient in forward mode is at work, in any thread or where a graph is traced.
+
+    Custom operators have no rule for it: their tangents would be 0.
+    """
+    return forward_ad._current_level >= 0
+
+
+@constant_in_graphs
+def _nothing_transforms() -> bool:
+    """Whether no ``torch.func`` transform is at work."""
+    return torch._C._functorch.peek_interpreter_stack() is None
+
+
 def needs_gradient(*tensors: Tensor) -> bool:
     """Whether a gradient with respect to these tensors is computed, in reverse or forward mode."""
     for tensor in tensors:  # a loop takes half as long as `any`
         if tensor.requires_grad and torch.is_grad_enabled():
             return True
-    # The level is one for the process: that it is set says nothing of this thread's tensors.
-    return forward_ad._current_level >= 0 and any(map(_has_tangent, tensors))
+    # That a thread is in forward mode says nothing of these tensors.
+    return in_forward_mode() and any(map(_has_tangent, tensors))
 
 
 def _has_tangent(tensor: Tensor) -> bool:
@@ -223,22 +254,16 @@ def nobody_watches() -> bool:
     )
 
 
-def _nothing_transforms() -> bool:
-    """Whether no ``torch.func`` transform is at work."""
-    return torch._C._functorch.peek_interpreter_stack() is None
-
-
 def runs_triton(*tensors: Tensor) -> bool:
     """Whether a Triton kernel may compute with these tensors.
 
     They must be on an NVIDIA or AMD GPU. A Triton kernel has no gradient and no rule for the
-    transforms of ``torch.func``, so that neither may be needed.
+    transforms of ``torch.func``, so that neither may be needed. An exported program runs without
+    augspec.
     """
     if not (HAS_TRITON and all(tensor.device.type == "cuda" for tensor in tensors)):
         return False
-    if needs_gradient(*tensors):
-        return False
-    return is_compiling() or _nothing_transforms()
+    return not needs_gradient(*tensors) and _nothing_transforms() and not is_exporting()
 
 
 def triton_op(name: str, schema: str) -> Callable[[Callable[..., Any]], "CustomOpDef"]:
@@ -366,16 +391,6 @@ def one_graph(function: Callable[P, R]) -> Callable[P, R]:
         return result
 
     return call
-
-
-def constant_in_graphs(function: Callable[P, R]) -> Callable[P, R]:
-    """Let ``torch.compile`` call a function of Python numbers while it traces, and keep the result.
-
-    It works like `torch.compiler.assume_constant_result`, which imports the compiler and so takes
-    as long as importing torch. Here only its mark is set.
-    """
-    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
-    return function
 
 
 def outside_graphs(function: Callable[P, R]) -> Callable[P, R]:

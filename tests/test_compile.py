@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+import augspec
 from augspec import _compile, native
+from augspec import features as F
+from augspec import transforms as T
 from augspec._compile import (
     _may_compile,
     compiled,
@@ -318,6 +321,24 @@ def test_gradients_of_both_modes_are_noticed():
     torch.func.jvp(lambda x: seen.append(needs_gradient(x)) or x, (plain,), (plain,))
     torch.func.jacfwd(lambda x: seen.append(needs_gradient(x)) or x)(plain)
     assert seen == [True, True]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [T.Speed(), F.LogMelSpectrogram(16_000, n_fft=256, n_mels=16), F.CQT(16_000, n_bins=24)],
+    ids=lambda module: type(module).__name__,
+)
+def test_a_graph_of_a_gradient_in_forward_mode(module):
+    keys = {"keys": augspec.example_keys(1, 0, torch.arange(2))} if hasattr(module, "p") else {}
+    batch, direction = torch.randn(2, 1, 4000), torch.randn(2, 1, 4000)
+
+    def push(x, along):
+        return torch.func.jvp(lambda x: module(x, **keys), (x,), (along,))
+
+    graph = torch.compile(push, backend="aot_eager")
+    for ours, eager in zip(graph(batch, direction), push(batch, direction), strict=True):
+        torch.testing.assert_close(ours, eager)
+        assert ours.any()
 
 
 class Exported(torch.nn.Module):

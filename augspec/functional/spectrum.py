@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from augspec._compile import in_forward_mode
 from augspec._torch import is_compiling, is_exporting, unfold
 
 PAD_MODES = ("reflect", "constant", "replicate")
@@ -149,7 +150,7 @@ def spectrum(frames: Tensor, window: Tensor | None) -> Tensor:
     if is_exporting():
         return torch.view_as_real(torch.fft.rfft(windowed))
     # Inductor does not support complex numbers, so a custom operator hides them.
-    if is_compiling():
+    if is_compiling() and not in_forward_mode():
         parts: Tensor = _rfft(windowed)
         return parts
     return _transform(windowed)

@@ -11,7 +11,7 @@ from peers import import_or_skip
 from torch._subclasses.fake_tensor import FakeTensorMode
 from triton_kernels import compiles_and_spills_nothing, interpret, needs_interpreter, needs_triton
 
-from augspec import functional
+from augspec import _compile, functional
 from augspec._compile import runs_triton
 from augspec.functional.turns import accumulate_turns
 from augspec.testing import device_work
@@ -65,7 +65,7 @@ def test_on_a_gpu_it_is_one_launch_beside_the_steps():
 
 
 @releases.counts_launches
-def test_a_gradient_and_transforms_of_functions_are_left_to_torch():
+def test_gradients_exports_and_transforms_of_functions_are_left_to_torch(monkeypatch):
     import_or_skip("triton")
     seen = []
 
@@ -84,5 +84,8 @@ def test_a_gradient_and_transforms_of_functions_are_left_to_torch():
             assert runs_triton(values[0])  # its gradient is not asked
             dual = torch.autograd.forward_ad.make_dual(values[0], values[0])
             assert not runs_triton(dual)
+        with monkeypatch.context() as patch:
+            patch.setattr(_compile, "is_exporting", lambda: True)
+            assert not runs_triton(values[0])  # an exported program has no operation of augspec
         assert runs_triton(values[0])
         assert not runs_triton(values[0], torch.zeros(1))
