@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 LARGEST = 2**31 - 1  # largest number of samples, Hz or bins
+_HIGHEST_RATE = 100_000_000  # Hz; blocks of half a second still fit into memory
 LONGEST_FRAME = 2**20  # samples, a minute at 16 kHz: more is a mistake and fills the memory
 
 _FEW_CHANNELS = 8  # more channels than samples: the layout is channels last
@@ -358,10 +359,12 @@ def output_size(size: int | None, waveform: Tensor) -> int:
 
 
 def check_sample_rate(sample_rate: int, name: str = "sample_rate") -> int:
-    """Check that a sample rate is a positive whole number of Hz and return it."""
+    """Check that a sample rate is a positive whole number of Hz, at most 100 MHz, and return it."""
     whole = as_whole(sample_rate)
-    if whole is None or not 1 <= whole <= LARGEST:
+    if whole is None or whole < 1:
         raise ValueError(f"`{name}` must be a positive number of Hz, got {sample_rate!r:.60}")
+    if whole > _HIGHEST_RATE:
+        raise ValueError(f"`{name}` must be at most {_HIGHEST_RATE} Hz, got {sample_rate!r:.60}")
     return whole
 
 

@@ -136,9 +136,7 @@ def packet_loss(
     check_parameter("key", key, waveform, kind="int64")
     if concealment not in ("zero", "repeat"):
         raise ValueError(f"`concealment` must be 'zero' or 'repeat', got {concealment!r}")
-    size = round(packet_duration * sample_rate)
-    if size < 1:
-        raise ValueError(f"`packet_duration` must be at least a sample, got {packet_duration}")
+    size = packet_size(packet_duration, sample_rate)
     time = waveform.shape[-1]
     fall = size / sample_rate / _CONCEALED  # of a repeated packet's level, in a packet
     is_plain = samples.can_compute(waveform, loss, burst, key, lengths)
@@ -161,6 +159,20 @@ def packet_loss(
         filled = _last_received(packets, lost, fall)
     out = torch.where(lost[..., None], filled, packets).flatten(-2)[..., :time]
     return silence_after(out, lengths)
+
+
+def packet_size(duration: float, sample_rate: int) -> int:
+    """Return the samples of a packet of a duration in seconds.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    size = round(duration * sample_rate)
+    if size < 1:
+        raise ValueError(
+            f"`packet_duration` must be at least a sample at {sample_rate} Hz, got {duration} s"
+        )
+    return size
 
 
 def lost_packets(loss: Tensor, burst: Tensor, key: Tensor, count: int) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from torch import Tensor
 
-from augspec.functional.telephone import Concealment, packet_loss, telephone
+from augspec.functional.telephone import Concealment, packet_loss, packet_size, telephone
 from augspec.random import Draw
 from augspec.transforms.declare import Drawn, Key, LogUniform, Number, Uniform, Words, setting
 from augspec.transforms.vocoder import RateTransform
@@ -134,6 +134,9 @@ class PacketLoss(RateTransform, kernel=packet_loss):
     def example(cls) -> Self:
         """Return an instance that also loses packets of short examples."""
         return cls((0.2, 0.6))
+
+    def _validate(self) -> None:
+        packet_size(self.packet_duration, self._effective_rate())
 
     def _settings(self, time: int) -> dict[str, Any]:
         return {**super()._settings(time), "sample_rate": self._effective_rate()}

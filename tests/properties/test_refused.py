@@ -1,21 +1,33 @@
 """Settings that property tests found to raise something else, nothing, or no name."""
 
+from inspect import signature
+
 import pytest
 import torch
+from public import classes
 
 from augspec import features as F
 from augspec import functional
 from augspec import transforms as T
+from augspec.testing.case import takes_specgram
+from augspec.transforms.declare import Number
 
 HUGE = 10**400  # an integer that no float holds
+OF_A_RATE = [
+    kind for kind in classes(T) + classes(F) if "sample_rate" in signature(kind).parameters
+]
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: T.Gain(HUGE), "`gain_db` must be a finite number, got 1000"),
-        (lambda: T.LowPass(9.0, sample_rate=HUGE), "`sample_rate` must be a positive number of Hz"),
-        (lambda: T.Resample(HUGE, 8000), "`orig_freq` must be a positive number of Hz, got 1000"),
+        (lambda: T.LowPass(9.0, sample_rate=HUGE), "`sample_rate` must be at most 100000000 Hz"),
+        (
+            lambda: T.PacketLoss(sample_rate=9),
+            "`packet_duration` must be at least a sample at 9 Hz",
+        ),
+        (lambda: T.Resample(HUGE, 8000), "`orig_freq` must be at most 100000000 Hz, got 1000"),
         (lambda: T.RandomCrop(2**63), "`size` must be a positive number of samples"),
         (lambda: T.PitchShift(n_fft=2**40), "`n_fft` must be at most 1048576"),
         (lambda: T.Clip(relative=torch.zeros(2)), "`relative` must be True or False"),
@@ -95,3 +107,29 @@ def test_a_faint_example_is_normalised():
     assert torch.allclose(loud, torch.ones(1, 1, 4))
     (gradient,) = torch.autograd.grad(loud.sum(), faint)
     assert gradient.isfinite().all()
+
+
+@pytest.mark.usefixtures("eager_kernels")
+@pytest.mark.filterwarnings("ignore:.*mel filters lie between:UserWarning")
+@pytest.mark.parametrize("rate", [1, 7, 400, 1_000_000])
+@pytest.mark.parametrize("kind", OF_A_RATE)
+def test_a_rate_is_refused_at_once_or_runs(kind, rate):
+    """Whatever else is set, each number at an end of its range."""
+    example = kind.example()
+    given = {name: getattr(example, name) for name in signature(kind).parameters}
+    ends = [
+        {name: end}
+        for name, field in getattr(kind, "fields", {}).items()
+        if isinstance(check := getattr(field, "checked_by", None), Number)
+        for end in (check.at_least, check.at_most)
+    ]
+    for end in ({}, *ends):
+        try:
+            made = kind(**{**given, "sample_rate": rate, **end})
+        except ValueError:
+            continue
+        assert (
+            made(torch.rand((2, 1, 24, 5) if takes_specgram(made) else (2, 1, 300)))
+            .isfinite()
+            .all()
+        )
