@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, Literal, Self
 
 import torch
@@ -62,9 +63,13 @@ class MFCC(MelFeature):
     ) -> None:
         if not isinstance(melkwargs, Mapping | None):
             raise TypeError(f"`melkwargs` must be a mapping, got {type(melkwargs).__name__}")
+        taken = [name for name in signature(MelFeature).parameters if name != "sample_rate"]
         for name in melkwargs or {}:
-            if not isinstance(name, str):
-                raise TypeError(f"`melkwargs` must have names of arguments as keys, got {name!r}")
+            if name not in taken:
+                raise TypeError(
+                    "`melkwargs` must have names of arguments as keys, got "
+                    f"{name!r}; it takes {', '.join(taken)}"
+                )
         super().__init__(sample_rate, **(melkwargs or {}))
         n_mfcc = check_count("n_mfcc", n_mfcc)
         if not 1 <= n_mfcc <= self.n_mels:

@@ -59,6 +59,8 @@ OF_A_RATE = [
         (lambda: F.MelSpectrogram(sample_rate=float("nan")), "`sample_rate` must be a positive"),
         (lambda: F.MFCC(melkwargs=5), "`melkwargs` must be a mapping, got int"),
         (lambda: F.MFCC(melkwargs={1: 2}), "`melkwargs` must have names of arguments as keys"),
+        (lambda: F.MFCC(melkwargs={"wkwargs": 1}), "`melkwargs` must have .* takes n_fft, "),
+        (lambda: F.MFCC(melkwargs={"sample_rate": 1}), "`melkwargs` must have .* takes n_fft, "),
         (lambda: F.PCEN(n_mels=40, gain="x"), "`gain` must be a finite number"),
         (lambda: F.Delta(order=None), "`order` must be a whole number or a sequence of them"),
         (lambda: F.Normalize("x", 1.0), "`mean` must be one finite number"),
