@@ -15,11 +15,7 @@ def another_thread_compiles():
             pause()
             return graph
 
-        def add(x):
-            return x + 1
-
-        add.__code__ = add.__code__.replace()  # it was not compiled before
-        run(lambda: torch.compile(add, backend=backend)(torch.zeros(1)))
+        run(lambda: _compiled(lambda x: x + 1, backend)(torch.zeros(1)))
         yield
 
 
@@ -41,9 +37,8 @@ def another_thread_exports():
 def another_thread_runs_compiled_code():
     """A thread is in a compiled function, where Python keeps arguments for longer."""
     with _held() as (pause, run):
-        compiled = torch.compile(lambda x, wait: wait() or x + 1, backend="eager")
-        compiled(torch.zeros(1), int)  # compiled now, so that the thread only runs it
-        run(lambda: compiled(torch.zeros(1), pause))
+        compiled = _compiled(lambda x: pause() or x + 1, "eager")
+        run(lambda: compiled(torch.zeros(1)), again=True)
         yield
 
 
@@ -60,6 +55,11 @@ def another_thread_has_dual_numbers():
         yield
 
 
+def _compiled(function, backend):
+    function.__code__ = function.__code__.replace()  # code of its own, never compiled before
+    return torch.compile(function, backend=backend)
+
+
 @contextlib.contextmanager
 def _held():
     """Run a function in a thread until it pauses; it goes on when the block ends."""
@@ -69,7 +69,12 @@ def _held():
         inside.set()
         leave.wait()
 
-    def run(function):
+    def run(function, again=False):
+        if again:  # a first time without a pause, in which everything is compiled
+            leave.set()
+            function()
+            leave.clear()
+            inside.clear()
         threads.append(threading.Thread(target=function))
         threads[0].start()
         if not inside.wait(timeout=300):
