@@ -143,7 +143,8 @@ def test_a_rate_that_was_taken_is_copied_and_no_part_of_a_config():
     [
         ({"sample_rate": 0}, "`sample_rate` must be a positive number of Hz, got 0"),
         ({"sample_rate": 44.1}, "`sample_rate` must be a positive number of Hz, got 44.1"),
-        ({"sample_rate": 10**9}, "`n_fft` must be"),
+        ({"sample_rate": 10**8}, "`n_fft` must be"),
+        ({"sample_rate": 10**9}, "`sample_rate` must be at most 100000000 Hz"),
     ],
 )
 def test_a_bad_rate_is_refused_when_the_transform_is_made(settings, message):
