@@ -203,7 +203,7 @@ def test_a_list_alone_is_a_chain_or_features_in_a_row():
         ("Gain: {p: !!timestamp now}", "bad.yaml cannot be read"),
         ("Gain: {p: 2001-99-99}", "bad.yaml cannot be read"),
         ("Gain: {gain_db: 1" + "0" * 400 + "}", "`gain_db` must be a finite number, got 1000"),
-        ("LowPass: {cutoff_freq: 9, sample_rate: 1" + "0" * 400 + "}", "`sample_rate` must be at most"),
+        ("LowPass: {cutoff_freq: 9, sample_rate: 1" + "0" * 400 + "}", "`sample_rate` must be"),
         ("Spectrogram: {n_fft: 1000000000000}", "`n_fft` must be at most 1048576, got 1000000000"),
         ("BackgroundNoise: {bank: {Bank: {sounds: nowhere, sample_rate: 9}}}", "Bank: .*nowhere"),
     ],
