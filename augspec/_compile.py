@@ -166,12 +166,17 @@ def constant_in_graphs(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @constant_in_graphs
-def in_forward_mode() -> bool:
-    """Whether a gradient in forward mode is at work, in any thread or where a graph is traced.
-
-    Custom operators have no rule for it: their tangents would be 0.
-    """
+def _in_forward_mode() -> bool:
+    """Whether a gradient in forward mode is at work: in any thread, or where a graph is traced."""
     return forward_ad._current_level >= 0
+
+
+def hides_complex() -> bool:
+    """Whether a custom operator must hide complex numbers, which Inductor does not support.
+
+    Such an operator has no rule for forward mode: it would give tangents of 0.
+    """
+    return is_compiling() and not _in_forward_mode()
 
 
 @constant_in_graphs
@@ -186,7 +191,7 @@ def needs_gradient(*tensors: Tensor) -> bool:
         if tensor.requires_grad and torch.is_grad_enabled():
             return True
     # That a thread is in forward mode says nothing of these tensors.
-    return in_forward_mode() and any(map(_has_tangent, tensors))
+    return _in_forward_mode() and any(map(_has_tangent, tensors))
 
 
 def _has_tangent(tensor: Tensor) -> bool:

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from augspec._compile import in_forward_mode
+from augspec._compile import hides_complex
 from augspec._constants import constant
-from augspec._torch import is_compiling, is_exporting
+from augspec._torch import is_exporting
 from augspec.functional.windows import window as window_of
 
 __all__ = [
@@ -124,8 +124,7 @@ def decimate(waveform: Tensor, factor: int) -> Tensor:
         return _filter_and_keep(waveform, factor)
     time = waveform.shape[-1]
     periodic = torch.nn.functional.pad(waveform, (0, period_of(time, factor) - time))
-    # Inductor does not support complex numbers, so a custom operator hides them.
-    if is_compiling() and not in_forward_mode():
+    if hides_complex():
         slower: Tensor = _decimate(periodic, factor)
     else:
         slower = _resize(periodic, periodic.shape[-1] // factor, 1.0 / factor)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from augspec._compile import in_forward_mode
-from augspec._torch import is_compiling, is_exporting, unfold
+from augspec._compile import hides_complex
+from augspec._torch import is_exporting, unfold
 
 PAD_MODES = ("reflect", "constant", "replicate")
 
@@ -149,8 +149,7 @@ def spectrum(frames: Tensor, window: Tensor | None) -> Tensor:
     # An exported graph must run without augspec.
     if is_exporting():
         return torch.view_as_real(torch.fft.rfft(windowed))
-    # Inductor does not support complex numbers, so a custom operator hides them.
-    if is_compiling() and not in_forward_mode():
+    if hides_complex():
         parts: Tensor = _rfft(windowed)
         return parts
     return _transform(windowed)
